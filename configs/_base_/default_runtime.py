@@ -1,0 +1,27 @@
+# What every run has around its training.
+default_scope = 'restorebox'
+runner_type = 'RestorationRunner'
+log_level = 'INFO'
+load_from = None
+resume = False
+randomness = dict(seed=0, deterministic=False)
+env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+log_processor = dict(type='LogProcessor', by_epoch=False, window_size=50)
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='RestorationCheckpointHook', every_samples=20_000, max_keep=3, save_best='psnr_y', rule='greater'
+    ),
+)
+custom_hooks = [
+    dict(type='CapHistoryHook'),
+    dict(type='RoleEMAHook', decay=0.999),
+    dict(type='ComparisonSheetHook', pictures=6),
+    dict(type='TrainingCurveHook'),
+    dict(type='BadPictureHook'),
+    dict(type='ScoresHook'),
+]

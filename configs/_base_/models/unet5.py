@@ -1,0 +1,10 @@
+# UNet-5 with the papers' widths, trained to the clean partner by L1. Card: infoaccum, section 3.1.
+model = dict(
+    type='SupervisedRestorer',
+    generator=dict(
+        backbone=dict(type='UNet', levels=5, base_width=64, max_width=512, norm='instance', value_range=(-1, 1)),
+        head=dict(type='PictureHead'),
+    ),
+    losses=dict(l1=dict(type='L1Loss')),
+    statistics_window=256,  # the training crop
+)

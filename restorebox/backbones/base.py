@@ -1,0 +1,74 @@
+"""What every backbone says about itself, and how it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from restorebox.errors import ConfigError
+from restorebox.registry import nearest
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A network's needs as data; padding, tiling and export read them, nothing asks for a class's name.
+
+    Attributes:
+        stride: height and width of the input must be multiples of it.
+        min_size: and at least this large, in pixels.
+        in_channels: channels of the input.
+        value_range: (lowest, highest) input value.
+        receptive_field: side of the square of input pixels that one output pixel sees through convolutions, in pixels;
+            None when it sees everything. Statistics over the picture are not counted: they are taken over a local
+            window, see :mod:`restorebox.layers.statistics`.
+        tiling: ``'spatial'``: tiles may be restored one by one and blended; ``'noise'``: a sampler averages noise
+            between windows itself, its output is never cut.
+    """
+
+    stride: int
+    min_size: int
+    in_channels: int = 3
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    receptive_field: int | None = None
+    tiling: Literal['spatial', 'noise'] = 'spatial'
+
+
+class BaseBackbone(nn.Module):
+    """Picture -> named features.
+
+    A subclass sets in its constructor:
+
+    - ``needs``: a :class:`Needs`;
+    - ``tap_names``: features that may be asked for, in the order they are computed;
+    - ``out_channels``: channels of the last feature, named ``'out'``;
+    - ``out_stride``: input pixels per pixel of ``'out'``.
+    """
+
+    needs: Needs
+    tap_names: tuple[str, ...] = ()
+    out_channels: int
+    out_stride: int
+
+    def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """Compute features.
+
+        Args:
+            x: ``(N, in_channels, H, W)`` in ``needs.value_range``; H and W multiples of ``needs.stride``.
+            taps: names of features to return besides the last.
+
+        Returns:
+            ``'out'`` -> ``(N, out_channels, H / out_stride, W / out_stride)``, and each tap under its name.
+
+        Raises:
+            ConfigError: a tap that this backbone does not declare.
+        """
+        raise NotImplementedError
+
+    def check_taps(self, taps: Iterable[str]) -> None:
+        """Refuse taps that the backbone does not declare, naming the nearest."""
+        for tap in taps:
+            if tap not in self.tap_names:
+                raise ConfigError(f"{type(self).__name__} has no tap '{tap}'; {nearest(tap, self.tap_names)}")

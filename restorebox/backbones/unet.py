@@ -1,0 +1,112 @@
+"""UNet-N, the encoder-decoder of the pix2pix family with a free number of halvings.
+
+Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (CVPR 2017): UNet-8. Kang et al.,
+"Rethinking Generative Methods for Image Restoration in Physics-based Vision" (arXiv 2212.02198): UNet-5, and the study
+of N from 1 to 8. Layer details follow the public pix2pix generator.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.errors import ConfigError
+from restorebox.layers.initialise import normal_init
+from restorebox.layers.statistics import make_norm
+from restorebox.registry import BACKBONES
+
+
+def unet_widths(levels: int, base: int, limit: int) -> list[int]:
+    """Channels per level: ``min(base * 2^i, limit)``."""
+    return [min(base * 2**i, limit) for i in range(levels)]
+
+
+@BACKBONES.register_module()
+class UNet(BaseBackbone):
+    """U-Net with N halvings, up to but without its last upsampling, which is a head's.
+
+    ::
+
+        x -> down1 -> down2 -> ... -> downN (innermost, no norm)
+              |         |               |
+              |         +---- concat <- upN -> ...
+              +-- concat <- up2              'out' = cat(down1, up2), half the input's size
+
+    Down i: LeakyReLU 0.2 (not before the first), 4x4 convolution stride 2, norm (not on the first, not on the
+    innermost). Up: ReLU, 4x4 transposed convolution stride 2, norm. Convolutions have a bias only
+    with ``norm=None``.
+
+    Args:
+        levels: N, the number of halvings, 1 to 8.
+        in_channels: channels of the input.
+        base_width: channels after the first halving; 64 in the papers.
+        max_width: 512 in the papers.
+        norm: ``'instance'`` (affine; what pix2pix computes with batch statistics at batch 1), ``'batch'`` or None.
+        dropout: the probability of the dropout after the norm of inner up blocks; the papers' pix2pix has 0.5. For
+            restoration 0: at test it is noise and costs PSNR.
+        value_range: of the input, (-1, 1) in the papers.
+
+    Taps: ``down1`` .. ``downN``, ``up2`` .. ``upN`` (before the concatenation).
+
+    Raises:
+        ConfigError: ``levels`` outside 1..8.
+    """
+
+    def __init__(
+        self,
+        levels: int = 5,
+        in_channels: int = 3,
+        base_width: int = 64,
+        max_width: int = 512,
+        norm: str | None = 'instance',
+        dropout: float = 0.0,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        if not 1 <= levels <= 8:
+            raise ConfigError(f'UNet: levels is {levels}; it must be from 1 to 8')
+        widths = unet_widths(levels, base_width, max_width)
+        bias = norm is None
+        self.down = nn.ModuleList()
+        self.up = nn.ModuleList()
+        for i, width in enumerate(widths):
+            previous = in_channels if i == 0 else widths[i - 1]
+            block: list[nn.Module] = [] if i == 0 else [nn.LeakyReLU(0.2)]
+            block.append(nn.Conv2d(previous, width, 4, 2, 1, bias=bias))
+            if 0 < i < levels - 1:
+                block.append(make_norm(norm, width, 2 ** (i + 1)))
+            self.down.append(nn.Sequential(*block))
+        for i in range(levels - 1, 0, -1):  # innermost first
+            inner = widths[i] if i == levels - 1 else 2 * widths[i]
+            block = [nn.ReLU(), nn.ConvTranspose2d(inner, widths[i - 1], 4, 2, 1, bias=bias)]
+            block.append(make_norm(norm, widths[i - 1], 2**i))
+            if dropout and i < levels - 1 and widths[i - 1] == max_width:
+                block.append(nn.Dropout(dropout))
+            self.up.append(nn.Sequential(*block))
+        self.levels = levels
+        self.out_channels = widths[0] * (1 if levels == 1 else 2)
+        self.out_stride = 2
+        self.tap_names = (
+            *(f'down{i + 1}' for i in range(levels)),
+            *(f'up{i + 1}' for i in range(levels - 1, 0, -1)),
+        )
+        stride = 2**levels
+        # N 4x4 convolutions of stride 2 see 3 * 2^N - 2 pixels; up i reads 2 neighbours that lie 2^i apart, i = N .. 2
+        field = (3 * stride - 2) + (2 * stride - 4)
+        self.needs = Needs(stride, stride, in_channels, tuple(value_range), field)
+        normal_init(self)
+
+    def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`."""
+        self.check_taps(taps)
+        features: dict[str, Tensor] = {}
+        skips = []
+        for i, block in enumerate(self.down):
+            x = features[f'down{i + 1}'] = block(x)
+            skips.append(x)
+        skips.pop()
+        for i, block in zip(range(self.levels - 1, 0, -1), self.up, strict=True):
+            x = features[f'up{i + 1}'] = block(x)
+            x = torch.cat((skips.pop(), x), 1)
+        return {'out': x, **{tap: features[tap] for tap in taps}}

@@ -1,0 +1,1 @@
+"""The verbs of the console script. ``tools/*.py`` are shims over these modules."""

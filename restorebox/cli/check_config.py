@@ -1,0 +1,48 @@
+"""Build everything a config names on the meta device, without data or memory, and name what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from restorebox.errors import RestoreboxError
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of ``check-config``."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(prog='restorebox check-config', description=__doc__)
+    parser.add_argument('configs', nargs='+', help='config files')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    return parser.parse_args(argv)
+
+
+def check_config(path: str, overrides: dict | None = None) -> None:
+    """Check one config.
+
+    Raises:
+        ConfigError: an unknown key, type or override, or values that a constructor refuses.
+    """
+    from restorebox.engine.check import build_all, check_types
+    from restorebox.engine.config import check_top_level, load_config
+
+    cfg = load_config(path, overrides)
+    check_top_level(cfg)
+    check_types(cfg)
+    build_all(cfg)
+
+
+def main(argv: list[str]) -> None:
+    """Check all; exits with 1 when one is wrong."""
+    args = parse(argv)
+    wrong = 0
+    for path in args.configs:
+        try:
+            check_config(path, args.cfg_options)
+            print(f'ok     {path}')
+        except RestoreboxError as error:
+            wrong += 1
+            print(f'wrong  {path}: {error}', file=sys.stderr)
+    if wrong:
+        sys.exit(1)

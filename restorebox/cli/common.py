@@ -1,0 +1,98 @@
+"""What the verbs share: one line for a user's mistake, config options, distributed clean-up."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from restorebox.errors import ConfigError, RestoreboxError
+
+# disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
+DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line; a data-loader worker's is the last line of the traceback that torch put in."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any('Original Traceback' in line for line in lines):
+        return lines[-1].split(': ', 1)[-1]
+    return ' '.join(lines)
+
+
+def guarded(run: Callable[[], None]) -> None:
+    """Run a verb; a user's mistake ends it with one line and exit code 1, ours with a traceback."""
+    try:
+        run()
+    except RestoreboxError as error:
+        _fail(one_line(error))
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        _fail(f'{error.filename or "a file of the work directory"}: {error.strerror}')
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    rank = os.environ.get('RANK')
+    print(f'error{f" (rank {rank})" if rank else ""}: {message}', file=sys.stderr, flush=True)
+    logging.shutdown()
+    if (
+        rank
+    ):  # other ranks may wait in a collective: a clean interpreter exit could wait for them, the launcher must not
+        os._exit(1)
+    sys.exit(1)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options``, ``--work-dir``, ``--launcher``."""
+    from mmengine.config import DictAction
+
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override keys of the config, dotted: train_dataloader.batch_size=4; lists in brackets: a.b=[1,2]',
+    )
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/CONFIG)')
+    parser.add_argument(
+        '--launcher', choices=('none', 'pytorch'), default='none', help="'pytorch' under torchrun or srun"
+    )
+
+
+def prepare(args: argparse.Namespace) -> object:
+    """Read the config of a verb and put the common options into it."""
+    from restorebox.engine.config import load_config
+
+    for key in args.cfg_options:
+        if key.split('.')[0] == 'custom_imports':
+            raise ConfigError('--cfg-options custom_imports is read too late to import anything; write it in a config')
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    cfg.setdefault('runner_type', 'RestorationRunner')
+    return cfg
+
+
+def run_runner(cfg: object, job: str) -> object:
+    """Build the config's runner and call ``runner.train()`` or ``runner.test()``."""
+    import torch.distributed as dist
+
+    from restorebox.registry import RUNNERS
+
+    try:
+        runner = RUNNERS.build(cfg)
+        getattr(runner, job)()
+        return runner
+    finally:
+        # only after success: with an error pending, other ranks may be waiting and the launcher ends them
+        if sys.exc_info()[0] is None and dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()

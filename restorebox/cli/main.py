@@ -1,0 +1,46 @@
+"""``restorebox VERB ...``: the tools without a clone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from restorebox.cli.common import guarded
+from restorebox.errors import RestoreboxError
+from restorebox.registry import nearest
+from restorebox.version import __version__
+
+VERBS = {
+    'train': 'train a model from a config',
+    'test': 'score a checkpoint on the test set of its config',
+    'check-config': 'build everything a config names without data or memory, and name what is wrong',
+    'benchmark': 'measure speed and memory',
+    'publish': 'make a small file to hand on from a training checkpoint',
+    'demo': 'train and score a small model on real photographs, in minutes on a laptop',
+}
+
+
+def verb(name: str) -> Callable[[list[str]], None]:
+    """The function behind a verb.
+
+    Raises:
+        RestoreboxError: there is no such verb; names the nearest.
+    """
+    if name not in VERBS:
+        raise RestoreboxError(f"restorebox has no verb '{name}'; {nearest(name, tuple(VERBS))}")
+    return import_module(f'restorebox.cli.{name.replace("-", "_")}').main
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a verb. Exits with 1 and one line on a user's mistake."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ('-h', '--help'):
+        width = max(map(len, VERBS))
+        print('usage: restorebox VERB ... (restorebox VERB --help says more)\n')
+        print('\n'.join(f'  {name:<{width}}  {text}' for name, text in VERBS.items()))
+        return
+    if argv[0] in ('-V', '--version'):
+        print(f'restorebox {__version__}')
+        return
+    guarded(lambda: verb(argv[0])(argv[1:]))

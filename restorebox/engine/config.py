@@ -1,0 +1,172 @@
+"""Reading a config, with overrides that must reach something."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from mmengine.config import Config
+
+import restorebox
+from restorebox.errors import ConfigError
+from restorebox.registry import nearest
+
+# what the Runner reads at the top level of a config
+TOP_KEYS = [
+    'model',
+    'work_dir',
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'train_cfg',
+    'val_cfg',
+    'test_cfg',
+    'auto_scale_lr',
+    'optim_wrapper',
+    'param_scheduler',
+    'val_evaluator',
+    'test_evaluator',
+    'default_hooks',
+    'custom_hooks',
+    'data_preprocessor',
+    'load_from',
+    'resume',
+    'launcher',
+    'env_cfg',
+    'log_processor',
+    'log_level',
+    'visualizer',
+    'default_scope',
+    'randomness',
+    'experiment_name',
+    'runner_type',
+    'custom_imports',
+    'compile',
+    'sync_bn',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'activation_checkpointing',
+    'efficient_conv_bn_eval',
+]
+FREE_FORM = ('env_cfg', 'env_cfg.mp_cfg', 'env_cfg.dist_cfg', 'randomness', 'compile')
+
+
+def configs_dir() -> Path:
+    """Where the configs are: inside an installed package, or beside it in a checkout.
+
+    Raises:
+        ConfigError: neither is there.
+    """
+    package = Path(restorebox.__file__).parent
+    for folder in (package / 'configs', package.parent / 'configs'):
+        if (folder / '_base_' / 'default_runtime.py').is_file():
+            return folder
+    raise ConfigError(f'the configs are neither in {package / "configs"} nor in {package.parent / "configs"}')
+
+
+def find_config(path: str | Path) -> Path:
+    """A config's file: a path, or a path below ``configs/`` for those who installed without a clone.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    given = Path(path)
+    if given.is_file():
+        return given
+    parts = given.parts[1:] if given.parts[:1] == ('configs',) else given.parts
+    packaged = configs_dir().joinpath(*parts)
+    if packaged.is_file():
+        return packaged
+    known = [
+        str(p.relative_to(configs_dir().parent)) for p in configs_dir().glob('*/*.py') if p.parent.name != '_base_'
+    ]
+    raise ConfigError(f'config {path}: no such file; {nearest(str(path), known)}')
+
+
+def load_config(path: str | Path, overrides: dict | None = None) -> Config:
+    """Read a config with its bases and merge overrides into it.
+
+    Args:
+        path: see :func:`find_config`.
+        overrides: dotted key -> value, as ``--cfg-options`` gives them.
+
+    Raises:
+        ConfigError: no such file, a mistake in it (names file and line), or an override that reaches nothing.
+    """
+    file = find_config(path)
+    try:
+        cfg = Config.fromfile(str(file))
+    except SyntaxError as error:
+        raise ConfigError(f'config {error.filename or file}, line {error.lineno}: {error.msg}') from error
+    except FileNotFoundError as error:
+        raise ConfigError(f'config {file}: {error}') from error
+    except Exception as error:
+        line = (str(error).splitlines() or [''])[0]
+        raise ConfigError(f'config {file}: {type(error).__name__}: {line}') from error
+    for key, value in (overrides or {}).items():
+        check_override(cfg, key)
+        try:
+            cfg.merge_from_dict({key: value})
+        except (TypeError, KeyError, IndexError, AssertionError) as error:
+            raise ConfigError(f'--cfg-options {key}={value}: {error}') from error
+    return cfg
+
+
+def check_override(cfg: Config, dotted: str) -> None:
+    """Refuse an override of a key that nothing would read.
+
+    A key that exists may be overridden. A new key is taken where a constructor will judge it (a dict with a ``type``)
+    and where the Runner reads it.
+
+    Raises:
+        ConfigError: names the part that does not exist and the nearest that does.
+    """
+    here = cfg._cfg_dict
+    parts = dotted.split('.')
+    for depth, part in enumerate(parts):
+        done = '.'.join(parts[:depth])
+        where = f'--cfg-options {dotted}: ' + (f"'{done}' has" if done else 'the config has')
+        if isinstance(here, (list, tuple)):
+            if not part.isdigit() or int(part) >= len(here):
+                raise ConfigError(f"{where} {len(here)} items, counted from 0; there is no '{part}'")
+            here = here[int(part)]
+        elif isinstance(here, dict):
+            if part not in here:
+                last = depth == len(parts) - 1
+                if last and ('type' in here or done in FREE_FORM or (not done and part in TOP_KEYS)):
+                    return
+                known = [*here, *(TOP_KEYS if not done else ())]
+                raise ConfigError(f"{where} no '{part}', the override would reach nothing; {nearest(part, known)}")
+            here = here[part]
+        else:
+            raise ConfigError(f"{where} the value {here!r}, it has no '{part}'")
+
+
+def check_top_level(cfg: Config) -> None:
+    """Refuse a top-level name that neither the Runner nor any file of the config reads.
+
+    Raises:
+        ConfigError: names the key and the nearest that is read.
+    """
+    if cfg.filename is None:
+        return
+    read: set[str] = set()
+    for file in _files(Path(cfg.filename)):
+        text = file.read_text()
+        read |= set(re.findall(r'_base_\.(\w+)', text))
+        read |= {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    for key in cfg:
+        if key not in TOP_KEYS and key not in read:
+            raise ConfigError(f"config {cfg.filename}: nothing reads '{key}'; {nearest(key, TOP_KEYS)}")
+
+
+def _files(file: Path) -> list[Path]:
+    """A config file and all its bases."""
+    found = [file]
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
+            bases = ast.literal_eval(node.value)
+            for base in [bases] if isinstance(bases, str) else bases:
+                found += _files((file.parent / base).resolve())
+    return found

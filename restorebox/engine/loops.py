@@ -1,0 +1,151 @@
+"""The training loop, counted in samples."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from mmengine.runner.loops import BaseLoop
+
+from restorebox.engine.check import check_roles
+from restorebox.errors import ConfigError, NonFiniteError
+from restorebox.registry import LOOPS
+
+SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'milestones')
+
+
+def samples_to_steps(samples: float, total_batch: int) -> int:
+    """Steps of ``total_batch`` samples that see at least ``samples`` of them."""
+    return math.ceil(samples / total_batch)
+
+
+def scale_schedule(cfg: dict, total_batch: int) -> dict:
+    """A parameter scheduler's config with numbers in samples -> in steps.
+
+    Raises:
+        ConfigError: the scheduler counts epochs, which this loop does not have.
+    """
+    if cfg.get('by_epoch', False):
+        raise ConfigError(
+            f'param_scheduler {cfg.get("type")}: by_epoch=True, but train_cfg counts samples; give samples instead'
+        )
+    cfg = dict(cfg, by_epoch=False)
+    for key in SCHEDULE_KEYS:
+        value = cfg.get(key)
+        if isinstance(value, (list, tuple)):
+            cfg[key] = [samples_to_steps(v, total_batch) for v in value]
+        elif value is not None and math.isfinite(value):
+            cfg[key] = samples_to_steps(value, total_batch)
+    return cfg
+
+
+@LOOPS.register_module()
+class SampleTrainLoop(BaseLoop):
+    """Train for a number of samples, whatever the number of ranks and the batch size.
+
+    N ranks x batch b see the data as one rank x batch N*b would. All numbers of the schedule are in samples: those
+    here, ``every_samples`` of the checkpoint hook, and ``begin``, ``end``, ``T_max``, ``milestones`` ... of parameter
+    schedulers.
+
+    A resumed run starts the sampler at the next sample, so nothing that was already trained on is read again, and
+    restores every rank's random state right before the first step.
+
+    Args:
+        runner: the runner.
+        dataloader: the training data loader or its config.
+        max_samples: how many samples to train on, counting repeats.
+        val_samples: validate every so many samples, and at the end.
+    """
+
+    def __init__(self, runner: object, dataloader: object, max_samples: int, val_samples: int = 0) -> None:
+        super().__init__(runner, dataloader)
+        check_roles(runner.restorer, self.dataloader.dataset)
+        self.total_batch = self.dataloader.batch_size * runner.world_size
+        self.max_samples = max_samples
+        self._max_iters = samples_to_steps(max_samples, self.total_batch)
+        self.val_interval = samples_to_steps(val_samples, self.total_batch) if val_samples else self._max_iters
+        self.val_begin = 1
+        self._iter = 0
+        self._epoch = 0
+        self.stop_training = False
+
+    @property
+    def max_epochs(self) -> int:
+        """1: the whole training is one epoch to MMEngine's hooks."""
+        return 1
+
+    @property
+    def max_iters(self) -> int:
+        """Steps of the whole training."""
+        return self._max_iters
+
+    @property
+    def epoch(self) -> int:
+        """0, see :attr:`max_epochs`."""
+        return self._epoch
+
+    @property
+    def iter(self) -> int:
+        """Steps done."""
+        return self._iter
+
+    @property
+    def samples(self) -> int:
+        """Samples seen by all ranks together."""
+        return self._iter * self.total_batch
+
+    def run(self) -> object:
+        """Train.
+
+        Raises:
+            NonFiniteError: a loss term became NaN or infinite; names the term, the step and the last checkpoint.
+        """
+        runner = self.runner
+        runner.logger.info(
+            f'schedule: {self.max_samples} samples = {self.max_iters} steps of {self.total_batch} '
+            f'({runner.world_size} rank(s) x batch {self.dataloader.batch_size})'
+        )
+        runner.call_hook('before_train')
+        runner.call_hook('before_train_epoch')
+        sampler = getattr(self.dataloader, 'sampler', None)
+        if self._iter:
+            if not hasattr(sampler, 'skip'):
+                raise ConfigError(
+                    f"train_dataloader.sampler {type(sampler).__name__} can't skip to sample {self.samples}; "
+                    "use dict(type='KeyedSampler')"
+                )
+            sampler.skip(self.samples)
+        batches = iter(self.dataloader)
+        runner.restore_random_state()  # after everything that draws while it is set up
+        self.waited = 0.0
+        while self._iter < self._max_iters and not self.stop_training:
+            runner.model.train()
+            start = time.perf_counter()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                raise ConfigError(
+                    f'train_dataloader.sampler {type(sampler).__name__} ends after {self._iter} steps; use an endless '
+                    "one: dict(type='KeyedSampler')"
+                ) from None
+            self.waited += time.perf_counter() - start
+            self.run_iter(batch)
+            if runner.val_loop is not None and (self._iter % self.val_interval == 0 or self._iter == self._max_iters):
+                runner.val_loop.run()
+        runner.call_hook('after_train_epoch')
+        runner.call_hook('after_train')
+        return runner.model
+
+    def run_iter(self, batch: dict) -> None:
+        """One step with its hooks."""
+        self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
+        try:
+            outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+        except NonFiniteError as error:
+            last = self.runner.last_checkpoint()
+            raise NonFiniteError(
+                f'training stopped at step {self._iter + 1}: {error}; '
+                + (f'last good checkpoint: {last}' if last else 'no checkpoint had been saved yet')
+            ) from None
+        self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
+        self._iter += 1

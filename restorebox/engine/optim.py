@@ -1,0 +1,75 @@
+"""Optimiser wrappers: bf16 on any device, and one optimiser per step of a restorer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
+
+from restorebox.errors import ConfigError
+from restorebox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, nearest
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Forward passes in bfloat16 autocast, on a CPU as on a GPU.
+
+    bfloat16 has float32's exponent, so no loss scaling is needed. Weights, gradients and the optimiser stay float32.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast around MMEngine's context (no gradient exchange while gradients accumulate)."""
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+            yield
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class RoleOptimWrapperConstructor:
+    """One optimiser per step of a restorer, over the roles that the step updates.
+
+    ::
+
+        optim_wrapper = dict(
+            constructor='RoleOptimWrapperConstructor',
+            generator=dict(optimizer=dict(type='Adam', lr=2e-4)),
+            discriminator=dict(optimizer=dict(type='Adam', lr=2e-4)),
+        )
+
+    Args:
+        optim_wrapper_cfg: step -> wrapper config; steps are those of the restorer's ``steps``.
+        paramwise_cfg: unused here; MMEngine passes it.
+
+    Raises:
+        ConfigError: a step is missing or unknown.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        if paramwise_cfg:
+            raise ConfigError('optim_wrapper: paramwise_cfg is not supported with several optimisers')
+        self.cfg = {key: value for key, value in optim_wrapper_cfg.items() if key not in ('type', 'constructor')}
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        """Build the wrappers for a restorer, wrapped for DDP or not."""
+        model = model.module if is_model_wrapper(model) else model
+        for key in self.cfg:
+            if key not in model.steps:
+                raise ConfigError(
+                    f"optim_wrapper: {type(model).__name__} has no step '{key}'; {nearest(key, tuple(model.steps))}"
+                )
+        wrappers = {}
+        for step, roles in model.steps.items():
+            if step not in self.cfg:
+                raise ConfigError(f"optim_wrapper: needs an optimiser for the step '{step}'")
+            cfg = {'type': 'OptimWrapper', **self.cfg[step]}
+            from mmengine.registry import OPTIMIZERS
+
+            params = [p for role in roles for p in getattr(model, role).parameters() if p.requires_grad]
+            cfg['optimizer'] = OPTIMIZERS.build({**cfg['optimizer'], 'params': params})
+            wrappers[step] = OPTIM_WRAPPERS.build(cfg)
+        return OptimWrapperDict(**wrappers)

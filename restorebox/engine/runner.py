@@ -1,0 +1,300 @@
+"""Our Runner: MMEngine's, with safe loading, ranks on a CPU, exact resume and files that are whole."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.dist import all_gather_object, get_dist_info, is_distributed, is_main_process, sync_random_seed
+from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm
+from mmengine.runner import Runner, set_random_seed
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
+from torch.utils.data import DataLoader
+
+from restorebox.engine.check import check_types
+from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
+from restorebox.engine.loops import SampleTrainLoop, scale_schedule
+from restorebox.engine.random_state import get_random_state, set_random_state
+from restorebox.errors import CheckpointError, ConfigError
+from restorebox.registry import FUNCTIONS, RUNNERS
+from restorebox.restorers.base import BaseRestorer
+from restorebox.version import __version__
+
+
+def find_checkpoints(work_dir: str | Path) -> list[Path]:
+    """Checkpoints of a run, oldest first: ``iter_N.pth``. They are renamed into place when complete."""
+    found = [
+        (int(m.group(1)), p) for p in Path(work_dir).glob('iter_*.pth') if (m := re.match(r'iter_(\d+)\.', p.name))
+    ]
+    return [path for _, path in sorted(found)]
+
+
+@RUNNERS.register_module()
+class RestorationRunner(Runner):
+    """MMEngine's Runner with what it lacks.
+
+    - Checkpoints load weights-only and are written whole or not at all.
+    - Ranks on a machine without a GPU talk through gloo; every role is wrapped by DDP on its own.
+    - A resumed run equals an uninterrupted one: sampler position, random state per rank, optimisers, schedules, moving
+      average.
+    - ``randomness=dict(seed=..., deterministic=...)``: weights and data order come from the seed, dropout from the seed
+      plus the rank.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> RestorationRunner:
+        """Build from a config after checking every type's name and keys.
+
+        Raises:
+            ConfigError: an unknown type or key, or parts that don't fit each other.
+        """
+        check_types(cfg)
+        return super().from_cfg(cfg)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._random_states: list[dict] | None = None
+        super().__init__(*args, **kwargs)
+
+    def get_hooks_info(self) -> str:
+        """The hooks' names in the order of their priority, on one line; MMEngine's table is longer than most logs."""
+        return ', '.join(type(hook).__name__ for hook in self.hooks)
+
+    # -- environment ---------------------------------------------------------------------------------------------
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """MMEngine's, after joining the ranks through gloo where there is no GPU."""
+        if self.distributed and not is_distributed() and not torch.cuda.is_available():
+            torch.distributed.init_process_group('gloo')
+        super().setup_env(env_cfg)
+
+    def set_randomness(self, seed: int | None = None, deterministic: bool = False) -> None:
+        """Seed everything; ``self.seed`` is the same on all ranks."""
+        seed = sync_random_seed() if seed is None else seed
+        set_random_seed(seed + get_dist_info()[0], deterministic=deterministic)
+        self._deterministic = deterministic
+        self._seed = seed
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Wrap each role by DDP on its own.
+
+        Raises:
+            ConfigError: ``sync_bn`` on ranks without a GPU.
+        """
+        if not self.distributed or model_wrapper_cfg is not None or not isinstance(model, BaseRestorer):
+            return super().wrap_model(model_wrapper_cfg, model)
+        has_bn = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
+        sync_bn = self.cfg.get('sync_bn')
+        kwargs: dict[str, Any] = {'find_unused_parameters': self.cfg.get('find_unused_parameters', False)}
+        if torch.cuda.is_available():
+            model = model.to(torch.device('cuda', int(os.environ['LOCAL_RANK'])))
+            kwargs['device_ids'] = [int(os.environ['LOCAL_RANK'])]
+            if sync_bn:
+                model = convert_sync_batchnorm(model, sync_bn)
+        elif sync_bn and has_bn:
+            raise ConfigError(
+                "sync_bn: batch norm can't be synchronised between ranks on a CPU; use norm='instance', one rank, or GPUs"
+            )
+        if has_bn and not sync_bn:
+            self.logger.warning("batch norm over each rank's own batch: set sync_bn='torch' to share its statistics")
+        # no broadcast of buffers: a rank with one test picture less would leave the others waiting
+        return MMSeparateDistributedDataParallel(model, broadcast_buffers=False, **kwargs)
+
+    def build_dataloader(
+        self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """MMEngine's, with our collate, the run's seed in the dataset, and a generator of its own.
+
+        A data loader draws a number each time it is iterated; from the global generator that would shift dropout after a
+        resume.
+        """
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        cfg = copy.deepcopy(dataloader)
+        collate = dict(cfg.get('collate_fn') or dict(type='collate_roles'))
+        cfg['collate_fn'] = partial(FUNCTIONS.get(collate.pop('type')), **collate)
+        if cfg.get('num_workers', 0) > 0:
+            cfg.setdefault('persistent_workers', True)
+        loader = Runner.build_dataloader(cfg, seed=self.seed)
+        if hasattr(loader.dataset, 'seed'):
+            loader.dataset.seed = self.seed
+        loader.generator = torch.Generator().manual_seed(self.seed)
+        return loader
+
+    def _build_param_scheduler(self, scheduler: Any, optim_wrapper: Any) -> list:
+        """MMEngine's, after converting samples to steps when the loop counts samples."""
+        if isinstance(self._train_loop, SampleTrainLoop):
+            each = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
+            scheduler = [scale_schedule(s, self._train_loop.total_batch) if isinstance(s, dict) else s for s in each]
+        return super()._build_param_scheduler(scheduler, optim_wrapper)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    @property
+    def restorer(self) -> nn.Module:
+        """The model without a DDP wrapper."""
+        return getattr(self.model, 'module', self.model)
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint of this run."""
+        found = find_checkpoints(self.work_dir)
+        return found[-1] if found else None
+
+    def load_or_resume(self) -> None:
+        """Resume from ``load_from`` or the newest checkpoint in the work directory, or load weights only."""
+        if self._has_loaded:
+            return
+        if self._resume:
+            path = self._load_from or self.last_checkpoint()
+            if path is None:
+                self.logger.info(f'resume: no checkpoint in {self.work_dir}; starting at step 0')
+            else:
+                self.resume(str(path))
+        elif self._load_from is not None:
+            self.load_checkpoint(self._load_from)
+        self._has_loaded = True
+
+    def load_checkpoint(
+        self, filename: str, map_location: Any = 'cpu', strict: bool = True, revise_keys: list | None = None
+    ) -> dict:
+        """Load weights: all roles for training, the deployed ones (their moving average) for testing.
+
+        Args:
+            filename: path or http(s) URL.
+            map_location: as in :func:`torch.load`.
+            strict: kept for MMEngine's interface; a role loads whole or not at all.
+            revise_keys: kept for MMEngine's interface.
+
+        Raises:
+            CheckpointError: unreadable, refused, or of another model.
+        """
+        checkpoint = CheckpointLoader.load_checkpoint(filename, map_location=map_location, logger=None)
+        if not isinstance(self.restorer, BaseRestorer):
+            self.restorer.load_state_dict(checkpoint['state_dict'])
+            return checkpoint
+        training = self._train_loop is not None
+        if self._resume:
+            self._check_resumable(checkpoint, filename)
+        try:
+            if training:
+                self.restorer.load_weights(checkpoint['state_dict'])
+            else:
+                self.restorer.load_weights(deployed_state(checkpoint), self.restorer.deployed)
+        except CheckpointError as error:
+            raise CheckpointError(f'checkpoint {filename}: {error}') from None
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        self._has_loaded = True
+        average = not training and EMA_KEY in checkpoint
+        self.logger.info(f'loaded {filename}{" (moving average)" if average else ""}')
+        return checkpoint
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: Any = 'default',
+    ) -> None:
+        """Go on where a checkpoint was saved.
+
+        Raises:
+            CheckpointError: it holds weights only, or was trained with another total batch.
+        """
+        self._resume = True  # tells load_checkpoint and hooks that all of it is wanted
+        seed = self.seed
+        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        if self.seed != seed:  # the loader was built before the checkpoint's seed was known
+            loader = self.train_dataloader
+            loader.dataset.seed = loader.sampler.seed = self.seed
+
+    def _check_resumable(self, checkpoint: dict, filename: str) -> None:
+        for key in ('optimizer', 'message_hub', 'meta'):
+            if key not in checkpoint:
+                raise CheckpointError(
+                    f"checkpoint {filename}: has no '{key}', so it can't be resumed; "
+                    'start from its weights with --cfg-options load_from=...'
+                )
+        was, now = checkpoint['meta'].get('total_batch'), getattr(self.train_loop, 'total_batch', None)
+        if was is not None and now is not None and was != now:
+            raise CheckpointError(
+                f'checkpoint {filename}: was trained with {was} samples a step over all ranks, this run has {now}; '
+                'resume with the same, or start from its weights with --cfg-options load_from=...'
+            )
+        states = checkpoint.get('random_states')
+        if states and len(states) != self.world_size:
+            self.logger.warning(
+                f'resumed {len(states)} rank(s) on {self.world_size}: dropout draws differ from an uninterrupted run'
+            )
+        self._random_states = states
+
+    def restore_random_state(self) -> None:
+        """Set this rank's random state from the checkpoint that was resumed, once."""
+        if self._random_states and self.rank < len(self._random_states):
+            set_random_state(self._random_states[self.rank])
+        self._random_states = None
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        by_epoch: bool = False,
+    ) -> None:
+        """Save a checkpoint whole or not at all. All ranks call it: each one's random state goes in.
+
+        Raises:
+            CheckpointError: no room, or a weight is NaN or infinite; the last good checkpoint stays.
+        """
+        states = all_gather_object(get_random_state())
+        if not is_main_process():
+            return
+        state = {key: value.detach().cpu() for key, value in self.restorer.state_dict().items()}
+        for key, value in state.items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise CheckpointError(f'not saving {filename}: weight {key} is NaN or infinite; {self._good_one()}')
+        loop = self._train_loop
+        checkpoint = {
+            'meta': {
+                'epoch': self.epoch,
+                'iter': self.iter + 1,
+                'seed': self.seed,
+                'total_batch': getattr(loop, 'total_batch', None),
+                'cfg': self.cfg.pretty_text,
+                'experiment_name': self.experiment_name,
+                'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
+                'dataset_meta': getattr(self.train_dataloader.dataset, 'metainfo', None),
+                'mmengine_version': mmengine.__version__,
+                'restorebox_version': __version__,
+                **(meta or {}),
+            },
+            'state_dict': state,
+            'message_hub': self.message_hub.state_dict(),
+            'random_states': states,
+        }
+        if save_optimizer:
+            checkpoint['optimizer'] = self.optim_wrapper.state_dict()
+        if save_param_scheduler and self.param_schedulers is not None:
+            schedulers = self.param_schedulers
+            checkpoint['param_schedulers'] = (
+                {name: [s.state_dict() for s in each] for name, each in schedulers.items()}
+                if isinstance(schedulers, dict)
+                else [s.state_dict() for s in schedulers]
+            )
+        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        try:
+            save_file(checkpoint, Path(out_dir) / filename)
+        except CheckpointError as error:
+            raise CheckpointError(f'{error}; {self._good_one()}') from None
+
+    def _good_one(self) -> str:
+        last = self.last_checkpoint()
+        return f'last good checkpoint: {last}' if last else 'no checkpoint had been saved yet'

@@ -1,0 +1,34 @@
+"""Errors that are the user's to mend.
+
+Whatever a person can get wrong (a path, a config key, a checkpoint) is raised as one of these with one line that says
+what is wrong, where, and what would be right. The command line prints that line and exits non-zero; a traceback is for
+our own mistakes only.
+"""
+
+
+class RestoreboxError(Exception):
+    """Base of all errors that a command line prints as one line."""
+
+
+class ConfigError(RestoreboxError):
+    """A config is wrong: an unknown key, an unknown type, values that contradict each other."""
+
+
+class DataError(RestoreboxError):
+    """A dataset is wrong: a missing or empty folder, counts that don't match, pictures without a partner."""
+
+
+class PictureError(DataError):
+    """One picture can't be read. The message names the file and the reason."""
+
+
+class CheckpointError(RestoreboxError):
+    """A checkpoint can't be read, written, trusted or doesn't fit the model."""
+
+
+class WeightsError(RestoreboxError):
+    """Weights of a third-party network (VGG, AlexNet, Inception, CLIP) are not where they are looked for."""
+
+
+class NonFiniteError(RestoreboxError):
+    """A loss term or a weight became NaN or infinite. The message names the term."""

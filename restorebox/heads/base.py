@@ -1,0 +1,35 @@
+"""What every head says about itself, and how it is called."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class BaseHead(nn.Module):
+    """Features -> what is read out of them.
+
+    A subclass sets:
+
+    - ``output``: the name of what it reads out, used as the key in the network's result;
+    - ``taps``: features it needs besides the backbone's last;
+    - ``reach``: pixels of ``'out'`` that one of its output pixels reads along an axis (for the receptive field).
+
+    Its constructor takes ``in_channels`` and ``scale`` (the backbone's ``out_channels`` and ``out_stride``) by name;
+    the network passes them unless the config does.
+    """
+
+    output: str
+    taps: tuple[str, ...] = ()
+    reach: int = 1
+
+    def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Read something out.
+
+        Args:
+            features: ``'out'`` and the head's ``taps``.
+            x: the network's input ``(N, C, H, W)`` in its own value range: a residual, physics and diffusion need it.
+
+        Returns:
+            What ``output`` names.
+        """
+        raise NotImplementedError

@@ -1,0 +1,90 @@
+"""Saving during training."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapperDict
+
+from restorebox.engine.loops import SampleTrainLoop, samples_to_steps
+from restorebox.engine.runner import find_checkpoints
+from restorebox.errors import ConfigError
+from restorebox.registry import HOOKS
+
+
+@HOOKS.register_module()
+class RestorationCheckpointHook(Hook):
+    """Save every so many samples, at the end, and whenever validation finds a better model.
+
+    Unlike MMEngine's it removes an old checkpoint only after the new one is complete, and all ranks take part, since each
+    one's random state belongs to the checkpoint.
+
+    Args:
+        every_samples: samples (over all ranks) between checkpoints; rounded up to whole optimiser updates.
+        max_keep: how many of them to keep.
+        save_best: name of a validation score to keep the best model of as ``best_NAME.pth``; None keeps none.
+        rule: ``'greater'`` or ``'less'`` is better.
+
+    Raises:
+        ConfigError: ``rule`` is neither, or validation does not give that score.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(
+        self, every_samples: int, max_keep: int = 3, save_best: str | None = None, rule: str = 'greater'
+    ) -> None:
+        if rule not in ('greater', 'less'):
+            raise ConfigError(f"RestorationCheckpointHook: rule is '{rule}'; it must be 'greater' or 'less'")
+        if max_keep < 1:
+            raise ConfigError(f'RestorationCheckpointHook: max_keep is {max_keep}; it must be at least 1')
+        self.every_samples = every_samples
+        self.max_keep = max_keep
+        self.save_best = save_best
+        self.rule = rule
+
+    def before_train(self, runner: object) -> None:
+        """Turn samples into steps."""
+        loop = runner.train_loop
+        steps = self.every_samples
+        if isinstance(loop, SampleTrainLoop):
+            steps = samples_to_steps(self.every_samples, loop.total_batch)
+        wrappers = runner.optim_wrapper
+        each = list(wrappers.values()) if isinstance(wrappers, OptimWrapperDict) else [wrappers]
+        whole = math.lcm(*(w._accumulative_counts for w in each))  # a half-accumulated gradient is not saved
+        self.interval = math.ceil(steps / whole) * whole
+
+    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Save when it is time."""
+        step = runner.iter + 1
+        if step % self.interval and step != runner.max_iters:
+            return
+        runner.save_checkpoint(runner.work_dir, f'iter_{step}.pth', meta={'iter': step})
+        if is_main_process():
+            runner.logger.info(f'saved iter_{step}.pth')
+            for old in find_checkpoints(runner.work_dir)[: -self.max_keep]:
+                old.unlink()
+
+    def after_val_epoch(self, runner: object, metrics: dict | None = None) -> None:
+        """Keep the best."""
+        if self.save_best is None or runner._train_loop is None:
+            return
+        if self.save_best not in (metrics or {}):
+            raise ConfigError(
+                f"RestorationCheckpointHook: save_best is '{self.save_best}', validation gives {sorted(metrics or {})}"
+            )
+        value = float(metrics[self.save_best])
+        hub = runner.message_hub
+        best = hub.get_info('best_score', default=None)
+        if math.isnan(value) or (best is not None and (value <= best if self.rule == 'greater' else value >= best)):
+            return
+        hub.update_info('best_score', value)
+        runner.save_checkpoint(
+            runner.work_dir, f'best_{self.save_best}.pth', meta={'iter': runner.iter, self.save_best: value}
+        )
+        if is_main_process():
+            path = Path(runner.work_dir) / f'best_{self.save_best}.pth'
+            runner.logger.info(f'best {self.save_best} so far: {value:.4f}, saved as {path.name}')

@@ -1,0 +1,87 @@
+"""Moving average of the weights that are deployed."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.hooks import Hook
+
+from restorebox.engine.checkpoint import EMA_KEY
+from restorebox.errors import ConfigError
+from restorebox.registry import HOOKS
+
+
+@HOOKS.register_module()
+class RoleEMAHook(Hook):
+    """Exponential moving average over the deployed roles: avg <- decay * avg + (1 - decay) * weights, after each step.
+
+    Roles used in training only (discriminators, inverse generators) are not averaged. Validation runs on the average.
+    A checkpoint holds it beside the live weights; testing and publishing take it from there.
+
+    Args:
+        decay: 0 keeps the live weights, 0.999 averages over about 1,000 steps. The first steps use
+            min(decay, (1 + n) / (10 + n)) so that the start is forgotten.
+
+    Raises:
+        ConfigError: decay outside [0, 1).
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ConfigError(f'RoleEMAHook: decay is {decay}; it must be in [0, 1)')
+        self.decay = decay
+        self.average: dict[str, torch.Tensor] | None = None
+        self.steps = 0
+
+    @staticmethod
+    def _live(runner: object) -> dict[str, torch.Tensor]:
+        restorer = runner.restorer
+        return {
+            f'{role}.{key}': value
+            for role in restorer.deployed
+            for key, value in restorer.role(role).state_dict(keep_vars=True).items()
+        }
+
+    def before_train(self, runner: object) -> None:
+        """Start from the live weights unless a checkpoint was resumed."""
+        if self.average is None:
+            self.average = {key: value.detach().clone() for key, value in self._live(runner).items()}
+
+    @torch.no_grad()
+    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Average one step."""
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        self.steps += 1
+        live = self._live(runner)
+        floating = [key for key, value in self.average.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.average[k] for k in floating], [live[k].detach() for k in floating], 1 - decay)
+        for key in self.average.keys() - set(floating):
+            self.average[key].copy_(live[key])
+
+    @torch.no_grad()
+    def _swap(self, runner: object) -> None:
+        if self.average is None:  # testing a checkpoint: its average is already in the model
+            return
+        for key, value in self._live(runner).items():
+            held = value.detach().clone()
+            value.copy_(self.average[key])
+            self.average[key].copy_(held)
+
+    def before_val_epoch(self, runner: object) -> None:
+        """Validate the average."""
+        self._swap(runner)
+
+    def after_val_epoch(self, runner: object, metrics: dict | None = None) -> None:
+        """Back to the live weights."""
+        self._swap(runner)
+
+    def before_save_checkpoint(self, runner: object, checkpoint: dict) -> None:
+        """Put the average beside the live weights."""
+        checkpoint[EMA_KEY] = {key: value.cpu() for key, value in self.average.items()}
+        checkpoint['ema_steps'] = self.steps
+
+    def after_load_checkpoint(self, runner: object, checkpoint: dict) -> None:
+        """Go on averaging where a resumed run stopped."""
+        if runner._resume and EMA_KEY in checkpoint:
+            live = self._live(runner)
+            self.average = {key: value.to(live[key].device) for key, value in checkpoint[EMA_KEY].items()}
+            self.steps = checkpoint['ema_steps']

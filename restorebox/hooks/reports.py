@@ -1,0 +1,110 @@
+"""What a run says about itself: curves, scores, unreadable pictures, and a log that does not slow it down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.dist import all_gather_object, is_main_process, master_only
+from mmengine.hooks import Hook
+
+from restorebox.drawing import draw_curves
+from restorebox.engine.checkpoint import sha256
+from restorebox.metrics.scores import score_table, write_scores
+from restorebox.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CapHistoryHook(Hook):
+    """Keep the log's history short: MMEngine appends to an array that it copies at each step.
+
+    Args:
+        length: values kept per logged name; more than any smoothing window.
+    """
+
+    def __init__(self, length: int = 10_000) -> None:
+        self.length = length
+
+    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Cap names that are new since the last look."""
+        if batch_idx % 1000 == 0 or self.every_n_train_iters(runner, 1000):
+            for buffer in runner.message_hub.log_scalars.values():
+                buffer.max_length = self.length
+
+
+@HOOKS.register_module()
+class TrainingCurveHook(Hook):
+    """Draw losses, validation scores and learning rates over steps as ``curves.png`` when training ends."""
+
+    priority = 'LOWEST'
+
+    @master_only
+    def after_train(self, runner: object) -> None:
+        """Draw, over all sessions of this run."""
+        logs = sorted(Path(runner.work_dir).glob('*/vis_data/scalars.json'))
+        draw_curves(logs, Path(runner.work_dir) / 'curves.png')
+
+
+@HOOKS.register_module()
+class BadPictureHook(Hook):
+    """Count pictures that could not be read and were skipped (``bad_picture='skip'``) and report them at the end."""
+
+    def __init__(self) -> None:
+        self.bad: dict[str, None] = {}
+
+    def _collect(self, data_batch: dict) -> None:
+        self.bad.update(dict.fromkeys(data_batch.get('bad', ())))
+
+    def _report(self, runner: object, what: str) -> None:
+        found = sorted({line for lines in all_gather_object(list(self.bad)) for line in lines})
+        if not found or not is_main_process():
+            return
+        path = Path(runner.work_dir) / f'skipped_pictures_{what}.txt'
+        path.write_text('\n'.join(found) + '\n')
+        runner.logger.warning(f'{len(found)} unreadable picture(s) were skipped, listed in {path}; first: {found[0]}')
+
+    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Collect."""
+        self._collect(data_batch)
+
+    def after_val_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
+        """Collect."""
+        self._collect(data_batch)
+
+    def after_test_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
+        """Collect."""
+        self._collect(data_batch)
+
+    def after_train(self, runner: object) -> None:
+        """Report."""
+        self._report(runner, 'train')
+
+    def after_test(self, runner: object) -> None:
+        """Report."""
+        self._report(runner, 'test')
+
+
+@HOOKS.register_module()
+class ScoresHook(Hook):
+    """Write ``scores.json`` after a test and print its table."""
+
+    priority = 'LOW'
+
+    @master_only
+    def after_test_epoch(self, runner: object, metrics: dict | None = None) -> None:
+        """Write and print."""
+        each = runner.test_evaluator.metrics
+        checkpoint = runner._load_from
+        local = checkpoint and Path(checkpoint).is_file()
+        path = Path(runner.work_dir) / 'scores.json'
+        scores = write_scores(
+            path,
+            metrics=metrics,
+            tables=[m.table for m in each if getattr(m, 'table', None)],
+            unavailable={k: v for m in each for k, v in getattr(m, 'unavailable', {}).items()},
+            config=runner.cfg.filename,
+            checkpoint=checkpoint,
+            sha256=sha256(checkpoint) if local else None,
+            tiled=False,
+            statistics_window=getattr(runner.restorer, 'statistics_window', None),
+        )
+        runner.logger.info(f'scores, also in {path}:\n{score_table(scores)}')

@@ -1,0 +1,95 @@
+"""Comparison sheets: the degraded, the restored and the clean picture side by side."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.hooks import Hook
+
+from restorebox.drawing import draw_sheet
+from restorebox.metrics.protocols import protocol
+from restorebox.registry import HOOKS
+from restorebox.sample import RestorationSample
+
+
+@HOOKS.register_module()
+class ComparisonSheetHook(Hook):
+    """Draw a sheet of a few pictures of each validation and test, in a thread beside the run.
+
+    Args:
+        pictures: how many, spread evenly over the set; the same ones each time.
+        score: protocol written under the pictures that have a clean partner.
+    """
+
+    def __init__(self, pictures: int = 6, score: str = 'psnr_y') -> None:
+        self.pictures = pictures
+        self.name = score
+        self.score = protocol(score)
+        self.rows: list[tuple[int, str, dict[str, np.ndarray]]] = []
+        self.pool = ThreadPoolExecutor(1)
+        self.drawn: list = []
+
+    def _collect(self, loop: object, outputs: list[RestorationSample]) -> None:
+        count = len(loop.dataloader.dataset)
+        chosen = {round(i) for i in np.linspace(0, count - 1, min(self.pictures, count))}
+        for sample in outputs:
+            if sample.index in chosen:
+                layers = {
+                    role: (sample.get(role).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+                    for role in ('lq', 'pred', 'gt')
+                    if role in sample
+                }
+                self.rows.append((sample.index, sample.name, layers))
+
+    def _draw(self, runner: object, name: str) -> None:
+        rows = {row[0]: row for part in all_gather_object(self.rows) for row in part}
+        self.rows = []
+        if rows and is_main_process():
+            path = Path(runner.work_dir) / 'sheets' / f'{name}.png'
+            self.drawn.append((path, self.pool.submit(self._render, [rows[i] for i in sorted(rows)], path)))
+
+    def _render(self, rows: list, path: Path) -> None:
+        titles = {'lq': 'degraded', 'pred': 'restored', 'gt': 'clean'}
+        cells = []
+        for _, name, layers in rows:
+            row = []
+            for role, picture in layers.items():
+                caption = f'{name}: {titles[role]}' if role == 'lq' else titles[role]
+                if role != 'gt' and 'gt' in layers and layers['gt'].shape == picture.shape:
+                    value = self.score(picture / 255.0, layers['gt'] / 255.0)
+                    caption += f'  {self.name} {value:.2f}'
+                row.append((caption, picture))
+            cells.append(row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_sheet(cells, path)
+
+    def _wait(self, runner: object) -> None:
+        for path, future in self.drawn:
+            if future.exception() is not None:
+                runner.logger.warning(f'the sheet {path} could not be drawn: {future.exception()}')
+            else:
+                runner.logger.info(f'sheet: {path}')
+        self.drawn = []
+
+    def after_val_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
+        """Keep the chosen pictures."""
+        self._collect(runner.val_loop, outputs)
+
+    def after_test_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
+        """Keep the chosen pictures."""
+        self._collect(runner.test_loop, outputs)
+
+    def after_val_epoch(self, runner: object, metrics: dict | None = None) -> None:
+        """Hand them to the thread."""
+        self._draw(runner, f'val_{runner.iter}' if runner._train_loop is not None else 'val')
+
+    def after_test_epoch(self, runner: object, metrics: dict | None = None) -> None:
+        """Hand them to the thread."""
+        self._draw(runner, 'test')
+
+    def after_run(self, runner: object) -> None:
+        """Wait for the thread, so that what was drawn is on disk."""
+        self._wait(runner)

@@ -1,0 +1,135 @@
+"""Normalisation whose statistics are taken over a fixed local window at test.
+
+A network with instance norm sees other statistics in a training crop, in a tile and in a whole picture. Chu et al.,
+"Improving Image Restoration by Revisiting Global Information Aggregation" (ECCV 2022, TLC) take them at test over a
+window of the training crop's size around each pixel. We do the same for whole pictures and for tiles, so that both
+agree; :func:`set_statistics_window` switches it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def _box_mean_1d(x: Tensor, size: int, dim: int) -> Tensor:
+    """Mean over every full window of ``size`` along ``dim``: that axis shrinks by ``size - 1``."""
+    length = x.shape[dim]
+    total = x.cumsum(dim)
+    upper = total.narrow(dim, size - 1, length - size + 1)
+    zero = torch.zeros_like(total.narrow(dim, 0, 1))
+    lower = torch.cat((zero, total.narrow(dim, 0, length - size)), dim)
+    return (upper - lower) / size
+
+
+def local_mean(x: Tensor, window: int) -> Tensor:
+    """Mean over a window around each pixel, in O(1) a pixel.
+
+    At the border the nearest window that lies inside the picture is used, so that no padding enters the statistics.
+
+    Args:
+        x: ``(N, C, H, W)``. Centre it first (subtract a constant per channel) when it is far from zero: running sums
+            lose digits otherwise.
+        window: side of the window in pixels of ``x``; an axis shorter than it is averaged whole.
+
+    Returns:
+        ``(N, C, H, W)``.
+    """
+    for dim in (-2, -1):
+        length = x.shape[dim]
+        size = min(window, length)
+        means = _box_mean_1d(x, size, dim)
+        # window i covers [i, i + size); pixel p takes the window centred on it, clamped to those that exist
+        index = (torch.arange(length, device=x.device) - size // 2).clamp_(0, length - size)
+        x = means.index_select(x.dim() + dim, index)
+    return x
+
+
+class LocalStatistics(nn.Module):
+    """Base of all layers that take statistics over the picture.
+
+    Args:
+        stride: size of one of the layer's pixels in pixels of the network's input; a window of ``w`` input pixels is
+            ``w // stride`` here.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.window: int | None = None
+
+    def local_window(self, x: Tensor) -> int | None:
+        """The window for ``x`` in its own pixels, or None when statistics are those of the whole map."""
+        if self.training or self.window is None:
+            return None
+        window = max(self.window // self.stride, 2)
+        return window if max(x.shape[-2:]) > window else None
+
+
+class InstanceNorm(LocalStatistics):
+    """Instance normalisation with affine parameters, over a local window at test when one is set.
+
+    Same arithmetic as batch norm with the statistics of a batch of one (pix2pix at test).
+
+    Args:
+        channels: C of the ``(N, C, H, W)`` maps.
+        stride: see :class:`LocalStatistics`.
+        eps: added to the variance.
+        affine: learn a scale and a shift per channel.
+    """
+
+    def __init__(self, channels: int, stride: int = 1, eps: float = 1e-5, affine: bool = True) -> None:
+        super().__init__(stride)
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``(N, C, H, W)`` to zero mean and unit variance per picture and channel."""
+        window = self.local_window(x)
+        if window is None:
+            # variance of a single pixel is undefined for torch in training, and the result is the shift alone
+            if x.shape[-1] * x.shape[-2] == 1:
+                zero = torch.zeros_like(x)
+                return zero if self.bias is None else zero + self.bias[:, None, None].to(x.dtype)
+            return nn.functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        y = x.float()
+        y = y - y.mean((-2, -1), keepdim=True)
+        mean = local_mean(y, window)
+        variance = (local_mean(y * y, window) - mean * mean).clamp_min_(0)
+        y = (y - mean) * torch.rsqrt(variance + self.eps)
+        if self.weight is not None:
+            y = y * self.weight[:, None, None] + self.bias[:, None, None]
+        return y.to(x.dtype)
+
+
+def set_statistics_window(module: nn.Module, window: int | None) -> int:
+    """Set the window of all layers with statistics, in pixels of the network's input; None is the whole picture.
+
+    Returns:
+        How many layers have statistics.
+    """
+    layers = [m for m in module.modules() if isinstance(m, LocalStatistics)]
+    for layer in layers:
+        layer.window = window
+    return len(layers)
+
+
+def make_norm(kind: str | None, channels: int, stride: int) -> nn.Module:
+    """A normalisation layer by name.
+
+    Args:
+        kind: ``'instance'``, ``'batch'`` (``SyncBatchNorm`` under ``sync_bn='torch'`` in the config) or None.
+        channels: C of the maps.
+        stride: see :class:`LocalStatistics`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if kind is None:
+        return nn.Identity()
+    if kind == 'instance':
+        return InstanceNorm(channels, stride)
+    if kind == 'batch':
+        return nn.BatchNorm2d(channels)
+    raise ValueError(f"norm is '{kind}'; it must be 'instance', 'batch' or None")

@@ -1,0 +1,216 @@
+"""All registries of restorebox on one screen.
+
+Those with a parent are children of MMEngine's, so that a Runner builds our classes by name. The rest stand alone, since
+MMEngine allows one child per parent and scope (a backbone and a restorer can't both hang below MODELS).
+
+A registry fills itself when it is first asked: it imports its room of the house, then every plugin that is installed
+under the entry-point group ``restorebox.plugins`` (see ``docs/add_a_method.md``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
+from typing import Any
+
+from mmengine import registry as mm
+from mmengine.registry import build_from_cfg
+
+from restorebox.errors import ConfigError
+
+PLUGIN_GROUP = 'restorebox.plugins'
+_plugins: dict[str, str] = {}
+_plugins_loaded = False
+
+
+def load_plugins() -> dict[str, str]:
+    """Import the installed plugins once.
+
+    Returns:
+        Entry-point name -> module, of the plugins that are loaded.
+
+    Raises:
+        ConfigError: a plugin can't be imported; names the entry point, its distribution and the cause.
+    """
+    global _plugins_loaded
+    if not _plugins_loaded:
+        _plugins_loaded = True  # set first: a plugin's own imports come through here again
+        for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda p: p.name):
+            try:
+                point.load()
+            except Exception as error:
+                dist = point.dist.name if point.dist else 'unknown distribution'
+                raise ConfigError(
+                    f"plugin '{point.name}' ({point.value}, from {dist}) can't be imported: "
+                    f'{type(error).__name__}: {error}'
+                ) from error
+            _plugins[point.name] = point.value
+    return dict(_plugins)
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """Say which known names are near a misspelt one.
+
+    Returns:
+        ``"did you mean 'x'?"``, or ``'known: a, b, c'`` when nothing is near.
+    """
+    lower = {name.lower(): name for name in known}
+    close = [lower[name] for name in difflib.get_close_matches(word.lower(), list(lower), n=3, cutoff=0.6)]
+    if close:
+        return 'did you mean ' + ' or '.join(f"'{name}'" for name in close) + '?'
+    return 'known: ' + (', '.join(sorted(known)) or 'nothing')
+
+
+def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
+    """Names that a constructor takes, and those of them that it needs.
+
+    A class that passes ``**kwargs`` on to its parents takes theirs too (MMEngine's schedulers do).
+
+    Returns:
+        ``(known, needed)``, or None where it can't be told.
+    """
+    layers = (
+        [vars(c)['__init__'] for c in build.__mro__ if '__init__' in vars(c)] if inspect.isclass(build) else [build]
+    )
+    known: list[str] = []
+    needed: list[str] = []
+    for layer in layers:
+        try:
+            parameters = list(inspect.signature(layer).parameters.values())
+        except (TypeError, ValueError):  # a few C-implemented callables have no signature
+            return None
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self']
+        known += [p.name for p in named if p.name not in known]
+        needed += [p.name for p in named if p.default is p.empty and p.name not in needed]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return known, needed
+    return None
+
+
+def check_keys(build: Callable, given: Iterable[str], where: str, complete: bool = True) -> None:
+    """Refuse keys that a constructor does not take, naming the nearest that it does.
+
+    Args:
+        build: a class or function.
+        given: the keys of its config, without ``type``.
+        where: how the message names it.
+        complete: also ask for the keys it can't do without.
+
+    Raises:
+        ConfigError: a key is unknown or missing.
+    """
+    keys = constructor_keys(build)
+    if keys is None:
+        return
+    known, needed = keys
+    for key in given:
+        if key not in known and key != '_scope_':
+            raise ConfigError(f"{where} has no key '{key}'; {nearest(key, known)}")
+    for key in needed if complete else ():
+        if key not in given:
+            raise ConfigError(f"{where} needs the key '{key}'")
+
+
+class RegistryKeyError(ConfigError, KeyError):
+    """A name that no registry knows. The message lists near names and the plugin modules that were loaded."""
+
+    def __init__(self, registry: str, key: str, known: list[str]):
+        plugins = ', '.join(f'{name} ({module})' for name, module in load_plugins().items()) or 'none'
+        self.message = f"no {registry} is called '{key}'; {nearest(key, known)} (plugins loaded: {plugins})"
+        super().__init__(self.message)
+
+    def __str__(self) -> str:  # KeyError would print the repr
+        return self.message
+
+
+def build_checked(cfg: dict, registry: mm.Registry, default_args: dict | None = None) -> Any:
+    """Build like MMEngine's ``build_from_cfg``, after checking the type's name and the keys.
+
+    Raises:
+        KeyError: the type is not registered; the message lists near names and the loaded plugins.
+        ConfigError: a key is unknown or missing.
+    """
+    merged = {**(default_args or {}), **cfg}
+    kind = merged.pop('type', None)
+    if isinstance(kind, str):
+        kind, name = registry.get(kind), kind
+        check_keys(kind, merged, name)
+    return build_from_cfg(cfg, registry, default_args)
+
+
+class Registry(mm.Registry):
+    """MMEngine's registry with helpful errors and plugins."""
+
+    def import_from_location(self) -> None:
+        """Import this registry's room, then the plugins."""
+        first = not self._imported
+        super().import_from_location()
+        if first:
+            load_plugins()
+
+    def known(self) -> list[str]:
+        """Names that :meth:`get` finds without a scope: our own, plugins', MMEngine's."""
+        self.import_from_location()
+        names = list(self._module_dict)
+        if self.parent is not None:
+            names += list(self.parent.module_dict)
+        return names
+
+    def get(self, key: str) -> Any:
+        """Find a class by name.
+
+        Raises:
+            RegistryKeyError: nothing of that name here or in MMEngine's parent registry.
+        """
+        self.import_from_location()
+        scope, bare = self.split_scope_key(key)
+        if scope is None and bare not in self.known():
+            raise RegistryKeyError(self.name, key, self.known())
+        try:
+            found = super().get(key)
+        except RuntimeError:  # MMEngine's "Failed to get X"
+            found = None
+        if found is None:
+            raise RegistryKeyError(self.name, key, self.known())
+        return found
+
+
+def _child(name: str, parent: mm.Registry, *rooms: str) -> Registry:
+    """A registry below MMEngine's, so that a Runner finds our classes. ``rooms`` are modules that fill it."""
+    build = build_checked if parent.build_func is build_from_cfg else None
+    return Registry(name, parent=parent, scope='restorebox', locations=list(rooms), build_func=build)
+
+
+def _own(name: str, room: str) -> Registry:
+    """A registry that stands alone."""
+    return Registry(name, scope='restorebox', locations=[room], build_func=build_checked)
+
+
+BACKBONES = _own('backbone', 'restorebox.backbones')
+HEADS = _own('head', 'restorebox.heads')
+LOSSES = _own('loss', 'restorebox.losses')
+DEGRADATIONS = _own('degradation', 'restorebox.degradations')
+
+RESTORERS = _child('restorer', mm.MODELS, 'restorebox.restorers')
+DATASETS = _child('dataset', mm.DATASETS, 'restorebox.datasets')
+DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'mmengine.dataset', 'restorebox.datasets')
+TRANSFORMS = _child('transform', mm.TRANSFORMS, 'restorebox.datasets')
+FUNCTIONS = _child('function', mm.FUNCTIONS, 'mmengine.dataset', 'restorebox.datasets')
+METRICS = _child('metric', mm.METRICS, 'restorebox.metrics')
+HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'restorebox.hooks')
+RUNNERS = _child('runner', mm.RUNNERS, 'restorebox.engine')
+LOOPS = _child('loop', mm.LOOPS, 'mmengine.runner', 'restorebox.engine')
+OPTIM_WRAPPERS = _child('optimiser wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim', 'restorebox.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimiser wrapper constructor', mm.OPTIM_WRAPPER_CONSTRUCTORS, 'mmengine.optim', 'restorebox.engine'
+)
+# nothing of ours in these; they give MMEngine's names helpful errors
+OPTIMIZERS = _child('optimiser', mm.OPTIMIZERS, 'mmengine.optim')
+PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'mmengine.optim')
+VISUALIZERS = _child('visualiser', mm.VISUALIZERS, 'mmengine.visualization')
+VISBACKENDS = _child('visualisation backend', mm.VISBACKENDS, 'mmengine.visualization')
+LOG_PROCESSORS = _child('log processor', mm.LOG_PROCESSORS, 'mmengine.runner')
+EVALUATOR = _child('evaluator', mm.EVALUATOR, 'mmengine.evaluator')
+MODEL_WRAPPERS = _child('model wrapper', mm.MODEL_WRAPPERS, 'mmengine.model')

@@ -1,0 +1,296 @@
+"""What all restorers do: ranges, padding, one training step for any number of optimisers, prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import Tensor, nn
+
+from restorebox.backbones.base import Needs
+from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
+from restorebox.layers import pad_to_multiple, set_statistics_window
+from restorebox.losses.base import BaseLoss
+from restorebox.sample import RestorationSample
+
+Inputs = dict[str, Tensor | list[Tensor]]
+
+
+def _without_wrappers(module: BaseRestorer, state: dict, prefix: str, _metadata: dict) -> None:
+    """Name weights alike with and without DDP, so that a checkpoint of 4 ranks loads on one."""
+    for name, child in module.named_children():
+        if is_model_wrapper(child):
+            wrapped = f'{prefix}{name}.module.'
+            for key in [key for key in state if key.startswith(wrapped)]:
+                state[f'{prefix}{name}.{key[len(wrapped) :]}'] = state.pop(key)
+
+
+class BaseRestorer(BaseModel):
+    """A learning regime: networks (roles), losses, and the steps of one iteration.
+
+    Roles are direct children: each is wrapped by DDP on its own, and in training is called itself
+    (``self.generator(x, taps=...)``), never a part inside it. A subclass says:
+
+    - ``picture_roles``: the picture roles that training reads, e.g. ``('lq', 'gt')``;
+    - ``deployed``: the roles that restoring needs; EMA and publishing cover them;
+    - ``steps``: optimiser step -> roles it updates, in the order of the steps of an iteration;
+    - :meth:`losses`: the terms of a step;
+    - :meth:`infer` where restoring is more than one pass of ``generator``.
+
+    Args:
+        statistics_window: side in input pixels of the window over which statistics (instance norm) are taken at test,
+            usually the training crop; None takes them over the whole picture. Scores record it.
+        data_preprocessor: see :class:`RestorationPreprocessor`.
+    """
+
+    picture_roles: tuple[str, ...] = ('lq', 'gt')
+    deployed: tuple[str, ...] = ('generator',)
+    steps: dict[str, tuple[str, ...]] = {'generator': ('generator',)}
+
+    def __init__(self, statistics_window: int | None = None, data_preprocessor: dict | None = None) -> None:
+        super().__init__(data_preprocessor=data_preprocessor or dict(type='RestorationPreprocessor'))
+        self.statistics_window = statistics_window
+        self._register_state_dict_hook(_without_wrappers)
+
+    # -- roles ---------------------------------------------------------------------------------------------------
+
+    def role(self, name: str) -> nn.Module:
+        """A role without its DDP wrapper: for reading, testing and saving, never for a training pass."""
+        module = getattr(self, name)
+        return module.module if is_model_wrapper(module) else module
+
+    def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
+        """Load weights by role, whole or not at all.
+
+        Args:
+            state: role-prefixed weights as :meth:`state_dict` gives them.
+            roles: what must be there; None for every role that has weights. Other keys are left alone.
+
+        Raises:
+            CheckpointError: weights are missing, left over or of another shape; nothing has been loaded then.
+        """
+        roles = roles or tuple(name for name, child in self.named_children() if child.state_dict())
+        parts, wrong = {}, []
+        for name in roles:
+            prefix = name + '.'
+            parts[name] = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+            own = self.role(name).state_dict()
+            wrong += [f'{prefix}{key} is missing' for key in own if key not in parts[name]]
+            wrong += [f'{prefix}{key} is not in the model' for key in parts[name] if key not in own]
+            wrong += [
+                f'{prefix}{key} is {tuple(value.shape)}, the model has {tuple(own[key].shape)}'
+                for key, value in parts[name].items()
+                if key in own and value.shape != own[key].shape
+            ]
+        if wrong:
+            more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+            raise CheckpointError(f'it is of another model: {"; ".join(wrong[:3])}{more}')
+        for name, part in parts.items():
+            self.role(name).load_state_dict(part)
+
+    @property
+    def needs(self) -> Needs:
+        """What the inference path needs as a whole.
+
+        Raises:
+            ConfigError: deployed networks that want different value ranges.
+        """
+        each = {name: self.role(name).needs for name in self.deployed}
+        ranges = {needs.value_range for needs in each.values()}
+        if len(ranges) > 1:
+            raise ConfigError(f'{type(self).__name__}: deployed networks differ in value_range: {each}')
+        fields = [needs.receptive_field for needs in each.values()]
+        first = next(iter(each.values()))
+        return Needs(
+            stride=math.lcm(*(needs.stride for needs in each.values())),
+            min_size=max(needs.min_size for needs in each.values()),
+            in_channels=first.in_channels,
+            value_range=first.value_range,
+            receptive_field=None if None in fields else max(fields),
+            tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
+        )
+
+    def to_range(self, x: Tensor) -> Tensor:
+        """[0, 1] -> the network's value range."""
+        low, high = self.needs.value_range
+        return x if (low, high) == (0.0, 1.0) else x * (high - low) + low
+
+    def from_range(self, x: Tensor) -> Tensor:
+        """The network's value range -> [0, 1], unclamped."""
+        low, high = self.needs.value_range
+        return x if (low, high) == (0.0, 1.0) else (x - low) / (high - low)
+
+    # -- restoring -----------------------------------------------------------------------------------------------
+
+    def estimate_shared(self, lq: Tensor) -> dict[str, Tensor] | None:
+        """What the whole picture must agree on, to be handed to every tile as ``shared``.
+
+        Args:
+            lq: ``(N, 3, H, W)`` in [0, 1], the whole picture.
+
+        Returns:
+            None where tiles are independent (the default).
+        """
+        return None
+
+    def infer(
+        self,
+        x: Tensor,
+        shared: dict[str, Tensor] | None,
+        generator: torch.Generator | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> dict[str, Tensor]:
+        """Run the deployed networks on a padded batch.
+
+        Args:
+            x: ``(N, 3, H, W)`` in the network's value range, sizes multiples of the stride.
+            shared: what :meth:`estimate_shared` gave.
+            generator: for methods that draw at test.
+            progress: called with (done, total) by methods of many passes.
+
+        Returns:
+            ``pred`` in the network's value range and estimated layers in [0, 1], all ``(N, C, H, W)``.
+        """
+        return {'pred': self.role('generator')(x)['picture']}
+
+    @torch.no_grad()
+    def restore(
+        self,
+        lq: Tensor,
+        *,
+        shared: dict[str, Tensor] | None = None,
+        generator: torch.Generator | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> dict[str, Tensor]:
+        """Restore pictures of any size from 1x1 up.
+
+        Args:
+            lq: ``(N, 3, H, W)`` RGB float in [0, 1].
+            shared: what :meth:`estimate_shared` gave for the whole picture when ``lq`` is a tile of it.
+            generator: source of random draws, for methods that draw at test.
+            progress: called with (done, total).
+
+        Returns:
+            ``pred`` and every estimated layer, ``(N, C, H, W)`` float32 in [0, 1].
+        """
+        if self.training:
+            raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
+        for name in self.deployed:
+            set_statistics_window(self.role(name), self.statistics_window)
+        height, width = lq.shape[-2:]
+        needs = self.needs
+        x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
+        out = self.infer(x, shared, generator, progress)
+        out['pred'] = self.from_range(out['pred'])
+        return {name: y[..., :height, :width].float().clamp(0, 1) for name, y in out.items()}
+
+    def predict(self, inputs: Inputs, data_samples: list[RestorationSample]) -> list[RestorationSample]:
+        """Restore a batch; unequal sizes go one by one.
+
+        Args:
+            inputs: ``lq``, and ``gt`` where there is one, see :class:`RestorationPreprocessor`.
+            data_samples: one per picture; filled with ``pred``, layers, ``lq`` and ``gt``.
+        """
+        if not data_samples:  # every picture of the batch was unreadable and skipped
+            return []
+        lq = inputs['lq']
+        groups = [lq] if isinstance(lq, Tensor) else [picture[None] for picture in lq]
+        first = 0
+        for group in groups:
+            # keyed by the picture, so that ranks and batch sizes make no difference to what is drawn first
+            generator = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
+            out = self.restore(group, shared=self.estimate_shared(group), generator=generator)
+            for i in range(group.shape[0]):
+                for name, value in out.items():
+                    data_samples[first + i].set_data({name: value[i]})
+            first += group.shape[0]
+        for i, sample in enumerate(data_samples):
+            sample.set_data({role: inputs[role][i] for role in ('lq', 'gt') if role in inputs})
+        return data_samples
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+        """The terms of one optimiser step.
+
+        Args:
+            step: a key of ``steps``.
+            inputs: role -> ``(N, C, H, W)`` in [0, 1].
+            memory: empty at the iteration's start and handed from step to step: what one computes, the next needn't.
+
+        Returns:
+            Scalars. Those whose name starts with ``loss`` are summed and minimised, the rest is only logged.
+        """
+        raise NotImplementedError
+
+    def apply_loss(self, loss: BaseLoss, pred: Tensor, target: Tensor) -> Tensor:
+        """Call a loss on tensors in the network's range, mapped to [0, 1] first for losses that ask for it."""
+        if loss.value_range is not None:
+            pred, target = self.from_range(pred), self.from_range(target)
+        return loss(pred, target)
+
+    @contextmanager
+    def _only(self, roles: tuple[str, ...]) -> Iterator[None]:
+        """No gradients for the roles that this step does not update."""
+        trained = dict.fromkeys(name for names in self.steps.values() for name in names)
+        frozen = [p for name in trained if name not in roles for p in self.role(name).parameters() if p.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(True)
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, Tensor]:
+        """One iteration: every step of ``steps`` in turn.
+
+        Args:
+            data: a batch as the data loader gives it.
+            optim_wrapper: one, or a dict of them by step.
+
+        Returns:
+            Terms to log: those of :meth:`losses`, and ``loss`` (the sum; ``loss_STEP`` with several steps).
+
+        Raises:
+            NonFiniteError: a step's sum is NaN or infinite; no weight has been touched by it.
+        """
+        inputs = self.data_preprocessor(data, True)['inputs']
+        memory: dict = {}
+        log: dict[str, Tensor] = {}
+        for step, roles in self.steps.items():
+            wrapper = optim_wrapper[step] if isinstance(optim_wrapper, OptimWrapperDict) else optim_wrapper
+            with ExitStack() as stack:
+                stack.enter_context(self._only(roles))
+                for name in roles:  # autocast, and no gradient exchange while gradients accumulate
+                    stack.enter_context(wrapper.optim_context(getattr(self, name)))
+                terms = self.losses(step, inputs, memory)
+                total = sum(value for name, value in terms.items() if name.startswith('loss'))
+                if not torch.isfinite(total):
+                    bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
+                    raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
+            wrapper.update_params(total)
+            log.update({name: value.detach() for name, value in terms.items()})
+            log['loss' if len(self.steps) == 1 else f'total_{step}'] = total.detach()
+        return log
+
+    def forward(self, inputs: Inputs, data_samples: list | None = None, mode: str = 'tensor') -> object:
+        """MMEngine's three modes.
+
+        Args:
+            inputs: role -> pictures in [0, 1].
+            data_samples: one per picture.
+            mode: ``'tensor'`` (:meth:`restore` of ``lq``), ``'predict'`` (samples) or ``'loss'`` (terms of all steps).
+        """
+        if mode == 'tensor':
+            return self.restore(inputs['lq'])
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'loss':
+            memory: dict = {}
+            return {k: v for step in self.steps for k, v in self.losses(step, inputs, memory).items()}
+        raise ConfigError(f"mode is '{mode}'; it must be 'tensor', 'predict' or 'loss'")

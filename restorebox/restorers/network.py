@@ -1,0 +1,79 @@
+"""Backbone + head: the one form of every network here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.errors import ConfigError
+from restorebox.heads.base import BaseHead
+from restorebox.registry import BACKBONES, HEADS, nearest
+
+
+class Network(nn.Module):
+    """A backbone with a head on it.
+
+    ::
+
+        x -> backbone -> features -> head -> {head.output: ...}
+              |                       ^
+              +---- taps -------------+----> {tap: ...}
+
+    Args:
+        backbone: a backbone or its config.
+        head: a head or its config; ``in_channels`` and ``scale`` are taken from the backbone where not given.
+    """
+
+    def __init__(self, backbone: BaseBackbone | dict, head: BaseHead | dict) -> None:
+        super().__init__()
+        if isinstance(backbone, dict):
+            backbone = BACKBONES.build(backbone)
+        if isinstance(head, dict):
+            head = HEADS.build({'in_channels': backbone.out_channels, 'scale': backbone.out_stride, **head})
+        backbone.check_taps(head.taps)
+        self.backbone = backbone
+        self.head = head
+
+    @property
+    def needs(self) -> Needs:
+        """The backbone's needs, with the head's reach added to the receptive field."""
+        needs = self.backbone.needs
+        if needs.receptive_field is None:
+            return needs
+        return replace(needs, receptive_field=needs.receptive_field + (self.head.reach - 1) * self.backbone.out_stride)
+
+    def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
+        """Run backbone and head.
+
+        Args:
+            x: ``(N, C, H, W)`` in the backbone's value range, sizes multiples of its stride.
+            taps: backbone features to return as well.
+
+        Returns:
+            The head's output under ``head.output``, and each tap under its name.
+
+        Raises:
+            ConfigError: an unknown tap.
+        """
+        wanted = tuple(dict.fromkeys((*self.head.taps, *taps)))
+        features = self.backbone(x, taps=wanted)
+        return {self.head.output: self.head(features, x), **{tap: features[tap] for tap in taps}}
+
+
+def build_network(cfg: Network | dict, role: str) -> Network:
+    """Build a role's network from ``dict(backbone=..., head=...)``.
+
+    Raises:
+        ConfigError: other keys, or one of the two missing.
+    """
+    if isinstance(cfg, nn.Module):
+        return cfg
+    for key in cfg:
+        if key not in ('backbone', 'head'):
+            raise ConfigError(f"{role}: a network has no key '{key}'; {nearest(key, ('backbone', 'head'))}")
+    for key in ('backbone', 'head'):
+        if key not in cfg:
+            raise ConfigError(f"{role}: the network needs the key '{key}'")
+    return Network(cfg['backbone'], cfg['head'])

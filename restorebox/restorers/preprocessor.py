@@ -1,0 +1,35 @@
+"""Batch -> device and [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from restorebox.registry import RESTORERS
+
+
+@RESTORERS.register_module()
+class RestorationPreprocessor(BaseDataPreprocessor):
+    """Move a batch to the model's device; uint8 pictures become float32 in [0, 1] there, which makes the copy small."""
+
+    def _to_float(self, picture: Tensor) -> Tensor:
+        return picture.float().div_(255) if picture.dtype == torch.uint8 else picture.float()
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch as ``collate_roles`` makes it.
+
+        Args:
+            data: ``inputs``: role -> ``(N, C, H, W)`` uint8 or float32, or a list of ``(C, H, W)`` where sizes differ;
+                ``data_samples``: one per picture.
+            training: unused; part of MMEngine's interface.
+
+        Returns:
+            ``inputs`` as float32 in [0, 1] on the device, and ``data_samples``.
+        """
+        inputs = self.cast_data(data['inputs'])
+        floats = {
+            role: [self._to_float(p) for p in value] if isinstance(value, (list, tuple)) else self._to_float(value)
+            for role, value in inputs.items()
+        }
+        return {'inputs': floats, 'data_samples': data['data_samples']}

@@ -1,0 +1,8 @@
+"""The verb ``test`` of restorebox; --help lists its options."""
+
+from restorebox.cli.main import main
+
+if __name__ == '__main__':
+    import sys
+
+    main(['test', *sys.argv[1:]])
