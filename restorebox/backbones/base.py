@@ -67,6 +67,11 @@ class BaseBackbone(nn.Module):
         """
         raise NotImplementedError
 
+    def field(self, run: int) -> int | None:
+        """Side of the square of input pixels that ``run`` neighbouring pixels of ``'out'`` see; None for everything."""
+        one = self.needs.receptive_field
+        return None if one is None else one + (run - 1) * self.out_stride
+
     def check_taps(self, taps: Iterable[str]) -> None:
         """Refuse taps that the backbone does not declare, naming the nearest."""
         for tap in taps:

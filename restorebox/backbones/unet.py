@@ -92,10 +92,15 @@ class UNet(BaseBackbone):
             *(f'up{i + 1}' for i in range(levels - 1, 0, -1)),
         )
         stride = 2**levels
-        # N 4x4 convolutions of stride 2 see 3 * 2^N - 2 pixels; up i reads 2 neighbours that lie 2^i apart, i = N .. 2
-        field = (3 * stride - 2) + (2 * stride - 4)
-        self.needs = Needs(stride, stride, in_channels, tuple(value_range), field)
+        self.needs = Needs(stride, stride, in_channels, tuple(value_range), self.field(1))
         normal_init(self)
+
+    def field(self, run: int) -> int:
+        """See :meth:`BaseBackbone.field`."""
+        for _ in range(self.levels - 1):  # n neighbours out of a 4x4 transposed convolution come from n // 2 + 2
+            run = run // 2 + 2
+        stride = 2**self.levels
+        return (run - 1) * stride + 3 * stride - 2  # N 4x4 convolutions of stride 2 see 3 * 2^N - 2 pixels
 
     def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`."""

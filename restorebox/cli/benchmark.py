@@ -1,7 +1,8 @@
 """Measure speed and memory.
 
-``train CONFIG``: steps per second of the whole training loop with its real data, the share of time spent waiting for data,
-peak memory, and what the loop costs over a bare PyTorch loop of the same network on the same batch, in alternating pairs.
+``train CONFIG``: steps per second of the whole training loop with its real data, the share of time spent waiting for
+data, peak memory, and what the loop costs over a bare PyTorch loop of the same network on the same batch, in
+alternating pairs.
 """
 
 from __future__ import annotations

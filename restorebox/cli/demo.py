@@ -1,7 +1,7 @@
 """Train and score a small model on real photographs, from a bare installation, in minutes on a laptop.
 
-The photographs are those that come inside scikit-image and scikit-learn, and those of --data; line rain is drawn over them
-on the fly.
+The photographs are those that come inside scikit-image and scikit-learn, and those of --data; line rain is drawn over
+them on the fly.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Make a small file to hand on from a training checkpoint: the deployed weights (their moving average) and what is known
-about them, as safetensors, which can't hold code."""
+"""Make a small file to hand on from a training checkpoint.
+
+It holds the deployed weights (their moving average) and what is known about them, as safetensors, which can't hold code.
+"""
 
 from __future__ import annotations
 

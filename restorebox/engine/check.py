@@ -181,7 +181,7 @@ def _loop_keys(plain: dict, part: str) -> None:
         return
     given = {**loop, 'runner': None, 'dataloader': None, 'evaluator': None}
     given.pop('type', None)
-    known, needed = own.constructor_keys(_find(kind, own.LOOPS)) or ((), ())
+    _, needed = own.constructor_keys(_find(kind, own.LOOPS)) or ((), ())
     missing = [key for key in needed if key not in given]
     if missing:
         raise ConfigError(f"config, {part}_cfg: {kind} needs the key '{missing[0]}'")

@@ -15,6 +15,7 @@ from restorebox.backbones.base import Needs
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.losses.base import BaseLoss
+from restorebox.registry import RESTORERS
 from restorebox.sample import RestorationSample
 
 Inputs = dict[str, Tensor | list[Tensor]]
@@ -52,7 +53,7 @@ class BaseRestorer(BaseModel):
     steps: dict[str, tuple[str, ...]] = {'generator': ('generator',)}
 
     def __init__(self, statistics_window: int | None = None, data_preprocessor: dict | None = None) -> None:
-        super().__init__(data_preprocessor=data_preprocessor or dict(type='RestorationPreprocessor'))
+        super().__init__(RESTORERS.build(data_preprocessor or dict(type='RestorationPreprocessor')))
         self.statistics_window = statistics_window
         self._register_state_dict_hook(_without_wrappers)
 

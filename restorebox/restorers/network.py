@@ -38,11 +38,8 @@ class Network(nn.Module):
 
     @property
     def needs(self) -> Needs:
-        """The backbone's needs, with the head's reach added to the receptive field."""
-        needs = self.backbone.needs
-        if needs.receptive_field is None:
-            return needs
-        return replace(needs, receptive_field=needs.receptive_field + (self.head.reach - 1) * self.backbone.out_stride)
+        """The backbone's needs, with the receptive field of the head's output."""
+        return replace(self.backbone.needs, receptive_field=self.backbone.field(self.head.reach))
 
     def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
         """Run backbone and head.

@@ -1,0 +1,56 @@
+"""What every loss is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class BaseLoss(nn.Module):
+    """A scalar to minimise, multiplied by its weight.
+
+    A subclass writes :meth:`compute`. Losses between more than two pictures, or of logits, override :meth:`forward`.
+
+    Attributes:
+        value_range: range of values that the loss is defined on; a restorer maps its tensors there before it calls.
+            None: any range, as given.
+
+    Args:
+        weight: factor of the result.
+    """
+
+    value_range: tuple[float, float] | None = None
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """``weight * compute(pred, target)`` in float32 (float64 stays), also under autocast.
+
+        Args:
+            pred: ``(N, C, H, W)``; gradients reach it.
+            target: of the same shape.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            ValueError: the shapes differ (broadcasting would hide a mistake).
+        """
+        if pred.shape != target.shape:
+            raise ValueError(f'{type(self).__name__}: pred is {tuple(pred.shape)}, target is {tuple(target.shape)}')
+        with torch.autocast(pred.device.type, enabled=False):
+            return self.weight * self.compute(_at_least_float32(pred), _at_least_float32(target))
+
+    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape, unweighted: a scalar."""
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """Shown when a model is printed."""
+        return f'weight={self.weight}'
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()

@@ -1,0 +1,51 @@
+"""Losses pixel by pixel."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from restorebox.errors import ConfigError
+from restorebox.losses.base import BaseLoss
+from restorebox.registry import LOSSES
+
+
+@LOSSES.register_module()
+class L1Loss(BaseLoss):
+    """Mean absolute difference."""
+
+    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+        """``mean |pred - target|``."""
+        return F.l1_loss(pred, target)
+
+
+@LOSSES.register_module()
+class MSELoss(BaseLoss):
+    """Mean squared difference."""
+
+    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+        """``mean (pred - target)^2``."""
+        return F.mse_loss(pred, target)
+
+
+@LOSSES.register_module()
+class CharbonnierLoss(BaseLoss):
+    """A smooth L1 (Charbonnier et al. 1994; in restoration since Lai et al. 2017, LapSRN).
+
+    Args:
+        weight: factor of the result.
+        eps: half-width of the rounded tip, in units of the value range. Equal pictures cost ``eps``, not 0.
+
+    Raises:
+        ConfigError: ``eps`` is not positive.
+    """
+
+    def __init__(self, weight: float = 1.0, eps: float = 1e-3) -> None:
+        super().__init__(weight)
+        if eps <= 0:
+            raise ConfigError(f'CharbonnierLoss: eps is {eps}; it must be positive (at 0 the gradient is undefined)')
+        self.eps = eps
+
+    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+        """``mean sqrt((pred - target)^2 + eps^2)``."""
+        return ((pred - target).square() + self.eps**2).sqrt().mean()

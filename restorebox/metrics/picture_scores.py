@@ -1,0 +1,118 @@
+"""Scores of single pictures, and their means."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from restorebox.errors import ConfigError, DataError, WeightsError
+from restorebox.layers.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
+from restorebox.metrics.base import RestorationMetric, mean_ignoring_nan, picture_pairs, sample_index, saved_tensor
+from restorebox.metrics.protocols import NETWORK_PROTOCOLS, parse_protocol, protocol, resize_saved
+from restorebox.registry import METRICS
+
+
+@METRICS.register_module()
+class PictureScores(RestorationMetric):
+    """Every restored picture, and every input as it came, against its clean partner.
+
+    Undefined scores (nan: SSIM or LPIPS of a tiny picture) stay in the table, are left out of the means and counted in
+    one log line. A network whose weights file is absent costs one warning; the run goes on without its score.
+
+    Args:
+        protocols: names of :mod:`restorebox.metrics.protocols`, ``lpips_alex`` and ``lpips_vgg`` among them, each
+            optionally with ``@SIZE``.
+        do_nothing: also score ``lq`` under ``input/NAME``, where it has the size of ``gt``.
+        lpips_weights: of LPIPS's trunks: ``'pretrained'``, ``'random'`` (tests) or a state dict's path.
+
+    Raises:
+        ConfigError: an unknown protocol, or none.
+    """
+
+    def __init__(
+        self,
+        protocols: Sequence[str] = ('psnr_y', 'ssim_y', 'psnr_rgb'),
+        do_nothing: bool = True,
+        lpips_weights: str = 'pretrained',
+    ) -> None:
+        super().__init__()
+        if isinstance(protocols, str) or not protocols:
+            raise ConfigError(f'PictureScores: protocols is {protocols!r}; it must be a list of names')
+        self.protocols = tuple(dict.fromkeys(protocols))
+        parsed = {name: parse_protocol(name) for name in self.protocols}
+        self._sizes = {name: size for name, (_, size) in parsed.items()}
+        self._nets = {name: NETWORK_PROTOCOLS[base] for name, (base, _) in parsed.items() if base in NETWORK_PROTOCOLS}
+        self._functions = {name: protocol(name) for name in self.protocols if name not in self._nets}
+        self._lpips = {net: LazyFrozen(partial(lpips_network, net, lpips_weights)) for net in set(self._nets.values())}
+        self.do_nothing = do_nothing
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Score a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: dicts with ``pred``, ``gt`` and maybe ``lq`` (CHW RGB in [0, 1]), ``name``, ``index``.
+
+        Raises:
+            DataError: a picture without ``gt`` or ``index``, or of another size than its ``gt``.
+        """
+        for sample in data_samples:
+            if sample.get('gt') is None:
+                raise DataError(f"picture '{sample['name']}' has no gt; use FID or a paired set")
+            row = {'index': sample_index(sample), 'name': sample['name']}
+            for prefix, picture in picture_pairs(sample, self.do_nothing).items():
+                row.update({prefix + name: value for name, value in self._score(picture, sample['gt']).items()})
+            self.results.append(row)
+
+    def _score(self, picture: Tensor, gt: Tensor) -> dict[str, float]:
+        ours, clean = _to_array(picture), _to_array(gt)
+        scores = {name: score(ours, clean) for name, score in self._functions.items()}
+        for name, net in self._nets.items():
+            if self.is_absent(name):
+                continue
+            size = self._sizes[name]
+            pair = (ours, clean) if size is None else (resize_saved(ours, size), resize_saved(clean, size))
+            try:
+                scores[name] = self._lpips_of(net, *pair, device=picture.device)
+            except WeightsError as error:
+                self.mark_absent(name, error)
+        return {name: scores[name] for name in self.protocols if name in scores}
+
+    @torch.no_grad()
+    def _lpips_of(self, net: str, ours: np.ndarray, clean: np.ndarray, device: torch.device) -> float:
+        if min(ours.shape[:2]) < LPIPS_MIN_SIZE[net]:
+            return float('nan')
+        pair = [saved_tensor(torch.from_numpy(x).permute(2, 0, 1)[None].to(device)) for x in (ours, clean)]
+        return float(self._lpips[net](*(x * 2 - 1 for x in pair)))
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Means over the set, and the table.
+
+        Args:
+            results: rows in the set's order.
+        """
+        names = [prefix + name for prefix in ('', 'input/') for name in self.protocols if name not in self.unavailable]
+        names = [name for name in names if any(name in row for row in results)]
+        nan = float('nan')
+        # a name that only some rows have (their lq has another size) is nan in the others
+        self.table = [
+            {'index': row['index'], 'name': row['name'], **{name: row.get(name, nan) for name in names}}
+            for row in results
+        ]
+        columns = {name: [row[name] for row in self.table] for name in names}
+        undefined = {name: int(np.isnan(values).sum()) for name, values in columns.items()}
+        if any(undefined.values()):
+            counts = ', '.join(f'{name}: {count}' for name, count in undefined.items() if count)
+            print_log(f'left out of the means as undefined, of {len(results)}: {counts}', 'current', logging.WARNING)
+        return {name: mean_ignoring_nan(values) for name, values in columns.items()}
+
+
+def _to_array(picture: Tensor) -> np.ndarray:
+    """CHW tensor -> HWC float64 array."""
+    return picture.detach().double().cpu().permute(1, 2, 0).numpy()

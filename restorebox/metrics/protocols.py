@@ -1,0 +1,174 @@
+"""Named ways to score one picture against its clean partner.
+
+A figure depends on colour space, rounding and window, so each combination has a name of its own. All take the
+prediction as it would be saved: clamped and rounded to 8 bit. Identical pictures score 100 dB, and 100 dB is the cap.
+
+==================  =========================================================================================
+``psnr_rgb``        over all pixels and channels
+``psnr_y``          studio-swing BT.601 luma (MATLAB's and BasicSR's), not rounded again, peak 255
+``psnr_y_full_u8``  full-range BT.601 luma rounded to 8 bit, peak 255 (the heavy-rain authors' helper)
+``psnr_owan``       RGB, ``10 log10(1 / (mse + 1e-10))`` (the hybrid-distortion papers'; meant for patches)
+``ssim_rgb``        11x11 Gaussian, sigma 1.5, valid region, mean of the channels (Wang et al. 2004)
+``ssim_y``          the same on studio-swing luma
+``ssim_skimage``    uniform 7x7 window, sample covariance, mean of the channels (scikit-image's default)
+==================  =========================================================================================
+
+For the same error full-range luma scores 20 log10(255/219) = 1.32 dB lower than studio-swing luma.
+``NAME@SIZE`` first resizes both 8-bit pictures to SIZE x SIZE (bicubic), as some papers do. SSIM of a picture smaller
+than its window is nan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+from restorebox.errors import ConfigError
+from restorebox.registry import nearest
+
+Picture = NDArray[np.float64]
+Protocol = Callable[[Picture, Picture], float]
+
+CAP = 100.0
+"""dB of identical pictures."""
+
+NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
+"""Per-picture names that need a network, see :class:`restorebox.metrics.PictureScores`."""
+
+LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid')
+
+
+def as_saved(picture: NDArray) -> Picture:
+    """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]. NaN stays NaN."""
+    return np.rint(np.clip(np.asarray(picture, dtype=np.float64), 0, 1) * 255)
+
+
+def luma_studio(saved: Picture) -> Picture:
+    """BT.601 luma in [16, 235]: ``16 + 65.481 R + 128.553 G + 24.966 B`` of RGB / 255, given RGB in [0, 255]."""
+    return 16 + saved @ (np.array([65.481, 128.553, 24.966]) / 255)
+
+
+def luma_full_u8(saved: Picture) -> Picture:
+    """BT.601 luma in [0, 255], rounded half up: ``0.299 R + 0.587 G + 0.114 B`` of RGB in [0, 255]."""
+    return np.floor((saved @ np.array([299.0, 587.0, 114.0]) + 500) / 1000)  # whole numbers: a tie is a tie
+
+
+def _psnr(a: Picture, b: Picture) -> float:
+    mse = np.mean((a - b) ** 2)
+    return CAP if mse == 0 else float(np.minimum(10 * np.log10(255**2 / mse), CAP))  # np.minimum keeps NaN
+
+
+def _ssim(a: Picture, b: Picture, blur: Callable[[Picture], Picture], window: int, unbias: float) -> float:
+    """Mean SSIM (Wang et al. 2004, eq 13) over the region where the window lies inside the picture."""
+    if min(a.shape[:2]) < window:
+        return float('nan')
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mu_a, mu_b = blur(a), blur(b)
+    var_a = unbias * (blur(a * a) - mu_a * mu_a)
+    var_b = unbias * (blur(b * b) - mu_b * mu_b)
+    cov = unbias * (blur(a * b) - mu_a * mu_b)
+    index = (2 * mu_a * mu_b + c1) * (2 * cov + c2) / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))
+    edge = window // 2
+    return float(index[edge : a.shape[0] - edge, edge : a.shape[1] - edge].mean())
+
+
+def _ssim_gaussian(a: Picture, b: Picture) -> float:
+    # truncate 3.5 at sigma 1.5 gives a radius of 5: 11 taps
+    return _ssim(a, b, lambda x: gaussian_filter(x, 1.5, truncate=3.5, axes=(0, 1)), window=11, unbias=1.0)
+
+
+def psnr_rgb(pred: Picture, gt: Picture) -> float:
+    """PSNR in dB of ``(H, W, 3)`` RGB in [0, 1], see the module."""
+    return _psnr(as_saved(pred), as_saved(gt))
+
+
+def psnr_y(pred: Picture, gt: Picture) -> float:
+    """PSNR in dB on studio-swing luma, see the module."""
+    return _psnr(luma_studio(as_saved(pred)), luma_studio(as_saved(gt)))
+
+
+def psnr_y_full_u8(pred: Picture, gt: Picture) -> float:
+    """PSNR in dB on full-range luma rounded to 8 bit, see the module."""
+    return _psnr(luma_full_u8(as_saved(pred)), luma_full_u8(as_saved(gt)))
+
+
+def psnr_owan(pred: Picture, gt: Picture) -> float:
+    """PSNR in dB as the hybrid-distortion papers write it (Suganuma et al. 2019), see the module."""
+    mse = np.mean(((as_saved(pred) - as_saved(gt)) / 255) ** 2)
+    return float(np.minimum(10 * np.log10(1 / (mse + 1e-10)), CAP))
+
+
+def ssim_rgb(pred: Picture, gt: Picture) -> float:
+    """SSIM of RGB, Gaussian window, see the module. nan below 11x11 pixels."""
+    return _ssim_gaussian(as_saved(pred), as_saved(gt))
+
+
+def ssim_y(pred: Picture, gt: Picture) -> float:
+    """SSIM of studio-swing luma, Gaussian window, see the module. nan below 11x11 pixels."""
+    return _ssim_gaussian(luma_studio(as_saved(pred)), luma_studio(as_saved(gt)))
+
+
+def ssim_skimage(pred: Picture, gt: Picture) -> float:
+    """SSIM of RGB as scikit-image's defaults have it, see the module. nan below 7x7 pixels."""
+    samples = 7 * 7
+    unbias = samples / (samples - 1)  # sample covariance
+    return _ssim(as_saved(pred), as_saved(gt), lambda x: uniform_filter(x, 7, axes=(0, 1)), window=7, unbias=unbias)
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    'psnr_rgb': psnr_rgb,
+    'ssim_rgb': ssim_rgb,
+    'psnr_y': psnr_y,
+    'ssim_y': ssim_y,
+    'ssim_skimage': ssim_skimage,
+    'psnr_owan': psnr_owan,
+    'psnr_y_full_u8': psnr_y_full_u8,
+}
+
+
+def resize_saved(picture: NDArray, size: int) -> Picture:
+    """Resize a picture in [0, 1] to ``size`` x ``size`` by bicubic interpolation of its 8-bit form, aspect ignored."""
+    saved = as_saved(picture)
+    if not np.isfinite(saved).all():  # NaN has no 8-bit form; the score must show it
+        return np.full((size, size, saved.shape[2]), np.nan)
+    return cv2.resize(saved.astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC) / 255.0
+
+
+def parse_protocol(name: str) -> tuple[str, int | None]:
+    """Split ``'psnr_y@256'`` into ``('psnr_y', 256)``; without a size it is None.
+
+    Raises:
+        ConfigError: an unknown name (the nearest known is named) or a size that is no positive whole number.
+    """
+    base, at, size = name.partition('@')
+    known = [*PROTOCOLS, *NETWORK_PROTOCOLS]
+    if base == 'fid':
+        raise ConfigError("'fid' is no score of single pictures; add the metric dict(type='FID')")
+    if base not in known:
+        raise ConfigError(f"no protocol is called '{base}'; {nearest(base, known)}")
+    if at and not re.fullmatch('[1-9][0-9]*', size):
+        raise ConfigError(f"protocol '{name}': '{size}' is no size in pixels; write e.g. '{base}@256'")
+    return base, int(size) if at else None
+
+
+def protocol(name: str) -> Protocol:
+    """The function of a protocol's name, with ``@SIZE`` or without.
+
+    Returns:
+        ``f(pred, gt) -> float`` on ``(H, W, 3)`` RGB arrays in [0, 1].
+
+    Raises:
+        ConfigError: see :func:`parse_protocol`; or the name needs a network.
+    """
+    base, size = parse_protocol(name)
+    if base in NETWORK_PROTOCOLS:
+        raise ConfigError(f"protocol '{name}' needs a network; ask the metric dict(type='PictureScores') for it")
+    score = PROTOCOLS[base]
+    if size is None:
+        return score
+    return lambda pred, gt: score(resize_saved(pred, size), resize_saved(gt, size))

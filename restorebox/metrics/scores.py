@@ -1,0 +1,172 @@
+"""The scores' file that each test run leaves, and the table that is made from it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from restorebox.metrics.protocols import LOWER_IS_BETTER
+
+LIBRARIES = (
+    'restorebox',
+    'torch',
+    'torchvision',
+    'mmengine',
+    'mmcv-lite',
+    'numpy',
+    'scipy',
+    'opencv-python-headless',
+    'pillow',
+    'lpips',
+    'pytorch_fid',
+)
+INPUT = 'input/'
+
+
+def library_versions() -> dict[str, str | None]:
+    """Versions of Python and of what scores depend on; None for what is not installed."""
+    found: dict[str, str | None] = {'python': platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def write_scores(
+    path: str | Path,
+    *,
+    metrics: dict[str, float],
+    tables: Sequence[Sequence[dict]],
+    unavailable: dict[str, str],
+    config: Any,
+    checkpoint: str | None,
+    sha256: str | None,
+    tiled: bool,
+    statistics_window: int | None,
+    extra: dict | None = None,
+) -> dict:
+    """Write ``scores.json``, whole or not at all.
+
+    Args:
+        path: the file; its folder is made, an older file is replaced.
+        metrics: score's name -> mean, as a metric's ``evaluate`` gives them (``input/NAME``: the do-nothing row).
+        tables: each metric's ``table``; rows of one picture (``index``) are joined.
+        unavailable: score's name -> why there is none.
+        config: the config's path, or anything that JSON holds.
+        checkpoint: its path; None for a run without one.
+        sha256: the checkpoint's hash.
+        tiled: whether pictures were restored in tiles.
+        statistics_window: side in pixels of the window for statistics at test; None: the whole picture.
+        extra: further top-level entries (device minutes, steps, samples seen).
+
+    Returns:
+        What was written. nan and infinity are None.
+
+    Raises:
+        ValueError: ``extra`` has an entry that the file already has.
+    """
+    rows: dict[int, dict] = {}
+    for row in (row for table in tables for row in table):
+        rows.setdefault(row['index'], {}).update(row)
+    per_picture = [rows[index] for index in sorted(rows)]
+    names = [name.removeprefix(INPUT) for name in (*metrics, *unavailable)]
+    scores = {
+        'protocols': list(dict.fromkeys(names)),
+        'mean': dict(metrics),
+        'undefined': _count_undefined(per_picture),
+        'unavailable': dict(unavailable),
+        'per_picture': per_picture,
+        'count': len(per_picture),
+        'config': config,
+        'checkpoint': {'path': checkpoint, 'sha256': sha256},
+        'inference': {'mode': 'tiled' if tiled else 'whole', 'statistics_window': statistics_window},
+        'libraries': library_versions(),
+        'device': _device(),
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    }
+    clash = sorted(set(scores) & set(extra or {}))
+    if clash:
+        raise ValueError(f'extra may not replace {", ".join(clash)}')
+    scores = _finite({**scores, **(extra or {})})
+    _write_whole(Path(path), json.dumps(scores, indent=2, allow_nan=False, ensure_ascii=False) + '\n')
+    return scores
+
+
+def score_table(scores: dict) -> str:
+    """A plain-text table of means: ``input (do nothing)``, ``restored`` and ``gain`` by protocol.
+
+    A gain is positive where restoring helped, also for LPIPS and FID, where less is better.
+
+    Args:
+        scores: what :func:`write_scores` wrote.
+    """
+    mean = scores['mean']
+    rows = [['', *scores['protocols']], ['input (do nothing)'], ['restored'], ['gain']]
+    for name in scores['protocols']:
+        before, after = mean.get(INPUT + name), mean.get(name)
+        gain = None if before is None or after is None else after - before
+        if gain is not None and _base(name) in LOWER_IS_BETTER:
+            gain = -gain
+        digits = 2 if _base(name).startswith(('psnr', 'fid')) else 4
+        for row, value, sign in zip(rows[1:], (before, after, gain), ('', '', '+'), strict=True):
+            row.append('-' if value is None else f'{value:{sign}.{digits}f}')
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for first, *cells in rows:
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append('  '.join([first.ljust(widths[0]), *padded]))
+    lines.insert(1, '  '.join('-' * width for width in widths))
+    count = scores['count']
+    notes = [f'{count} picture{"s"[: count != 1]}'] if count else []
+    notes += [f'{name}: undefined for {number} of them' for name, number in scores.get('undefined', {}).items()]
+    notes += [f'{name} is not available: {reason}' for name, reason in scores['unavailable'].items()]
+    return '\n'.join([line.rstrip() for line in lines] + notes)
+
+
+def _base(name: str) -> str:
+    """``'lpips_alex@256'`` -> ``'lpips_alex'``."""
+    return name.partition('@')[0]
+
+
+def _count_undefined(rows: list[dict]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _finite(value: Any) -> Any:
+    """A copy with nan and infinity, which JSON has no word for, as None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f'cpu ({platform.machine()})'
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write beside the file, then rename: a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        temporary.write_text(text, encoding='utf-8')
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+"""Contracts of every registered backbone."""
+
+import pytest
+import torch
+
+from restorebox.errors import ConfigError
+from restorebox.registry import HEADS
+from restorebox.restorers import Network
+from tests.factories import backbone_names, small_backbone
+
+SIZES = [(1, 1), (1, 32), (37, 53), (37, 256), (500, 333)]
+
+
+@pytest.mark.parametrize('name', backbone_names())
+class TestEveryBackbone:
+    def test_needs_are_complete(self, name):
+        needs = small_backbone(name).needs
+        assert needs.stride >= 1
+        assert needs.min_size >= 1
+        assert needs.in_channels >= 1
+        assert needs.value_range in ((0.0, 1.0), (-1.0, 1.0))
+        assert needs.tiling in ('spatial', 'noise')
+
+    def test_taps_by_name(self, name):
+        backbone = small_backbone(name)
+        size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
+        x = torch.rand(2, backbone.needs.in_channels, size, size)
+        assert set(backbone(x)) == {'out'}
+        features = backbone(x, taps=backbone.tap_names)
+        assert set(features) == {'out', *backbone.tap_names}
+        assert all(f.shape[0] == 2 and f.dim() == 4 for f in features.values())
+        with pytest.raises(ConfigError, match='has no tap'):
+            backbone(x, taps=('no_such_tap',))
+
+    def test_out_is_as_declared(self, name):
+        backbone = small_backbone(name)
+        size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
+        out = backbone(torch.rand(1, backbone.needs.in_channels, size, size))['out']
+        assert out.shape == (1, backbone.out_channels, size // backbone.out_stride, size // backbone.out_stride)
+
+    def test_forward_backward_save_load(self, name, tmp_path):
+        backbone = small_backbone(name)
+        size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
+        x = torch.rand(2, backbone.needs.in_channels, size, size, requires_grad=True)
+        backbone(x)['out'].square().mean().backward()
+        assert x.grad.abs().sum() > 0
+        missing = [key for key, p in backbone.named_parameters() if p.requires_grad and p.grad is None]
+        assert not missing, f'no gradient: {missing}'
+        torch.save(backbone.state_dict(), tmp_path / 'b.pth')
+        twin = small_backbone(name)
+        twin.load_state_dict(torch.load(tmp_path / 'b.pth', weights_only=True))
+        backbone.eval(), twin.eval()
+        assert torch.equal(backbone(x)['out'], twin(x)['out'])
+
+    def test_builds_on_the_meta_device(self, name):
+        with torch.device('meta'):
+            assert all(p.is_meta for p in small_backbone(name).parameters())
+
+    @pytest.mark.parametrize('size', SIZES)
+    def test_output_size_is_input_size(self, name, size):
+        """Through the picture head and a restorer's padding, for any size from 1x1 up."""
+        from restorebox.restorers import SupervisedRestorer
+
+        backbone = small_backbone(name)
+        if backbone.out_stride not in (1, 2):
+            pytest.skip('no picture head for this stride: it is not a generator')
+        head = HEADS.build(dict(type='PictureHead', in_channels=backbone.out_channels, scale=backbone.out_stride))
+        restorer = SupervisedRestorer(Network(backbone, head), losses={}).eval()
+        lq = torch.rand(1, 3, *size)
+        pred = restorer.restore(lq)['pred']
+        assert pred.shape == lq.shape
+        assert pred.dtype == torch.float32
+        assert 0 <= pred.min() <= pred.max() <= 1

@@ -1,0 +1,167 @@
+"""Loading runs nothing; saving is whole or not at all."""
+
+import functools
+import http.server
+import os
+import pickle
+import threading
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors.torch import save_file as save_safetensors
+
+from restorebox.engine.checkpoint import load_file, save_file, write_bytes
+from restorebox.errors import CheckpointError
+
+
+class Malicious:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+class GetattrChain:
+    """builtins.getattr reaches anything: allowing it plainly would allow everything."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+@pytest.fixture()
+def server(tmp_path):
+    folder = tmp_path / 'served'
+    folder.mkdir()
+    quiet = type('Quiet', (http.server.SimpleHTTPRequestHandler,), {'log_message': lambda *_: None})
+    httpd = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(quiet, directory=str(folder)))
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield folder, f'http://127.0.0.1:{httpd.server_port}'
+    httpd.shutdown()
+    httpd.server_close()
+
+
+def test_our_own_checkpoints_with_histories_load(tmp_path):
+    buffer = HistoryBuffer([1.0, 2.0], [1, 1])
+    buffer.update(np.float64(3.0).item())
+    checkpoint = {
+        'state_dict': {'w': torch.ones(2)},
+        'message_hub': {'log_scalars': {'loss': buffer}},
+        'array': np.arange(3),
+        'scalar': np.float32(2),
+    }
+    save_file(checkpoint, tmp_path / 'c.pth')
+    loaded = load_file(tmp_path / 'c.pth')
+    assert loaded['message_hub']['log_scalars']['loss'].mean() == 2.0
+    assert loaded['array'].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize('old_format', [False, True])
+def test_a_malicious_file_is_refused_and_nothing_runs(tmp_path, old_format):
+    marker = tmp_path / 'ran'
+    torch.save(
+        {'state_dict': {'w': torch.ones(1)}, 'extra': Malicious(marker)},
+        tmp_path / 'evil.pth',
+        _use_new_zipfile_serialization=not old_format,
+    )
+    with pytest.raises(CheckpointError, match='refused') as caught:
+        load_file(tmp_path / 'evil.pth')
+    assert 'evil.pth' in str(caught.value)
+    assert '\n' not in str(caught.value)
+    assert not marker.exists()
+
+
+def test_a_bare_pickle_is_refused(tmp_path):
+    marker = tmp_path / 'ran'
+    (tmp_path / 'evil.pth').write_bytes(pickle.dumps(Malicious(marker)))
+    with pytest.raises(CheckpointError):
+        load_file(tmp_path / 'evil.pth')
+    assert not marker.exists()
+
+
+def test_getattr_serves_statistics_methods_only(tmp_path):
+    torch.save({'state_dict': {}, 'x': GetattrChain()}, tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match='refused'):
+        load_file(tmp_path / 'evil.pth')
+
+
+def test_a_malicious_file_over_http_is_refused(tmp_path, server, monkeypatch):
+    folder, url = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    marker = tmp_path / 'ran'
+    torch.save({'state_dict': {}, 'x': Malicious(marker)}, folder / 'evil.pth')
+    with pytest.raises(CheckpointError, match='refused'):
+        CheckpointLoader.load_checkpoint(f'{url}/evil.pth', map_location='cpu')
+    assert not marker.exists()
+
+
+def test_a_good_file_over_http_loads(tmp_path, server, monkeypatch):
+    folder, url = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    torch.save({'state_dict': {'w': torch.ones(3)}}, folder / 'good.pth')
+    assert CheckpointLoader.load_checkpoint(f'{url}/good.pth')['state_dict']['w'].sum() == 3
+    with pytest.raises(CheckpointError, match="can't be downloaded"):
+        CheckpointLoader.load_checkpoint(f'{url}/absent.pth')
+
+
+def test_a_wrong_hash_in_the_name_is_refused(tmp_path, server, monkeypatch):
+    folder, url = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    torch.save({'state_dict': {}}, folder / 'model-0123abcd.pth')
+    with pytest.raises(CheckpointError, match='hash'):
+        CheckpointLoader.load_checkpoint(f'{url}/model-0123abcd.pth')
+
+
+@pytest.mark.parametrize('scheme', ['openmmlab', 'open-mmlab', 'modelzoo', 'torchvision', 's3', 'petrel', 'pavi', 'mmcls'])
+def test_schemes_that_run_pickles_are_refused(scheme):
+    with pytest.raises(CheckpointError, match='download the file'):
+        CheckpointLoader.load_checkpoint(f'{scheme}://x')
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'), [(b'', "can't be read"), (b'hello, not a checkpoint', 'refused|read'), (None, 'no such file')]
+)
+def test_what_is_no_checkpoint_is_named(tmp_path, content, reason):
+    path = tmp_path / 'x.pth'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        load_file(path)
+    assert str(path) in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_truncated_checkpoint_is_named(tmp_path):
+    torch.save({'state_dict': {'w': torch.ones(10_000)}}, tmp_path / 'c.pth')
+    data = (tmp_path / 'c.pth').read_bytes()
+    (tmp_path / 'c.pth').write_bytes(data[: len(data) // 2])
+    with pytest.raises(CheckpointError, match=r'c\.pth'):
+        load_file(tmp_path / 'c.pth')
+
+
+def test_bare_state_dicts_and_safetensors_load(tmp_path):
+    torch.save({'w': torch.ones(2)}, tmp_path / 'bare.pth')
+    save_safetensors({'w': torch.ones(2)}, tmp_path / 'p.safetensors', {'licence': '"mine"'})
+    assert load_file(tmp_path / 'bare.pth')['state_dict']['w'].tolist() == [1, 1]
+    published = load_file(tmp_path / 'p.safetensors')
+    assert published['meta'] == {'licence': 'mine'}
+    (tmp_path / 'bad.safetensors').write_bytes(b'xx')
+    with pytest.raises(CheckpointError, match=r'bad\.safetensors'):
+        load_file(tmp_path / 'bad.safetensors')
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_new_one(tmp_path, monkeypatch):
+    path = tmp_path / 'c.pth'
+    write_bytes(b'old', path)
+
+    def full(_fd):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(CheckpointError, match='No space left'):
+        write_bytes(b'new', path)
+    assert path.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,129 @@
+"""Two ranks on a CPU are one run: gradients, one log, one checkpoint, the same scores, an end when one dies."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.model import MMSeparateDistributedDataParallel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+
+from restorebox.engine import load_file
+from tests.factories import random_inputs, restorer_names, small_restorer, write_pairs
+from tests.processes import free_port, run, start, succeed, write_config
+
+
+class Recorder(OptimWrapper):
+    """Keeps the gradients of a step instead of taking it."""
+
+    def update_params(self, loss, step_kwargs=None, zero_kwargs=None):
+        loss.backward()
+        self.seen = [None if p.grad is None else p.grad.clone() for g in self.optimizer.param_groups for p in g['params']]
+        self.optimizer.zero_grad()
+
+
+def gradients(name, inputs, world, rank, port):
+    """Gradients of every role after one training step of a rank's share of the inputs."""
+    torch.manual_seed(0)
+    restorer = small_restorer(name).train()
+    if world > 1:
+        os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=port, LOCAL_RANK=str(rank))
+        torch.distributed.init_process_group('gloo')
+        inputs = {role: x[rank::world] for role, x in inputs.items()}
+        MMSeparateDistributedDataParallel(restorer, broadcast_buffers=False)
+    made = {
+        step: Recorder(torch.optim.SGD([p for r in roles for p in getattr(restorer, r).parameters()], lr=0.1))
+        for step, roles in restorer.steps.items()
+    }
+    wrapper = OptimWrapperDict(**made) if len(made) > 1 else next(iter(made.values()))
+    for _ in range(2):  # twice: DDP complains at the second step about what the first left undone
+        restorer.train_step(dict(inputs=inputs, data_samples=[]), wrapper)
+    return {step: w.seen for step, w in made.items()}
+
+
+def worker(rank, name, inputs, world, port, out):
+    result = gradients(name, inputs, world, rank, port)
+    if rank == 0:
+        torch.save(result, out)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', restorer_names())
+def test_two_ranks_of_one_give_the_gradients_of_one_rank_of_two(name, tmp_path):
+    inputs = random_inputs(small_restorer(name), 2, 16)
+    alone = gradients(name, inputs, 1, 0, '')
+    mp.spawn(worker, (name, inputs, 2, free_port(), str(tmp_path / 'g.pth')), nprocs=2)
+    together = torch.load(tmp_path / 'g.pth', weights_only=True)
+    assert alone.keys() == together.keys()
+    for step in alone:
+        assert len(alone[step]) == len(together[step]) > 0
+        for a, b in zip(alone[step], together[step], strict=True):
+            assert a is not None, f'{step}: a parameter without gradient'
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+
+
+@pytest.fixture()
+def toy(tmp_path):
+    write_pairs(tmp_path / 'data', 'train', 6)
+    write_pairs(tmp_path / 'data', 'test', 7)
+    return tmp_path, write_config(tmp_path / 'toy.py', tmp_path / 'data', samples=24)
+
+
+def logs(work_dir: Path) -> list[Path]:
+    return list(work_dir.glob('*/*.log'))
+
+
+@pytest.mark.slow
+def test_one_machine_and_two_give_one_log_one_checkpoint_and_the_same_scores(toy):
+    folder, config = toy
+    succeed(run('dist_train.sh', config, 2, '--work-dir', 'one', cwd=folder, PORT=free_port()))
+    port, nodes = free_port(), []
+    for rank in '01':
+        (folder / rank).mkdir()
+        nodes.append(start('dist_train.sh', config, 1, '--work-dir', folder / 'two', cwd=folder / rank, NNODES='2', NODE_RANK=rank, MASTER_ADDR='127.0.0.1', PORT=port))
+    assert [node.wait(240) for node in nodes] == [0, 0], (folder / '0' / 'output.txt').read_text()[-2000:]
+    for work_dir in (folder / 'one', folder / 'two'):
+        assert len(logs(work_dir)) == 1
+        assert sorted(p.name for p in work_dir.glob('iter_*')) == ['iter_3.pth', 'iter_6.pth']
+    one, two = (load_file(folder / d / 'iter_6.pth')['state_dict'] for d in ('one', 'two'))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+    checkpoint = folder / 'one' / 'iter_6.pth'
+    succeed(run('test.py', config, checkpoint, '--work-dir', 't1', cwd=folder))
+    succeed(run('dist_test.sh', config, checkpoint, 2, '--work-dir', 't2', cwd=folder, PORT=free_port()))
+    alone, both = (json.loads((folder / d / 'scores.json').read_text()) for d in ('t1', 't2'))
+    assert alone['count'] == both['count'] == 7
+    assert set(alone['mean']) >= {'psnr_y', 'ssim_y', 'input/psnr_y'}
+    for name, value in alone['mean'].items():
+        assert abs(value - both['mean'][name]) < 1e-6
+    assert [p['name'] for p in alone['per_picture']] == [p['name'] for p in both['per_picture']]
+
+
+@pytest.mark.slow
+def test_killing_a_rank_ends_the_job_with_a_message_and_a_loadable_checkpoint(toy):
+    folder, config = toy
+    config.write_text(config.read_text().replace('max_samples=24', 'max_samples=400_000').replace('24 // 2', '40').replace('val_samples=24', 'val_samples=400_000'))
+    job = start('dist_train.sh', config, 2, '--work-dir', 'w', cwd=folder, PORT=free_port())
+    try:
+        wait_until = time.time() + 120
+        while not list((folder / 'w').glob('iter_*.pth')):
+            assert time.time() < wait_until
+            assert job.poll() is None, (folder / 'output.txt').read_text()[-3000:]
+            time.sleep(0.2)
+        children = subprocess.run(['pgrep', '-P', str(job.pid), '-f', 'train.py'], capture_output=True, text=True, check=True).stdout.split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        began = time.time()
+        assert job.wait(30) != 0
+        assert time.time() - began < 30
+    finally:
+        job.kill()
+    assert 'SIGKILL' in (folder / 'output.txt').read_text() or 'exitcode' in (folder / 'output.txt').read_text()
+    for path in (folder / 'w').glob('iter_*.pth'):
+        load_file(path)
+    assert not list((folder / 'w').glob('.*.tmp')), 'a half-written file under its final name would be worse, but this is litter'

@@ -1,0 +1,121 @@
+"""Run the tools as a user does: in processes of their own, from a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import REPO
+
+CONFIG = """
+_base_ = {base!r}
+root = {root!r}
+model = dict(
+    type='SupervisedRestorer',
+    generator=dict(
+        backbone=dict(type='UNet', levels=4, base_width=4, max_width=8, dropout=0.5),
+        head=dict(type='PictureHead'),
+    ),
+    losses=dict(l1=dict(type='L1Loss')),
+    statistics_window=32,
+)
+train_dataloader = dict(
+    batch_size=2,
+    num_workers={workers},
+    sampler=dict(type='KeyedSampler', shuffle=True),
+    dataset=dict(
+        type='PairedPictures',
+        data_root=root,
+        split='train',
+        pipeline=[
+            dict(type='LoadPictures'),
+            dict(type='RandomWindow', size=32),
+            dict(type='Flip', p=0.5),
+            dict(type='Pack'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PairedPictures',
+        data_root=root,
+        split='test',
+        test_mode=True,
+        pipeline=[dict(type='LoadPictures'), dict(type='Pack')],
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='PictureScores', protocols=('psnr_y', 'ssim_y'))
+test_evaluator = val_evaluator
+train_cfg = dict(type='SampleTrainLoop', max_samples={samples}, val_samples={samples})
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3), accumulative_counts={accumulate})
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max={samples})]
+auto_scale_lr = dict(enable=False, base_batch_size=2)
+default_hooks = dict(
+    logger=dict(interval=5), checkpoint=dict(every_samples={samples} // 2, max_keep=2, save_best='psnr_y')
+)
+"""
+
+
+def write_config(path: Path, root: Path, *, samples: int = 40, workers: int = 0, accumulate: int = 1) -> Path:
+    """A small but whole config over pairs below ``root``."""
+    base = str(REPO / 'configs' / '_base_' / 'default_runtime.py')
+    path.write_text(
+        CONFIG.format(base=base, root=str(root), samples=samples, workers=workers, accumulate=accumulate)
+    )
+    return path
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a tool's process: this interpreter first, few threads, the repository importable."""
+    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(REPO), **extra)
+    env['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{env["PATH"]}'
+    return env
+
+
+def run(*args: object, cwd: Path, timeout: float = 240, **env: str) -> subprocess.CompletedProcess:
+    """Run ``tools/NAME`` with arguments; returns its exit code and output."""
+    tool, *rest = map(str, args)
+    command = [sys.executable, str(REPO / 'tools' / tool)] if tool.endswith('.py') else [str(REPO / 'tools' / tool)]
+    return subprocess.run(
+        [*command, *rest], cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def start(*args: object, cwd: Path, **env: str) -> subprocess.Popen:
+    """Start ``tools/NAME`` and return at once; its output goes into ``cwd/output.txt``."""
+    tool, *rest = map(str, args)
+    with open(cwd / 'output.txt', 'w') as out:
+        return subprocess.Popen(
+            [str(REPO / 'tools' / tool), *rest], cwd=cwd, env=environment(**env), stdout=out, stderr=subprocess.STDOUT
+        )
+
+
+def succeed(result: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+    """Assert exit code 0, showing what was printed otherwise."""
+    assert result.returncode == 0, f'{result.stdout[-3000:]}\n{result.stderr[-3000:]}'
+    return result
+
+
+def one_line_error(result: subprocess.CompletedProcess) -> str:
+    """Assert that a user's mistake ended in one line and a non-zero exit code; return the line."""
+    assert result.returncode not in (0, None), 'it should have failed'
+    assert 'Traceback' not in result.stderr + result.stdout, result.stderr[-3000:]
+    lines = [line for line in result.stderr.splitlines() if line.startswith(('error', 'wrong'))]
+    assert len(lines) == 1, result.stderr[-3000:]
+    return lines[0]
+
+
+def free_port() -> str:
+    """A port nobody listens on."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return str(s.getsockname()[1])

@@ -1,0 +1,155 @@
+"""Contracts of every registered restorer."""
+
+import copy
+import inspect
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+
+from restorebox.errors import CheckpointError, NonFiniteError
+from restorebox.layers import LocalStatistics
+from restorebox.sample import RestorationSample
+from tests.factories import random_inputs, restorer_names, small_restorer
+
+
+def wrappers(restorer):
+    made = {
+        step: OptimWrapper(torch.optim.Adam([p for r in roles for p in getattr(restorer, r).parameters()], lr=1e-3))
+        for step, roles in restorer.steps.items()
+    }
+    return OptimWrapperDict(**made) if len(made) > 1 else next(iter(made.values()))
+
+
+def batch_for(restorer, batch=2, size=16, seed=0):
+    inputs = {k: (v * 255).byte() for k, v in random_inputs(restorer, batch, size, seed).items()}
+    samples = [RestorationSample(metainfo=dict(name=str(i), index=i)) for i in range(batch)]
+    return dict(inputs=inputs, data_samples=samples)
+
+
+@pytest.mark.parametrize('name', restorer_names())
+class TestEveryRestorer:
+    def test_trains(self, name):
+        restorer = small_restorer(name).train()
+        before = copy.deepcopy(restorer.state_dict())
+        log = restorer.train_step(batch_for(restorer), wrappers(restorer))
+        assert log
+        assert all(torch.isfinite(value) for value in log.values())
+        for roles in restorer.steps.values():
+            for role in roles:
+                moved = [k for k, v in restorer.state_dict().items() if k.startswith(role) and not torch.equal(v, before[k])]
+                assert moved, f'{role} did not move'
+        assert all(p.requires_grad for roles in restorer.steps.values() for r in roles for p in restorer.role(r).parameters())
+
+    def test_roles_are_direct_children_that_training_calls_themselves(self, name):
+        """DDP wraps the roles: a call of a part inside one would not be synchronised."""
+        restorer = small_restorer(name).train()
+        called = set()
+        for role in {r for roles in restorer.steps.values() for r in roles}:
+            assert role in dict(restorer.named_children())
+            getattr(restorer, role).register_forward_hook(lambda *_, role=role: called.add(role))
+        inside = []
+        for role in {r for roles in restorer.steps.values() for r in roles}:
+            for key, part in getattr(restorer, role).named_children():
+                def check(_module, _args, role=role, key=key):
+                    frames = inspect.stack()
+                    if not any(f.function == 'forward' and f.frame.f_locals.get('self') is getattr(restorer, role) for f in frames):
+                        inside.append(f'{role}.{key}')
+                part.register_forward_pre_hook(check)
+        restorer.train_step(batch_for(restorer), wrappers(restorer))
+        assert called == {r for roles in restorer.steps.values() for r in roles}
+        assert not inside, f'called past their role: {inside}'
+
+    @pytest.mark.parametrize('size', [(1, 1), (1, 32), (37, 53)])
+    def test_restores_any_size_in_unit_range(self, name, size):
+        restorer = small_restorer(name).eval()
+        lq = torch.rand(2, 3, *size)
+        out = restorer.restore(lq, shared=restorer.estimate_shared(lq), generator=torch.Generator().manual_seed(0))
+        assert out['pred'].shape == lq.shape
+        for key, value in out.items():
+            assert value.shape[-2:] == lq.shape[-2:], key
+            assert value.dtype == torch.float32, key
+            assert 0 <= value.min() <= value.max() <= 1, key
+
+    def test_restore_repeats_with_the_same_generator(self, name):
+        restorer = small_restorer(name).eval()
+        lq = torch.rand(1, 3, 20, 20)
+        first, second = (restorer.restore(lq, generator=torch.Generator().manual_seed(7))['pred'] for _ in range(2))
+        assert torch.equal(first, second)
+
+    def test_restore_refuses_the_training_mode(self, name):
+        with pytest.raises(RuntimeError, match='eval'):
+            small_restorer(name).train().restore(torch.rand(1, 3, 8, 8))
+
+    def test_predicts_batches_of_unequal_sizes(self, name):
+        restorer = small_restorer(name).eval()
+        pictures = [torch.randint(0, 256, (3, h, w), dtype=torch.uint8) for h, w in ((20, 30), (17, 9))]
+        samples = [RestorationSample(metainfo=dict(name=str(i), index=i)) for i in range(2)]
+        out = restorer.test_step(dict(inputs=dict(lq=pictures, gt=pictures), data_samples=samples))
+        for sample, picture in zip(out, pictures, strict=True):
+            assert sample.pred.shape == picture.shape
+            torch.testing.assert_close(sample.gt, picture / 255)
+        assert restorer.test_step(dict(inputs={}, data_samples=[])) == []
+
+    def test_batching_changes_nothing(self, name):
+        restorer = small_restorer(name).eval()
+        lq = torch.rand(3, 3, 16, 24)
+        if restorer.needs.tiling == 'noise':
+            pytest.skip('draws per batch')
+        together = restorer.restore(lq)['pred']
+        alone = torch.cat([restorer.restore(x[None])['pred'] for x in lq])
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+    def test_training_only_parts_stay_out_of_the_state_dict(self, name):
+        restorer = small_restorer(name)
+        roles = {r for roles in restorer.steps.values() for r in roles} | set(restorer.deployed)
+        strangers = {key for key in restorer.state_dict() if key.split('.')[0] not in roles}
+        assert not strangers
+        restorer.train_step(batch_for(restorer), wrappers(restorer))  # what is built lazily is built now
+        assert {key for key in restorer.state_dict() if key.split('.')[0] not in roles} == set()
+
+    def test_saves_and_loads(self, name, tmp_path):
+        restorer, twin = small_restorer(name), small_restorer(name)
+        torch.save(restorer.state_dict(), tmp_path / 'r.pth')
+        state = torch.load(tmp_path / 'r.pth', weights_only=True)
+        twin.load_weights(state)
+        lq = torch.rand(1, 3, 16, 16)
+        assert torch.equal(restorer.eval().restore(lq)['pred'], twin.eval().restore(lq)['pred'])
+
+    def test_weights_of_another_model_are_refused_whole(self, name):
+        restorer = small_restorer(name)
+        before = copy.deepcopy(restorer.state_dict())
+        state = {k: v + 1 for k, v in before.items()}
+        key = next(k for k in state if k.startswith(restorer.deployed[0]))
+        state[key] = torch.zeros(*state[key].shape, 2)
+        with pytest.raises(CheckpointError, match='of another model'):
+            restorer.load_weights(state)
+        assert all(torch.equal(v, before[k]) for k, v in restorer.state_dict().items())
+
+    def test_local_statistics_are_switchable_and_off_in_training(self, name):
+        restorer = small_restorer(name)
+        if not any(isinstance(m, LocalStatistics) for m in restorer.modules()):
+            pytest.skip('takes no statistics over the picture')
+        lq = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        torch.nn.init.normal_(restorer.role(restorer.deployed[0]).head.conv.weight, generator=torch.Generator().manual_seed(1))
+        restorer.eval()
+        whole = restorer.restore(lq)['pred']
+        restorer.statistics_window = 16
+        local = restorer.restore(lq)['pred']
+        restorer.statistics_window = None
+        assert (whole - local).abs().max() > 1e-3
+        assert torch.equal(restorer.restore(lq)['pred'], whole)
+
+    def test_nan_is_named_before_a_weight_moves(self, name):
+        restorer = small_restorer(name).train()
+        first = next(iter(restorer.steps))
+        original = restorer.losses
+        restorer.losses = lambda step, inputs, memory: {k: v * float('nan') for k, v in original(step, inputs, memory).items()}
+        before = copy.deepcopy(restorer.state_dict())
+        with pytest.raises(NonFiniteError, match=rf'{first}: loss_\w+ = nan'):
+            restorer.train_step(batch_for(restorer), wrappers(restorer))
+        assert all(torch.equal(v, before[k]) for k, v in restorer.state_dict().items())
+
+    def test_builds_on_the_meta_device(self, name):
+        with torch.device('meta'):
+            assert all(p.is_meta for p in small_restorer(name).parameters())
