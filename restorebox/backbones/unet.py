@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
-from restorebox.layers.initialise import normal_init
+from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.statistics import make_norm
 from restorebox.registry import BACKBONES
 
@@ -93,7 +93,8 @@ class UNet(BaseBackbone):
         )
         stride = 2**levels
         self.needs = Needs(stride, stride, in_channels, tuple(value_range), self.field(1))
-        normal_init(self)
+        # pix2pix's small start relies on the norms to scale features up again
+        normal_init(self) if norm else he_init(self, slope=0.2)
 
     def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`."""

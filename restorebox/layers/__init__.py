@@ -1,12 +1,13 @@
 """Small blocks that two or more networks share."""
 
-from restorebox.layers.initialise import normal_init
+from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.padding import pad_to_multiple, reflect_index
 from restorebox.layers.statistics import InstanceNorm, LocalStatistics, local_mean, make_norm, set_statistics_window
 
 __all__ = [
     'InstanceNorm',
     'LocalStatistics',
+    'he_init',
     'local_mean',
     'make_norm',
     'normal_init',

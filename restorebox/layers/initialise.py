@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
+
+
+def he_init(module: nn.Module, slope: float = 0.0) -> None:
+    """Draw all convolutions from normal(0, sqrt(2 / ((1 + slope^2) fan_in))), biases zero (He et al., ICCV 2015).
+
+    Keeps the variance through layers without normalisation; ``slope`` is that of the leaky ReLU in front.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            transposed = isinstance(layer, nn.ConvTranspose2d)
+            # each output pixel of a transposed convolution reads kernel / stride weights along an axis
+            taps = math.prod(layer.kernel_size) / (math.prod(layer.stride) if transposed else 1)
+            fan_in = layer.in_channels / layer.groups * taps
+            nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / ((1 + slope**2) * fan_in)))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def normal_init(module: nn.Module, std: float = 0.02) -> None:

@@ -20,7 +20,11 @@ def test_pads_to_the_multiple_and_keeps_the_picture(shape):
     y = pad_to_multiple(x, 32)
     assert all(side % 32 == 0 for side in y.shape[-2:])
     assert torch.equal(y[..., : shape[0], : shape[1]], x)
-    expected = np.pad(x.numpy(), ((0, 0), (0, 0), (0, -shape[0] % 32), (0, -shape[1] % 32)), 'reflect' if min(shape) > 1 else 'symmetric')
+    expected = np.pad(
+        x.numpy(),
+        ((0, 0), (0, 0), (0, -shape[0] % 32), (0, -shape[1] % 32)),
+        'reflect' if min(shape) > 1 else 'symmetric',
+    )
     if min(shape) > 1:
         assert np.array_equal(y.numpy(), expected)
 

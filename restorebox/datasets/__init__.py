@@ -1,0 +1,36 @@
+"""Where pictures come from: reading, pairing, keyed sampling, transforms, collation."""
+
+from restorebox.datasets.collate import collate_roles
+from restorebox.datasets.keys import SampleKey
+from restorebox.datasets.pictures import PairedPictures, UnpairedPictures
+from restorebox.datasets.reading import PICTURE_SUFFIXES, list_pictures, read_picture
+from restorebox.datasets.sampler import KeyedSampler
+from restorebox.datasets.transforms import (
+    CentreWindow,
+    Degrade,
+    Flip,
+    LoadPictures,
+    Pack,
+    RandomWindow,
+    Resize,
+    Rotate90,
+)
+
+__all__ = [
+    'PICTURE_SUFFIXES',
+    'CentreWindow',
+    'Degrade',
+    'Flip',
+    'KeyedSampler',
+    'LoadPictures',
+    'Pack',
+    'PairedPictures',
+    'RandomWindow',
+    'Resize',
+    'Rotate90',
+    'SampleKey',
+    'UnpairedPictures',
+    'collate_roles',
+    'list_pictures',
+    'read_picture',
+]

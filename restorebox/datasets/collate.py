@@ -1,0 +1,41 @@
+"""Samples -> batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from restorebox.errors import DataError
+from restorebox.registry import FUNCTIONS
+
+
+@FUNCTIONS.register_module()
+def collate_roles(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Make a batch of packed samples.
+
+    Args:
+        samples: what :class:`restorebox.datasets.transforms.Pack` returns. Those without inputs (an unreadable picture
+            at test time) are dropped.
+
+    Returns:
+        ``inputs``: role -> NCHW tensor, or list of CHW tensors where sizes or dtypes differ; empty when all samples
+        were dropped. ``data_samples``: list of those kept. ``bad``: 'path: reason' of every unreadable picture.
+
+    Raises:
+        DataError: the samples don't have the same roles.
+    """
+    kept = [sample for sample in samples if sample['inputs']]
+    bad = [line for sample in samples for line in sample['data_samples'].get('bad', [])]
+    inputs = {}
+    for role in kept[0]['inputs'] if kept else ():
+        for sample in kept:
+            if sample['inputs'].keys() != kept[0]['inputs'].keys():
+                raise DataError(
+                    f'samples of one batch have different roles: {kept[0]["data_samples"].name} has '
+                    f'{", ".join(kept[0]["inputs"])}, {sample["data_samples"].name} has {", ".join(sample["inputs"])}'
+                )
+        tensors = [sample['inputs'][role] for sample in kept]
+        alike = len({(tensor.shape, tensor.dtype) for tensor in tensors}) == 1
+        inputs[role] = torch.stack(tensors) if alike else tensors
+    return {'inputs': inputs, 'data_samples': [sample['data_samples'] for sample in kept], 'bad': bad}

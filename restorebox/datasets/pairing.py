@@ -1,0 +1,196 @@
+"""Who belongs to whom: functions that make a data set's list of records from what is on the disk.
+
+A record is ``{'name': str, 'paths': {role: file}}``, and for two pictures in one file also
+``'halves': {role: (k, n)}``: the role is the k-th of n equal parts of the width, counted from 0 at the left. Names are
+unique within a list. ``split`` is only used in messages.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from restorebox.datasets.reading import list_pictures
+from restorebox.errors import ConfigError, DataError
+
+Record = dict[str, Any]
+
+
+def single(folder: Path, role: str, split: str) -> list[Record]:
+    """One record per picture of a folder.
+
+    Raises:
+        DataError: the folder is missing or has no pictures.
+    """
+    files = _listed(folder, split)
+    return [{'name': n, 'paths': {role: str(f)}} for n, f in zip(_names(files, folder), files, strict=True)]
+
+
+def same_name(lq: Path, gt: Path, split: str) -> list[Record]:
+    """Pair pictures whose names are equal up to the suffix.
+
+    Raises:
+        ConfigError: both folders are the same.
+        DataError: a folder is missing or empty, a picture has no partner, or a name occurs twice in a folder.
+    """
+    if lq.resolve() == gt.resolve():
+        raise ConfigError(
+            f"split '{split}': lq and gt are the same folder {lq}, so every picture would be its own partner; "
+            "name two folders, or use pairing='template' or 'side_by_side'"
+        )
+    lq_files, gt_files = _listed(lq, split), _listed(gt, split)
+    clean = _by_stem(gt_files, split)
+    pairs = {stem: (file, clean[stem]) for stem, file in _by_stem(lq_files, split).items() if stem in clean}
+    _check_partners(lq, gt, lq_files, gt_files, list(pairs.values()), split)
+    return [_pair(stem, *files) for stem, files in pairs.items()]
+
+
+def by_template(lq: Path, gt: Path, template: dict[str, str], split: str) -> list[Record]:
+    """Pair many degraded pictures with one clean picture by the pattern of their names.
+
+    ``template={'lq': '{name}_*_*', 'gt': '{name}'}`` pairs ``1400_3_0.9.png`` with ``1400.png``: names without suffix,
+    ``*`` is any text. Where several clean names fit, the longest wins. Both folders may be the same.
+
+    Raises:
+        ConfigError: a pattern without exactly one ``{name}``.
+        DataError: a folder is missing or empty, or a picture has no partner.
+    """
+    lq_head, lq_tail = _halves_of_pattern(template['lq'], 'lq')
+    gt_head, gt_tail = _halves_of_pattern(template['gt'], 'gt')
+    lq_files, gt_files = _listed(lq, split), _listed(gt, split)
+    fits = re.compile(f'{gt_head}(.+){gt_tail}')
+    clean = {match[1]: file for stem, file in _by_stem(gt_files, split).items() if (match := fits.fullmatch(stem))}
+    head, tail = re.compile(lq_head), re.compile(lq_tail)
+    pairs = []
+    for stem, file in _by_stem(lq_files, split).items():
+        name = _longest_known(stem, head, tail, clean)
+        if name is not None and clean[name] != file:
+            pairs.append((stem, file, clean[name]))
+    _check_partners(lq, gt, lq_files, gt_files, [pair[1:] for pair in pairs], split)
+    return [_pair(*pair) for pair in pairs]
+
+
+def side_by_side(folder: Path, order: tuple[str, str], split: str) -> list[Record]:
+    """Two pictures of equal width in each file; ``order`` names the left and the right one.
+
+    Raises:
+        DataError: the folder is missing or has no pictures.
+    """
+    files = _listed(folder, split)
+    return [
+        {
+            'name': name,
+            'paths': {role: str(file) for role in order},
+            'halves': {role: (k, len(order)) for k, role in enumerate(order)},
+        }
+        for name, file in zip(_names(files, folder), files, strict=True)
+    ]
+
+
+def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
+    """Pairs from a text file: on each line the degraded and the clean file, relative to ``root``.
+
+    Separated by a tab, or by spaces where the line has no tab. Empty lines and lines that begin with # are skipped.
+
+    Raises:
+        DataError: the list file is missing or lists nothing, or a line isn't two existing files; names file and line.
+    """
+    try:
+        lines = list_file.read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, 'strerror', None) or 'is not UTF-8 text'
+        raise DataError(f"split '{split}': list file {list_file}: {reason}") from None
+    pairs = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith('#'):
+            continue
+        parts = [part.strip() for part in line.split('\t')] if '\t' in line else line.split()
+        where = f"split '{split}': list file {list_file}, line {number}"
+        if len(parts) != 2:
+            raise DataError(f"{where}: expected two files, 'lq gt', found {len(parts)}: {line.strip()!r}")
+        files = [root / part for part in parts]
+        for file in files:
+            if not file.is_file():
+                raise DataError(f'{where}: no such file: {file}')
+        pairs.append(files)
+    if not pairs:
+        raise DataError(f"split '{split}': list file {list_file} lists no pairs; each line is 'lq gt'")
+    names = _names([lq for lq, _ in pairs], root)
+    return [_pair(name, lq, gt) for name, (lq, gt) in zip(names, pairs, strict=True)]
+
+
+def _pair(name: str, lq: Path, gt: Path) -> Record:
+    return {'name': name, 'paths': {'lq': str(lq), 'gt': str(gt)}}
+
+
+def _listed(folder: Path, split: str) -> list[Path]:
+    try:
+        return list_pictures(folder)
+    except DataError as error:
+        raise DataError(f"split '{split}': {error}") from None
+
+
+def _by_stem(files: list[Path], split: str) -> dict[str, Path]:
+    stems: dict[str, Path] = {}
+    for file in files:
+        if file.stem in stems:
+            raise DataError(
+                f"split '{split}': two pictures of one name in {file.parent}: {stems[file.stem].name} and {file.name}; "
+                'remove or rename one'
+            )
+        stems[file.stem] = file
+    return stems
+
+
+def _names(files: list[Path], root: Path) -> list[str]:
+    """Unique names: the stems; where a stem occurs twice, of all files the path below ``root``; else numbered."""
+
+    def below(file: Path) -> str:
+        inside = file.relative_to(root) if file.is_relative_to(root) else file
+        return '_'.join(part for part in inside.parts if part not in ('/', '..'))
+
+    stems = [file.stem for file in files]
+    for names in (stems, [below(file) for file in files] if len(set(stems)) < len(stems) else stems):
+        if len(set(names)) == len(names):
+            return names
+    return [f'{i:06d}_{stem}' for i, stem in enumerate(stems)]
+
+
+def _halves_of_pattern(pattern: str, role: str) -> tuple[str, str]:
+    """Regular expressions of what stands before and after ``{name}``."""
+    parts = pattern.split('{name}')
+    if len(parts) != 2:
+        raise ConfigError(f"template['{role}'] must hold {{name}} once, as in '{{name}}_*'; it is {pattern!r}")
+    head, tail = ('.*'.join(re.escape(piece) for piece in part.split('*')) for part in parts)
+    return head, tail
+
+
+def _longest_known(stem: str, head: re.Pattern, tail: re.Pattern, known: dict[str, Path]) -> str | None:
+    """The longest known name inside ``stem`` of which the surroundings fit, or None."""
+    starts = [i for i in range(len(stem)) if head.fullmatch(stem, 0, i)]
+    for length in range(len(stem), 0, -1):
+        for start in starts:
+            name = stem[start : start + length]
+            if len(name) == length and name in known and tail.fullmatch(stem, start + length):
+                return name
+    return None
+
+
+def _check_partners(
+    lq: Path, gt: Path, lq_files: list[Path], gt_files: list[Path], pairs: list[tuple[Path, Path]], split: str
+) -> None:
+    """Refuse a folder in which a picture belongs to nobody.
+
+    Raises:
+        DataError: says the split, both counts and folders, and names up to 3 of the partnerless.
+    """
+    used = {file for pair in pairs for file in pair}
+    alone = [file for file in dict.fromkeys(lq_files + gt_files) if file not in used]
+    if alone:
+        named = ', '.join(f'{file.parent.name}/{file.name}' for file in alone[:3])
+        more = f' and {len(alone) - 3} more' if len(alone) > 3 else ''
+        raise DataError(
+            f"split '{split}': {len(lq_files)} pictures in {lq}, {len(gt_files)} in {gt}; "
+            f'without a partner: {named}{more}'
+        )

@@ -1,0 +1,259 @@
+"""Data sets of picture files: pairs, clean photographs alone, or two unrelated folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+
+from restorebox.datasets import pairing as pairings
+from restorebox.datasets.keys import SampleKey, as_key
+from restorebox.errors import ConfigError, DataError, PictureError
+from restorebox.registry import DATASETS, TRANSFORMS, nearest
+from restorebox.sample import RestorationSample
+
+PAIRINGS = ('same_name', 'template', 'side_by_side', 'list_file')
+ATTEMPTS = 20  # replacements tried for one unreadable picture; that many in a row means that the folder is broken
+
+
+class _Pictures(BaseDataset):
+    """What all data sets of pictures share: keyed random draws and what happens to unreadable files.
+
+    The pipeline receives a dict with ``paths`` (role -> file), ``name``, ``index``, ``key``, ``rng`` (the generator of
+    all random draws of this sample), ``bad`` (list of 'path: reason') and, for two pictures in one file, ``halves``.
+    """
+
+    def __init__(
+        self,
+        data_root: str | Path,
+        split: str,
+        folders: dict[str, str],
+        pipeline: Sequence[dict | Callable],
+        bad_picture: str,
+        seed: int,
+        test_mode: bool,
+        lazy_init: bool,
+        limit: int | None,
+    ) -> None:
+        if bad_picture not in ('error', 'skip'):
+            raise ConfigError(f"bad_picture is 'error' or 'skip', not {bad_picture!r}")
+        if limit is not None and limit < 1:
+            raise ConfigError(f'limit is the number of records to keep, 1 or more, or None; it is {limit}')
+        self.split = split
+        self.bad_picture = bad_picture
+        self.seed = seed
+        super().__init__(
+            data_root=str(data_root),
+            data_prefix={role: os.path.join(split, folder) for role, folder in folders.items()},
+            indices=limit,
+            # built here, since MMEngine's Compose finds our transforms only inside of a Runner's default scope
+            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
+
+    def __getitem__(self, key: int | SampleKey) -> Any:
+        """Make one sample. The same key and seed give the same sample, whichever worker or rank asks.
+
+        Raises:
+            PictureError: a picture can't be read and ``bad_picture='error'``.
+            DataError: nothing readable after many replacements, or pictures that don't fit each other.
+        """
+        self.full_init()
+        key = as_key(key, len(self))
+        bad: list[str] = []
+        for attempt in range(ATTEMPTS + 1):
+            rng = key.rng(self.seed, attempt)
+            index = int(rng.integers(len(self))) if attempt else key.index
+            results = self.get_data_info(index)
+            results.update(index=results.pop('sample_idx'), key=key, rng=rng, bad=bad)
+            self.complete(results)
+            try:
+                return self._through_pipeline(results)
+            except PictureError as error:
+                if self.bad_picture == 'error':
+                    raise
+                bad.append(str(error))
+            if self.test_mode:  # another picture would be scored in its place: hand out none
+                known = {field: results[field] for field in ('name', 'index', 'paths', 'bad')}
+                return {'inputs': {}, 'data_samples': RestorationSample(metainfo=known)}
+        raise DataError(
+            f"split '{self.split}' of {self.data_root}: {len(bad)} pictures in a row can't be read; the last: {bad[-1]}"
+        )
+
+    def prepare_data(self, idx: int | SampleKey) -> Any:
+        """As in MMEngine: the sample of an index or key after the pipeline."""
+        return self[idx]
+
+    def complete(self, results: dict[str, Any]) -> None:
+        """Add what a subclass draws at random for each sample, from ``results['rng']``."""
+
+    def _through_pipeline(self, results: dict[str, Any]) -> Any:
+        name = results['name']
+        sample = self.pipeline(results)
+        if sample is None:  # MMEngine's way of asking for another sample, which would not be repeatable
+            raise DataError(f"split '{self.split}': a transform of the pipeline returned None for {name}")
+        return sample
+
+
+@DATASETS.register_module()
+class PairedPictures(_Pictures):
+    """Degraded pictures ``lq``, each with its own clean picture ``gt``; or clean pictures only, to be degraded.
+
+    Everything lies in ``data_root/split``, list files included.
+
+    Args:
+        data_root: folder of the data set.
+        split: folder inside of it, '' for none.
+        lq: folder of the degraded pictures inside of the split, '' for the split itself. None: there are only clean
+            pictures, and :class:`~restorebox.datasets.transforms.Degrade` in the pipeline makes ``lq``.
+        gt: folder of the clean pictures.
+        pairing: 'same_name' (equal up to the suffix), 'template' (``template`` needed), 'side_by_side' (both in one
+            file of ``data_root/split``) or 'list_file' (``list_file`` needed). The last two ignore ``lq`` and ``gt``.
+        template: patterns of the names without suffix, e.g. ``dict(lq='{name}_*_*', gt='{name}')``.
+        order: which half of a side-by-side file is which, from left to right.
+        list_file: text file, each line a degraded and a clean file.
+        pipeline: transforms or their configs.
+        bad_picture: what to do with a file that can't be read. 'error' raises; 'skip' takes another one in training,
+            noted in the sample's ``bad``; at test time it gives a sample without inputs, which ``collate_roles`` drops.
+        seed: of all random draws; a Runner sets it.
+        test_mode: don't replace unreadable pictures.
+        lazy_init: don't touch the disk before it is needed.
+        limit: keep the first N records.
+
+    Raises:
+        ConfigError: arguments that contradict each other.
+        DataError: missing folders, pictures without a partner.
+    """
+
+    def __init__(
+        self,
+        data_root: str | Path,
+        split: str = 'train',
+        lq: str | None = 'lq',
+        gt: str = 'gt',
+        pairing: str = 'same_name',
+        template: dict[str, str] | None = None,
+        order: Sequence[str] = ('lq', 'gt'),
+        list_file: str | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        bad_picture: str = 'error',
+        seed: int = 0,
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        limit: int | None = None,
+    ) -> None:
+        if pairing not in PAIRINGS:
+            raise ConfigError(f"PairedPictures has no pairing '{pairing}'; {nearest(str(pairing), PAIRINGS)}")
+        if lq is None and pairing != 'same_name':
+            raise ConfigError(f"lq=None means clean pictures only, which pairing='{pairing}' contradicts; leave it out")
+        if gt is None:
+            raise ConfigError('gt is the folder of clean pictures; without one use UnpairedPictures')
+        if set(template or ()) != ({'lq', 'gt'} if pairing == 'template' else set()):
+            raise ConfigError(
+                "template=dict(lq='{name}_*', gt='{name}') goes with pairing='template' and with no other; "
+                f'here pairing={pairing!r} and template={template}'
+            )
+        if (list_file is not None) != (pairing == 'list_file'):
+            raise ConfigError(f"list_file goes with pairing='list_file' and with no other; here pairing='{pairing}'")
+        if sorted(order) != ['gt', 'lq']:
+            raise ConfigError(f"order is ('lq', 'gt') or ('gt', 'lq'), not {order!r}")
+        self.pairing = pairing
+        self.template = template
+        self.order = tuple(order)
+        self.list_file = list_file
+        self.roles: tuple[str, ...] = ('gt',) if lq is None else ('lq', 'gt')
+        folders = {'gt': gt} if lq is None else {'lq': lq, 'gt': gt}
+        super().__init__(data_root, split, folders, pipeline, bad_picture, seed, test_mode, lazy_init, limit)
+
+    def load_data_list(self) -> list[dict]:
+        """The records, see :mod:`restorebox.datasets.pairing`."""
+        home = Path(self.data_root, self.split)
+        folders = {role: Path(folder) for role, folder in self.data_prefix.items()}
+        if self.roles == ('gt',):
+            return pairings.single(folders['gt'], 'gt', self.split)
+        if self.pairing == 'template':
+            return pairings.by_template(folders['lq'], folders['gt'], self.template, self.split)
+        if self.pairing == 'side_by_side':
+            return pairings.side_by_side(home, self.order, self.split)
+        if self.pairing == 'list_file':
+            return pairings.from_list_file(home / self.list_file, home, self.split)
+        return pairings.same_name(folders['lq'], folders['gt'], self.split)
+
+
+@DATASETS.register_module()
+class UnpairedPictures(_Pictures):
+    """Degraded pictures ``lq`` and UNRELATED clean pictures ``hq``, for methods that learn without pairs.
+
+    As long as the larger folder. Record i has the degraded picture ``i % n_lq``; the clean one is drawn anew for every
+    sample, so that no accidental order couples the two.
+
+    Args:
+        data_root: folder of the data set.
+        split: folder inside of it, '' for none.
+        lq: folder of the degraded pictures inside of the split.
+        hq: folder of the clean pictures; another folder than ``lq``.
+        pipeline: transforms or their configs.
+        bad_picture: 'error' or 'skip', see :class:`PairedPictures`.
+        seed: of all random draws; a Runner sets it.
+        test_mode: don't replace unreadable pictures.
+        lazy_init: don't touch the disk before it is needed.
+        pairing: only here to say that there is none.
+
+    Raises:
+        ConfigError: ``pairing`` is given, or both folders are the same.
+        DataError: missing or empty folders.
+    """
+
+    roles: tuple[str, ...] = ('lq', 'hq')
+
+    def __init__(
+        self,
+        data_root: str | Path,
+        split: str = 'train',
+        lq: str = 'lq',
+        hq: str = 'hq',
+        pipeline: Sequence[dict | Callable] = (),
+        bad_picture: str = 'error',
+        seed: int = 0,
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        pairing: None = None,
+    ) -> None:
+        if pairing is not None:
+            raise ConfigError(f'UnpairedPictures has no pairing ({pairing!r} given); use PairedPictures for pairs')
+        if os.path.normpath(lq) == os.path.normpath(hq):
+            self._refuse_same_folder(split, lq)
+        folders = {'lq': lq, 'hq': hq}
+        super().__init__(data_root, split, folders, pipeline, bad_picture, seed, test_mode, lazy_init, limit=None)
+
+    def load_data_list(self) -> list[dict]:
+        """One record per picture of the larger folder, the smaller one repeated."""
+        lq, hq = (Path(self.data_prefix[role]) for role in self.roles)
+        if lq.resolve() == hq.resolve():
+            self._refuse_same_folder(self.split, lq)
+        degraded = pairings.single(lq, 'lq', self.split)
+        clean = pairings.single(hq, 'hq', self.split)
+        # Clean path j stands in record j and is looked up there when drawn: kept as a list of its own, a million
+        # strings would be copied into every worker.
+        self._n_hq = len(clean)
+        records = []
+        for i in range(max(len(degraded), len(clean))):
+            record, partner = degraded[i % len(degraded)], clean[i % len(clean)]
+            records.append({'name': record['name'], 'paths': {**record['paths'], **partner['paths']}})
+        return records
+
+    def complete(self, results: dict[str, Any]) -> None:
+        """Draw the clean picture."""
+        drawn = int(results['rng'].integers(min(self._n_hq, len(self))))
+        results['paths']['hq'] = self.get_data_info(drawn)['paths']['hq']
+
+    @staticmethod
+    def _refuse_same_folder(split: str, folder: str | Path) -> None:
+        raise ConfigError(
+            f"split '{split}': lq and hq are the same folder {folder}; hq must be other, clean pictures "
+            '(for pairs use PairedPictures)'
+        )

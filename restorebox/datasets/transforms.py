@@ -1,0 +1,313 @@
+"""From a record to tensors: load, cut, turn, degrade, pack.
+
+Every array in a sample's dict is a role (``lq``, ``gt``, ``hq`` and physics layers such as ``streak``). All roles but
+``hq`` show the same scene, so one window and one turn goes for all of them; ``hq`` is an unrelated picture with draws
+of its own. Random numbers come from ``results['rng']`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from PIL import Image
+
+from restorebox.datasets.reading import read_picture
+from restorebox.errors import ConfigError, DataError, PictureError
+from restorebox.registry import DEGRADATIONS, TRANSFORMS, nearest
+from restorebox.sample import RestorationSample
+
+UNRELATED = 'hq'
+RESAMPLING = {
+    'nearest': Image.Resampling.NEAREST,
+    'area': Image.Resampling.BOX,
+    'bilinear': Image.Resampling.BILINEAR,
+    'bicubic': Image.Resampling.BICUBIC,
+    'lanczos': Image.Resampling.LANCZOS,
+}
+
+Results = dict[str, Any]
+
+
+@TRANSFORMS.register_module()
+class LoadPictures(BaseTransform):
+    """Read the file of every role: HWC RGB, uint8, or float32 in [0, 1] of 16-bit files.
+
+    A file that two roles share is decoded once; of a side-by-side file each role gets its part.
+    """
+
+    def transform(self, results: Results) -> Results:
+        """Raises PictureError when a file can't be read or its width can't be divided."""
+        decoded = {path: read_picture(path) for path in dict.fromkeys(results['paths'].values())}
+        for role, path in results['paths'].items():
+            picture = decoded[path]
+            if role in results.get('halves', {}):
+                k, n = results['halves'][role]
+                width = picture.shape[1] // n
+                if width * n != picture.shape[1] or width == 0:
+                    raise PictureError(f"{path}: a width of {picture.shape[1]} can't be split into {n} equal pictures")
+                picture = picture[:, k * width : (k + 1) * width]
+            results[role] = picture
+        return results
+
+
+class GeometricTransform(BaseTransform):
+    """Base of what moves pixels: one draw for all roles of a scene, another one for ``hq``.
+
+    Args:
+        roles: work on these only; None means all that the sample has.
+    """
+
+    def __init__(self, roles: Sequence[str] | None = None) -> None:
+        self.roles = roles
+
+    def transform(self, results: Results) -> Results:
+        """Raises DataError when a named role is absent or roles of one scene differ in size."""
+        present = _roles(results, self.roles)
+        for group in ([r for r in present if r != UNRELATED], [r for r in present if r == UNRELATED]):
+            if group:
+                height, width = _common_size(results, group)
+                drawn = self.draw(results['rng'], height, width)
+                for role in group:
+                    results[role] = self.move(results[role], drawn)
+        return results
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> Any:
+        """What to do with a scene of this size; the result goes to :meth:`move`."""
+        raise NotImplementedError
+
+    def move(self, picture: np.ndarray, drawn: Any) -> np.ndarray:
+        """Do it with one picture or layer, HW or HWC."""
+        raise NotImplementedError
+
+
+@TRANSFORMS.register_module()
+class Resize(GeometricTransform):
+    """Resample to another size, antialiased. Nothing in restorebox resizes unless a config says so.
+
+    Args:
+        size: (height, width) in pixels.
+        short: instead of ``size``, the length of the shorter side; the other one keeps the proportion.
+        interpolation: 'bicubic', 'bilinear', 'area', 'lanczos' or 'nearest'.
+        roles: see :class:`GeometricTransform`.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int] | None = None,
+        short: int | None = None,
+        interpolation: str = 'bicubic',
+        roles: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(roles)
+        if (size is None) == (short is None):
+            raise ConfigError(f'Resize takes either size=(height, width) or short=pixels, not {size} and {short}')
+        if interpolation not in RESAMPLING:
+            raise ConfigError(f"Resize has no interpolation '{interpolation}'; {nearest(interpolation, [*RESAMPLING])}")
+        self.size = None if size is None else _as_size(size, 'Resize')
+        self.short = short
+        self.interpolation = interpolation
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
+        """The new (height, width)."""
+        if self.size is not None:
+            return self.size
+        factor = self.short / min(height, width)
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+    def move(self, picture: np.ndarray, drawn: tuple[int, int]) -> np.ndarray:
+        """uint8 stays uint8; float32 stays within the range of its values."""
+        to, how = (drawn[1], drawn[0]), RESAMPLING[self.interpolation]
+        if picture.dtype == np.uint8 and picture.shape[2:] == (3,):
+            return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(to, how))
+        kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # Pillow resamples floats plane by plane only
+        planes = np.ascontiguousarray(picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1), dtype=kind)
+        other = np.stack([np.asarray(Image.fromarray(plane).resize(to, how)) for plane in planes], axis=-1)
+        return other.clip(planes.min(), planes.max()).reshape(*drawn, *picture.shape[2:])
+
+
+@TRANSFORMS.register_module()
+class RandomWindow(GeometricTransform):
+    """Cut one window, at the same place in all roles of a scene. Smaller pictures are first padded by reflection.
+
+    Args:
+        size: (height, width) in pixels, or one number for a square.
+        roles: see :class:`GeometricTransform`.
+    """
+
+    def __init__(self, size: int | tuple[int, int], roles: Sequence[str] | None = None) -> None:
+        super().__init__(roles)
+        self.size = _as_size(size, type(self).__name__)
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
+        """Top and left of the window. Two draws always, so that later draws don't depend on the picture's size."""
+        top, left = rng.random(2)
+        return int(top * (max(0, height - self.size[0]) + 1)), int(left * (max(0, width - self.size[1]) + 1))
+
+    def move(self, picture: np.ndarray, drawn: tuple[int, int]) -> np.ndarray:
+        """Pad where needed, then cut."""
+        (top, left), (height, width) = drawn, self.size
+        return _pad_to(picture, height, width)[top : top + height, left : left + width]
+
+
+@TRANSFORMS.register_module()
+class CentreWindow(RandomWindow):
+    """Cut the window in the middle, for validation on equal sizes. Arguments as in :class:`RandomWindow`."""
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
+        """Top and left of the window."""
+        return max(0, height - self.size[0]) // 2, max(0, width - self.size[1]) // 2
+
+
+@TRANSFORMS.register_module()
+class Flip(GeometricTransform):
+    """Mirror with probability ``p``.
+
+    Args:
+        p: probability in [0, 1].
+        direction: 'horizontal' swaps left and right, 'vertical' top and bottom.
+        roles: see :class:`GeometricTransform`.
+    """
+
+    def __init__(self, p: float = 0.5, direction: str = 'horizontal', roles: Sequence[str] | None = None) -> None:
+        super().__init__(roles)
+        if direction not in ('horizontal', 'vertical'):
+            raise ConfigError(f"Flip's direction is 'horizontal' or 'vertical', not {direction!r}")
+        self.p = p
+        self.direction = direction
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> bool:
+        """Whether to flip."""
+        return rng.random() < self.p
+
+    def move(self, picture: np.ndarray, drawn: bool) -> np.ndarray:
+        """A view; :class:`Pack` makes it contiguous."""
+        if not drawn:
+            return picture
+        return picture[:, ::-1] if self.direction == 'horizontal' else picture[::-1]
+
+
+@TRANSFORMS.register_module()
+class Rotate90(GeometricTransform):
+    """Turn by 90 degrees counter-clockwise with probability ``p``; with both flips that gives all eight positions.
+
+    Args:
+        p: probability in [0, 1].
+        roles: see :class:`GeometricTransform`.
+    """
+
+    def __init__(self, p: float = 0.5, roles: Sequence[str] | None = None) -> None:
+        super().__init__(roles)
+        self.p = p
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> bool:
+        """Whether to turn."""
+        return rng.random() < self.p
+
+    def move(self, picture: np.ndarray, drawn: bool) -> np.ndarray:
+        """A view; height and width change places."""
+        return np.rot90(picture) if drawn else picture
+
+
+@TRANSFORMS.register_module()
+class Degrade(BaseTransform):
+    """Render a degraded picture from a clean one.
+
+    Args:
+        recipe: config of one of DEGRADATIONS.
+        source: role of the clean picture, which stays as it is.
+        target: role that receives the degraded picture, HWC float32 in [0, 1]. Physics layers that the degradation used
+            arrive under their own names, its parameters under 'parameters' (see :class:`Pack`'s ``keep``).
+    """
+
+    def __init__(self, recipe: dict, source: str = 'gt', target: str = 'lq') -> None:
+        self.recipe = DEGRADATIONS.build(recipe)
+        self.source = source
+        self.target = target
+
+    def transform(self, results: Results) -> Results:
+        """Raises DataError when the source is absent or the target would overwrite another picture."""
+        _roles(results, (self.source,))
+        if self.target in results and self.target != self.source:
+            raise DataError(
+                f"Degrade would overwrite '{self.target}' of {results['name']}, which a file gave; "
+                'for a data set of clean pictures only, set lq=None'
+            )
+        rendered = self.recipe(results[self.source], results['rng'])
+        results[self.target] = rendered.pop('lq')
+        results.update(rendered)
+        return results
+
+
+@TRANSFORMS.register_module()
+class Pack(BaseTransform):
+    """Arrays -> contiguous CHW tensors; uint8 stays uint8 (a quarter of the transfer), the rest becomes float32.
+
+    Args:
+        roles: hand out these; None means all that the sample has.
+        keep: further keys of the sample's dict to keep in the metainfo, e.g. ('parameters',).
+    """
+
+    def __init__(self, roles: Sequence[str] | None = None, keep: Sequence[str] = ()) -> None:
+        self.roles = roles
+        self.keep = tuple(keep)
+
+    def transform(self, results: Results) -> Results:
+        """Returns ``inputs`` (role -> tensor) and ``data_samples`` (name, index, paths, bad and what ``keep`` names).
+
+        Raises:
+            DataError: a named role or key is absent.
+        """
+        inputs = {role: _to_tensor(results[role]) for role in _roles(results, self.roles)}
+        missing = [key for key in self.keep if key not in results]
+        if missing:
+            raise DataError(f"Pack is to keep '{missing[0]}', not in the sample; {nearest(missing[0], [*results])}")
+        known = {key: results[key] for key in ('name', 'index', 'paths', 'bad', *self.keep)}
+        return {'inputs': inputs, 'data_samples': RestorationSample(metainfo=known)}
+
+
+def _roles(results: Results, wanted: Sequence[str] | None) -> list[str]:
+    """Roles to work on: those wanted, or every array of the sample."""
+    present = [key for key, value in results.items() if isinstance(value, np.ndarray)]
+    for role in wanted or ():
+        if role not in present:
+            raise DataError(f"sample {results.get('name')} has no role '{role}'; it has {', '.join(present) or 'none'}")
+    return present if wanted is None else list(wanted)
+
+
+def _common_size(results: Results, roles: list[str]) -> tuple[int, int]:
+    """Height and width that all roles share."""
+    first = roles[0]
+    size = results[first].shape[:2]
+    for role in roles[1:]:
+        if results[role].shape[:2] != size:
+            sizes = [
+                '{} {} is {}x{}'.format(r, results.get('paths', {}).get(r, '(rendered)'), *results[r].shape[1::-1])
+                for r in (first, role)
+            ]
+            raise DataError(f'pictures of one scene differ in size (width x height): {", ".join(sizes)}')
+    return size
+
+
+def _as_size(size: int | Sequence[int], who: str) -> tuple[int, int]:
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+        raise ConfigError(f'{who}: size is a number of pixels or (height, width), 1 or more; it is {size!r}')
+    return pair
+
+
+def _pad_to(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pad at the bottom and on the right by reflection, again and again where the picture is small; works from 1x1."""
+    down, right = max(0, height - picture.shape[0]), max(0, width - picture.shape[1])
+    if not down and not right:
+        return picture
+    return np.pad(picture, ((0, down), (0, right)) + ((0, 0),) * (picture.ndim - 2), mode='reflect')
+
+
+def _to_tensor(picture: np.ndarray) -> torch.Tensor:
+    """HW or HWC -> CHW in memory of its own: the array may be a view of a far larger or a read-only one."""
+    planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+    return torch.from_numpy(np.array(planes, dtype=None if picture.dtype == np.uint8 else np.float32, order='C'))

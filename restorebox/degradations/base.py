@@ -1,0 +1,54 @@
+"""The contract of all degradations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from restorebox.errors import ConfigError
+
+
+class BaseDegradation(ABC):
+    """An operator and, apart from it, a sampler of its parameters.
+
+    :meth:`apply` is a function of the picture and the parameters alone: it holds no randomness of its own (noise comes
+    from a seed among the parameters), so that a stored dict of parameters renders the same bytes again.
+    """
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Draw parameters for a picture of ``shape`` (height, width, ...): plain numbers, strings and lists."""
+
+    @abstractmethod
+    def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Degrade HWC RGB, float32 in [0, 1] or uint8 -> 'lq' (HWC float32 in [0, 1]) and the physics layers used.
+
+        Layers have the picture's height and width.
+        """
+
+    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+        """Draw, then apply -> what :meth:`apply` gives, and 'parameters'."""
+        parameters = self.sample(rng, picture.shape)
+        return {**self.apply(picture, parameters), 'parameters': parameters}
+
+
+def to_float(picture: np.ndarray) -> np.ndarray:
+    """HWC picture -> contiguous float32 in [0, 1]; uint8 is divided by 255, floats are in [0, 1] already."""
+    if picture.dtype == np.uint8:
+        return np.divide(picture, 255, dtype=np.float32, order='C')
+    return np.ascontiguousarray(picture, dtype=np.float32)
+
+
+def as_range(value: Sequence[float], name: str, lowest: float, highest: float) -> tuple[float, float]:
+    """Check a (low, high) pair of a constructor.
+
+    Raises:
+        ConfigError: not two numbers in order within [lowest, highest]; names the key.
+    """
+    pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if len(pair) != 2 or not lowest <= pair[0] <= pair[1] <= highest:
+        raise ConfigError(f'{name} is a pair (low, high) within [{lowest:g}, {highest:g}]; it is {value!r}')
+    return float(pair[0]), float(pair[1])

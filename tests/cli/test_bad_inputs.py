@@ -1,0 +1,183 @@
+"""A user's mistakes: one clear line each, a non-zero exit code, no traceback, nothing lost."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from restorebox.engine import load_file
+from tests.factories import write_pairs
+from tests.processes import REPO, environment, one_line_error, run, succeed, write_config
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A folder with pairs, a config, and a finished little training."""
+    folder = tmp_path_factory.mktemp('trained')
+    write_pairs(folder / 'data', 'train', 4)
+    write_pairs(folder / 'data', 'test', 2)
+    config = write_config(folder / 'toy.py', folder / 'data', samples=4)
+    succeed(run('train.py', config, '--work-dir', folder / 'w', cwd=folder))
+    return folder, config
+
+
+def copy_of(trained, tmp_path):
+    folder, _ = trained
+    shutil.copytree(folder / 'data', tmp_path / 'data')
+    return write_config(tmp_path / 'toy.py', tmp_path / 'data', samples=4, workers=1), tmp_path / 'data'
+
+
+def damage_zero_bytes(data):
+    (data / 'train/lq/01.png').write_bytes(b'')
+    return ['train/lq/01.png', 'empty']
+
+
+def damage_truncated(data):
+    path = data / 'train/lq/02.png'
+    path.write_bytes(path.read_bytes()[:400])
+    return ['train/lq/02.png', 'truncated']
+
+
+def damage_text(data):
+    (data / 'train/lq/03.png').unlink()
+    (data / 'train/lq/03.jpg').write_text('I am a picture, honestly')
+    return ['train/lq/03.jpg', 'not a picture']
+
+
+def damage_float(data):
+    (data / 'train/gt/00.png').unlink()
+    Image.new('F', (48, 40)).save(data / 'train/gt/00.tif')
+    return ['train/gt/00.tif', '32-bit']
+
+
+def damage_size(data):
+    Image.open(data / 'train/gt/00.png').resize((20, 20)).save(data / 'train/gt/00.png')
+    return ['00.png', 'size']
+
+
+def damage_missing_folder(data):
+    shutil.rmtree(data / 'train/gt')
+    return ['train', 'gt']
+
+
+def damage_empty_folder(data):
+    shutil.rmtree(data / 'train/lq')
+    (data / 'train/lq').mkdir()
+    return ['train/lq', '.png']
+
+
+def damage_counts(data):
+    (data / 'train/gt/02.png').unlink()
+    return ["train", '4', '3', '02.png']
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        damage_zero_bytes,
+        damage_truncated,
+        damage_text,
+        damage_float,
+        damage_size,
+        damage_missing_folder,
+        damage_empty_folder,
+        damage_counts,
+    ],
+)
+def test_bad_data_is_named(trained, tmp_path, damage):
+    config, data = copy_of(trained, tmp_path)
+    expected = damage(data)
+    line = one_line_error(run('train.py', config, '--work-dir', 'w', cwd=tmp_path))
+    assert all(word in line for word in expected), line
+
+
+def test_skipping_bad_pictures_trains_and_reports_them(trained, tmp_path):
+    config, data = copy_of(trained, tmp_path)
+    damage_zero_bytes(data)
+    (data / 'test/lq/01.png').write_bytes(b'x')
+    options = [f'{part}_dataloader.dataset.bad_picture=skip' for part in ('train', 'val', 'test')]
+    result = succeed(run('train.py', config, '--work-dir', 'w', '--cfg-options', *options, 'train_cfg.max_samples=12', cwd=tmp_path))
+    assert 'unreadable picture(s) were skipped' in result.stdout + result.stderr
+    assert '01.png' in (tmp_path / 'w' / 'skipped_pictures_train.txt').read_text()
+    result = succeed(run('test.py', config, 'w/iter_6.pth', '--work-dir', 't', '--cfg-options', *options, cwd=tmp_path))
+    assert 'skipped' in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        (['model.generator.backbone.type=UNett'], "model.generator.backbone: no backbone is called 'UNett'; did you mean 'UNet'"),
+        (['model.generator.backbone.levles=3'], "UNet has no key 'levles'; did you mean 'levels'"),
+        (['modle.type=X'], "no 'modle', the override would reach nothing; did you mean 'model'"),
+        (['train_dataloader.dataset.pipeline.1.sise=3'], "RandomWindow has no key 'sise'; did you mean 'size'"),
+        (['train_dataloader.sampler.type=DefaultSampler'], 'KeyedSampler'),
+        (['custom_imports.imports=[x]'], 'custom_imports'),
+    ],
+)
+def test_a_bad_config_is_named(trained, tmp_path, options, expected):
+    config, _ = copy_of(trained, tmp_path)
+    line = one_line_error(run('train.py', config, '--work-dir', 'w', '--cfg-options', *options, cwd=tmp_path))
+    assert expected in line
+
+
+def test_a_config_that_does_not_exist_or_parse_is_named(tmp_path):
+    assert 'unet5_paired.py' in one_line_error(run('train.py', 'configs/unet/unet5_piared.py', cwd=tmp_path))
+    (tmp_path / 'broken.py').write_text('model = dict(\n')
+    line = one_line_error(run('train.py', 'broken.py', cwd=tmp_path))
+    assert 'broken.py' in line
+    assert 'line' in line
+
+
+class Pickled:
+    def __reduce__(self):
+        return print, ('this must never be printed',)
+
+
+def test_bad_checkpoints_are_named(trained, tmp_path):
+    folder, config = trained
+    shutil.copy(folder / 'w' / 'iter_2.pth', tmp_path / 'other.pth')
+    line = one_line_error(run('test.py', config, 'other.pth', '--work-dir', 'w', '--cfg-options', 'model.generator.backbone.base_width=5', cwd=tmp_path))
+    assert 'other.pth' in line
+    assert 'of another model' in line
+    torch.save({'state_dict': {}, 'x': Pickled()}, tmp_path / 'evil.pth')
+    result = run('test.py', config, 'evil.pth', '--work-dir', 'w', cwd=tmp_path)
+    assert 'refused' in one_line_error(result)
+    assert 'never be printed' not in result.stdout
+    assert 'no such file' in one_line_error(run('test.py', config, 'absent.pth', '--work-dir', 'w', cwd=tmp_path))
+
+
+def test_a_full_disk_while_saving_loses_nothing(trained, tmp_path):
+    """A limit on the size of files stands for the full disk: the first checkpoint fits, the second does not."""
+    config, _ = copy_of(trained, tmp_path)
+    size = (trained[0] / 'w' / 'iter_1.pth').stat().st_size
+    grown = config.read_text().replace('max_samples=4', 'max_samples=400').replace('4 // 2', '4')
+    config.write_text(grown + f"custom_imports = dict(imports=['limit'])\n")
+    (tmp_path / 'limit.py').write_text(
+        'import resource, signal\n'
+        'from mmengine.hooks import Hook\n'
+        'from restorebox.registry import HOOKS\n'
+        'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
+        '@HOOKS.register_module()\n'
+        'class FullDisk(Hook):\n'
+        '    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):\n'
+        '        if batch_idx == 2:\n'
+        f'            resource.setrlimit(resource.RLIMIT_FSIZE, ({size // 2}, resource.RLIM_INFINITY))\n'
+    )
+    text = config.read_text() + "custom_hooks = [dict(type='FullDisk')]\n"
+    config.write_text(text)
+    env = environment()
+    env['PYTHONPATH'] = f'{tmp_path}:{env["PYTHONPATH"]}'
+    result = subprocess.run(
+        [sys.executable, REPO / 'tools/train.py', config, '--work-dir', 'w'], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    line = one_line_error(result)
+    assert "can't save w/iter_4.pth" in line
+    assert 'last good checkpoint: w/iter_2.pth' in line
+    load_file(tmp_path / 'w' / 'iter_2.pth')
+    assert sorted(p.name for p in (tmp_path / 'w').iterdir() if p.suffix == '.pth') == ['iter_2.pth']
+    assert not list((tmp_path / 'w').glob('.*'))

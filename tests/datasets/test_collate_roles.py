@@ -1,0 +1,52 @@
+"""Samples become batches."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from restorebox.datasets import collate_roles
+from restorebox.errors import DataError
+from restorebox.registry import FUNCTIONS
+from restorebox.sample import RestorationSample
+
+
+def sample(name='a', bad=(), **inputs):
+    return {'inputs': inputs, 'data_samples': RestorationSample(metainfo={'name': name, 'bad': list(bad)})}
+
+
+def test_registered():
+    assert FUNCTIONS.get('collate_roles') is collate_roles
+
+
+def test_equal_sizes_are_stacked():
+    batch = collate_roles([sample(lq=torch.full((3, 4, 5), float(i)), gt=torch.zeros(3, 4, 5)) for i in range(3)])
+    assert batch['inputs']['lq'].shape == (3, 3, 4, 5)
+    assert batch['inputs']['lq'][:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert len(batch['data_samples']) == 3
+    assert batch['bad'] == []
+
+
+def test_unequal_sizes_or_dtypes_stay_a_list():
+    batch = collate_roles([sample(lq=torch.zeros(3, 4, n), gt=torch.zeros(3, 2, 2)) for n in (5, 6)])
+    assert [tuple(t.shape) for t in batch['inputs']['lq']] == [(3, 4, 5), (3, 4, 6)]
+    assert isinstance(batch['inputs']['gt'], torch.Tensor)
+    kinds = (torch.uint8, torch.float32)
+    batch = collate_roles([sample(lq=torch.zeros(3, 4, 4, dtype=kind)) for kind in kinds])
+    assert [t.dtype for t in batch['inputs']['lq']] == list(kinds)
+
+
+def test_bad_samples_are_dropped_and_their_lines_kept():
+    batch = collate_roles([sample('a', ['x: empty']), sample('b', ['y: cut'], lq=torch.zeros(3, 2, 2))])
+    assert batch['inputs']['lq'].shape == (1, 3, 2, 2)
+    assert [s.name for s in batch['data_samples']] == ['b']
+    assert batch['bad'] == ['x: empty', 'y: cut']
+
+
+def test_all_bad():
+    assert collate_roles([sample('a', ['x: empty'])]) == {'inputs': {}, 'data_samples': [], 'bad': ['x: empty']}
+
+
+def test_different_roles_are_refused():
+    with pytest.raises(DataError, match='different roles: a has lq, gt, b has lq'):
+        collate_roles([sample('a', lq=torch.zeros(1), gt=torch.zeros(1)), sample('b', lq=torch.zeros(1))])

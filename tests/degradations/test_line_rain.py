@@ -1,0 +1,132 @@
+"""Degradations repeat bit for bit, and line rain is what its equation says."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from restorebox.degradations import BaseDegradation, LineRain, to_float
+from restorebox.errors import ConfigError
+from restorebox.registry import DEGRADATIONS
+
+
+def ours():
+    DEGRADATIONS.import_from_location()
+    return sorted(name for name, kind in DEGRADATIONS.module_dict.items() if kind.__module__.startswith('restorebox.'))
+
+
+def clear(size=(60, 70), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize('name', ours())
+def test_every_registered_degradation(name):
+    """Defaults build; parameters travel through JSON; the same parameters give the same bytes; layers fit."""
+    degradation = DEGRADATIONS.build({'type': name})
+    assert isinstance(degradation, BaseDegradation)
+    picture = clear()
+    before = picture.copy()
+    out = degradation(picture, np.random.default_rng(5))
+    parameters = json.loads(json.dumps(out.pop('parameters')))
+    assert parameters == degradation.sample(np.random.default_rng(5), picture.shape)
+    assert parameters != degradation.sample(np.random.default_rng(6), picture.shape)
+    again = degradation.apply(picture, parameters)
+    assert out.keys() == again.keys()
+    for role, values in out.items():
+        assert values.dtype == np.float32
+        assert values.tobytes() == again[role].tobytes()
+        assert values.shape[:2] == picture.shape[:2]
+    assert out['lq'].shape == picture.shape
+    assert out['lq'].min() >= 0
+    assert out['lq'].max() <= 1
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(degradation.apply(to_float(picture), parameters)['lq'], out['lq'])
+
+
+def test_equation_holds_exactly():
+    picture = to_float(clear())
+    out = LineRain(density=(0.02, 0.02))(picture, np.random.default_rng(0))
+    assert out['streak'].shape == (60, 70, 1)
+    assert out['streak'].min() == 0  # exactly dry between the streaks
+    assert 0.1 < out['streak'].max() <= 1
+    np.testing.assert_array_equal(out['lq'], np.clip(picture + out['streak'], 0, 1))
+
+
+def test_more_drops_never_make_it_darker():
+    rain = LineRain()
+    parameters = rain.sample(np.random.default_rng(1), (60, 70, 3))
+    layers = [rain.streak((60, 70), {**parameters, 'density': d}) for d in (0, 0.001, 0.004, 0.02, 0.3)]
+    assert not layers[0].any()
+    for thin, dense in pairwise(layers):
+        assert np.all(dense >= thin)
+        assert dense.sum() > thin.sum()
+    assert layers[-1].max() <= 1
+
+
+def test_brightness_scales_the_layer():
+    rain = LineRain()
+    parameters = {**rain.sample(np.random.default_rng(1), (60, 70, 3)), 'brightness': 0.2, 'density': 0.001}
+    double = rain.streak((60, 70), {**parameters, 'brightness': 0.4})
+    np.testing.assert_allclose(double, 2 * rain.streak((60, 70), parameters), rtol=1e-5)
+
+
+@pytest.mark.parametrize('angle', [-30, 0, 20])
+def test_streaks_run_along_the_angle(angle):
+    """The structure tensor's main direction, of streaks wide enough for differences of pixels to be derivatives."""
+    parameters = {
+        'density': 0.002, 'length': 30, 'width': 2.5, 'angle': angle, 'spread': 1.0, 'brightness': 0.5, 'seed': 3,
+    }  # fmt: skip
+    dy, dx = np.gradient(LineRain.streak((200, 200), parameters))
+    across = 0.5 * np.degrees(np.arctan2(2 * (dx * dy).mean(), (dx**2).mean() - (dy**2).mean()))
+    assert abs(across - angle) < 3
+
+
+def test_rain_reaches_the_edges_as_much_as_the_middle():
+    rain = LineRain(density=(0.01, 0.01))
+    mean = np.mean([rain(clear((80, 80)), np.random.default_rng(s))['streak'][..., 0] for s in range(60)], axis=0)
+    edges = np.concatenate([mean[:4].ravel(), mean[-4:].ravel(), mean[:, :4].ravel(), mean[:, -4:].ravel()]).mean()
+    assert edges == pytest.approx(mean[20:60, 20:60].mean(), rel=0.1)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 50), (50, 1)])
+def test_tiny_pictures(size):
+    assert LineRain(density=(1, 1))(clear(size), np.random.default_rng(0))['lq'].shape == (*size, 3)
+
+
+def test_defaults_give_a_usual_input_psnr():
+    skimage_data = pytest.importorskip('skimage.data')
+    psnr = []
+    for photograph in (skimage_data.astronaut(), skimage_data.coffee(), skimage_data.chelsea()):
+        for seed in range(8):
+            rainy = LineRain()(photograph, np.random.default_rng(seed))['lq']
+            psnr.append(-10 * np.log10(np.mean((rainy - to_float(photograph)) ** 2)))
+    assert 22 < np.mean(psnr) < 28
+
+
+def test_fast_enough_to_render_while_training():
+    rain, window = LineRain(), clear((128, 128))
+    took = []
+    for seed in range(20):
+        start = time.perf_counter()
+        rain(window, np.random.default_rng(seed))
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.003  # about 0.5 ms on one core
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'word'),
+    [({'density': (0.2, 0.1)}, 'density'), ({'length': 5}, 'length'), ({'brightness': (0, 2)}, 'brightness')],
+)
+def test_wrong_ranges(arguments, word):
+    with pytest.raises(ConfigError, match=f'LineRain: {word} is a pair'):
+        LineRain(**arguments)
+
+
+def test_to_float():
+    np.testing.assert_array_equal(to_float(np.uint8([[0, 51, 255]])), np.float32([[0, 0.2, 1]]))
+    turned = to_float(np.zeros((4, 5, 3), np.float32)[:, ::-1])
+    assert turned.flags.c_contiguous

@@ -1,0 +1,63 @@
+"""Registries: helpful errors and plugins."""
+
+import subprocess
+import sys
+
+import pytest
+
+from restorebox import registry as r
+from restorebox.errors import ConfigError
+from tests.processes import environment
+
+
+def test_a_misspelt_name_lists_near_names_and_plugins():
+    with pytest.raises(KeyError) as caught:
+        r.BACKBONES.build(dict(type='UNett'))
+    assert str(caught.value) == "no backbone is called 'UNett'; did you mean 'UNet'? (plugins loaded: none)"
+
+
+def test_a_misspelt_key_names_the_nearest():
+    with pytest.raises(ConfigError, match="UNet has no key 'levles'; did you mean 'levels'"):
+        r.BACKBONES.build(dict(type='UNet', levles=3))
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ConfigError, match="PictureHead needs the key 'in_channels'"):
+        r.HEADS.build(dict(type='PictureHead', scale=1))
+
+
+@pytest.mark.parametrize('name', [n for n, v in vars(r).items() if isinstance(v, r.Registry)])
+def test_every_registry_fills_itself_and_refuses_nonsense(name):
+    registry = getattr(r, name)
+    assert registry.known(), f'{name} is empty'
+    with pytest.raises(KeyError, match='no .* is called'):
+        registry.get('NoSuchThing')
+
+
+def test_keys_of_a_class_that_passes_them_to_its_parents_are_known():
+    known, _ = r.constructor_keys(r.PARAM_SCHEDULERS.get('CosineAnnealingLR'))
+    assert {'T_max', 'eta_min', 'by_epoch'} <= set(known)
+
+
+def test_mmengine_builds_ours_by_name():
+    from mmengine.registry import HOOKS, DefaultScope
+
+    with DefaultScope.overwrite_default_scope('restorebox'):
+        assert type(HOOKS.build(dict(type='CapHistoryHook'))).__module__ == 'restorebox.hooks.reports'
+
+
+def seconds(statement: str) -> float:
+    code = f'import time; import torch, mmengine; t = time.process_time(); {statement}; print(time.process_time() - t)'
+    out = subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=True)
+    return float(out.stdout)
+
+
+def test_importing_restorebox_costs_little():
+    assert min(seconds('import restorebox') for _ in range(3)) < 0.05
+
+
+@pytest.mark.parametrize('room', ['restorers', 'datasets', 'metrics', 'hooks', 'engine'])
+def test_rooms_leave_the_slow_libraries_alone(room):
+    code = f'import restorebox.{room}, sys; print([m for m in ("torchvision", "lpips", "pytorch_fid", "skimage") if m in sys.modules])'
+    out = subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == '[]'
