@@ -22,32 +22,28 @@ def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> No
         path: where to; renamed into place when complete.
     """
     font = ImageFont.load_default(14)
-    strips = []
+    shrunk = []
     for row in rows:
-        pictures = []
-        for _, array in row:
-            picture = Image.fromarray(array)
+        pictures = [Image.fromarray(array) for _, array in row]
+        for picture in pictures:
             picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-            pictures.append(picture)
-        height = max(p.height for p in pictures) + CAPTION
-        widths = [
-            max(p.width, round(font.getlength(caption)) + 4) for (caption, _), p in zip(row, pictures, strict=True)
-        ]
-        strip = Image.new('RGB', (sum(widths) + GAP * (len(widths) - 1), height), 'white')
-        draw = ImageDraw.Draw(strip)
-        left = 0
-        for (caption, _), picture, width in zip(row, pictures, widths, strict=True):
-            draw.text((left + 2, 2), caption, fill='black', font=font)
-            strip.paste(picture, (left, CAPTION))
-            left += width + GAP
-        strips.append(strip)
-    sheet = Image.new(
-        'RGB', (max(s.width for s in strips), sum(s.height for s in strips) + GAP * (len(strips) - 1)), 'white'
-    )
+        shrunk.append(list(zip([caption for caption, _ in row], pictures, strict=True)))
+    columns = max(map(len, shrunk))
+    widths = [
+        max(max(row[c][1].width, round(font.getlength(row[c][0])) + 4) for row in shrunk if c < len(row))
+        for c in range(columns)
+    ]
+    heights = [max(picture.height for _, picture in row) + CAPTION for row in shrunk]
+    sheet = Image.new('RGB', (sum(widths) + GAP * (columns - 1), sum(heights) + GAP * (len(rows) - 1)), 'white')
+    draw = ImageDraw.Draw(sheet)
     top = 0
-    for strip in strips:
-        sheet.paste(strip, (0, top))
-        top += strip.height + GAP
+    for row, height in zip(shrunk, heights, strict=True):
+        left = 0
+        for (caption, picture), width in zip(row, widths, strict=False):  # a row may have fewer columns
+            draw.text((left + 2, top + 2), caption, fill='black', font=font)
+            sheet.paste(picture, (left, top + CAPTION))
+            left += width + GAP
+        top += height + GAP
     temporary = Path(path).with_suffix('.tmp.png')
     sheet.save(temporary)
     os.replace(temporary, path)
@@ -80,24 +76,29 @@ def draw_curves(logs: list[Path], path: str | Path) -> None:
     from matplotlib.figure import Figure
 
     skip = ('time', 'data_time', 'memory', 'eta', 'grad_norm')
+    groups: dict[str, list[str]] = {}
     series = {k: v for k, v in read_scalars(logs).items() if not k.endswith(skip)}
-    training = {k for k in series if k.startswith(('loss', 'total_'))}
-    rates = {k for k in series if k == 'lr' or k.endswith(('.lr', '/lr', 'base_lr'))}
-    panels = [
-        ('losses', sorted(training)),
-        ('scores', sorted(series.keys() - training - rates)),
-        ('learning rate', sorted(rates)),
-    ]
-    panels = [(title, names) for title, names in panels if names]
-    if not panels:
+    for name in sorted(series):
+        if name.startswith(('loss', 'total_')):
+            title = 'losses'
+        elif name == 'lr' or name.endswith(('.lr', '/lr', 'base_lr')):
+            title = 'learning rate'
+        else:  # one panel per kind of score: decibels and similarities don't share an axis
+            title = name.split('/')[-1].split('_')[0]
+        groups.setdefault(title, []).append(name)
+    if len(groups.get('losses', [])) == 2 and 'loss' in groups['losses']:  # one term, and its sum is the same curve
+        groups['losses'].remove('loss')
+    if not groups:
         return
-    figure = Figure(figsize=(8, 2.8 * len(panels)), layout='constrained')
+    titles = sorted(groups, key=lambda title: ({'losses': 0, 'learning rate': 2}.get(title, 1), title))
+    figure = Figure(figsize=(8, 2.6 * len(titles)), layout='constrained')
     FigureCanvasAgg(figure)
-    for axes, (title, names) in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
-        for name in names:
+    for axes, title in zip(figure.subplots(len(titles), 1, squeeze=False)[:, 0], titles, strict=True):
+        for name in groups[title]:
             steps, values = zip(*series[name], strict=True)
-            axes.plot(steps, values, label=name, linewidth=1.2, marker='o' if len(steps) < 3 else None)
-        if title == 'losses' and all(v > 0 for name in names for _, v in series[name]):
+            style = '--' if name.startswith('input/') else '-'
+            axes.plot(steps, values, style, label=name, linewidth=1.2, marker='.' if len(steps) < 10 else None)
+        if title == 'losses' and all(v > 0 for name in groups[title] for _, v in series[name]):
             axes.set_yscale('log')
         axes.set_title(title, loc='left', fontsize=10)
         axes.set_xlabel('step')

@@ -17,5 +17,5 @@ SHARED = REPO.parent / 'shared'
 def shared() -> Path:
     """The folder of real pictures and parity data beside a developer's checkout; a user has only the repository."""
     if not SHARED.is_dir():
-        pytest.skip('the developers\' folder of real pictures (../shared) is not here')
+        pytest.skip("the developers' folder of real pictures (../shared) is not here")
     return SHARED

@@ -1,7 +1,7 @@
 """One small way to build each registered component, so that tests which walk a registry can build them all.
 
-A component whose constructor has no usable defaults is listed here; one that is missing makes the walking tests fail with
-its name, so a new component is covered the day it is registered.
+A component whose constructor has no usable defaults is listed here; one that is missing makes the walking tests fail
+with its name, so a new component is covered the day it is registered.
 """
 
 from __future__ import annotations

@@ -68,17 +68,14 @@ default_hooks = dict(
 def write_config(path: Path, root: Path, *, samples: int = 40, workers: int = 0, accumulate: int = 1) -> Path:
     """A small but whole config over pairs below ``root``."""
     base = str(REPO / 'configs' / '_base_' / 'default_runtime.py')
-    path.write_text(
-        CONFIG.format(base=base, root=str(root), samples=samples, workers=workers, accumulate=accumulate)
-    )
+    path.write_text(CONFIG.format(base=base, root=str(root), samples=samples, workers=workers, accumulate=accumulate))
     return path
 
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment of a tool's process: this interpreter first, few threads, the repository importable."""
-    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(REPO), **extra)
-    env['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{env["PATH"]}'
-    return env
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    return {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(REPO), 'PATH': path, **extra}
 
 
 def run(*args: object, cwd: Path, timeout: float = 240, **env: str) -> subprocess.CompletedProcess:

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/schedules/adam_400k.py',
     '../_base_/default_runtime.py',
 ]
-max_samples = 2_500 * 8  # steps x batch
+max_samples = 3_500 * 8  # steps x batch
 model = dict(
     type='SupervisedRestorer',
     generator=dict(

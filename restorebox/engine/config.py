@@ -96,6 +96,7 @@ def load_config(path: str | Path, overrides: dict | None = None) -> Config:
     """
     file = find_config(path)
     try:
+        _files(file)  # parses each file under its own name, which MMEngine's message lacks
         cfg = Config.fromfile(str(file))
     except SyntaxError as error:
         raise ConfigError(f'config {error.filename or file}, line {error.lineno}: {error.msg}') from error
@@ -164,7 +165,7 @@ def check_top_level(cfg: Config) -> None:
 def _files(file: Path) -> list[Path]:
     """A config file and all its bases."""
     found = [file]
-    for node in ast.parse(file.read_text()).body:
+    for node in ast.parse(file.read_text(), filename=str(file)).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
             bases = ast.literal_eval(node.value)
             for base in [bases] if isinstance(bases, str) else bases:

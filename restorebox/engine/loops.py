@@ -60,6 +60,11 @@ class SampleTrainLoop(BaseLoop):
     def __init__(self, runner: object, dataloader: object, max_samples: int, val_samples: int = 0) -> None:
         super().__init__(runner, dataloader)
         check_roles(runner.restorer, self.dataloader.dataset)
+        if not hasattr(self.dataloader.sampler, 'skip'):
+            raise ConfigError(
+                f'train_dataloader.sampler: {type(self.dataloader.sampler).__name__} ends with the set, and a resumed '
+                "run could not skip in it; use dict(type='KeyedSampler')"
+            )
         self.total_batch = self.dataloader.batch_size * runner.world_size
         self.max_samples = max_samples
         self._max_iters = samples_to_steps(max_samples, self.total_batch)
@@ -107,27 +112,15 @@ class SampleTrainLoop(BaseLoop):
         )
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
-        sampler = getattr(self.dataloader, 'sampler', None)
         if self._iter:
-            if not hasattr(sampler, 'skip'):
-                raise ConfigError(
-                    f"train_dataloader.sampler {type(sampler).__name__} can't skip to sample {self.samples}; "
-                    "use dict(type='KeyedSampler')"
-                )
-            sampler.skip(self.samples)
+            self.dataloader.sampler.skip(self.samples)
         batches = iter(self.dataloader)
         runner.restore_random_state()  # after everything that draws while it is set up
         self.waited = 0.0
         while self._iter < self._max_iters and not self.stop_training:
             runner.model.train()
             start = time.perf_counter()
-            try:
-                batch = next(batches)
-            except StopIteration:
-                raise ConfigError(
-                    f'train_dataloader.sampler {type(sampler).__name__} ends after {self._iter} steps; use an endless '
-                    "one: dict(type='KeyedSampler')"
-                ) from None
+            batch = next(batches)
             self.waited += time.perf_counter() - start
             self.run_iter(batch)
             if runner.val_loop is not None and (self._iter % self.val_interval == 0 or self._iter == self._max_iters):

@@ -44,7 +44,9 @@ def test_other_numbers_are_refused(levels):
 def test_receptive_field_is_what_the_gradient_reaches(levels, norm):
     net = network(levels, base_width=4, max_width=8, norm=norm).double().eval()
     for p in net.parameters():
-        torch.nn.init.uniform_(p, 0.01, 0.1, generator=torch.Generator().manual_seed(0))  # no ReLU dies, tanh is not flat
+        torch.nn.init.uniform_(
+            p, 0.01, 0.1, generator=torch.Generator().manual_seed(0)
+        )  # no ReLU dies, tanh is not flat
     net.head.conv.weight.data *= 1e-3
     field = net.needs.receptive_field
     size = 2**levels * (2 * field // 2**levels + 4)

@@ -30,15 +30,30 @@ UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'
     ('text', 'expected'),
     [
         ('train_dataloder = dict(batch_size=2)', "nothing reads 'train_dataloder'; did you mean 'train_dataloader'"),
-        ("default_hooks = dict(logger=dict(type='LogerHook'))", "default_hooks.logger: no hook is called 'LogerHook'; did you mean 'LoggerHook'"),
+        (
+            "default_hooks = dict(logger=dict(type='LogerHook'))",
+            "default_hooks.logger: no hook is called 'LogerHook'; did you mean 'LoggerHook'",
+        ),
         ("optim_wrapper = dict(optimizer=dict(type='Adm'))", "no optimiser is called 'Adm'; did you mean 'Adam'"),
         ('optim_wrapper = dict(optimizer=dict(lrr=1))', "Adam has no key 'lrr'; did you mean 'lr'"),
-        ("param_scheduler = [dict(type='LinearLR', by_epoch=True, end=5)]", 'by_epoch=True, but train_cfg counts samples'),
-        ("param_scheduler = [dict(type='LinearLR', strat_factor=1)]", "LinearLR has no key 'strat_factor'; did you mean 'start_factor'"),
-        ("model = dict(losses=dict(x=dict(type='L1Los')))", "model.losses.x: no loss is called 'L1Los'; did you mean 'L1Loss'"),
+        (
+            "param_scheduler = [dict(type='LinearLR', by_epoch=True, end=5)]",
+            'by_epoch=True, but train_cfg counts samples',
+        ),
+        (
+            "param_scheduler = [dict(type='LinearLR', strat_factor=1)]",
+            "LinearLR has no key 'strat_factor'; did you mean 'start_factor'",
+        ),
+        (
+            "model = dict(losses=dict(x=dict(type='L1Los')))",
+            "model.losses.x: no loss is called 'L1Los'; did you mean 'L1Loss'",
+        ),
         ('model = dict(generator=dict(backbone=dict(levels=9)))', 'levels is 9; it must be from 1 to 8'),
         ("model = dict(generator=dict(haed=dict(type='PictureHead')))", "has no key 'haed'; did you mean 'head'"),
-        ("train_dataloader = dict(dataset=dict(type='UnpairedPictures', _delete_=True, data_root='x'))", 'use PairedPictures'),
+        (
+            "train_dataloader = dict(dataset=dict(type='UnpairedPictures', _delete_=True, data_root='x'))",
+            'use PairedPictures',
+        ),
         ("val_evaluator = dict(protocols=['psnr_z'])", 'psnr_y'),
         ('train_cfg = dict(max_smaples=3)', "SampleTrainLoop has no key 'max_smaples'; did you mean 'max_samples'"),
         ("train_cfg = dict(type='SampleTrainLoop', _delete_=True)", "SampleTrainLoop needs the key 'max_samples'"),

@@ -32,7 +32,7 @@ class GetattrChain:
         return getattr, (HistoryBuffer, '__init__')
 
 
-@pytest.fixture()
+@pytest.fixture
 def server(tmp_path):
     folder = tmp_path / 'served'
     folder.mkdir()
@@ -115,14 +115,17 @@ def test_a_wrong_hash_in_the_name_is_refused(tmp_path, server, monkeypatch):
         CheckpointLoader.load_checkpoint(f'{url}/model-0123abcd.pth')
 
 
-@pytest.mark.parametrize('scheme', ['openmmlab', 'open-mmlab', 'modelzoo', 'torchvision', 's3', 'petrel', 'pavi', 'mmcls'])
+@pytest.mark.parametrize(
+    'scheme', ['openmmlab', 'open-mmlab', 'modelzoo', 'torchvision', 's3', 'petrel', 'pavi', 'mmcls']
+)
 def test_schemes_that_run_pickles_are_refused(scheme):
     with pytest.raises(CheckpointError, match='download the file'):
         CheckpointLoader.load_checkpoint(f'{scheme}://x')
 
 
 @pytest.mark.parametrize(
-    ('content', 'reason'), [(b'', "can't be read"), (b'hello, not a checkpoint', 'refused|read'), (None, 'no such file')]
+    ('content', 'reason'),
+    [(b'', "can't be read"), (b'hello, not a checkpoint', 'refused|read'), (None, 'no such file')],
 )
 def test_what_is_no_checkpoint_is_named(tmp_path, content, reason):
     path = tmp_path / 'x.pth'

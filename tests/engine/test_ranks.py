@@ -23,7 +23,9 @@ class Recorder(OptimWrapper):
 
     def update_params(self, loss, step_kwargs=None, zero_kwargs=None):
         loss.backward()
-        self.seen = [None if p.grad is None else p.grad.clone() for g in self.optimizer.param_groups for p in g['params']]
+        self.seen = [
+            None if p.grad is None else p.grad.clone() for g in self.optimizer.param_groups for p in g['params']
+        ]
         self.optimizer.zero_grad()
 
 
@@ -32,7 +34,9 @@ def gradients(name, inputs, world, rank, port):
     torch.manual_seed(0)
     restorer = small_restorer(name).train()
     if world > 1:
-        os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=port, LOCAL_RANK=str(rank))
+        os.environ.update(
+            RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=port, LOCAL_RANK=str(rank)
+        )
         torch.distributed.init_process_group('gloo')
         inputs = {role: x[rank::world] for role, x in inputs.items()}
         MMSeparateDistributedDataParallel(restorer, broadcast_buffers=False)
@@ -68,7 +72,7 @@ def test_two_ranks_of_one_give_the_gradients_of_one_rank_of_two(name, tmp_path):
             torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
-@pytest.fixture()
+@pytest.fixture
 def toy(tmp_path):
     write_pairs(tmp_path / 'data', 'train', 6)
     write_pairs(tmp_path / 'data', 'test', 7)
@@ -86,7 +90,20 @@ def test_one_machine_and_two_give_one_log_one_checkpoint_and_the_same_scores(toy
     port, nodes = free_port(), []
     for rank in '01':
         (folder / rank).mkdir()
-        nodes.append(start('dist_train.sh', config, 1, '--work-dir', folder / 'two', cwd=folder / rank, NNODES='2', NODE_RANK=rank, MASTER_ADDR='127.0.0.1', PORT=port))
+        nodes.append(
+            start(
+                'dist_train.sh',
+                config,
+                1,
+                '--work-dir',
+                folder / 'two',
+                cwd=folder / rank,
+                NNODES='2',
+                NODE_RANK=rank,
+                MASTER_ADDR='127.0.0.1',
+                PORT=port,
+            )
+        )
     assert [node.wait(240) for node in nodes] == [0, 0], (folder / '0' / 'output.txt').read_text()[-2000:]
     for work_dir in (folder / 'one', folder / 'two'):
         assert len(logs(work_dir)) == 1
@@ -108,7 +125,12 @@ def test_one_machine_and_two_give_one_log_one_checkpoint_and_the_same_scores(toy
 @pytest.mark.slow
 def test_killing_a_rank_ends_the_job_with_a_message_and_a_loadable_checkpoint(toy):
     folder, config = toy
-    config.write_text(config.read_text().replace('max_samples=24', 'max_samples=400_000').replace('24 // 2', '40').replace('val_samples=24', 'val_samples=400_000'))
+    config.write_text(
+        config.read_text()
+        .replace('max_samples=24', 'max_samples=400_000')
+        .replace('24 // 2', '40')
+        .replace('val_samples=24', 'val_samples=400_000')
+    )
     job = start('dist_train.sh', config, 2, '--work-dir', 'w', cwd=folder, PORT=free_port())
     try:
         wait_until = time.time() + 120
@@ -116,7 +138,9 @@ def test_killing_a_rank_ends_the_job_with_a_message_and_a_loadable_checkpoint(to
             assert time.time() < wait_until
             assert job.poll() is None, (folder / 'output.txt').read_text()[-3000:]
             time.sleep(0.2)
-        children = subprocess.run(['pgrep', '-P', str(job.pid), '-f', 'train.py'], capture_output=True, text=True, check=True).stdout.split()
+        children = subprocess.run(
+            ['pgrep', '-P', str(job.pid), '-f', 'train.py'], capture_output=True, text=True, check=True
+        ).stdout.split()
         os.kill(int(children[-1]), signal.SIGKILL)
         began = time.time()
         assert job.wait(30) != 0
@@ -126,4 +150,6 @@ def test_killing_a_rank_ends_the_job_with_a_message_and_a_loadable_checkpoint(to
     assert 'SIGKILL' in (folder / 'output.txt').read_text() or 'exitcode' in (folder / 'output.txt').read_text()
     for path in (folder / 'w').glob('iter_*.pth'):
         load_file(path)
-    assert not list((folder / 'w').glob('.*.tmp')), 'a half-written file under its final name would be worse, but this is litter'
+    assert not list((folder / 'w').glob('.*.tmp')), (
+        'a half-written file under its final name would be worse, but this is litter'
+    )

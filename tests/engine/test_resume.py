@@ -53,5 +53,14 @@ def test_resuming_with_another_total_batch_is_refused(tmp_path):
     write_pairs(tmp_path / 'data', 'test', 2)
     config = write_config(tmp_path / 'toy.py', tmp_path / 'data', samples=8)
     succeed(run('train.py', config, '--work-dir', 'w', cwd=tmp_path))
-    result = run('train.py', config, '--work-dir', 'w', '--resume', '--cfg-options', 'train_dataloader.batch_size=1', cwd=tmp_path)
+    result = run(
+        'train.py',
+        config,
+        '--work-dir',
+        'w',
+        '--resume',
+        '--cfg-options',
+        'train_dataloader.batch_size=1',
+        cwd=tmp_path,
+    )
     assert '2 samples a step over all ranks, this run has 1' in one_line_error(result)

@@ -37,9 +37,13 @@ class TestEveryRestorer:
         assert all(torch.isfinite(value) for value in log.values())
         for roles in restorer.steps.values():
             for role in roles:
-                moved = [k for k, v in restorer.state_dict().items() if k.startswith(role) and not torch.equal(v, before[k])]
+                moved = [
+                    k for k, v in restorer.state_dict().items() if k.startswith(role) and not torch.equal(v, before[k])
+                ]
                 assert moved, f'{role} did not move'
-        assert all(p.requires_grad for roles in restorer.steps.values() for r in roles for p in restorer.role(r).parameters())
+        assert all(
+            p.requires_grad for roles in restorer.steps.values() for r in roles for p in restorer.role(r).parameters()
+        )
 
     def test_roles_are_direct_children_that_training_calls_themselves(self, name):
         """DDP wraps the roles: a call of a part inside one would not be synchronised."""
@@ -51,10 +55,15 @@ class TestEveryRestorer:
         inside = []
         for role in {r for roles in restorer.steps.values() for r in roles}:
             for key, part in getattr(restorer, role).named_children():
+
                 def check(_module, _args, role=role, key=key):
                     frames = inspect.stack()
-                    if not any(f.function == 'forward' and f.frame.f_locals.get('self') is getattr(restorer, role) for f in frames):
+                    if not any(
+                        f.function == 'forward' and f.frame.f_locals.get('self') is getattr(restorer, role)
+                        for f in frames
+                    ):
                         inside.append(f'{role}.{key}')
+
                 part.register_forward_pre_hook(check)
         restorer.train_step(batch_for(restorer), wrappers(restorer))
         assert called == {r for roles in restorer.steps.values() for r in roles}
@@ -131,7 +140,9 @@ class TestEveryRestorer:
         if not any(isinstance(m, LocalStatistics) for m in restorer.modules()):
             pytest.skip('takes no statistics over the picture')
         lq = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-        torch.nn.init.normal_(restorer.role(restorer.deployed[0]).head.conv.weight, generator=torch.Generator().manual_seed(1))
+        torch.nn.init.normal_(
+            restorer.role(restorer.deployed[0]).head.conv.weight, generator=torch.Generator().manual_seed(1)
+        )
         restorer.eval()
         whole = restorer.restore(lq)['pred']
         restorer.statistics_window = 16
@@ -144,7 +155,9 @@ class TestEveryRestorer:
         restorer = small_restorer(name).train()
         first = next(iter(restorer.steps))
         original = restorer.losses
-        restorer.losses = lambda step, inputs, memory: {k: v * float('nan') for k, v in original(step, inputs, memory).items()}
+        restorer.losses = lambda step, inputs, memory: {
+            k: v * float('nan') for k, v in original(step, inputs, memory).items()
+        }
         before = copy.deepcopy(restorer.state_dict())
         with pytest.raises(NonFiniteError, match=rf'{first}: loss_\w+ = nan'):
             restorer.train_step(batch_for(restorer), wrappers(restorer))

@@ -32,7 +32,9 @@ def test_every_head_runs_forward_and_backward(name):
     assert head.output
     assert head.reach >= 1
     scale = SMALL_HEADS[name].get('scale', 1)
-    features = {tap: torch.rand(2, SMALL_HEADS[name]['in_channels'], 8, 8, requires_grad=True) for tap in ('out', *head.taps)}
+    features = {
+        tap: torch.rand(2, SMALL_HEADS[name]['in_channels'], 8, 8, requires_grad=True) for tap in ('out', *head.taps)
+    }
     out = head(features, torch.rand(2, 3, 8 * scale, 8 * scale))
     out.square().mean().backward()
     assert all(f.grad is not None for f in features.values())

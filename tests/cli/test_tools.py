@@ -1,0 +1,160 @@
+"""publish, benchmark, demo data and the Slurm scripts."""
+
+import json
+import stat
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from restorebox.cli.demo import make_data, packaged
+from restorebox.engine import load_file
+from restorebox.errors import DataError
+from tests.factories import write_pairs
+from tests.processes import environment, free_port, one_line_error, run, succeed, write_config
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('trained')
+    write_pairs(folder / 'data', 'train', 4)
+    write_pairs(folder / 'data', 'test', 3)
+    config = write_config(folder / 'toy.py', folder / 'data', samples=8)
+    succeed(run('train.py', config, '--work-dir', folder / 'w', cwd=folder))
+    succeed(run('test.py', config, folder / 'w/iter_4.pth', '--work-dir', folder / 't', cwd=folder))
+    return folder, config
+
+
+def test_published_file_scores_the_same_and_holds_no_training_part(trained):
+    folder, config = trained
+    words = ('--licence', 'non-commercial', '--limits', 'line rain only')
+    out = folder / 'model.safetensors'
+    succeed(run('publish.py', folder / 'w/iter_4.pth', out, '--scores', folder / 't/scores.json', *words, cwd=folder))
+    published, source = load_file(out), load_file(folder / 'w/iter_4.pth')
+    assert published['state_dict'].keys() == source['ema_state_dict'].keys()
+    assert all(torch.equal(v, source['ema_state_dict'][k]) for k, v in published['state_dict'].items())
+    meta = published['meta']
+    assert meta['licence'] == 'non-commercial'
+    assert meta['limits'] == 'line rain only'
+    assert 'UNet' in meta['cfg']
+    assert meta['samples'] == 8
+    succeed(run('test.py', config, out, '--work-dir', folder / 'p', cwd=folder))
+    before, after = (json.loads((folder / d / 'scores.json').read_text())['mean'] for d in ('t', 'p'))
+    assert before == after
+    assert meta['scores']['mean'] == before
+
+
+def test_publishing_refuses(trained, tmp_path):
+    folder, _ = trained
+    words = ('--licence', 'x', '--limits', 'y')
+    scores = json.loads((folder / 't/scores.json').read_text())
+    scores['checkpoint']['sha256'] = '0' * 64
+    (tmp_path / 'scores.json').write_text(json.dumps(scores))
+    line = one_line_error(
+        run('publish.py', folder / 'w/iter_2.pth', 'm.safetensors', '--scores', 'scores.json', *words, cwd=tmp_path)
+    )
+    assert 'another checkpoint' in line
+    assert 'safetensors' in one_line_error(run('publish.py', folder / 'w/iter_2.pth', 'm.pth', *words, cwd=tmp_path))
+    torch.save({'w': torch.ones(1)}, tmp_path / 'bare.pth')
+    assert 'no config inside' in one_line_error(run('publish.py', 'bare.pth', 'm.safetensors', *words, cwd=tmp_path))
+    assert not list(tmp_path.glob('*.safetensors'))
+
+
+def test_benchmark_prints_and_stores_its_figures(trained, tmp_path):
+    _, config = trained
+    out = tmp_path / 'figures.json'
+    result = succeed(
+        run(
+            'benchmark.py',
+            'train',
+            config,
+            '--steps',
+            10,
+            '--warmup',
+            2,
+            '--pairs',
+            2,
+            '--stretch',
+            3,
+            '--out',
+            out,
+            cwd=tmp_path,
+        )
+    )
+    figures = json.loads(out.read_text())
+    assert figures['steps_per_second'] > 0
+    assert 0 <= figures['waiting_for_data'] <= 1
+    assert figures['peak_memory_mib'] > 100
+    assert 'steps per second' in result.stdout
+    assert not list(tmp_path.glob('work_dirs'))
+
+
+def test_a_misspelt_verb_is_named(tmp_path):
+    code = "from restorebox.cli.main import main; main(['tran'])"
+    result = subprocess.run(
+        [sys.executable, '-c', code], env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "did you mean 'train'" in one_line_error(result)
+
+
+def test_demo_data_from_packages_and_a_folder(tmp_path):
+    pytest.importorskip('skimage')
+    pytest.importorskip('sklearn')
+    write_pairs(tmp_path / 'mine', 'x', 11, size=(300, 280))
+    tiles, held = make_data(tmp_path / 'data', tmp_path / 'mine' / 'x' / 'gt')
+    train = {p.name for p in (tmp_path / 'data/train/gt').iterdir()}
+    test = {p.stem for p in (tmp_path / 'data/test/gt').iterdir()}
+    assert (len(train), len(test)) == (tiles, held)
+    assert {'chelsea', 'coffee', '00', '10'} <= test
+    assert not [name for name in train if name.rsplit('_', 2)[0] in test], (
+        'a held-out photograph is in the training set'
+    )
+    assert 'astronaut_0_0.png' in train
+    with pytest.raises(DataError, match='not installed'):
+        packaged([('no_such_package', 'data', 'x.png')])
+    with pytest.raises(DataError, match='no_such_folder'):
+        make_data(tmp_path / 'data', tmp_path / 'no_such_folder')
+
+
+FAKE_SRUN = """#!/usr/bin/env bash
+# as many tasks as asked for, each told who it is
+tasks=1
+while [ "${1#-}" != "$1" ]; do
+    case $1 in --ntasks=*) tasks=${1#*=} ;; -p) shift ;; esac
+    shift
+done
+for i in $(seq 0 $((tasks - 1))); do
+    SLURM_PROCID=$i SLURM_LOCALID=$i SLURM_NTASKS=$tasks SLURM_JOB_NODELIST=127.0.0.1 "$@" & pids="$pids $!"
+done
+for pid in $pids; do wait $pid || exit 1; done
+"""
+
+
+def test_slurm_scripts_with_a_stand_in_for_srun(trained, tmp_path):
+    folder, config = trained
+    bin_dir = tmp_path / 'bin'
+    bin_dir.mkdir()
+    for name, text in (('srun', FAKE_SRUN), ('scontrol', '#!/usr/bin/env bash\necho 127.0.0.1\n')):
+        (bin_dir / name).write_text(text)
+        (bin_dir / name).chmod(0o755 | stat.S_IXUSR)
+    env = dict(NTASKS='2', PATH=f'{bin_dir}:{environment()["PATH"]}')
+    options = ('part', 'job', config)
+    work_dir = tmp_path / 'w'
+    succeed(run('slurm_train.sh', *options, '--work-dir', work_dir, cwd=tmp_path, PORT=free_port(), **env))
+    assert len(load_file(work_dir / 'iter_2.pth')['random_states']) == 2  # 8 samples, 2 tasks x batch 2
+    checkpoint = folder / 'w/iter_4.pth'
+    options = (*options, checkpoint, '--work-dir', tmp_path / 't')
+    succeed(run('slurm_test.sh', *options, cwd=tmp_path, PORT=free_port(), **env))
+    scores = [json.loads((d / 'scores.json').read_text())['mean'] for d in (folder / 't', tmp_path / 't')]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
+def test_scripts_say_how_they_are_used(tmp_path):
+    for script in ('dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'):
+        result = run(script, cwd=tmp_path)
+        assert result.returncode == 2
+        assert 'usage' in result.stderr
+    assert 'positive number' in run('dist_train.sh', 'c.py', 'four', cwd=tmp_path).stderr
