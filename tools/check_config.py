@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The verb ``check-config`` of restorebox; --help lists its options."""
 
 from restorebox.cli.main import main

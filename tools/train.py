@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Train a model: tools/train.py CONFIG [--resume] [--amp] [--seed N] ... (--help lists all)."""
 
 from restorebox.cli.main import main

@@ -62,6 +62,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='override keys of the config, dotted: train_dataloader.batch_size=4; lists in brackets: a.b=[1,2]',
     )
+    parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
     parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/CONFIG)')
     parser.add_argument(
         '--launcher', choices=('none', 'pytorch'), default='none', help="'pytorch' under torchrun or srun"
@@ -70,12 +71,14 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def prepare(args: argparse.Namespace) -> object:
     """Read the config of a verb and put the common options into it."""
-    from restorebox.engine.config import load_config
+    from restorebox.engine.config import load_config, set_data_root
 
     for key in args.cfg_options:
         if key.split('.')[0] == 'custom_imports':
             raise ConfigError('--cfg-options custom_imports is read too late to import anything; write it in a config')
     cfg = load_config(args.config, args.cfg_options)
+    if args.data_root:
+        set_data_root(cfg, args.data_root)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     cfg.setdefault('runner_type', 'RestorationRunner')

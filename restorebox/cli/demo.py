@@ -116,26 +116,21 @@ def main(argv: list[str]) -> None:
     parser.add_argument('--samples', type=int, help="crops to train on (default: the config's)")
     args = parser.parse_args(argv)
 
-    from restorebox.engine.config import load_config
+    from restorebox.cli import test
+    from restorebox.engine.config import load_config, set_data_root
     from restorebox.metrics.scores import score_table
 
     began = time.perf_counter()
     tiles, held = make_data(args.work_dir / 'data', args.data)
     print(f'{tiles} training tiles, {held} held-out photographs in {args.work_dir / "data"}', flush=True)
-    overrides = {
-        f'{part}_dataloader.dataset.data_root': str(args.work_dir / 'data') for part in ('train', 'val', 'test')
-    }
-    cfg = load_config('configs/unet/unet_demo.py', overrides)
+    cfg = load_config('configs/unet/unet_demo.py')
+    set_data_root(cfg, str(args.work_dir / 'data'))
     if args.samples:
         cfg.train_cfg.max_samples = args.samples
     cfg.work_dir, cfg.launcher = str(args.work_dir), 'none'
     runner = run_runner(cfg, 'train')
-    from restorebox.cli import test
-
-    test.main(
-        ['configs/unet/unet_demo.py', str(runner.last_checkpoint()), '--work-dir', str(args.work_dir)]
-        + ['--cfg-options', f'test_dataloader.dataset.data_root={args.work_dir / "data"}']
-    )
+    options = ['--work-dir', str(args.work_dir), '--data-root', str(args.work_dir / 'data')]
+    test.main(['configs/unet/unet_demo.py', str(runner.last_checkpoint()), *options])
     scores = json.loads((args.work_dir / 'scores.json').read_text())
     print(f'\n{score_table(scores)}')
     print(f'\nsheet:  {args.work_dir / "sheets" / "test.png"}')

@@ -1,6 +1,7 @@
 """Make a small file to hand on from a training checkpoint.
 
-It holds the deployed weights (their moving average) and what is known about them, as safetensors, which can't hold code.
+It holds the deployed weights (their moving average) and what is known about them, as safetensors, which can't hold
+code.
 """
 
 from __future__ import annotations
@@ -63,9 +64,7 @@ def main(argv: list[str]) -> None:
         'cfg': meta['cfg'],
         'source_sha256': sha256(args.checkpoint),
         'average': 'moving average' if 'ema_state_dict' in checkpoint else 'live weights',
-        'iter': meta.get('iter'),
-        'samples': (meta.get('iter') or 0) * (meta.get('total_batch') or 1),
-        'seed': meta.get('seed'),
+        'compute': meta.get('compute'),
         'licence': args.licence,
         'limits': args.limits,
         'scores': scores,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -125,6 +127,12 @@ def check_override(cfg: Config, dotted: str) -> None:
     """
     here = cfg._cfg_dict
     parts = dotted.split('.')
+    if parts[0] in here and parts[0] not in TOP_KEYS:
+        arrived = [path for path, value in _leaves(here) if path != dotted and value == here[parts[0]]]
+        raise ConfigError(
+            f"--cfg-options {dotted}: '{parts[0]}' is only a name that the config's files use while they are read; "
+            + (f'override where its value arrived: {", ".join(arrived)}' if arrived else 'nothing reads it afterwards')
+        )
     for depth, part in enumerate(parts):
         done = '.'.join(parts[:depth])
         where = f'--cfg-options {dotted}: ' + (f"'{done}' has" if done else 'the config has')
@@ -142,6 +150,30 @@ def check_override(cfg: Config, dotted: str) -> None:
             here = here[part]
         else:
             raise ConfigError(f"{where} the value {here!r}, it has no '{part}'")
+
+
+def _leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """Dotted paths and values of everything in a config that is no container."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else None
+    if items is None:
+        yield path, node
+        return
+    for key, value in items:
+        yield from _leaves(value, f'{path}.{key}' if path else str(key))
+
+
+def set_data_root(cfg: Config, root: str) -> None:
+    """Point the data sets of training, validation and test to another folder.
+
+    Raises:
+        ConfigError: a data set has no ``data_root``.
+    """
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader')
+        if loader:
+            if 'data_root' not in loader.dataset:
+                raise ConfigError(f"--data-root: {part}_dataloader.dataset has no key 'data_root'")
+            loader.dataset.data_root = root
 
 
 def check_top_level(cfg: Config) -> None:

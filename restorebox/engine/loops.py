@@ -73,6 +73,9 @@ class SampleTrainLoop(BaseLoop):
         self._iter = 0
         self._epoch = 0
         self.stop_training = False
+        self.waited = 0.0  # seconds that steps waited for data
+        self.seconds_before = 0.0  # of the sessions that a resumed run continues
+        self._began: float | None = None
 
     @property
     def max_epochs(self) -> int:
@@ -99,6 +102,11 @@ class SampleTrainLoop(BaseLoop):
         """Samples seen by all ranks together."""
         return self._iter * self.total_batch
 
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of training so far, over all sessions, validation included."""
+        return self.seconds_before + (time.perf_counter() - self._began if self._began is not None else 0.0)
+
     def run(self) -> object:
         """Train.
 
@@ -116,7 +124,7 @@ class SampleTrainLoop(BaseLoop):
             self.dataloader.sampler.skip(self.samples)
         batches = iter(self.dataloader)
         runner.restore_random_state()  # after everything that draws while it is set up
-        self.waited = 0.0
+        self._began = time.perf_counter()
         while self._iter < self._max_iters and not self.stop_training:
             runner.model.train()
             start = time.perf_counter()

@@ -61,6 +61,7 @@ class RestorationRunner(Runner):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._random_states: list[dict] | None = None
+        self.loaded_meta: dict = {}
         super().__init__(*args, **kwargs)
 
     def get_hooks_info(self) -> str:
@@ -100,7 +101,8 @@ class RestorationRunner(Runner):
                 model = convert_sync_batchnorm(model, sync_bn)
         elif sync_bn and has_bn:
             raise ConfigError(
-                "sync_bn: batch norm can't be synchronised between ranks on a CPU; use norm='instance', one rank, or GPUs"
+                "sync_bn: batch norm can't be synchronised between ranks on a CPU; use norm='instance', one rank "
+                'or GPUs'
             )
         if has_bn and not sync_bn:
             self.logger.warning("batch norm over each rank's own batch: set sync_bn='torch' to share its statistics")
@@ -112,8 +114,8 @@ class RestorationRunner(Runner):
     ) -> DataLoader:
         """MMEngine's, with our collate, the run's seed in the dataset, and a generator of its own.
 
-        A data loader draws a number each time it is iterated; from the global generator that would shift dropout after a
-        resume.
+        A data loader draws a number each time it is iterated; from the global generator that would shift dropout after
+        a resume.
         """
         if isinstance(dataloader, DataLoader):
             return dataloader
@@ -191,6 +193,7 @@ class RestorationRunner(Runner):
             raise CheckpointError(f'checkpoint {filename}: {error}') from None
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         self._has_loaded = True
+        self.loaded_meta = checkpoint.get('meta', {})
         average = not training and EMA_KEY in checkpoint
         self.logger.info(f'loaded {filename}{" (moving average)" if average else ""}')
         return checkpoint
@@ -233,6 +236,7 @@ class RestorationRunner(Runner):
                 f'resumed {len(states)} rank(s) on {self.world_size}: dropout draws differ from an uninterrupted run'
             )
         self._random_states = states
+        self.train_loop.seconds_before = 60 * checkpoint['meta'].get('compute', {}).get('minutes', 0.0)
 
     def restore_random_state(self) -> None:
         """Set this rank's random state from the checkpoint that was resumed, once."""
@@ -268,6 +272,7 @@ class RestorationRunner(Runner):
                 'iter': self.iter + 1,
                 'seed': self.seed,
                 'total_batch': getattr(loop, 'total_batch', None),
+                'compute': self.compute(meta or {}),
                 'cfg': self.cfg.pretty_text,
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
@@ -294,6 +299,21 @@ class RestorationRunner(Runner):
             save_file(checkpoint, Path(out_dir) / filename)
         except CheckpointError as error:
             raise CheckpointError(f'{error}; {self._good_one()}') from None
+
+    def compute(self, meta: dict) -> dict:
+        """What this training has cost so far: every stored result carries it."""
+        loop = self._train_loop
+        steps = meta.get('iter', self.iter + 1)
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
+        return {
+            'device': device,
+            'ranks': self.world_size,
+            'threads': torch.get_num_threads(),
+            'minutes': round(getattr(loop, 'seconds', 0.0) / 60, 2),
+            'steps': steps,
+            'samples': steps * getattr(loop, 'total_batch', 0),
+            'seed': self.seed,
+        }
 
     def _good_one(self) -> str:
         last = self.last_checkpoint()

@@ -19,8 +19,8 @@ from restorebox.registry import HOOKS
 class RestorationCheckpointHook(Hook):
     """Save every so many samples, at the end, and whenever validation finds a better model.
 
-    Unlike MMEngine's it removes an old checkpoint only after the new one is complete, and all ranks take part, since each
-    one's random state belongs to the checkpoint.
+    Unlike MMEngine's it removes an old checkpoint only after the new one is complete, and all ranks take part, since
+    each one's random state belongs to the checkpoint.
 
     Args:
         every_samples: samples (over all ranks) between checkpoints; rounded up to whole optimiser updates.

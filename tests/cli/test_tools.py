@@ -40,7 +40,8 @@ def test_published_file_scores_the_same_and_holds_no_training_part(trained):
     assert meta['licence'] == 'non-commercial'
     assert meta['limits'] == 'line rain only'
     assert 'UNet' in meta['cfg']
-    assert meta['samples'] == 8
+    assert meta['compute']['samples'] == 8
+    assert meta['scores']['training'] == meta['compute']
     succeed(run('test.py', config, out, '--work-dir', folder / 'p', cwd=folder))
     before, after = (json.loads((folder / d / 'scores.json').read_text())['mean'] for d in ('t', 'p'))
     assert before == after

@@ -78,6 +78,7 @@ def test_a_mistake_is_named(tmp_path, text, expected):
         ('train_dataloader.dataset.pipeline.9.size', 'counted from 0'),
         ('model.genrator.backbone.levels', "did you mean 'generator'"),
         ('max_sample', "did you mean 'max_samples'"),
+        ('data_root', 'arrived: train_dataloader.dataset.data_root, val_dataloader.dataset.data_root'),
         ('default_hooks.logger.interval.x', 'it has no'),
     ],
 )

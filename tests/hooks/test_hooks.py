@@ -91,6 +91,8 @@ def test_testing_uses_the_average(finished, tmp_path):
     assert all(torch.equal(now[k], v) for k, v in checkpoint['ema_state_dict'].items())
     scores = json.loads((tmp_path / 'scores.json').read_text())
     assert scores['count'] == 3
+    assert scores['training']['steps'] == 20
+    assert scores['training']['samples'] == 40
     assert len(scores['checkpoint']['sha256']) == 64
     assert scores['inference'] == {'mode': 'whole', 'statistics_window': 32}
     assert {'psnr_y', 'input/psnr_y'} <= set(scores['mean'])
