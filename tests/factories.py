@@ -24,12 +24,20 @@ SMALL_RESTORERS = {
         generator=dict(backbone=SMALL_UNET, head=dict(type='PictureHead')), losses=dict(l1=dict(type='L1Loss'))
     )
 }
+SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
 NOT_RESTORERS = {'RestorationPreprocessor'}
 
 
 def _own(registry) -> list[str]:
     registry.import_from_location()
     return sorted(name for name, cls in registry.module_dict.items() if cls.__module__.startswith('restorebox.'))
+
+
+def _tests_own() -> list[str]:
+    """Restorers of the tests: what the house promises and nothing in it uses yet (several optimisers)."""
+    import tests.toy_gan  # noqa: F401 (registers itself)
+
+    return ['ToyGAN']
 
 
 def backbone_names() -> list[str]:
@@ -44,7 +52,7 @@ def head_names() -> list[str]:
 
 def restorer_names() -> list[str]:
     """Every registered restorer."""
-    return [name for name in _own(RESTORERS) if name not in NOT_RESTORERS]
+    return [name for name in _own(RESTORERS) if name not in NOT_RESTORERS] + _tests_own()
 
 
 def small_backbone(name: str) -> torch.nn.Module:

@@ -53,7 +53,7 @@ def _bare_loop(runner: object, batch: dict, steps: int) -> float:
     start = time.perf_counter()
     for _ in range(steps):
         inputs = restorer.data_preprocessor(batch, True)['inputs']
-        memory: dict = {}
+        memory = restorer.prepare(inputs)
         for step, optimiser, each in zip(restorer.steps, optimisers, wrappers, strict=True):
             with each.optim_context(restorer.role(restorer.steps[step][0])):
                 total = sum(restorer.losses(step, inputs, memory).values())

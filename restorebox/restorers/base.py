@@ -215,13 +215,26 @@ class BaseRestorer(BaseModel):
 
     # -- training ------------------------------------------------------------------------------------------------
 
+    def prepare(self, inputs: Inputs) -> dict:
+        """Passes that several steps of an iteration read, made once, before the first of them.
+
+        All roles have gradients here, while in a step only those that it updates have.
+
+        Args:
+            inputs: role -> ``(N, C, H, W)`` in [0, 1].
+
+        Returns:
+            What :meth:`losses` gets as ``memory``.
+        """
+        return {}
+
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """The terms of one optimiser step.
 
         Args:
             step: a key of ``steps``.
             inputs: role -> ``(N, C, H, W)`` in [0, 1].
-            memory: empty at the iteration's start and handed from step to step: what one computes, the next needn't.
+            memory: what :meth:`prepare` gave; a step may add to it for the next.
 
         Returns:
             Scalars. Those whose name starts with ``loss`` are summed and minimised, the rest is only logged.
@@ -247,6 +260,37 @@ class BaseRestorer(BaseModel):
             for parameter in frozen:
                 parameter.requires_grad_(True)
 
+    @contextmanager
+    def _contexts(self, wrappers: dict[str, OptimWrapper]) -> Iterator[None]:
+        """Autocast, and no gradient exchange while gradients accumulate, for the roles of these steps."""
+        with ExitStack() as stack:
+            for step, wrapper in wrappers.items():
+                for name in self.steps[step]:
+                    stack.enter_context(wrapper.optim_context(getattr(self, name)))
+            yield
+
+    def _check_training_inputs(self, inputs: Inputs) -> None:
+        """Say what is wrong with the pipeline before a network fails on it."""
+        stride = self.needs.stride
+        for role in self.picture_roles:
+            if role not in inputs:
+                raise ConfigError(
+                    f'train_dataloader: the pipeline gives {", ".join(inputs) or "nothing"}, but {type(self).__name__} '
+                    f"needs '{role}'; add its folder, or a Degrade that makes it"
+                )
+            pictures = inputs[role]
+            if isinstance(pictures, list):
+                raise ConfigError(
+                    f"train_dataloader: pictures of '{role}' in one batch differ in size; add RandomWindow to the "
+                    'pipeline or use batch_size=1'
+                )
+            height, width = pictures.shape[-2:]
+            if height % stride or width % stride:
+                raise ConfigError(
+                    f"train_dataloader: '{role}' is {height}x{width} (height x width), the networks need multiples of "
+                    f'{stride}; set RandomWindow to one'
+                )
+
     def train_step(self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration: every step of ``steps`` in turn.
 
@@ -258,23 +302,24 @@ class BaseRestorer(BaseModel):
             Terms to log: those of :meth:`losses`, and ``loss`` (the sum; ``loss_STEP`` with several steps).
 
         Raises:
+            ConfigError: the batch lacks a role, or its sizes don't fit the networks.
             NonFiniteError: a step's sum is NaN or infinite; no weight has been touched by it.
         """
         inputs = self.data_preprocessor(data, True)['inputs']
-        memory: dict = {}
+        self._check_training_inputs(inputs)
+        several = isinstance(optim_wrapper, OptimWrapperDict)
+        wrappers = {step: optim_wrapper[step] if several else optim_wrapper for step in self.steps}
+        with self._contexts(wrappers):
+            memory = self.prepare(inputs)
         log: dict[str, Tensor] = {}
         for step, roles in self.steps.items():
-            wrapper = optim_wrapper[step] if isinstance(optim_wrapper, OptimWrapperDict) else optim_wrapper
-            with ExitStack() as stack:
-                stack.enter_context(self._only(roles))
-                for name in roles:  # autocast, and no gradient exchange while gradients accumulate
-                    stack.enter_context(wrapper.optim_context(getattr(self, name)))
+            with self._only(roles), self._contexts({step: wrappers[step]}):
                 terms = self.losses(step, inputs, memory)
                 total = sum(value for name, value in terms.items() if name.startswith('loss'))
                 if not torch.isfinite(total):
                     bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
                     raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
-            wrapper.update_params(total)
+            wrappers[step].update_params(total)
             log.update({name: value.detach() for name, value in terms.items()})
             log['loss' if len(self.steps) == 1 else f'total_{step}'] = total.detach()
         return log
@@ -292,6 +337,6 @@ class BaseRestorer(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'loss':
-            memory: dict = {}
+            memory = self.prepare(inputs)
             return {k: v for step in self.steps for k, v in self.losses(step, inputs, memory).items()}
         raise ConfigError(f"mode is '{mode}'; it must be 'tensor', 'predict' or 'loss'")

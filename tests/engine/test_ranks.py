@@ -153,3 +153,12 @@ def test_killing_a_rank_ends_the_job_with_a_message_and_a_loadable_checkpoint(to
     assert not list((folder / 'w').glob('.*.tmp')), (
         'a half-written file under its final name would be worse, but this is litter'
     )
+
+
+@pytest.mark.slow
+def test_synchronised_batch_norm_on_cpu_ranks_is_refused(toy):
+    folder, config = toy
+    options = ['model.generator.backbone.norm=batch', 'sync_bn=torch']
+    result = run('dist_train.sh', config, 2, '--work-dir', 'w', '--cfg-options', *options, cwd=folder, PORT=free_port())
+    assert result.returncode != 0
+    assert "batch norm can't be synchronised between ranks on a CPU" in result.stderr

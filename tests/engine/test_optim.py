@@ -1,0 +1,104 @@
+"""Optimiser wrappers and the options of train."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import DefaultScope
+
+from restorebox.cli.train import apply_options, parse
+from restorebox.engine import RoleOptimWrapperConstructor
+from restorebox.errors import ConfigError
+from tests.factories import random_inputs, small_restorer
+
+ADAM = dict(optimizer=dict(type='Adam', lr=1e-3))
+
+
+def build(model, **cfg):
+    with DefaultScope.overwrite_default_scope('restorebox'):
+        return build_optim_wrapper(model, dict(constructor='RoleOptimWrapperConstructor', **cfg))
+
+
+def test_one_optimiser_per_step_over_its_roles():
+    model = small_restorer('ToyGAN').train()
+    wrapper = build(model, generator=ADAM, discriminator=dict(**ADAM, accumulative_counts=2))
+    assert isinstance(wrapper, OptimWrapperDict)
+    assert list(wrapper.keys()) == ['discriminator', 'generator']
+    ids = {id(p) for p in wrapper['generator'].optimizer.param_groups[0]['params']}
+    assert ids == {id(p) for p in model.generator.parameters()}
+    log = model.train_step(dict(inputs=random_inputs(model, 2, 16), data_samples=[]), wrapper)
+    assert {'loss_d', 'loss_adv', 'loss_idt', 'd_real', 'total_generator', 'total_discriminator'} == set(log)
+
+
+def test_a_step_leaves_the_other_roles_gradients_alone():
+    model = small_restorer('ToyGAN').train()
+    wrapper = build(model, generator=ADAM, discriminator=ADAM)
+    wrapper['discriminator'].optimizer.zero_grad()
+    model.train_step(dict(inputs=random_inputs(model, 2, 16), data_samples=[]), wrapper)
+    assert all(p.grad is None for p in model.discriminator.parameters()), 'the generator step reached the discriminator'
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'message'),
+    [
+        (dict(genrator=ADAM, discriminator=ADAM), "no step 'genrator'; did you mean 'generator'"),
+        (dict(generator=ADAM), "an optimiser for the step 'discriminator'"),
+    ],
+)
+def test_steps_must_match(cfg, message):
+    with pytest.raises(ConfigError, match=message):
+        RoleOptimWrapperConstructor(cfg)(small_restorer('ToyGAN'))
+
+
+def options(cfg, *argv):
+    cfg = Config(cfg)
+    apply_options(cfg, parse(['c.py', *argv]))
+    return cfg
+
+
+def test_options_of_train():
+    cfg = options(
+        dict(optim_wrapper=dict(type='OptimWrapper', **ADAM)), '--amp', '--seed', '7', '--deterministic', '--resume'
+    )
+    assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+    assert cfg.randomness == dict(seed=7, deterministic=True)
+    assert cfg.resume is True
+    several = dict(constructor='RoleOptimWrapperConstructor', generator=dict(ADAM), discriminator=dict(ADAM))
+    cfg = options(dict(optim_wrapper=several), '--amp')
+    assert cfg.optim_wrapper.generator.type == cfg.optim_wrapper.discriminator.type == 'AutocastOptimWrapper'
+    with pytest.raises(ConfigError, match='base_batch_size'):
+        options(dict(optim_wrapper=dict(ADAM)), '--auto-scale-lr')
+    assert options(
+        dict(optim_wrapper=dict(ADAM), auto_scale_lr=dict(enable=False, base_batch_size=1)), '--auto-scale-lr'
+    ).auto_scale_lr.enable
+
+
+def test_learning_rate_is_scaled_only_when_asked_for(tmp_path):
+    from restorebox.engine.config import load_config
+    from restorebox.registry import RUNNERS
+    from tests.factories import write_pairs
+    from tests.processes import write_config
+
+    for split in ('train', 'test'):
+        write_pairs(tmp_path / 'data', split, 2)
+    for enable, expected in ((False, 1e-3), (True, 2e-3)):
+        cfg = load_config(write_config(tmp_path / 'c.py', tmp_path / 'data', samples=2))
+        cfg.auto_scale_lr = dict(enable=enable, base_batch_size=1)  # the batch is 2
+        cfg.work_dir, cfg.launcher = str(tmp_path / f'w{enable}'), 'none'
+        cfg.param_scheduler = None
+        runner = RUNNERS.build(cfg)
+        runner.train()
+        assert runner.optim_wrapper.get_lr()['lr'][0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('inputs', 'message'),
+    [
+        (dict(lq=torch.rand(1, 3, 16, 16)), "the pipeline gives lq, but SupervisedRestorer needs 'gt'"),
+        (dict(lq=[torch.rand(3, 16, 16)] * 2, gt=[torch.rand(3, 16, 16)] * 2), 'differ in size; add RandomWindow'),
+        (dict(lq=torch.rand(1, 3, 18, 16), gt=torch.rand(1, 3, 18, 16)), "'lq' is 18x16 .* multiples of 4"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_explained(inputs, message):
+    with pytest.raises(ConfigError, match=message):
+        small_restorer('SupervisedRestorer').train().train_step(dict(inputs=inputs, data_samples=[]), None)
