@@ -50,6 +50,11 @@ def load_plugins() -> dict[str, str]:
     return dict(_plugins)
 
 
+def remember_imports(modules: Iterable[str]) -> None:
+    """Note the modules of a config's ``custom_imports``, so that errors can say what was loaded."""
+    _plugins.update({f'custom_imports {i}': module for i, module in enumerate(modules)})
+
+
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Say which known names are near a misspelt one.
 

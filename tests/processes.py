@@ -54,8 +54,8 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='PictureScores', protocols=('psnr_y', 'ssim_y'))
 test_evaluator = val_evaluator
 train_cfg = dict(type='SampleTrainLoop', max_samples={samples}, val_samples={samples})
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+val_cfg = dict(type='RestorationValLoop')
+test_cfg = dict(type='RestorationTestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3), accumulative_counts={accumulate})
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max={samples})]
 auto_scale_lr = dict(enable=False, base_batch_size=2)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
+from restorebox.cli.common import options_action
 from restorebox.errors import RestoreboxError
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of ``check-config``."""
-    from mmengine.config import DictAction
-
     parser = argparse.ArgumentParser(prog='restorebox check-config', description=__doc__)
     parser.add_argument('configs', nargs='+', help='config files')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE')
     return parser.parse_args(argv)
 
 

@@ -50,14 +50,34 @@ def _fail(message: str) -> None:
     sys.exit(1)
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """``--cfg-options``, ``--work-dir``, ``--launcher``."""
+def options_action() -> type[argparse.Action]:
+    """MMEngine's reader of KEY=VALUE with one line for what it can't read."""
     from mmengine.config import DictAction
 
+    class Options(DictAction):
+        def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: list, option: str = '') -> None:
+            for value in values:
+                if '=' not in value:
+                    parser.error(f'{option} {value}: it must be KEY=VALUE')
+                try:
+                    super().__call__(parser, namespace, [value], option)
+                except (RecursionError, ValueError, AssertionError):
+                    parser.error(
+                        f"{option} {value}: the value can't be read; write lists in brackets: [1,2] or [[1,2],[3,4]]"
+                    )
+                merged = {**getattr(self, 'seen', {}), **getattr(namespace, self.dest)}
+                self.seen = merged
+                setattr(namespace, self.dest, merged)
+
+    return Options
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options``, ``--work-dir``, ``--launcher``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=options_action(),
         default={},
         metavar='KEY=VALUE',
         help='override keys of the config, dotted: train_dataloader.batch_size=4; lists in brackets: a.b=[1,2]',
@@ -82,6 +102,7 @@ def prepare(args: argparse.Namespace) -> object:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     cfg.setdefault('runner_type', 'RestorationRunner')
+    cfg.overrides = dict(args.cfg_options)  # scores record them
     return cfg
 
 

@@ -227,6 +227,7 @@ class Degrade(BaseTransform):
         self.recipe = DEGRADATIONS.build(recipe)
         self.source = source
         self.target = target
+        self.gives = (target,)  # roles that no file has to give
 
     def transform(self, results: Results) -> Results:
         """Raises DataError when the source is absent or the target would overwrite another picture."""

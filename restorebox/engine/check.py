@@ -85,19 +85,23 @@ def _walk(node: Any, path: str, registry: own.Registry | None) -> None:
 
 
 def check_roles(restorer: Any, dataset: Any) -> None:
-    """Refuse a data set whose pairing does not fit the restorer.
+    """Refuse a data set that does not give what the restorer trains on.
 
     Raises:
-        ConfigError: an unpaired method with a paired set, or the other way round.
+        ConfigError: an unpaired method with a paired set, the other way round, or nothing that makes a role.
     """
     wants, gives = getattr(restorer, 'picture_roles', ()), getattr(dataset, 'roles', None)
-    if gives is None:
+    if gives is None:  # another library's data set
         return
-    for role, right in (('gt', 'PairedPictures'), ('hq', 'UnpairedPictures')):
-        if role in wants and role not in gives:
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    made = [role for transform in transforms for role in getattr(transform, 'gives', ())]
+    remedy = {'gt': 'use PairedPictures', 'hq': 'use UnpairedPictures', 'lq': 'give its folder, or a Degrade'}
+    for role in wants:
+        if role not in gives and role not in made:
             raise ConfigError(
                 f"{type(restorer).__name__} trains on {', '.join(wants)}, but train_dataloader's "
-                f'{type(dataset).__name__} gives {", ".join(gives)}; use {right}'
+                f'{type(dataset).__name__} gives {", ".join((*gives, *made))}; '
+                f'{remedy.get(role, f"nothing makes {role}")}'
             )
 
 
@@ -176,7 +180,7 @@ def _loop_keys(plain: dict, part: str) -> None:
     loop = plain.get(f'{part}_cfg')
     if loop is None:
         raise ConfigError(f'config: {part}_dataloader is given, {part}_cfg is not')
-    kind = loop.get('type', {'val': 'ValLoop', 'test': 'TestLoop'}.get(part))
+    kind = loop.get('type', {'val': 'RestorationValLoop', 'test': 'RestorationTestLoop'}.get(part))
     if kind is None or not isinstance(kind, str):
         return
     given = {**loop, 'runner': None, 'dataloader': None, 'evaluator': None}

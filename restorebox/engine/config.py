@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from mmengine.config import Config
 
 import restorebox
 from restorebox.errors import ConfigError
-from restorebox.registry import nearest
+from restorebox.registry import nearest, remember_imports
 
 # what the Runner reads at the top level of a config
 TOP_KEYS = [
@@ -98,20 +99,27 @@ def load_config(path: str | Path, overrides: dict | None = None) -> Config:
     """
     file = find_config(path)
     try:
+        # a config elsewhere inherits ours as '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'
+        os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
         _files(file)  # parses each file under its own name, which MMEngine's message lacks
         cfg = Config.fromfile(str(file))
     except SyntaxError as error:
         raise ConfigError(f'config {error.filename or file}, line {error.lineno}: {error.msg}') from error
+    except ConfigError:
+        raise
     except FileNotFoundError as error:
         raise ConfigError(f'config {file}: {error}') from error
     except Exception as error:
-        line = (str(error).splitlines() or [''])[0]
-        raise ConfigError(f'config {file}: {type(error).__name__}: {line}') from error
+        cause = error.__cause__ or error  # custom_imports: the module's own error, not the list of folders searched
+        line = (str(cause).splitlines() or [''])[0]
+        raise ConfigError(f'config {file}: {type(cause).__name__}: {line}') from error
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    remember_imports([imports] if isinstance(imports, str) else imports)
     for key, value in (overrides or {}).items():
         check_override(cfg, key)
         try:
             cfg.merge_from_dict({key: value})
-        except (TypeError, KeyError, IndexError, AssertionError) as error:
+        except (TypeError, KeyError, IndexError, AssertionError, AttributeError) as error:
             raise ConfigError(f'--cfg-options {key}={value}: {error}') from error
     return cfg
 
@@ -195,11 +203,22 @@ def check_top_level(cfg: Config) -> None:
 
 
 def _files(file: Path) -> list[Path]:
-    """A config file and all its bases."""
+    """A config file and all its bases, environment variables put in as MMEngine does.
+
+    Raises:
+        ConfigError: ``_base_`` is computed.
+    """
     found = [file]
-    for node in ast.parse(file.read_text(), filename=str(file)).body:
+    text = re.sub(r'{{\s*\$(\w+)\s*:\s*(\S*?)\s*}}', lambda m: os.environ.get(m[1], m[2]), file.read_text())
+    for node in ast.parse(text, filename=str(file)).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
-            bases = ast.literal_eval(node.value)
+            try:
+                bases = ast.literal_eval(node.value)
+            except ValueError:
+                raise ConfigError(
+                    f'config {file}, line {node.lineno}: _base_ must be written out, not computed; '
+                    "ours are below '{{$RESTOREBOX_CONFIGS:}}'"
+                ) from None
             for base in [bases] if isinstance(bases, str) else bases:
                 found += _files((file.parent / base).resolve())
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from mmengine.runner.loops import BaseLoop
+from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
 from restorebox.engine.check import check_roles
 from restorebox.errors import ConfigError, NonFiniteError
@@ -150,3 +150,27 @@ class SampleTrainLoop(BaseLoop):
             ) from None
         self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
         self._iter += 1
+
+
+@LOOPS.register_module()
+class RestorationValLoop(ValLoop):
+    """MMEngine's, for batches that may be empty: all their pictures were unreadable and ``bad_picture='skip'``."""
+
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        """Restore and score a batch."""
+        if data_batch['data_samples']:
+            super().run_iter(idx, data_batch)
+        else:
+            self.runner.call_hook('after_val_iter', batch_idx=idx, data_batch=data_batch, outputs=[])
+
+
+@LOOPS.register_module()
+class RestorationTestLoop(TestLoop):
+    """See :class:`RestorationValLoop`."""
+
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        """Restore and score a batch."""
+        if data_batch['data_samples']:
+            super().run_iter(idx, data_batch)
+        else:
+            self.runner.call_hook('after_test_iter', batch_idx=idx, data_batch=data_batch, outputs=[])

@@ -14,6 +14,7 @@ import mmengine
 import torch
 from mmengine.dist import all_gather_object, get_dist_info, is_distributed, is_main_process, sync_random_seed
 from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner, set_random_seed
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
@@ -22,6 +23,7 @@ from torch.utils.data import DataLoader
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
+from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.random_state import get_random_state, set_random_state
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.registry import FUNCTIONS, RUNNERS
@@ -130,6 +132,14 @@ class RestorationRunner(Runner):
         loader.generator = torch.Generator().manual_seed(self.seed)
         return loader
 
+    def build_val_loop(self, loop: Any) -> Any:
+        """MMEngine's, with our loop where the config names none."""
+        return super().build_val_loop({'type': 'RestorationValLoop', **loop} if isinstance(loop, dict) else loop)
+
+    def build_test_loop(self, loop: Any) -> Any:
+        """MMEngine's, with our loop where the config names none."""
+        return super().build_test_loop({'type': 'RestorationTestLoop', **loop} if isinstance(loop, dict) else loop)
+
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: Any) -> list:
         """MMEngine's, after converting samples to steps when the loop counts samples."""
         if isinstance(self._train_loop, SampleTrainLoop):
@@ -177,7 +187,7 @@ class RestorationRunner(Runner):
         Raises:
             CheckpointError: unreadable, refused, or of another model.
         """
-        checkpoint = CheckpointLoader.load_checkpoint(filename, map_location=map_location, logger=None)
+        checkpoint = CheckpointLoader.load_checkpoint(filename, map_location=map_location, logger='silent')
         if not isinstance(self.restorer, BaseRestorer):
             self.restorer.load_state_dict(checkpoint['state_dict'])
             return checkpoint
@@ -234,6 +244,11 @@ class RestorationRunner(Runner):
         if states and len(states) != self.world_size:
             self.logger.warning(
                 f'resumed {len(states)} rank(s) on {self.world_size}: dropout draws differ from an uninterrupted run'
+            )
+        precision = checkpoint['meta'].get('compute', {}).get('precision', self._precision())
+        if precision != self._precision():
+            self.logger.warning(
+                f'this run trained in {precision} and goes on in {self._precision()}: give --amp again?'
             )
         self._random_states = states
         self.train_loop.seconds_before = 60 * checkpoint['meta'].get('compute', {}).get('minutes', 0.0)
@@ -313,7 +328,13 @@ class RestorationRunner(Runner):
             'steps': steps,
             'samples': steps * getattr(loop, 'total_batch', 0),
             'seed': self.seed,
+            'precision': self._precision(),
         }
+
+    def _precision(self) -> str:
+        wrapper = self.optim_wrapper
+        each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+        return 'bf16' if any(isinstance(w, AutocastOptimWrapper) for w in each) else 'fp32'
 
     def _good_one(self) -> str:
         last = self.last_checkpoint()

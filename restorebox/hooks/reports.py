@@ -106,6 +106,6 @@ class ScoresHook(Hook):
             sha256=sha256(checkpoint) if local else None,
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),
-            extra={'training': runner.loaded_meta.get('compute')},
+            extra={'training': runner.loaded_meta.get('compute'), 'overrides': runner.cfg.get('overrides') or {}},
         )
         runner.logger.info(f'scores, also in {path}:\n{score_table(scores)}')

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from restorebox.errors import ConfigError
+
 
 def _box_mean_1d(x: Tensor, size: int, dim: int) -> Tensor:
     """Mean over every full window of ``size`` along ``dim``: that axis shrinks by ``size - 1``."""
@@ -124,7 +126,7 @@ def make_norm(kind: str | None, channels: int, stride: int) -> nn.Module:
         stride: see :class:`LocalStatistics`.
 
     Raises:
-        ValueError: an unknown name.
+        ConfigError: an unknown name.
     """
     if kind is None:
         return nn.Identity()
@@ -132,4 +134,4 @@ def make_norm(kind: str | None, channels: int, stride: int) -> nn.Module:
         return InstanceNorm(channels, stride)
     if kind == 'batch':
         return nn.BatchNorm2d(channels)
-    raise ValueError(f"norm is '{kind}'; it must be 'instance', 'batch' or None")
+    raise ConfigError(f"norm is '{kind}'; it must be 'instance', 'batch' or None")

@@ -190,7 +190,7 @@ class BaseRestorer(BaseModel):
         return {name: y[..., :height, :width].float().clamp(0, 1) for name, y in out.items()}
 
     def predict(self, inputs: Inputs, data_samples: list[RestorationSample]) -> list[RestorationSample]:
-        """Restore a batch; unequal sizes go one by one.
+        """Restore a batch; pictures of unequal sizes, and those of a sampler that draws, go one by one.
 
         Args:
             inputs: ``lq``, and ``gt`` where there is one, see :class:`RestorationPreprocessor`.
@@ -199,10 +199,11 @@ class BaseRestorer(BaseModel):
         if not data_samples:  # every picture of the batch was unreadable and skipped
             return []
         lq = inputs['lq']
-        groups = [lq] if isinstance(lq, Tensor) else [picture[None] for picture in lq]
+        together = isinstance(lq, Tensor) and self.needs.tiling == 'spatial'
+        groups = [lq] if together else [picture[None] for picture in lq]
         first = 0
         for group in groups:
-            # keyed by the picture, so that ranks and batch sizes make no difference to what is drawn first
+            # what a sampler draws is keyed by the picture, so that ranks and batch sizes make no difference
             generator = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
             out = self.restore(group, shared=self.estimate_shared(group), generator=generator)
             for i in range(group.shape[0]):

@@ -30,6 +30,9 @@ class Network(nn.Module):
         super().__init__()
         if isinstance(backbone, dict):
             backbone = BACKBONES.build(backbone)
+        for name in ('needs', 'out_channels', 'out_stride'):
+            if not hasattr(backbone, name):
+                raise ConfigError(f"{type(backbone).__name__} does not set '{name}'; every backbone's constructor must")
         if isinstance(head, dict):
             head = HEADS.build({'in_channels': backbone.out_channels, 'scale': backbone.out_stride, **head})
         backbone.check_taps(head.taps)

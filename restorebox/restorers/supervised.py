@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from restorebox.errors import ConfigError
 from restorebox.registry import LOSSES, RESTORERS
 from restorebox.restorers.base import BaseRestorer, Inputs
 from restorebox.restorers.network import Network, build_network
@@ -18,6 +19,9 @@ class SupervisedRestorer(BaseRestorer):
         losses: name -> loss config; logged as ``loss_NAME``.
         statistics_window: see :class:`BaseRestorer`.
         data_preprocessor: see :class:`BaseRestorer`.
+
+    Raises:
+        ConfigError: no losses.
     """
 
     def __init__(
@@ -28,6 +32,10 @@ class SupervisedRestorer(BaseRestorer):
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(statistics_window, data_preprocessor)
+        if not losses:
+            raise ConfigError(
+                "SupervisedRestorer: losses is empty; give at least one, e.g. dict(l1=dict(type='L1Loss'))"
+            )
         self.generator = build_network(generator, 'generator')
         self.loss_terms = nn.ModuleDict({name: LOSSES.build(cfg) for name, cfg in losses.items()})
 

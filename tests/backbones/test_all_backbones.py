@@ -65,7 +65,7 @@ class TestEveryBackbone:
         if backbone.out_stride not in (1, 2):
             pytest.skip('no picture head for this stride: it is not a generator')
         head = HEADS.build(dict(type='PictureHead', in_channels=backbone.out_channels, scale=backbone.out_stride))
-        restorer = SupervisedRestorer(Network(backbone, head), losses={}).eval()
+        restorer = SupervisedRestorer(Network(backbone, head), losses=dict(l1=dict(type='L1Loss'))).eval()
         lq = torch.rand(1, 3, *size)
         pred = restorer.restore(lq)['pred']
         assert pred.shape == lq.shape

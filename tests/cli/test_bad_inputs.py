@@ -1,5 +1,6 @@
 """A user's mistakes: one clear line each, a non-zero exit code, no traceback, nothing lost."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -106,8 +107,14 @@ def test_skipping_bad_pictures_trains_and_reports_them(trained, tmp_path):
     )
     assert 'unreadable picture(s) were skipped' in result.stdout + result.stderr
     assert '01.png' in (tmp_path / 'w' / 'skipped_pictures_train.txt').read_text()
+    (data / 'test/lq/00.png').write_bytes(b'')  # now a whole batch is unreadable
+    options.append('test_dataloader.batch_size=1')
+    (data / 'test/gt/02.png').write_bytes((data / 'train/gt/03.png').read_bytes())
+    (data / 'test/lq/02.png').write_bytes((data / 'train/lq/03.png').read_bytes())
     result = succeed(run('test.py', config, 'w/iter_6.pth', '--work-dir', 't', '--cfg-options', *options, cwd=tmp_path))
-    assert 'skipped' in result.stdout + result.stderr
+    assert '2 unreadable picture(s) were skipped' in result.stdout + result.stderr
+    scores = json.loads((tmp_path / 't' / 'scores.json').read_text())
+    assert [row['name'] for row in scores['per_picture']] == ['02']
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from restorebox.errors import ConfigError
 from restorebox.layers import InstanceNorm, local_mean, make_norm, set_statistics_window
 
 
@@ -69,5 +70,5 @@ def test_one_pixel_gives_the_shift():
 
 
 def test_make_norm_refuses_a_typo():
-    with pytest.raises(ValueError, match="'instance', 'batch' or None"):
+    with pytest.raises(ConfigError, match="'instance', 'batch' or None"):
         make_norm('instnace', 3, 1)

@@ -1,0 +1,41 @@
+"""How Sphinx builds these pages: ``sphinx-build -W -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.ext import apidoc
+
+import restorebox
+
+HERE = Path(__file__).parent
+
+project = 'restorebox'
+version = release = restorebox.__version__
+language = 'en'
+extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
+exclude_patterns = ['_build']
+myst_heading_anchors = 3
+html_theme = 'furo'
+html_title = f'restorebox {version}'
+
+# each thing is documented where it is defined, not again where its room hands it out
+autodoc_default_options = {'ignore-module-all': True}
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'signature'
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # an attribute with an annotation is documented once
+
+
+def write_api_pages(app: Sphinx) -> None:
+    """One page per room, written anew for each build, so that none is forgotten."""
+    pages = HERE / 'api'
+    shutil.rmtree(pages, ignore_errors=True)
+    apidoc.main(['-q', '--no-toc', '--output-dir', str(pages), str(Path(restorebox.__file__).parent)])
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect('builder-inited', write_api_pages)

@@ -1,0 +1,6 @@
+"""``python -m restorebox VERB ...``, the same as the console script."""
+
+from restorebox.cli.main import main
+
+if __name__ == '__main__':
+    main()

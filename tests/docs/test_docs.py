@@ -1,0 +1,134 @@
+"""The pages build without a warning, point at things that exist, and leave no component out."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from restorebox import registry
+from tests.conftest import REPO
+from tests.processes import environment, succeed
+
+DOCS = REPO / 'docs'
+PAGES = [page for page in (*sorted(DOCS.glob('*.md')), REPO / 'README.md') if page.is_file()]
+TREE = re.compile(r'^```text\n.*?^```$', re.MULTILINE | re.DOTALL)  # a reader's folders, or what is printed
+CODE = re.compile(r'^```.*?^```$', re.MULTILINE | re.DOTALL)
+LINK = re.compile(r'\]\(([^)\s]+)\)|<img[^>]*\ssrc="([^"]+)"')
+# paths of the repository as they are written in text and in commands; those of a reader's own folders begin otherwise
+NAMED = re.compile(
+    r'(?<![\w/.-])(?:restorebox/)?((?:tools|configs|restorebox|docs|requirements|tests)/[\w./-]*\w\.\w+)'
+)
+BUILDER_NEEDS = ('sphinx', 'myst_parser', 'furo')
+
+
+def page_names(page: Path) -> str:
+    return str(page.relative_to(REPO))
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory) -> Path:
+    """The pages as HTML, built with warnings as errors."""
+    missing = [name for name in BUILDER_NEEDS if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed; pip install 'restorebox[docs]' builds the pages")
+    out = tmp_path_factory.mktemp('docs') / 'html'
+    command = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-b', 'html', str(DOCS), str(out)]
+    succeed(subprocess.run(command, cwd=REPO, env=environment(), capture_output=True, text=True, check=False))
+    return out
+
+
+@pytest.mark.slow
+def test_the_pages_build_without_a_warning(built):
+    assert {f'{page.stem}.html' for page in DOCS.glob('*.md')} <= {page.name for page in built.glob('*.html')}
+
+
+@pytest.mark.slow
+def test_every_component_is_in_the_api_reference(built):
+    text = ''.join(page.read_text() for page in (built / 'api').glob('*.html'))
+    anchors = set(re.findall(r'id="(restorebox\.[\w.]+)"', text))
+    registries = [each for each in vars(registry).values() if isinstance(each, registry.Registry)]
+    components = set()
+    for each in registries:
+        each.import_from_location()
+        components |= {c for c in each.module_dict.values() if c.__module__.startswith('restorebox.')}
+    assert len(components) > 20, 'the walk over the registries has lost its way'
+    missing = {f'{c.__module__}.{c.__qualname__}' for c in components} - anchors
+    assert not missing
+
+
+@pytest.mark.slow
+def test_every_public_name_of_every_room_is_in_the_api_reference(built):
+    """What a room hands out in ``__all__`` is documented where it is defined."""
+    text = ''.join(page.read_text() for page in (built / 'api').glob('*.html'))
+    anchors = set(re.findall(r'id="(restorebox\.[\w.]+)"', text))
+    missing = []
+    for init in sorted((REPO / 'restorebox').glob('*/__init__.py')):
+        name = f'restorebox.{init.parent.name}'
+        room = __import__(name, fromlist=['x'])
+        for public in getattr(room, '__all__', ()):
+            thing = getattr(room, public)
+            home = getattr(thing, '__module__', None)
+            if home is not None and f'{home}.{getattr(thing, "__qualname__", public)}' not in anchors:
+                missing.append(f'{name}.{public}')
+    assert not missing
+
+
+@pytest.mark.parametrize('page', PAGES, ids=page_names)
+def test_links_and_pictures_of_a_page_exist(page):
+    missing = []
+    for match in LINK.finditer(CODE.sub('', page.read_text())):
+        target, _, anchor = (match[1] or match[2]).partition('#')
+        if re.match(r'[a-z]+:', target):
+            continue
+        file = page.parent / target if target else page
+        if not file.exists():
+            missing.append(target)
+        elif anchor and file.suffix == '.md' and anchor not in headings(file):
+            missing.append(f'{target}#{anchor}')
+    assert not missing
+
+
+def headings(page: Path) -> set[str]:
+    """A page's anchors, as MyST and GitHub make them of its headings."""
+    titles = re.findall(r'^#+ (.+)$', CODE.sub('', page.read_text()), re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', title.lower()).replace(' ', '-') for title in titles}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=page_names)
+def test_files_of_the_repository_named_on_a_page_exist(page):
+    named = set(NAMED.findall(TREE.sub('', page.read_text())))
+    assert sorted(name for name in named if not (REPO / name).exists()) == []
+
+
+def test_the_pages_name_files_of_the_repository():
+    """The test above would pass over nothing if its pattern were wrong."""
+    named = {name for page in DOCS.glob('*.md') for name in NAMED.findall(TREE.sub('', page.read_text()))}
+    assert {
+        'tools/train.py',
+        'tools/dist_train.sh',
+        'configs/unet/unet5_paired.py',
+        'requirements/runtime.txt',
+    } <= named
+
+
+@pytest.fixture(scope='module')
+def train_help() -> str:
+    """The options of the tool whose command lines vary most."""
+    command = [sys.executable, str(REPO / 'tools' / 'train.py'), '--help']
+    return succeed(subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)).stdout
+
+
+@pytest.mark.parametrize('page', PAGES, ids=page_names)
+def test_verbs_and_options_in_commands_exist(page, train_help):
+    from restorebox.cli.main import VERBS
+
+    commands = ''.join(re.findall(r'^```(?:sh|bash|console)\n(.*?)^```$', page.read_text(), re.MULTILINE | re.DOTALL))
+    commands = commands.replace('\\\n', ' ')
+    for verb in re.findall(r'^(?:\$ )?restorebox (\S+)', commands, re.MULTILINE):
+        assert verb in VERBS
+    for line in re.findall(r'^.*(?:train\.py|_train\.sh|restorebox train) .*$', commands, re.MULTILINE):
+        for option in re.findall(r'(?<=\s)--[a-z-]+', line):
+            assert option in train_help, f'{option} in: {line}'
