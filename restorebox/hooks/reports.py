@@ -83,6 +83,13 @@ class BadPictureHook(Hook):
         self._report(runner, 'test')
 
 
+def _from_here(path: str | None) -> str | None:
+    """A path below the current folder relative to it: results say nothing about whose machine they are from."""
+    if path and Path(path).is_absolute() and Path(path).is_relative_to(Path.cwd()):
+        return str(Path(path).relative_to(Path.cwd()))
+    return path
+
+
 @HOOKS.register_module()
 class ScoresHook(Hook):
     """Write ``scores.json`` after a test and print its table."""
@@ -101,8 +108,8 @@ class ScoresHook(Hook):
             metrics=metrics,
             tables=[m.table for m in each if getattr(m, 'table', None)],
             unavailable={k: v for m in each for k, v in getattr(m, 'unavailable', {}).items()},
-            config=runner.cfg.filename,
-            checkpoint=checkpoint,
+            config=_from_here(runner.cfg.filename),
+            checkpoint=_from_here(checkpoint),
             sha256=sha256(checkpoint) if local else None,
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),

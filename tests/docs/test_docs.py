@@ -1,5 +1,6 @@
 """The pages build without a warning, point at things that exist, and leave no component out."""
 
+import json
 import re
 import subprocess
 import sys
@@ -132,3 +133,12 @@ def test_verbs_and_options_in_commands_exist(page, train_help):
     for line in re.findall(r'^.*(?:train\.py|_train\.sh|restorebox train) .*$', commands, re.MULTILINE):
         for option in re.findall(r'(?<=\s)--[a-z-]+', line):
             assert option in train_help, f'{option} in: {line}'
+
+
+def test_figures_of_the_readme_are_those_of_the_stored_run():
+    scores = json.loads((REPO / 'docs/results/demo.json').read_text())
+    mean = scores['mean']
+    text = ' '.join((REPO / 'README.md').read_text().split())
+    assert f'psnr_y rises from {mean["input/psnr_y"]:.2f} to {mean["psnr_y"]:.2f} dB' in text
+    best = sorted(scores['per_picture'], key=lambda row: row['input/psnr_y'] - row['psnr_y'])[:2]
+    assert {row['name'] for row in best} == {'chelsea', 'coffee'}, 'the README calls these its two best'
