@@ -8,7 +8,6 @@ import torch
 
 from restorebox.backbones import UNet
 from restorebox.errors import ConfigError
-from restorebox.heads import PictureHead
 from restorebox.restorers import Network
 
 
@@ -76,17 +75,6 @@ def test_skips_carry_content_past_the_bottleneck():
     net.backbone.down[-1].register_forward_hook(lambda _m, _i, out: torch.zeros_like(out))
     out = net(x)['picture']
     assert (out[0] - out[1]).abs().max() > 1e-4
-
-
-def test_residual_head_starts_as_the_identity():
-    net = Network(dict(type='UNet', levels=2, base_width=4), dict(type='PictureHead', residual=True))
-    x = torch.rand(1, 3, 16, 16)
-    assert torch.equal(net(x)['picture'], x)
-
-
-def test_a_head_that_does_not_fit_is_refused():
-    with pytest.raises(ConfigError, match='stride 1 or 2'):
-        PictureHead(8, scale=4)
 
 
 def _pix2pix_weights(keys, state, levels=8):

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.registry import HEADS
 from restorebox.restorers import Network, build_network
-from tests.factories import SMALL_HEADS, SMALL_UNET, head_names
+from tests.factories import SMALL_UNET
 
 
 def test_result_holds_the_head_and_the_taps():
@@ -24,19 +23,3 @@ def test_a_misspelt_tap_is_named():
 def test_a_network_needs_both_parts_and_no_other(cfg):
     with pytest.raises(ConfigError, match='generator: '):
         build_network(cfg, 'generator')
-
-
-@pytest.mark.parametrize('name', head_names())
-def test_every_head_runs_forward_and_backward(name):
-    head = HEADS.build(dict(type=name, **SMALL_HEADS[name]))
-    assert head.output
-    assert head.reach >= 1
-    scale = SMALL_HEADS[name].get('scale', 1)
-    features = {
-        tap: torch.rand(2, SMALL_HEADS[name]['in_channels'], 8, 8, requires_grad=True) for tap in ('out', *head.taps)
-    }
-    out = head(features, torch.rand(2, 3, 8 * scale, 8 * scale))
-    out.square().mean().backward()
-    assert all(f.grad is not None for f in features.values())
-    twin = HEADS.build(dict(type=name, **SMALL_HEADS[name]))
-    twin.load_state_dict(head.state_dict())
