@@ -41,6 +41,7 @@ def load_plugins() -> dict[str, str]:
             try:
                 point.load()
             except Exception as error:
+                _plugins_loaded = False  # the next look-up must not pass as if nothing were missing
                 dist = point.dist.name if point.dist else 'unknown distribution'
                 raise ConfigError(
                     f"plugin '{point.name}' ({point.value}, from {dist}) can't be imported: "
@@ -150,10 +151,8 @@ class Registry(mm.Registry):
 
     def import_from_location(self) -> None:
         """Import this registry's room, then the plugins."""
-        first = not self._imported
         super().import_from_location()
-        if first:
-            load_plugins()
+        load_plugins()
 
     def known(self) -> list[str]:
         """Names that :meth:`get` finds without a scope: our own, plugins', MMEngine's."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
+from restorebox.layers.frozen import LazyFrozen
 from restorebox.registry import RESTORERS
 from restorebox.restorers import BaseRestorer, build_network
+
+
+def frozen_features():
+    """The same weights on every rank; LazyFrozen keeps the global random state."""
+    torch.manual_seed(0)
+    return nn.Conv2d(3, 2, 3)
 
 
 @RESTORERS.register_module()
@@ -19,7 +28,20 @@ class ToyGAN(BaseRestorer):
     def __init__(self, generator, statistics_window=None, data_preprocessor=None):
         super().__init__(statistics_window, data_preprocessor)
         self.generator = build_network(generator, 'generator')
+        self.features = LazyFrozen(frozen_features)  # trains only
         self.discriminator = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 4, 2, 1))
+
+    def _combined_needs(self):
+        return replace(super()._combined_needs(), tiling='noise')
+
+    def estimate_shared(self, lq):
+        return {'mean': lq.mean((1, 2, 3), keepdim=True)}
+
+    def infer(self, x, shared, generator, progress):
+        """Draws, and uses what the whole picture agrees on."""
+        out = super().infer(x, shared, generator, progress)
+        noise = torch.randn(x.shape, generator=generator) if generator else 0
+        return {'pred': out['pred'] + 0.1 * noise + (shared['mean'] if shared else 0)}
 
     def prepare(self, inputs):
         return {'fake': self.generator(self.to_range(inputs['lq']))['picture']}  # one pass serves both steps
@@ -31,6 +53,7 @@ class ToyGAN(BaseRestorer):
             return {'loss_d': ((real - 1) ** 2).mean() + (fake**2).mean(), 'd_real': real.mean()}
         fake = memory['fake']
         return {
+            'loss_features': torch.nn.functional.mse_loss(self.features(fake), self.features(lq)),
             'loss_adv': ((self.discriminator(fake) - 1) ** 2).mean(),
             'loss_idt': torch.nn.functional.l1_loss(fake, lq),
         }

@@ -16,12 +16,11 @@ default_hooks = dict(
     checkpoint=dict(
         type='RestorationCheckpointHook', every_samples=20_000, max_keep=3, save_best='psnr_y', rule='greater'
     ),
+    # by name, so that a config can change or drop one (ema=None); a list would be replaced whole
+    history=dict(type='CapHistoryHook'),
+    ema=dict(type='RoleEMAHook', decay=0.999),
+    sheets=dict(type='ComparisonSheetHook', pictures=6),
+    curves=dict(type='TrainingCurveHook'),
+    bad_pictures=dict(type='BadPictureHook'),
+    scores=dict(type='ScoresHook'),
 )
-custom_hooks = [
-    dict(type='CapHistoryHook'),
-    dict(type='RoleEMAHook', decay=0.999),
-    dict(type='ComparisonSheetHook', pictures=6),
-    dict(type='TrainingCurveHook'),
-    dict(type='BadPictureHook'),
-    dict(type='ScoresHook'),
-]

@@ -18,6 +18,13 @@ from pathlib import Path
 from restorebox.cli.common import add_config_options, prepare
 
 
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+    return value
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of ``benchmark``."""
     parser = argparse.ArgumentParser(
@@ -25,10 +32,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument('what', choices=('train',))
     parser.add_argument('config')
-    parser.add_argument('--steps', type=int, default=100, help='steps of the run with real data')
-    parser.add_argument('--warmup', type=int, default=10, help='steps before the clock starts')
-    parser.add_argument('--pairs', type=int, default=7, help='pairs of (loop, bare) stretches')
-    parser.add_argument('--stretch', type=int, default=20, help='steps of each stretch')
+    parser.add_argument('--steps', type=_positive, default=100, help='steps of the run with real data')
+    parser.add_argument('--warmup', type=_positive, default=10, help='steps before the clock starts')
+    parser.add_argument('--pairs', type=_positive, default=7, help='pairs of (loop, bare) stretches')
+    parser.add_argument('--stretch', type=_positive, default=20, help='steps of each stretch')
     parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
     parser.add_argument('--out', type=Path, help='write the figures as JSON')
     add_config_options(parser)
@@ -55,8 +62,10 @@ def _bare_loop(runner: object, batch: dict, steps: int) -> float:
         inputs = restorer.data_preprocessor(batch, True)['inputs']
         memory = restorer.prepare(inputs)
         for step, optimiser, each in zip(restorer.steps, optimisers, wrappers, strict=True):
-            with each.optim_context(restorer.role(restorer.steps[step][0])):
-                total = sum(restorer.losses(step, inputs, memory).values())
+            roles = restorer.steps[step]
+            with restorer._only(roles), each.optim_context(restorer.role(roles[0])):
+                terms = restorer.losses(step, inputs, memory)
+                total = sum(value for name, value in terms.items() if name.startswith('loss'))
             optimiser.zero_grad()
             total.backward()
             optimiser.step()

@@ -23,7 +23,8 @@ def check_config(path: str, overrides: dict | None = None) -> None:
     Raises:
         ConfigError: an unknown key, type or override, or values that a constructor refuses.
     """
-    from restorebox.engine.check import build_all, check_types
+    from restorebox.engine.build_check import build_all
+    from restorebox.engine.check import check_types
     from restorebox.engine.config import check_top_level, load_config
 
     cfg = load_config(path, overrides)

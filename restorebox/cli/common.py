@@ -31,9 +31,9 @@ def guarded(run: Callable[[], None]) -> None:
     except RestoreboxError as error:
         _fail(one_line(error))
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno not in DISK_ERRORS and error.filename is None:
             raise
-        _fail(f'{error.filename or "a file of the work directory"}: {error.strerror}')
+        _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         sys.exit(130)
@@ -91,7 +91,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def prepare(args: argparse.Namespace) -> object:
     """Read the config of a verb and put the common options into it."""
-    from restorebox.engine.config import load_config, set_data_root
+    from restorebox.engine.config import TOP_KEYS, load_config, set_data_root
 
     for key in args.cfg_options:
         if key.split('.')[0] == 'custom_imports':
@@ -103,6 +103,8 @@ def prepare(args: argparse.Namespace) -> object:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     cfg.setdefault('runner_type', 'RestorationRunner')
     cfg.overrides = dict(args.cfg_options)  # scores record them
+    for name in [key for key in cfg if key not in TOP_KEYS]:
+        cfg.pop(name)  # names of the files only: the config that a run writes out holds what it reads
     return cfg
 
 
@@ -110,13 +112,26 @@ def run_runner(cfg: object, job: str) -> object:
     """Build the config's runner and call ``runner.train()`` or ``runner.test()``."""
     import torch.distributed as dist
 
+    from restorebox.engine.build_check import build_all
+    from restorebox.engine.check import check_types
     from restorebox.registry import RUNNERS
 
     try:
-        runner = RUNNERS.build(cfg)
+        check_types(cfg)
+        build_all(cfg)
+        try:
+            runner = RUNNERS.build(cfg)
+        except (RestoreboxError, OSError):
+            raise
+        except Exception as error:  # a value that no check knows and a constructor refuses
+            if os.environ.get('RESTOREBOX_TRACEBACK'):
+                raise
+            reason = f'{type(error).__name__}: {one_line(error)}'
+            raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
         getattr(runner, job)()
         return runner
     finally:
         # only after success: with an error pending, other ranks may be waiting and the launcher ends them
         if sys.exc_info()[0] is None and dist.is_available() and dist.is_initialized():
+            dist.barrier()  # a rank that is still busy may need the first one, which keeps the store
             dist.destroy_process_group()

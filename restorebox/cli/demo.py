@@ -120,6 +120,8 @@ def main(argv: list[str]) -> None:
     began = time.perf_counter()
     tiles, held = make_data(args.work_dir / 'data', args.data)
     print(f'{tiles} training tiles, {held} held-out photographs in {args.work_dir / "data"}', flush=True)
+    for old in (*args.work_dir.glob('*.pth'), *args.work_dir.glob('*/vis_data/scalars.json')):
+        old.unlink()  # the folder is the demo's own: a second demo starts anew
     cfg = load_config('configs/unet/unet_demo.py')
     set_data_root(cfg, str(args.work_dir / 'data'))
     if args.samples:

@@ -29,7 +29,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Publish; prints the file's size and hash."""
     args = parse(argv)
-    from mmengine.config import Config
+    import torch
     from safetensors.torch import save
 
     from restorebox.engine.checkpoint import deployed_state, load_file, sha256, write_bytes
@@ -40,28 +40,35 @@ def main(argv: list[str]) -> None:
     if out.suffix != '.safetensors':
         raise CheckpointError(f'{out}: a published file is named *.safetensors')
     checkpoint = load_file(args.checkpoint)
-    meta = checkpoint.get('meta', {})
-    if 'cfg' not in meta:
+    meta = checkpoint['meta']
+    try:  # JSON, not the text beside it: that would have to be executed
+        cfg = json.loads(meta['cfg_json'])
+        with torch.device('meta'):
+            restorer = RESTORERS.build(cfg['model'])
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f'checkpoint {args.checkpoint}: has no config inside, so nobody could load what comes of it'
-        )
-    cfg = Config.fromstring(meta['cfg'], file_format='.py')
-    restorer = RESTORERS.get(cfg.model['type'])
+        ) from error
+    state = deployed_state(checkpoint)
+    try:
+        restorer.check_weights(state, restorer.deployed)
+    except CheckpointError as error:
+        raise CheckpointError(f'checkpoint {args.checkpoint}: {error}') from None
     roles = tuple(f'{role}.' for role in restorer.deployed)
-    state = {k: v.contiguous() for k, v in deployed_state(checkpoint).items() if k.startswith(roles)}
+    state = {k: v.contiguous() for k, v in state.items() if k.startswith(roles)}
     scores = None
     if args.scores:
         try:
             scores = json.loads(Path(args.scores).read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise ConfigError(f"scores {args.scores}: can't be read: {error}") from error
-        tested = (scores.get('checkpoint') or {}).get('sha256')
+            tested = scores['checkpoint']['sha256']
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"scores {args.scores}: can't be read as a scores.json: {error}") from error
         if tested and tested != sha256(args.checkpoint):
             raise ConfigError(f'scores {args.scores}: are of another checkpoint than {args.checkpoint}')
         scores.pop('per_picture', None)
     facts = {
         'format': 'restorebox 1',
-        'cfg': meta['cfg'],
+        'cfg': cfg,
         'source_sha256': sha256(args.checkpoint),
         'average': 'moving average' if 'ema_state_dict' in checkpoint else 'live weights',
         'compute': meta.get('compute'),

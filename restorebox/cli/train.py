@@ -11,7 +11,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """The options of ``train``."""
     parser = argparse.ArgumentParser(prog='restorebox train', description=__doc__)
     parser.add_argument('config', help='a config file, or its path below configs/')
-    parser.add_argument('--resume', action='store_true', help='go on from the newest checkpoint of the work directory')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on from the newest checkpoint of the work directory; start anew where there is none',
+    )
     parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
     parser.add_argument('--seed', type=int, help="overrides the config's randomness.seed")
     parser.add_argument('--deterministic', action='store_true', help='only deterministic kernels (slower on a GPU)')

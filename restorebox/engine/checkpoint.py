@@ -12,14 +12,16 @@ import io
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.error import URLError
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
@@ -66,13 +68,14 @@ def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
     try:
         with torch.serialization.safe_globals(_allowed()):
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        _refuse_odd_arrays(checkpoint)
     except pickle.UnpicklingError as error:
         blocked = [line for line in str(error).splitlines() if 'nsupported' in line or 'not allowed' in line]
         reason = blocked[0].strip() if blocked else 'not a checkpoint'
         raise CheckpointError(
             f'checkpoint {path} is refused: it holds more than weights or is damaged ({reason[:200]}); nothing was run'
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+    except Exception as error:  # what a damaged or forged file makes the reader raise is open-ended
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"checkpoint {path} can't be read: {line[:200]}") from error
     if not isinstance(checkpoint, dict):
@@ -80,8 +83,27 @@ def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
     if 'state_dict' not in checkpoint:
         if not checkpoint or not all(isinstance(v, torch.Tensor) for v in checkpoint.values()):
             raise CheckpointError(f"checkpoint {path} has no 'state_dict' and is no bare dict of weights either")
-        checkpoint = {'state_dict': checkpoint, 'meta': {}}
+        checkpoint = {'state_dict': checkpoint}
+    state, meta = checkpoint['state_dict'], checkpoint.setdefault('meta', {})
+    if not isinstance(state, dict) or not all(isinstance(k, str) for k in state) or not isinstance(meta, dict):
+        raise CheckpointError(f"checkpoint {path}: 'state_dict' must map names to weights, and 'meta' be a dict")
+    meta.pop('config', None)  # MMEngine's resume would execute it
     return checkpoint
+
+
+def _refuse_odd_arrays(value: Any) -> None:
+    """Arrays of numbers only: a forged dtype can claim that bytes are pointers to objects."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in 'biufc':
+            raise pickle.UnpicklingError(f'an array of {value.dtype} is not allowed')
+    elif isinstance(value, HistoryBuffer):
+        _refuse_odd_arrays(vars(value))
+    elif isinstance(value, dict):
+        for item in value.values():
+            _refuse_odd_arrays(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _refuse_odd_arrays(item)
 
 
 def _load_safetensors(path: Path) -> dict:
@@ -90,10 +112,18 @@ def _load_safetensors(path: Path) -> dict:
     try:
         with safe_open(path, framework='pt') as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
-            meta = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+            meta = {key: _from_json(value) for key, value in (file.metadata() or {}).items()}
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"checkpoint {path} can't be read: {error}") from error
     return {'state_dict': state, 'meta': meta}
+
+
+def _from_json(text: str) -> Any:
+    """Our metadata is JSON; other people's is plain text."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text
 
 
 def deployed_state(checkpoint: dict) -> dict[str, torch.Tensor]:
@@ -106,22 +136,28 @@ def _load_local(filename: str, map_location: Any = None) -> dict:
 
 
 def _load_http(filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = True) -> dict:
-    """Download once (rank 0 first), then load like a local file. A hash in the file name is checked."""
+    """Download once a machine, then load like a local file. A hash in the file name is checked."""
     name = filename.split('?')[0].rsplit('/', 1)[-1]
-    target = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / name
+    digest = hashlib.sha256(filename.encode()).hexdigest()[:12]  # many files are called iter_N.pth
+    target = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / 'restorebox' / digest / name
     failure = None
-    if is_main_process() and not target.exists():
+    if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         stem_hash = Path(name).stem.rsplit('-', 1)[-1] if '-' in Path(name).stem else ''
         digest = stem_hash if len(stem_hash) >= 8 and all(c in '0123456789abcdef' for c in stem_hash) else None
         try:
             torch.hub.download_url_to_file(filename, str(target), hash_prefix=digest, progress=progress)
-        except (URLError, OSError, RuntimeError) as error:
-            failure = error
+        except (URLError, OSError, RuntimeError, ValueError, HTTPException) as error:
+            failure = f'{type(error).__name__}: {error}'
     barrier()
     if not target.exists():
-        raise CheckpointError(f"checkpoint {filename} can't be downloaded: {failure or 'rank 0 failed'}")
-    return load_file(target, map_location)
+        reason = failure or "this machine's first rank failed"
+        raise CheckpointError(f"checkpoint {filename} can't be downloaded: {reason}")
+    try:
+        return load_file(target, map_location)
+    except CheckpointError as error:
+        target.unlink(missing_ok=True)  # a cut download must not be taken for the file next time
+        raise CheckpointError(f'{error} (downloaded from {filename})') from None
 
 
 def _refuse(filename: str, map_location: Any = None) -> NoReturn:
@@ -140,7 +176,7 @@ def install() -> None:
     CheckpointLoader.register_scheme(('http://', 'https://'), _load_http, force=True)
 
 
-def write_bytes(data: bytes, path: str | Path) -> None:
+def write_bytes(data: bytes | memoryview, path: str | Path) -> None:
     """Write a file whole or not at all: a temporary name beside it, flushed to disk, then renamed.
 
     Raises:
@@ -164,7 +200,15 @@ def save_file(checkpoint: dict, path: str | Path) -> None:
     """Save a training checkpoint whole or not at all, see :func:`write_bytes`."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
-    write_bytes(buffer.getvalue(), path)
+    write_bytes(buffer.getbuffer(), path)
+
+
+def find_checkpoints(work_dir: str | Path) -> list[Path]:
+    """Checkpoints of a run, oldest first: ``iter_N.pth``. They are renamed into place when complete."""
+    found = [
+        (int(m.group(1)), p) for p in Path(work_dir).glob('iter_*.pth') if (m := re.match(r'iter_(\d+)\.', p.name))
+    ]
+    return [path for _, path in sorted(found)]
 
 
 def sha256(path: str | Path) -> str:

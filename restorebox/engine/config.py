@@ -51,6 +51,7 @@ TOP_KEYS = [
     'model_wrapper_cfg',
     'activation_checkpointing',
     'efficient_conv_bn_eval',
+    'overrides',
 ]
 FREE_FORM = ('env_cfg', 'env_cfg.mp_cfg', 'env_cfg.dist_cfg', 'randomness', 'compile')
 
@@ -193,7 +194,7 @@ def check_top_level(cfg: Config) -> None:
     if cfg.filename is None:
         return
     read: set[str] = set()
-    for file in _files(Path(cfg.filename)):
+    for file in [f for f in _files(Path(cfg.filename)) if f.suffix == '.py']:
         text = file.read_text()
         read |= set(re.findall(r'_base_\.(\w+)', text))
         read |= {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -209,6 +210,8 @@ def _files(file: Path) -> list[Path]:
         ConfigError: ``_base_`` is computed.
     """
     found = [file]
+    if file.suffix != '.py':
+        return found
     text = re.sub(r'{{\s*\$(\w+)\s*:\s*(\S*?)\s*}}', lambda m: os.environ.get(m[1], m[2]), file.read_text())
     for node in ast.parse(text, filename=str(file)).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':

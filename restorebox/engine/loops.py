@@ -11,7 +11,7 @@ from restorebox.engine.check import check_roles
 from restorebox.errors import ConfigError, NonFiniteError
 from restorebox.registry import LOOPS
 
-SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'milestones')
+SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'total_steps', 'milestones', 'periods')
 
 
 def samples_to_steps(samples: float, total_batch: int) -> int:
@@ -29,6 +29,8 @@ def scale_schedule(cfg: dict, total_batch: int) -> dict:
         raise ConfigError(
             f'param_scheduler {cfg.get("type")}: by_epoch=True, but train_cfg counts samples; give samples instead'
         )
+    if str(cfg.get('type', '')).startswith('ReduceOnPlateau'):
+        raise ConfigError(f'param_scheduler {cfg["type"]}: it counts validations, but train_cfg counts samples')
     cfg = dict(cfg, by_epoch=False)
     for key in SCHEDULE_KEYS:
         value = cfg.get(key)
@@ -58,13 +60,10 @@ class SampleTrainLoop(BaseLoop):
     """
 
     def __init__(self, runner: object, dataloader: object, max_samples: int, val_samples: int = 0) -> None:
+        self.check_numbers(max_samples, val_samples)
         super().__init__(runner, dataloader)
         check_roles(runner.restorer, self.dataloader.dataset)
-        if not hasattr(self.dataloader.sampler, 'skip'):
-            raise ConfigError(
-                f'train_dataloader.sampler: {type(self.dataloader.sampler).__name__} ends with the set, and a resumed '
-                "run could not skip in it; use dict(type='KeyedSampler')"
-            )
+        self.check_sampler(type(self.dataloader.sampler))
         self.total_batch = self.dataloader.batch_size * runner.world_size
         self.max_samples = max_samples
         self._max_iters = samples_to_steps(max_samples, self.total_batch)
@@ -76,6 +75,31 @@ class SampleTrainLoop(BaseLoop):
         self.waited = 0.0  # seconds that steps waited for data
         self.seconds_before = 0.0  # of the sessions that a resumed run continues
         self._began: float | None = None
+
+    @staticmethod
+    def check_numbers(max_samples: int, val_samples: int) -> None:
+        """Refuse numbers that are no counts of samples.
+
+        Raises:
+            ConfigError: says which.
+        """
+        if not isinstance(max_samples, int) or max_samples < 1:
+            raise ConfigError(f'max_samples is {max_samples!r}; it must be a positive whole number')
+        if not isinstance(val_samples, int) or val_samples < 0:
+            raise ConfigError(f'val_samples is {val_samples!r}; it must be a whole number, 0 for the end only')
+
+    @staticmethod
+    def check_sampler(sampler: type) -> None:
+        """Refuse a sampler that a resumed run could not skip in.
+
+        Raises:
+            ConfigError: names the one that can.
+        """
+        if not hasattr(sampler, 'skip'):
+            raise ConfigError(
+                f'train_dataloader.sampler: {sampler.__name__} ends with the set, and a resumed run could not skip in '
+                "it; use dict(type='KeyedSampler')"
+            )
 
     @property
     def max_epochs(self) -> int:
@@ -122,6 +146,8 @@ class SampleTrainLoop(BaseLoop):
         runner.call_hook('before_train_epoch')
         if self._iter:
             self.dataloader.sampler.skip(self.samples)
+            if runner.val_loop is not None and not runner.loaded_meta.get('validated', True):
+                runner.val_loop.run()  # the run was killed in the validation that follows this checkpoint
         batches = iter(self.dataloader)
         runner.restore_random_state()  # after everything that draws while it is set up
         self._began = time.perf_counter()
@@ -131,11 +157,16 @@ class SampleTrainLoop(BaseLoop):
             batch = next(batches)
             self.waited += time.perf_counter() - start
             self.run_iter(batch)
-            if runner.val_loop is not None and (self._iter % self.val_interval == 0 or self._iter == self._max_iters):
+            if self.validates_at(self._iter):
                 runner.val_loop.run()
         runner.call_hook('after_train_epoch')
         runner.call_hook('after_train')
         return runner.model
+
+    def validates_at(self, step: int) -> bool:
+        """Whether a validation follows this step."""
+        due = step % self.val_interval == 0 or step == self._max_iters
+        return due and self.runner.val_loop is not None
 
     def run_iter(self, batch: dict) -> None:
         """One step with its hooks."""

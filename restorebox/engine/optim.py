@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from restorebox.errors import ConfigError
 from restorebox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, nearest
+
+
+def steps_per_update(wrapper: OptimWrapper | OptimWrapperDict) -> int:
+    """Steps after which every optimiser has just taken one: 1 unless gradients accumulate."""
+    each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return math.lcm(*(w._accumulative_counts for w in each))
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -67,8 +75,6 @@ class RoleOptimWrapperConstructor:
             if step not in self.cfg:
                 raise ConfigError(f"optim_wrapper: needs an optimiser for the step '{step}'")
             cfg = {'type': 'OptimWrapper', **self.cfg[step]}
-            from mmengine.registry import OPTIMIZERS
-
             params = [p for role in roles for p in getattr(model, role).parameters() if p.requires_grad]
             cfg['optimizer'] = OPTIMIZERS.build({**cfg['optimizer'], 'params': params})
             wrappers[step] = OPTIM_WRAPPERS.build(cfg)

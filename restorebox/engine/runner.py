@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
-import re
 import time
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,13 @@ from typing import Any
 
 import mmengine
 import torch
-from mmengine.dist import all_gather_object, get_dist_info, is_distributed, is_main_process, sync_random_seed
+from mmengine.dist import (
+    all_gather_object,
+    broadcast_object_list,
+    is_distributed,
+    is_main_process,
+    sync_random_seed,
+)
 from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner, set_random_seed
@@ -21,7 +27,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from restorebox.engine.check import check_types
-from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
+from restorebox.engine.checkpoint import EMA_KEY, deployed_state, find_checkpoints, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.random_state import get_random_state, set_random_state
@@ -29,14 +35,6 @@ from restorebox.errors import CheckpointError, ConfigError
 from restorebox.registry import FUNCTIONS, RUNNERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.version import __version__
-
-
-def find_checkpoints(work_dir: str | Path) -> list[Path]:
-    """Checkpoints of a run, oldest first: ``iter_N.pth``. They are renamed into place when complete."""
-    found = [
-        (int(m.group(1)), p) for p in Path(work_dir).glob('iter_*.pth') if (m := re.match(r'iter_(\d+)\.', p.name))
-    ]
-    return [path for _, path in sorted(found)]
 
 
 @RUNNERS.register_module()
@@ -65,6 +63,8 @@ class RestorationRunner(Runner):
         self._random_states: list[dict] | None = None
         self.loaded_meta: dict = {}
         super().__init__(*args, **kwargs)
+        # all ranks built the same weights and buffers; from here on each draws its own
+        set_random_seed(self.seed + self.rank, deterministic=self.deterministic)
 
     def get_hooks_info(self) -> str:
         """The hooks' names in the order of their priority, on one line; MMEngine's table is longer than most logs."""
@@ -73,7 +73,17 @@ class RestorationRunner(Runner):
     # -- environment ---------------------------------------------------------------------------------------------
 
     def setup_env(self, env_cfg: dict) -> None:
-        """MMEngine's, after joining the ranks through gloo where there is no GPU."""
+        """MMEngine's, after joining the ranks through gloo where there is no GPU.
+
+        Raises:
+            ConfigError: more ranks on this machine than GPUs, or ranks that nobody launched.
+        """
+        if self.distributed and not is_distributed():
+            if 'RANK' not in os.environ:
+                raise ConfigError('--launcher pytorch: start it through torchrun (tools/dist_train.sh) or srun')
+            gpus, rank = torch.cuda.device_count(), int(os.environ.get('LOCAL_RANK', 0))
+            if gpus and rank >= gpus:
+                raise ConfigError(f'{rank + 1} or more ranks on this machine, but it has {gpus} GPU(s)')
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             torch.distributed.init_process_group('gloo')
         super().setup_env(env_cfg)
@@ -81,7 +91,9 @@ class RestorationRunner(Runner):
     def set_randomness(self, seed: int | None = None, deterministic: bool = False) -> None:
         """Seed everything; ``self.seed`` is the same on all ranks."""
         seed = sync_random_seed() if seed is None else seed
-        set_random_seed(seed + get_dist_info()[0], deterministic=deterministic)
+        if deterministic:
+            os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # matrix products refuse without it
+        set_random_seed(seed, deterministic=deterministic)
         self._deterministic = deterministic
         self._seed = seed
 
@@ -127,8 +139,8 @@ class RestorationRunner(Runner):
         if cfg.get('num_workers', 0) > 0:
             cfg.setdefault('persistent_workers', True)
         loader = Runner.build_dataloader(cfg, seed=self.seed)
-        if hasattr(loader.dataset, 'seed'):
-            loader.dataset.seed = self.seed
+        if hasattr(loader.dataset, 'seed') and not getattr(loader.dataset, 'test_mode', False):
+            loader.dataset.seed = self.seed  # a test set stays the same whatever a training's seed is
         loader.generator = torch.Generator().manual_seed(self.seed)
         return loader
 
@@ -140,12 +152,23 @@ class RestorationRunner(Runner):
         """MMEngine's, with our loop where the config names none."""
         return super().build_test_loop({'type': 'RestorationTestLoop', **loop} if isinstance(loop, dict) else loop)
 
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """MMEngine's; with several optimisers a step that is not named keeps its learning rate."""
+        if isinstance(self.optim_wrapper, OptimWrapperDict) and isinstance(scheduler, dict) and 'type' not in scheduler:
+            scheduler = {step: scheduler.get(step, []) for step in self.optim_wrapper.keys()}  # noqa: SIM118
+        return super().build_param_scheduler(scheduler)
+
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: Any) -> list:
         """MMEngine's, after converting samples to steps when the loop counts samples."""
         if isinstance(self._train_loop, SampleTrainLoop):
             each = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
             scheduler = [scale_schedule(s, self._train_loop.total_batch) if isinstance(s, dict) else s for s in each]
         return super()._build_param_scheduler(scheduler, optim_wrapper)
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """MMEngine's, with our checkpoint hook where the config names none."""
+        default = dict(type='RestorationCheckpointHook', every_samples=20_000)
+        super().register_default_hooks({'checkpoint': default, **(hooks or {})})
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -160,23 +183,39 @@ class RestorationRunner(Runner):
         return found[-1] if found else None
 
     def load_or_resume(self) -> None:
-        """Resume from ``load_from`` or the newest checkpoint in the work directory, or load weights only."""
+        """Resume from the newest checkpoint in the work directory, or start from the weights of ``load_from``.
+
+        Raises:
+            ConfigError: the work directory holds another run, and resuming was not asked for.
+            CheckpointError: not every rank sees the checkpoint.
+        """
         if self._has_loaded:
             return
-        if self._resume:
-            path = self._load_from or self.last_checkpoint()
-            if path is None:
-                self.logger.info(f'resume: no checkpoint in {self.work_dir}; starting at step 0')
-            else:
-                self.resume(str(path))
-        elif self._load_from is not None:
-            self.load_checkpoint(self._load_from)
         self._has_loaded = True
+        own = [self.last_checkpoint() if self._train_loop is not None else None]
+        broadcast_object_list(own)  # ranks that look for themselves could start at different steps
+        if own[0] is not None and not self._resume:
+            raise ConfigError(
+                f'{self.work_dir} holds checkpoints of an earlier run ({own[0].name}); give --resume or another '
+                '--work-dir'
+            )
+        if own[0] is not None:
+            if not all(all_gather_object(own[0].is_file())):
+                raise CheckpointError(f'checkpoint {own[0]}: not every rank sees it; the work directory must be shared')
+            self.resume(str(own[0]))
+            return
+        if self._resume:
+            self.logger.info(f'resume: no checkpoint in {self.work_dir}; starting at step 0')
+            self._resume = False
+        if self._load_from is not None:
+            self.load_checkpoint(self._load_from)
 
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', strict: bool = True, revise_keys: list | None = None
     ) -> dict:
-        """Load weights: all roles for training, the deployed ones (their moving average) for testing.
+        """Load weights: the deployed roles for testing, all for resuming, and to start a training those that are there.
+
+        Except for resuming, where a checkpoint has a moving average it is taken.
 
         Args:
             filename: path or http(s) URL.
@@ -195,17 +234,22 @@ class RestorationRunner(Runner):
         if self._resume:
             self._check_resumable(checkpoint, filename)
         try:
-            if training:
-                self.restorer.load_weights(checkpoint['state_dict'])
-            else:
+            roles = None
+            if not training:
                 self.restorer.load_weights(deployed_state(checkpoint), self.restorer.deployed)
+            elif self._resume:
+                self.restorer.load_weights(checkpoint['state_dict'])
+            else:  # a first stage, or a published file: what it has, each role whole
+                roles = self.restorer.roles_in(checkpoint['state_dict'])
+                self.restorer.load_weights(deployed_state(checkpoint), roles)
         except CheckpointError as error:
             raise CheckpointError(f'checkpoint {filename}: {error}') from None
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         self._has_loaded = True
         self.loaded_meta = checkpoint.get('meta', {})
-        average = not training and EMA_KEY in checkpoint
-        self.logger.info(f'loaded {filename}{" (moving average)" if average else ""}')
+        average = not self._resume and EMA_KEY in checkpoint
+        which = f' into {", ".join(roles)}' if roles else ''
+        self.logger.info(f'loaded {filename}{which}{" (moving average)" if average else ""}')
         return checkpoint
 
     def resume(
@@ -228,8 +272,9 @@ class RestorationRunner(Runner):
             loader.dataset.seed = loader.sampler.seed = self.seed
 
     def _check_resumable(self, checkpoint: dict, filename: str) -> None:
-        for key in ('optimizer', 'message_hub', 'meta'):
-            if key not in checkpoint:
+        meta = checkpoint.get('meta', {})
+        for key in ('optimizer', 'message_hub', 'iter', 'epoch'):
+            if key not in checkpoint and key not in meta:
                 raise CheckpointError(
                     f"checkpoint {filename}: has no '{key}', so it can't be resumed; "
                     'start from its weights with --cfg-options load_from=...'
@@ -244,6 +289,11 @@ class RestorationRunner(Runner):
         if states and len(states) != self.world_size:
             self.logger.warning(
                 f'resumed {len(states)} rank(s) on {self.world_size}: dropout draws differ from an uninterrupted run'
+            )
+        budget, planned = meta.get('max_samples'), getattr(self.train_loop, 'max_samples', None)
+        if budget is not None and budget != planned:
+            self.logger.warning(
+                f'this run was planned for {budget} samples and now for {planned}: its schedules stay as they were'
             )
         precision = checkpoint['meta'].get('compute', {}).get('precision', self._precision())
         if precision != self._precision():
@@ -263,10 +313,12 @@ class RestorationRunner(Runner):
         self,
         out_dir: str,
         filename: str,
+        file_client_args: dict | None = None,
         save_optimizer: bool = True,
         save_param_scheduler: bool = True,
         meta: dict | None = None,
         by_epoch: bool = False,
+        backend_args: dict | None = None,
     ) -> None:
         """Save a checkpoint whole or not at all. All ranks call it: each one's random state goes in.
 
@@ -287,8 +339,10 @@ class RestorationRunner(Runner):
                 'iter': self.iter + 1,
                 'seed': self.seed,
                 'total_batch': getattr(loop, 'total_batch', None),
+                'max_samples': getattr(loop, 'max_samples', None),
                 'compute': self.compute(meta or {}),
-                'cfg': self.cfg.pretty_text,
+                'cfg': self.cfg.pretty_text,  # for people; what reads it back takes the JSON, which can't be executed
+                'cfg_json': json.dumps(self.cfg.to_dict(), default=str),
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
                 'dataset_meta': getattr(self.train_dataloader.dataset, 'metainfo', None),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapperDict
 
+from restorebox.engine.checkpoint import find_checkpoints, load_file
 from restorebox.engine.loops import SampleTrainLoop, samples_to_steps
-from restorebox.engine.runner import find_checkpoints
+from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError
 from restorebox.registry import HOOKS
 
@@ -39,30 +39,50 @@ class RestorationCheckpointHook(Hook):
     ) -> None:
         if rule not in ('greater', 'less'):
             raise ConfigError(f"RestorationCheckpointHook: rule is '{rule}'; it must be 'greater' or 'less'")
+        if not isinstance(every_samples, int) or every_samples < 1:
+            raise ConfigError(
+                f'RestorationCheckpointHook: every_samples is {every_samples!r}; it must be a positive whole number'
+            )
         if max_keep < 1:
             raise ConfigError(f'RestorationCheckpointHook: max_keep is {max_keep}; it must be at least 1')
         self.every_samples = every_samples
         self.max_keep = max_keep
         self.save_best = save_best
         self.rule = rule
+        self.again = False
 
     def before_train(self, runner: object) -> None:
-        """Turn samples into steps."""
+        """Turn samples into steps; find what a resumed run's best was and what an interrupted save left behind."""
         loop = runner.train_loop
         steps = self.every_samples
         if isinstance(loop, SampleTrainLoop):
             steps = samples_to_steps(self.every_samples, loop.total_batch)
-        wrappers = runner.optim_wrapper
-        each = list(wrappers.values()) if isinstance(wrappers, OptimWrapperDict) else [wrappers]
-        whole = math.lcm(*(w._accumulative_counts for w in each))  # a half-accumulated gradient is not saved
+        whole = steps_per_update(runner.optim_wrapper)  # a half-accumulated gradient is not saved
         self.interval = math.ceil(steps / whole) * whole
+        if not is_main_process():
+            best = None
+        else:
+            for litter in Path(runner.work_dir).glob('.*.pth.*.tmp'):
+                litter.unlink()
+            best = self._best_on_disk(runner)
+        held = [best]
+        broadcast_object_list(held)
+        if held[0] is not None and runner._resume:
+            runner.message_hub.update_info('best_score', held[0])
+
+    def _best_on_disk(self, runner: object) -> float | None:
+        """The score of the best model so far: a checkpoint saved before its validation does not know it."""
+        path = Path(runner.work_dir) / f'best_{self.save_best}.pth'
+        return load_file(path)['meta'].get(self.save_best) if self.save_best and path.is_file() else None
 
     def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
         """Save when it is time."""
         step = runner.iter + 1
         if step % self.interval and step != runner.max_iters:
             return
-        runner.save_checkpoint(runner.work_dir, f'iter_{step}.pth', meta={'iter': step})
+        # a validation that is due now may raise the best score: the checkpoint is then saved again, knowing it
+        self.again = getattr(runner.train_loop, 'validates_at', lambda _: False)(step)
+        runner.save_checkpoint(runner.work_dir, f'iter_{step}.pth', meta={'iter': step, 'validated': not self.again})
         if is_main_process():
             runner.logger.info(f'saved iter_{step}.pth')
             for old in find_checkpoints(runner.work_dir)[: -self.max_keep]:
@@ -70,8 +90,16 @@ class RestorationCheckpointHook(Hook):
 
     def after_val_epoch(self, runner: object, metrics: dict | None = None) -> None:
         """Keep the best."""
-        if self.save_best is None or runner._train_loop is None:
+        if runner._train_loop is None:
             return
+        if self.save_best is not None:
+            self._keep_best(runner, metrics)
+        if self.again:
+            self.again = False
+            meta = {'iter': runner.iter, 'validated': True}
+            runner.save_checkpoint(runner.work_dir, f'iter_{runner.iter}.pth', meta=meta)
+
+    def _keep_best(self, runner: object, metrics: dict | None) -> None:
         if self.save_best not in (metrics or {}):
             raise ConfigError(
                 f"RestorationCheckpointHook: save_best is '{self.save_best}', validation gives {sorted(metrics or {})}"

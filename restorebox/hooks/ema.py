@@ -6,19 +6,20 @@ import torch
 from mmengine.hooks import Hook
 
 from restorebox.engine.checkpoint import EMA_KEY
+from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError
 from restorebox.registry import HOOKS
 
 
 @HOOKS.register_module()
 class RoleEMAHook(Hook):
-    """Exponential moving average over the deployed roles: avg <- decay * avg + (1 - decay) * weights, after each step.
+    """Exponential moving average over the deployed roles: avg <- decay * avg + (1 - decay) * weights, each update.
 
     Roles used in training only (discriminators, inverse generators) are not averaged. Validation runs on the average.
     A checkpoint holds it beside the live weights; testing and publishing take it from there.
 
     Args:
-        decay: 0 keeps the live weights, 0.999 averages over about 1,000 steps. The first steps use
+        decay: 0 keeps the live weights, 0.999 averages over about 1,000 updates. The first steps use
             min(decay, (1 + n) / (10 + n)) so that the start is forgotten.
 
     Raises:
@@ -43,12 +44,15 @@ class RoleEMAHook(Hook):
 
     def before_train(self, runner: object) -> None:
         """Start from the live weights unless a checkpoint was resumed."""
+        self.every = steps_per_update(runner.optim_wrapper)
         if self.average is None:
             self.average = {key: value.detach().clone() for key, value in self._live(runner).items()}
 
     @torch.no_grad()
     def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Average one step."""
+        """Average after an update; while gradients accumulate the weights stand still."""
+        if (runner.iter + 1) % self.every:
+            return
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         live = self._live(runner)

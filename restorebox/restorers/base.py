@@ -54,7 +54,12 @@ class BaseRestorer(BaseModel):
 
     def __init__(self, statistics_window: int | None = None, data_preprocessor: dict | None = None) -> None:
         super().__init__(RESTORERS.build(data_preprocessor or dict(type='RestorationPreprocessor')))
+        if statistics_window is not None and (not isinstance(statistics_window, int) or statistics_window < 8):
+            raise ConfigError(
+                f'{type(self).__name__}: statistics_window is {statistics_window!r}; it must be None or at least 8'
+            )
         self.statistics_window = statistics_window
+        self._needs: Needs | None = None
         self._register_state_dict_hook(_without_wrappers)
 
     # -- roles ---------------------------------------------------------------------------------------------------
@@ -64,17 +69,27 @@ class BaseRestorer(BaseModel):
         module = getattr(self, name)
         return module.module if is_model_wrapper(module) else module
 
-    def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
-        """Load weights by role, whole or not at all.
-
-        Args:
-            state: role-prefixed weights as :meth:`state_dict` gives them.
-            roles: what must be there; None for every role that has weights. Other keys are left alone.
+    def roles_in(self, state: dict[str, Tensor]) -> tuple[str, ...]:
+        """The roles that a file has weights of.
 
         Raises:
-            CheckpointError: weights are missing, left over or of another shape; nothing has been loaded then.
+            CheckpointError: none.
         """
-        roles = roles or tuple(name for name, child in self.named_children() if child.state_dict())
+        own = [name for name, child in self.named_children() if child.state_dict()]
+        roles = tuple(name for name in own if any(key.startswith(f'{name}.') for key in state))
+        if not roles:
+            raise CheckpointError(f'it is of another model: it has none of the roles {", ".join(own)}')
+        return roles
+
+    def check_weights(self, state: dict[str, Tensor], roles: tuple[str, ...]) -> dict[str, dict[str, Tensor]]:
+        """See whether weights fit these roles.
+
+        Returns:
+            role -> its part of ``state``.
+
+        Raises:
+            CheckpointError: weights are missing, left over or of another shape.
+        """
         parts, wrong = {}, []
         for name in roles:
             prefix = name + '.'
@@ -90,7 +105,20 @@ class BaseRestorer(BaseModel):
         if wrong:
             more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
             raise CheckpointError(f'it is of another model: {"; ".join(wrong[:3])}{more}')
-        for name, part in parts.items():
+        return parts
+
+    def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
+        """Load weights by role, whole or not at all.
+
+        Args:
+            state: role-prefixed weights as :meth:`state_dict` gives them.
+            roles: what must be there; None for every role that has weights. Other keys are left alone.
+
+        Raises:
+            CheckpointError: see :meth:`check_weights`; nothing has been loaded then.
+        """
+        roles = roles or tuple(name for name, child in self.named_children() if child.state_dict())
+        for name, part in self.check_weights(state, roles).items():
             self.role(name).load_state_dict(part)
 
     @property
@@ -100,6 +128,11 @@ class BaseRestorer(BaseModel):
         Raises:
             ConfigError: deployed networks that want different value ranges.
         """
+        if self._needs is None:  # asked for several times a step, and networks don't change
+            self._needs = self._combined_needs()
+        return self._needs
+
+    def _combined_needs(self) -> Needs:
         each = {name: self.role(name).needs for name in self.deployed}
         ranges = {needs.value_range for needs in each.values()}
         if len(ranges) > 1:
@@ -211,7 +244,7 @@ class BaseRestorer(BaseModel):
                     data_samples[first + i].set_data({name: value[i]})
             first += group.shape[0]
         for i, sample in enumerate(data_samples):
-            sample.set_data({role: inputs[role][i] for role in ('lq', 'gt') if role in inputs})
+            sample.set_data({role: pictures[i] for role, pictures in inputs.items() if role not in sample})
         return data_samples
 
     # -- training ------------------------------------------------------------------------------------------------
@@ -300,7 +333,7 @@ class BaseRestorer(BaseModel):
             optim_wrapper: one, or a dict of them by step.
 
         Returns:
-            Terms to log: those of :meth:`losses`, and ``loss`` (the sum; ``loss_STEP`` with several steps).
+            Terms to log: those of :meth:`losses`, and ``loss`` (the sum; ``total_STEP`` with several steps).
 
         Raises:
             ConfigError: the batch lacks a role, or its sizes don't fit the networks.
@@ -317,10 +350,17 @@ class BaseRestorer(BaseModel):
             with self._only(roles), self._contexts({step: wrappers[step]}):
                 terms = self.losses(step, inputs, memory)
                 total = sum(value for name, value in terms.items() if name.startswith('loss'))
+                if not isinstance(total, Tensor):
+                    raise ConfigError(
+                        f"{type(self).__name__}: the step '{step}' has no term whose name starts with loss"
+                    )
                 if not torch.isfinite(total):
                     bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
                     raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
             wrappers[step].update_params(total)
+            repeated = sorted(log.keys() & terms.keys())
+            if repeated:
+                raise ConfigError(f"{type(self).__name__}: two steps log '{repeated[0]}'; name their terms apart")
             log.update({name: value.detach() for name, value in terms.items()})
             log['loss' if len(self.steps) == 1 else f'total_{step}'] = total.detach()
         return log

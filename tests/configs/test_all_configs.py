@@ -55,6 +55,28 @@ UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'
             'use PairedPictures',
         ),
         ('train_dataloader = dict(dataset=dict(lq=None))', 'gives gt; give its folder, or a Degrade'),
+        ('train_dataloader = dict(batch_size=0)', 'batch_size is 0; it must be a whole number from 1'),
+        ("train_dataloader = dict(num_workers='two')", "num_workers is 'two'"),
+        (
+            'train_dataloader = dict(num_worker=2)',
+            "train_dataloader has no key 'num_worker'; did you mean 'num_workers'",
+        ),
+        ("train_dataloader = dict(sampler=dict(type='DefaultSampler'))", "use dict(type='KeyedSampler')"),
+        ('train_cfg = dict(max_samples=-5)', 'max_samples is -5'),
+        ('default_hooks = dict(checkpoint=dict(every_samples=0))', 'every_samples is 0'),
+        ('default_hooks = dict(logger=dict(interval=0))', 'interval is 0'),
+        ("model = dict(statistics_window='abc')", "statistics_window is 'abc'"),
+        ("model = dict(generator=dict(backbone=dict(levels='five')))", 'config, model: '),
+        ('optim_wrapper = dict(optimizer=dict(lr=-1))', 'Invalid learning rate'),
+        ('optim_wrapper = dict(accumulative_counts=0)', 'config, optim_wrapper'),
+        ('val_evaluator = None', "go together; 'val_evaluator' is missing"),
+        ('randomness = dict(sed=1)', "randomness has no key 'sed'; did you mean 'seed'"),
+        ('env_cfg = dict(cudnn_benchmrk=True)', "did you mean 'cudnn_benchmark'"),
+        ("log_level = 'LOUD'", "there is no log_level 'LOUD'"),
+        ("compile = 'maybe'", "compile is 'maybe'"),
+        ("param_scheduler = dict(_delete_=True, genrator=dict(type='LinearLR'))", "there is no step 'genrator'"),
+        ("train_dataloader = dict(dataset=dict(type='ConcatDataset', _delete_=True, datasets=[]))", 'config, train_'),
+        ('crop = 100\n_d = {}', "nothing reads '_d'"),
         ('model = dict(losses=dict(_delete_=True))', 'losses is empty'),
         ("_base_ = 'x' + 'y'", '_base_ must be written out, not computed'),
         ("val_evaluator = dict(protocols=['psnr_z'])", 'psnr_y'),
@@ -91,3 +113,22 @@ def test_overrides_must_reach_something(key, expected):
     else:
         with pytest.raises(ConfigError, match=expected):
             check_config(str(UNET5), {key: 3})
+
+
+def test_a_window_must_fit_the_networks(tmp_path):
+    config = tmp_path / 'c.py'
+    config.write_text(
+        f"_base_ = '{UNET5}'\ntrain_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadPictures'), "
+        "dict(type='RandomWindow', size=100), dict(type='Pack')]))\n"
+    )
+    with pytest.raises(ConfigError, match='a window of 100x100 does not fit the networks; they need multiples of 32'):
+        check_config(str(config))
+
+
+def test_the_config_that_a_run_writes_out_passes(tmp_path):
+    from restorebox.cli.common import prepare
+    from restorebox.cli.train import parse
+
+    cfg = prepare(parse([str(UNET5), '--work-dir', str(tmp_path)]))
+    cfg.dump(tmp_path / 'dumped.py')
+    check_config(str(tmp_path / 'dumped.py'))

@@ -13,6 +13,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file as save_safetensors
 
+from restorebox.cli import publish
 from restorebox.engine.checkpoint import load_file, save_file, write_bytes
 from restorebox.errors import CheckpointError
 
@@ -168,3 +169,61 @@ def test_a_failed_write_leaves_the_old_file_and_no_new_one(tmp_path, monkeypatch
         write_bytes(b'new', path)
     assert path.read_bytes() == b'old'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_in_a_checkpoint_is_not_executed(tmp_path):
+    """MMEngine's resume runs meta['config'], and reading a config's text means running it."""
+    marker = tmp_path / 'ran'
+    code = f"__import__('os').mkdir({str(marker)!r})"
+    meta = {'config': code, 'cfg': f'x = {code}', 'cfg_json': code}
+    torch.save({'state_dict': {'generator.w': torch.ones(1)}, 'meta': meta}, tmp_path / 'evil.pth')
+    assert 'config' not in load_file(tmp_path / 'evil.pth')['meta']
+    words = ['--licence', 'x', '--limits', 'y']
+    with pytest.raises(CheckpointError, match='no config inside'):
+        publish.main([str(tmp_path / 'evil.pth'), str(tmp_path / 'out.safetensors'), *words])
+    assert not marker.exists()
+
+
+def test_an_array_with_a_forged_dtype_is_refused(tmp_path):
+    torch.save({'state_dict': {}, 'x': np.array([('a', 1)], dtype=[('s', 'U1'), ('n', 'i4')])}, tmp_path / 'odd.pth')
+    with pytest.raises(CheckpointError, match=r'odd\.pth'):
+        load_file(tmp_path / 'odd.pth')
+
+
+@pytest.mark.parametrize(
+    'checkpoint', [{'state_dict': [1]}, {'state_dict': {1: torch.ones(1)}}, {'state_dict': {}, 'meta': 3}]
+)
+def test_a_checkpoint_of_the_wrong_form_is_named(tmp_path, checkpoint):
+    torch.save(checkpoint, tmp_path / 'odd.pth')
+    with pytest.raises(CheckpointError, match='must map names to weights'):
+        load_file(tmp_path / 'odd.pth')
+
+
+def test_other_peoples_safetensors_load(tmp_path):
+    save_safetensors({'w': torch.ones(2)}, tmp_path / 'p.safetensors', {'format': 'pt'})
+    assert load_file(tmp_path / 'p.safetensors')['meta'] == {'format': 'pt'}
+
+
+def test_files_of_one_name_from_two_addresses_are_two_files(tmp_path, server, monkeypatch):
+    folder, url = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    for i, name in enumerate('ab'):
+        (folder / name).mkdir()
+        torch.save({'state_dict': {'w': torch.tensor(float(i))}}, folder / name / 'iter_1.pth')
+    loaded = [CheckpointLoader.load_checkpoint(f'{url}/{name}/iter_1.pth')['state_dict']['w'].item() for name in 'ab']
+    assert loaded == [0.0, 1.0]
+
+
+def test_a_cut_download_is_not_kept(tmp_path, server, monkeypatch):
+    folder, url = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    torch.save({'state_dict': {'w': torch.ones(10_000)}}, folder / 'm.pth')
+    whole = (folder / 'm.pth').read_bytes()
+    (folder / 'm.pth').write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match='downloaded from'):
+        CheckpointLoader.load_checkpoint(f'{url}/m.pth')
+    (folder / 'm.pth').write_bytes(whole)
+    assert CheckpointLoader.load_checkpoint(f'{url}/m.pth')['state_dict']['w'].sum() == 10_000
+    for address in ('http://[bad', f'{url}/a b.pth'):
+        with pytest.raises(CheckpointError, match="can't be downloaded"):
+            CheckpointLoader.load_checkpoint(address)

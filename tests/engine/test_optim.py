@@ -8,7 +8,8 @@ from mmengine.registry import DefaultScope
 
 from restorebox.cli.train import apply_options, parse
 from restorebox.engine import RoleOptimWrapperConstructor
-from restorebox.errors import ConfigError
+from restorebox.engine.loops import scale_schedule
+from restorebox.errors import CheckpointError, ConfigError
 from tests.factories import random_inputs, small_restorer
 
 ADAM = dict(optimizer=dict(type='Adam', lr=1e-3))
@@ -27,7 +28,15 @@ def test_one_optimiser_per_step_over_its_roles():
     ids = {id(p) for p in wrapper['generator'].optimizer.param_groups[0]['params']}
     assert ids == {id(p) for p in model.generator.parameters()}
     log = model.train_step(dict(inputs=random_inputs(model, 2, 16), data_samples=[]), wrapper)
-    assert {'loss_d', 'loss_adv', 'loss_idt', 'd_real', 'total_generator', 'total_discriminator'} == set(log)
+    assert {
+        'loss_d',
+        'loss_adv',
+        'loss_idt',
+        'loss_features',
+        'd_real',
+        'total_generator',
+        'total_discriminator',
+    } == set(log)
 
 
 def test_a_step_leaves_the_other_roles_gradients_alone():
@@ -102,3 +111,60 @@ def test_learning_rate_is_scaled_only_when_asked_for(tmp_path):
 def test_a_batch_that_does_not_fit_is_explained(inputs, message):
     with pytest.raises(ConfigError, match=message):
         small_restorer('SupervisedRestorer').train().train_step(dict(inputs=inputs, data_samples=[]), None)
+
+
+@pytest.mark.parametrize(
+    ('terms', 'message'),
+    [
+        (lambda step: {'loss_x': torch.ones((), requires_grad=True)}, "two steps log 'loss_x'"),
+        (lambda step: {}, 'no term'),
+    ],
+)
+def test_terms_of_steps_must_be_told_apart_and_exist(terms, message):
+    model = small_restorer('ToyGAN').train()
+    model.losses = lambda step, inputs, memory: terms(step)
+    wrapper = build(model, generator=ADAM, discriminator=ADAM)
+    with pytest.raises(ConfigError, match=message):
+        model.train_step(dict(inputs=random_inputs(model, 2, 16), data_samples=[]), wrapper)
+
+
+def test_a_step_without_a_schedule_keeps_its_rate():
+    from restorebox.engine import RestorationRunner
+
+    runner = RestorationRunner.__new__(RestorationRunner)
+    runner.optim_wrapper = build(small_restorer('ToyGAN'), generator=ADAM, discriminator=ADAM)
+    runner._train_loop = None
+    seen = {}
+    runner._build_param_scheduler = lambda cfg, wrapper: seen.setdefault(id(wrapper), cfg)
+    built = runner.build_param_scheduler(dict(generator=[dict(type='LinearLR')]))
+    assert built == dict(discriminator=[], generator=[dict(type='LinearLR')])
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'expected'),
+    [
+        (dict(type='CosineRestartLR', periods=[8, 16]), dict(periods=[2, 4])),
+        (dict(type='OneCycleLR', total_steps=40), dict(total_steps=10)),
+        (dict(type='MultiStepLR', milestones=[10, 20]), dict(milestones=[3, 5])),
+    ],
+)
+def test_schedules_in_samples_become_steps(cfg, expected):
+    scaled = scale_schedule(cfg, 4)
+    assert {key: scaled[key] for key in expected} == expected
+    assert scaled['by_epoch'] is False
+
+
+def test_a_schedule_that_counts_validations_is_refused():
+    with pytest.raises(ConfigError, match='counts validations'):
+        scale_schedule(dict(type='ReduceOnPlateauLR', patience=3), 4)
+
+
+def test_a_first_stage_starts_the_roles_it_has():
+    """A generator trained alone starts a GAN; a role that is there only in part does not."""
+    alone, gan = small_restorer('SupervisedRestorer'), small_restorer('ToyGAN')
+    state = alone.state_dict()
+    assert gan.roles_in(state) == ('generator',)
+    gan.load_weights(state, gan.roles_in(state))
+    assert all(torch.equal(v, state[k]) for k, v in gan.state_dict().items() if k.startswith('generator'))
+    with pytest.raises(CheckpointError, match='none of the roles'):
+        gan.roles_in({'net.weight': torch.ones(1)})

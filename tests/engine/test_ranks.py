@@ -1,21 +1,22 @@
 """Two ranks on a CPU are one run: gradients, one log, one checkpoint, the same scores, an end when one dies."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.multiprocessing as mp
-from mmengine.model import MMSeparateDistributedDataParallel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
-from restorebox.engine import load_file
+from restorebox.engine import RestorationRunner, load_file
 from tests.factories import random_inputs, restorer_names, small_restorer, write_pairs
-from tests.processes import free_port, run, start, succeed, write_config
+from tests.processes import REPO, free_port, run, start, succeed, write_config
 
 
 class Recorder(OptimWrapper):
@@ -39,7 +40,8 @@ def gradients(name, inputs, world, rank, port):
         )
         torch.distributed.init_process_group('gloo')
         inputs = {role: x[rank::world] for role, x in inputs.items()}
-        MMSeparateDistributedDataParallel(restorer, broadcast_buffers=False)
+        runner = SimpleNamespace(distributed=True, cfg={}, logger=logging.getLogger())
+        RestorationRunner.wrap_model(runner, None, restorer)
     made = {
         step: Recorder(torch.optim.SGD([p for r in roles for p in getattr(restorer, r).parameters()], lr=0.1))
         for step, roles in restorer.steps.items()
@@ -162,3 +164,39 @@ def test_synchronised_batch_norm_on_cpu_ranks_is_refused(toy):
     result = run('dist_train.sh', config, 2, '--work-dir', 'w', '--cfg-options', *options, cwd=folder, PORT=free_port())
     assert result.returncode != 0
     assert "batch norm can't be synchronised between ranks on a CPU" in result.stderr
+
+
+BUFFERS = """
+import torch
+from restorebox.registry import HOOKS
+from restorebox.restorers import SupervisedRestorer
+from restorebox.registry import RESTORERS
+from mmengine.hooks import Hook
+
+@RESTORERS.register_module()
+class Buffered(SupervisedRestorer):
+    def __init__(self, generator, losses, statistics_window=None, data_preprocessor=None):
+        super().__init__(generator, losses, statistics_window, data_preprocessor)
+        self.generator.register_buffer('fourier', torch.randn(4), persistent=False)
+
+@HOOKS.register_module()
+class Tell(Hook):
+    def before_train(self, runner):
+        module = runner.restorer.role('generator')
+        torch.save((module.fourier, torch.rand(1)), f'rank{runner.rank}.pt')
+"""
+
+
+@pytest.mark.slow
+def test_ranks_start_with_the_same_buffers_and_draw_differently(toy):
+    folder, config = toy
+    (folder / 'buffers.py').write_text(BUFFERS)
+    text = config.read_text().replace("type='SupervisedRestorer'", "type='Buffered'")
+    text += "custom_imports = dict(imports=['buffers'])\ncustom_hooks = [dict(type='Tell')]\n"
+    config.write_text(text)
+    path = f'{folder}:{REPO}'
+    result = run('dist_train.sh', config, 2, '--work-dir', 'w', cwd=folder, PORT=free_port(), PYTHONPATH=path)
+    succeed(result)
+    (first, draw_0), (second, draw_1) = (torch.load(folder / f'rank{r}.pt', weights_only=True) for r in '01')
+    assert torch.equal(first, second)
+    assert not torch.equal(draw_0, draw_1)

@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,11 +68,12 @@ def test_average_arithmetic():
     hook = RoleEMAHook(decay=0.5)
     net = torch.nn.Linear(1, 1, bias=False)
     restorer = type('R', (), {'deployed': ('generator',), 'role': lambda self, _: net})()
-    runner = type('Runner', (), {'restorer': restorer})()
+    runner = type('Runner', (), {'restorer': restorer, 'optim_wrapper': SimpleNamespace(_accumulative_counts=1)})()
     torch.nn.init.constant_(net.weight, 1.0)
     hook.before_train(runner)
     expected = 1.0
     for step, value in enumerate((2.0, 3.0, 5.0)):
+        runner.iter = step
         torch.nn.init.constant_(net.weight, value)
         hook.after_train_iter(runner, step, {}, {})
         decay = min(0.5, (1 + step) / (10 + step))
@@ -100,7 +103,7 @@ def test_testing_uses_the_average(finished, tmp_path):
 
 def test_history_is_capped(tmp_path):
     cfg = config_for(tmp_path, samples=12)
-    cfg.custom_hooks = [dict(type='CapHistoryHook', length=3)]
+    cfg.default_hooks.history.length = 3
     runner = RUNNERS.build(cfg)
     runner.train()
     buffers = runner.message_hub.log_scalars
@@ -185,3 +188,95 @@ def test_curves_of_a_resumed_and_killed_run(tmp_path):
     assert read_scalars([first, second]) == {'loss': [(1, 2.0), (2, 1.5)], 'psnr_y': [(2, 30.0)]}
     draw_curves([first, second], tmp_path / 'c.png')
     assert Image.open(tmp_path / 'c.png').width > 300
+
+
+def test_a_used_work_directory_is_refused_unless_resumed(tmp_path):
+    RUNNERS.build(config_for(tmp_path, samples=8)).train()
+    before = {p.name: p.read_bytes() for p in (tmp_path / 'w').glob('*.pth')}
+    with pytest.raises(ConfigError, match=r'holds checkpoints of an earlier run .*give --resume or another'):
+        RUNNERS.build(config_for(tmp_path, samples=4)).train()
+    assert {p.name: p.read_bytes() for p in (tmp_path / 'w').glob('*.pth')} == before
+
+
+def test_resume_takes_the_run_itself_not_load_from(tmp_path):
+    cfg = config_for(tmp_path, samples=8)
+    RUNNERS.build(cfg).train()
+    shutil.copy(tmp_path / 'w' / 'iter_2.pth', tmp_path / 'first_stage.pth')
+    cfg = config_for(tmp_path, samples=8)
+    cfg.load_from, cfg.resume = str(tmp_path / 'first_stage.pth'), True
+    runner = RUNNERS.build(cfg)
+    runner.train()
+    assert runner.iter == 4
+    assert not runner._train_loop.waited, 'it trained although the run was finished'
+
+
+def test_the_best_survives_a_resume_and_a_missed_validation_is_made_up(tmp_path):
+    cfg = config_for(tmp_path, samples=8)
+    cfg.train_cfg.val_samples = 4
+    RUNNERS.build(cfg).train()
+    work_dir = tmp_path / 'w'
+    best = load_file(work_dir / 'best_psnr_y.pth')
+    best['meta']['psnr_y'] = 99.0  # a best that nothing beats
+    torch.save(best, work_dir / 'best_psnr_y.pth')
+    (work_dir / 'iter_4.pth').unlink()
+    cfg = config_for(tmp_path, samples=8)
+    cfg.train_cfg.val_samples, cfg.resume = 4, True
+    runner = RUNNERS.build(cfg)
+    validated = []
+    original = runner.call_hook
+
+    def watch(name, **kwargs):
+        if name == 'before_val':
+            validated.append(runner.iter)
+        return original(name, **kwargs)
+
+    runner.call_hook = watch
+    runner.train()
+    assert validated == [4], 'a validation that was made is made again'
+    assert load_file(work_dir / 'best_psnr_y.pth')['meta']['psnr_y'] == 99.0
+
+
+def test_a_validation_that_was_interrupted_is_made_up(tmp_path):
+    cfg = config_for(tmp_path, samples=8)
+    runner = RUNNERS.build(cfg)
+    original = runner.call_hook
+
+    def killed(name, **kwargs):
+        if name == 'before_val':
+            raise KeyboardInterrupt
+        return original(name, **kwargs)
+
+    runner.call_hook = killed
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    assert load_file(tmp_path / 'w' / 'iter_4.pth')['meta']['validated'] is False
+    cfg = config_for(tmp_path, samples=8)
+    cfg.resume = True
+    RUNNERS.build(cfg).train()
+    assert load_file(tmp_path / 'w' / 'best_psnr_y.pth')['meta']['iter'] == 4
+
+
+def test_a_checkpoint_that_a_rank_does_not_see_is_refused(tmp_path, monkeypatch):
+    """Nodes with folders of their own would start at different steps and average gradients of different models."""
+    RUNNERS.build(config_for(tmp_path, samples=4)).train()
+    cfg = config_for(tmp_path, samples=8)
+    cfg.resume = True
+    runner = RUNNERS.build(cfg)
+    monkeypatch.setattr('restorebox.engine.runner.all_gather_object', lambda value: [value, False])
+    with pytest.raises(CheckpointError, match='not every rank sees it; the work directory must be shared'):
+        runner.train()
+
+
+def test_the_test_set_does_not_depend_on_the_training_seed(tmp_path):
+    cfg = config_for(tmp_path)
+    cfg.randomness.seed = 7
+    runner = RUNNERS.build(cfg)
+    assert runner.build_dataloader(cfg.train_dataloader).dataset.seed == 7
+    assert runner.build_dataloader(cfg.val_dataloader).dataset.seed == 0
+
+
+def test_a_config_without_hooks_saves_with_ours(tmp_path):
+    cfg = config_for(tmp_path, samples=4)
+    cfg.default_hooks = None
+    RUNNERS.build(cfg).train()
+    assert (tmp_path / 'w' / 'iter_2.pth').is_file()

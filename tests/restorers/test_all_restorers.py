@@ -103,10 +103,13 @@ class TestEveryRestorer:
     def test_batching_changes_nothing(self, name):
         restorer = small_restorer(name).eval()
         lq = torch.rand(3, 3, 16, 24)
-        if restorer.needs.tiling == 'noise':
-            pytest.skip('draws per batch')
-        together = restorer.restore(lq)['pred']
-        alone = torch.cat([restorer.restore(x[None])['pred'] for x in lq])
+
+        def predict(first, last):
+            samples = [RestorationSample(metainfo=dict(name=str(i), index=i)) for i in range(first, last)]
+            return [s.pred for s in restorer.test_step(dict(inputs=dict(lq=lq[first:last]), data_samples=samples))]
+
+        together = torch.stack(predict(0, 3))
+        alone = torch.stack([predict(i, i + 1)[0] for i in range(3)])
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
     def test_training_only_parts_stay_out_of_the_state_dict(self, name):
