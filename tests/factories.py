@@ -62,6 +62,7 @@ def small_backbone(name: str) -> torch.nn.Module:
 
 def small_restorer(name: str) -> torch.nn.Module:
     """A small restorer of that name."""
+    _tests_own()
     return RESTORERS.build(dict(type=name, **SMALL_RESTORERS[name]))
 
 

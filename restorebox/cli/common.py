@@ -91,12 +91,13 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def prepare(args: argparse.Namespace) -> object:
     """Read the config of a verb and put the common options into it."""
-    from restorebox.engine.config import TOP_KEYS, load_config, set_data_root
+    from restorebox.engine.config import TOP_KEYS, check_top_level, load_config, set_data_root
 
     for key in args.cfg_options:
         if key.split('.')[0] == 'custom_imports':
             raise ConfigError('--cfg-options custom_imports is read too late to import anything; write it in a config')
     cfg = load_config(args.config, args.cfg_options)
+    check_top_level(cfg)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     cfg.launcher = args.launcher

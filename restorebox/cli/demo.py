@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import time
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ TRAIN = [
     ('sklearn', 'datasets/images', 'flower.jpg'),
 ]
 HELD_OUT = [('skimage', 'data', 'chelsea.png coffee.png rocket.jpg'), ('sklearn', 'datasets/images', 'china.jpg')]
+MARKER = '.restorebox_demo'  # in a folder that a demo made, and may empty
 TILE = 256  # pixels; small files decode fast enough to keep training busy
 SHORT_SIDE = 512  # a larger photograph is shrunk to it first
 
@@ -80,11 +80,9 @@ def make_data(root: Path, folder: Path | None) -> tuple[int, int]:
         held = own[::10][:20] if len(own) > 1 else []
         train += [path for path in own if path not in held]
         test += held
-    temporary = root.with_name(root.name + '.tmp')
-    shutil.rmtree(temporary, ignore_errors=True)
     counts = [0, 0]
     for part, paths in enumerate((train, test)):
-        out = temporary / ('train', 'test')[part] / 'gt'
+        out = root / ('train', 'test')[part] / 'gt'
         out.mkdir(parents=True)
         for path in paths:
             picture = _shrunk(path)
@@ -98,9 +96,27 @@ def make_data(root: Path, folder: Path | None) -> tuple[int, int]:
                     tile = picture[y : y + TILE, x : x + TILE]
                     Image.fromarray(tile).save(out / f'{path.stem}_{y}_{x}.png', compress_level=1)
                     counts[0] += 1
-    shutil.rmtree(root, ignore_errors=True)
-    os.replace(temporary, root)
     return counts[0], counts[1]
+
+
+def own_folder(folder: Path) -> None:
+    """Empty the folder of an earlier demo, or make it.
+
+    Raises:
+        DataError: it holds something that no demo made.
+    """
+    marker = folder / MARKER
+    if folder.exists() and not marker.is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f'demo: {folder} is not empty and no earlier demo made it; give another --work-dir')
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    marker.touch()
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+    return int(text)
 
 
 def main(argv: list[str]) -> None:
@@ -109,8 +125,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         '--data', type=Path, help='a folder of your own clean photographs, used beside the packaged ones'
     )
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--samples', type=int, help="crops to train on (default: the config's)")
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/demo'),
+        help="an empty folder, or an earlier demo's",
+    )
+    parser.add_argument('--samples', type=_positive, help="crops to train on (default: the config's)")
     args = parser.parse_args(argv)
 
     from restorebox.cli import test
@@ -118,10 +139,9 @@ def main(argv: list[str]) -> None:
     from restorebox.metrics.scores import score_table
 
     began = time.perf_counter()
+    own_folder(args.work_dir)
     tiles, held = make_data(args.work_dir / 'data', args.data)
     print(f'{tiles} training tiles, {held} held-out photographs in {args.work_dir / "data"}', flush=True)
-    for old in (*args.work_dir.glob('*.pth'), *args.work_dir.glob('*/vis_data/scalars.json')):
-        old.unlink()  # the folder is the demo's own: a second demo starts anew
     cfg = load_config('configs/unet/unet_demo.py')
     set_data_root(cfg, str(args.work_dir / 'data'))
     if args.samples:

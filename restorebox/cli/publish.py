@@ -54,8 +54,13 @@ def main(argv: list[str]) -> None:
         restorer.check_weights(state, restorer.deployed)
     except CheckpointError as error:
         raise CheckpointError(f'checkpoint {args.checkpoint}: {error}') from None
+    if not args.licence.strip() or not args.limits.strip():
+        raise ConfigError('--licence and --limits must say something: people will rely on them')
     roles = tuple(f'{role}.' for role in restorer.deployed)
     state = {k: v.contiguous() for k, v in state.items() if k.startswith(roles)}
+    for key, value in state.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError(f'checkpoint {args.checkpoint}: weight {key} is NaN or infinite')
     scores = None
     if args.scores:
         try:
@@ -63,12 +68,12 @@ def main(argv: list[str]) -> None:
             tested = scores['checkpoint']['sha256']
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"scores {args.scores}: can't be read as a scores.json: {error}") from error
-        if tested and tested != sha256(args.checkpoint):
+        if tested != sha256(args.checkpoint):
             raise ConfigError(f'scores {args.scores}: are of another checkpoint than {args.checkpoint}')
         scores.pop('per_picture', None)
     facts = {
         'format': 'restorebox 1',
-        'cfg': cfg,
+        'cfg_json': meta['cfg_json'],
         'source_sha256': sha256(args.checkpoint),
         'average': 'moving average' if 'ema_state_dict' in checkpoint else 'live weights',
         'compute': meta.get('compute'),

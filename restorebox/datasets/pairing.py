@@ -97,7 +97,7 @@ def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
         DataError: the list file is missing or lists nothing, or a line isn't two existing files; names file and line.
     """
     try:
-        lines = list_file.read_text(encoding='utf-8').splitlines()
+        lines = list_file.read_text(encoding='utf-8-sig').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, 'strerror', None) or 'is not UTF-8 text'
         raise DataError(f"split '{split}': list file {list_file}: {reason}") from None

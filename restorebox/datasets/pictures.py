@@ -157,8 +157,10 @@ class PairedPictures(_Pictures):
                 "template=dict(lq='{name}_*', gt='{name}') goes with pairing='template' and with no other; "
                 f'here pairing={pairing!r} and template={template}'
             )
-        if (list_file is not None) != (pairing == 'list_file'):
-            raise ConfigError(f"list_file goes with pairing='list_file' and with no other; here pairing='{pairing}'")
+        if list_file is None and pairing == 'list_file':
+            raise ConfigError("pairing='list_file' needs the key 'list_file', a text file with two pictures a line")
+        if list_file is not None and pairing != 'list_file':
+            raise ConfigError(f"list_file goes with pairing='list_file'; here pairing='{pairing}'")
         if sorted(order) != ['gt', 'lq']:
             raise ConfigError(f"order is ('lq', 'gt') or ('gt', 'lq'), not {order!r}")
         self.pairing = pairing

@@ -132,6 +132,8 @@ def _check_loader(plain: dict, part: str, model: Any) -> None:
                     f'fit the networks; they need multiples of {stride}'
                 )
         return
+    if hasattr(own.DATA_SAMPLERS.get(loader['sampler']['type']), 'skip'):
+        raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
     evaluators = plain[f'{part}_evaluator']
     if isinstance(evaluators, dict):
         evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)

@@ -128,7 +128,7 @@ def _from_json(text: str) -> Any:
 
 def deployed_state(checkpoint: dict) -> dict[str, torch.Tensor]:
     """The weights to restore with: the moving average where there is one, over the live weights."""
-    return {**checkpoint['state_dict'], **checkpoint.get(EMA_KEY, {})}
+    return {**checkpoint['state_dict'], **(checkpoint.get(EMA_KEY) or {})}
 
 
 def _load_local(filename: str, map_location: Any = None) -> dict:
@@ -191,9 +191,10 @@ def write_bytes(data: bytes | memoryview, path: str | Path) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         size = len(data) / 2**20
         raise CheckpointError(f"can't save {path} ({size:.0f} MiB): {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def save_file(checkpoint: dict, path: str | Path) -> None:
@@ -205,9 +206,8 @@ def save_file(checkpoint: dict, path: str | Path) -> None:
 
 def find_checkpoints(work_dir: str | Path) -> list[Path]:
     """Checkpoints of a run, oldest first: ``iter_N.pth``. They are renamed into place when complete."""
-    found = [
-        (int(m.group(1)), p) for p in Path(work_dir).glob('iter_*.pth') if (m := re.match(r'iter_(\d+)\.', p.name))
-    ]
+    files = [path for path in Path(work_dir).glob('iter_*.pth') if path.is_file()]
+    found = [(int(match.group(1)), path) for path in files if (match := re.match(r'iter_(\d+)\.', path.name))]
     return [path for _, path in sorted(found)]
 
 

@@ -137,7 +137,7 @@ def check_override(cfg: Config, dotted: str) -> None:
     here = cfg._cfg_dict
     parts = dotted.split('.')
     if parts[0] in here and parts[0] not in TOP_KEYS:
-        arrived = [path for path, value in _leaves(here) if path != dotted and value == here[parts[0]]]
+        arrived = [path for path, value in leaves(here) if path != dotted and value == here[parts[0]]]
         raise ConfigError(
             f"--cfg-options {dotted}: '{parts[0]}' is only a name that the config's files use while they are read; "
             + (f'override where its value arrived: {", ".join(arrived)}' if arrived else 'nothing reads it afterwards')
@@ -161,14 +161,14 @@ def check_override(cfg: Config, dotted: str) -> None:
             raise ConfigError(f"{where} the value {here!r}, it has no '{part}'")
 
 
-def _leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     """Dotted paths and values of everything in a config that is no container."""
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else None
     if items is None:
         yield path, node
         return
     for key, value in items:
-        yield from _leaves(value, f'{path}.{key}' if path else str(key))
+        yield from leaves(value, f'{path}.{key}' if path else str(key))
 
 
 def set_data_root(cfg: Config, root: str) -> None:

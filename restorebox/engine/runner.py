@@ -12,6 +12,7 @@ from typing import Any
 
 import mmengine
 import torch
+from mmengine.device import get_device
 from mmengine.dist import (
     all_gather_object,
     broadcast_object_list,
@@ -19,18 +20,19 @@ from mmengine.dist import (
     is_main_process,
     sync_random_seed,
 )
-from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm
+from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner, set_random_seed
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.utils.dl_utils import collect_env
 from torch import nn
 from torch.utils.data import DataLoader
 
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, find_checkpoints, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
-from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.random_state import get_random_state, set_random_state
+from restorebox.engine.record import check_resumable, compute, warn_of_another_model
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.registry import FUNCTIONS, RUNNERS
 from restorebox.restorers.base import BaseRestorer
@@ -70,6 +72,19 @@ class RestorationRunner(Runner):
         """The hooks' names in the order of their priority, on one line; MMEngine's table is longer than most logs."""
         return ', '.join(type(hook).__name__ for hook in self.hooks)
 
+    def _log_env(self, env_cfg: dict) -> None:
+        """One line; MMEngine's hundred (environment, whole config) go into files of the log's folder."""
+        lines = [f'{key}: {value}' for key, value in collect_env().items()]
+        self._cfg_text = self.cfg.pretty_text
+        if self.rank == 0:
+            Path(self._log_dir, 'environment.txt').write_text('\n'.join(lines) + '\n')
+            Path(self._log_dir, 'config.py').write_text(self._cfg_text)
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
+        self.logger.info(
+            f'restorebox {__version__}, torch {torch.__version__}, {device}, {self.world_size} rank(s), '
+            f'seed {self.seed}; log, config and environment in {self._log_dir}'
+        )
+
     # -- environment ---------------------------------------------------------------------------------------------
 
     def setup_env(self, env_cfg: dict) -> None:
@@ -103,8 +118,10 @@ class RestorationRunner(Runner):
         Raises:
             ConfigError: ``sync_bn`` on ranks without a GPU.
         """
-        if not self.distributed or model_wrapper_cfg is not None or not isinstance(model, BaseRestorer):
+        if not isinstance(model, BaseRestorer) or model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
+        if not self.distributed:
+            return revert_sync_batchnorm(model.to(get_device()))
         has_bn = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
         sync_bn = self.cfg.get('sync_bn')
         kwargs: dict[str, Any] = {'find_unused_parameters': self.cfg.get('find_unused_parameters', False)}
@@ -142,6 +159,9 @@ class RestorationRunner(Runner):
         if hasattr(loader.dataset, 'seed') and not getattr(loader.dataset, 'test_mode', False):
             loader.dataset.seed = self.seed  # a test set stays the same whatever a training's seed is
         loader.generator = torch.Generator().manual_seed(self.seed)
+        dataset = loader.dataset
+        split = getattr(dataset, 'split', type(dataset).__name__)
+        self.logger.info(f'{split}: {len(dataset)} samples in {getattr(dataset, "data_root", "memory")}')
         return loader
 
     def build_val_loop(self, loop: Any) -> Any:
@@ -232,7 +252,7 @@ class RestorationRunner(Runner):
             return checkpoint
         training = self._train_loop is not None
         if self._resume:
-            self._check_resumable(checkpoint, filename)
+            self._random_states = check_resumable(self, checkpoint, filename)
         try:
             roles = None
             if not training:
@@ -248,6 +268,7 @@ class RestorationRunner(Runner):
         self._has_loaded = True
         self.loaded_meta = checkpoint.get('meta', {})
         average = not self._resume and EMA_KEY in checkpoint
+        warn_of_another_model(self, checkpoint, filename)
         which = f' into {", ".join(roles)}' if roles else ''
         self.logger.info(f'loaded {filename}{which}{" (moving average)" if average else ""}')
         return checkpoint
@@ -266,42 +287,14 @@ class RestorationRunner(Runner):
         """
         self._resume = True  # tells load_checkpoint and hooks that all of it is wanted
         seed = self.seed
-        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        try:
+            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            reason = f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
+            raise CheckpointError(f"checkpoint {filename} can't be resumed by this config: {reason}") from error
         if self.seed != seed:  # the loader was built before the checkpoint's seed was known
             loader = self.train_dataloader
             loader.dataset.seed = loader.sampler.seed = self.seed
-
-    def _check_resumable(self, checkpoint: dict, filename: str) -> None:
-        meta = checkpoint.get('meta', {})
-        for key in ('optimizer', 'message_hub', 'iter', 'epoch'):
-            if key not in checkpoint and key not in meta:
-                raise CheckpointError(
-                    f"checkpoint {filename}: has no '{key}', so it can't be resumed; "
-                    'start from its weights with --cfg-options load_from=...'
-                )
-        was, now = checkpoint['meta'].get('total_batch'), getattr(self.train_loop, 'total_batch', None)
-        if was is not None and now is not None and was != now:
-            raise CheckpointError(
-                f'checkpoint {filename}: was trained with {was} samples a step over all ranks, this run has {now}; '
-                'resume with the same, or start from its weights with --cfg-options load_from=...'
-            )
-        states = checkpoint.get('random_states')
-        if states and len(states) != self.world_size:
-            self.logger.warning(
-                f'resumed {len(states)} rank(s) on {self.world_size}: dropout draws differ from an uninterrupted run'
-            )
-        budget, planned = meta.get('max_samples'), getattr(self.train_loop, 'max_samples', None)
-        if budget is not None and budget != planned:
-            self.logger.warning(
-                f'this run was planned for {budget} samples and now for {planned}: its schedules stay as they were'
-            )
-        precision = checkpoint['meta'].get('compute', {}).get('precision', self._precision())
-        if precision != self._precision():
-            self.logger.warning(
-                f'this run trained in {precision} and goes on in {self._precision()}: give --amp again?'
-            )
-        self._random_states = states
-        self.train_loop.seconds_before = 60 * checkpoint['meta'].get('compute', {}).get('minutes', 0.0)
 
     def restore_random_state(self) -> None:
         """Set this rank's random state from the checkpoint that was resumed, once."""
@@ -340,8 +333,8 @@ class RestorationRunner(Runner):
                 'seed': self.seed,
                 'total_batch': getattr(loop, 'total_batch', None),
                 'max_samples': getattr(loop, 'max_samples', None),
-                'compute': self.compute(meta or {}),
-                'cfg': self.cfg.pretty_text,  # for people; what reads it back takes the JSON, which can't be executed
+                'compute': compute(self, meta or {}),
+                'cfg': self._cfg_text,  # for people; what reads it back takes the JSON, which can't be executed
                 'cfg_json': json.dumps(self.cfg.to_dict(), default=str),
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
@@ -368,27 +361,6 @@ class RestorationRunner(Runner):
             save_file(checkpoint, Path(out_dir) / filename)
         except CheckpointError as error:
             raise CheckpointError(f'{error}; {self._good_one()}') from None
-
-    def compute(self, meta: dict) -> dict:
-        """What this training has cost so far: every stored result carries it."""
-        loop = self._train_loop
-        steps = meta.get('iter', self.iter + 1)
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
-        return {
-            'device': device,
-            'ranks': self.world_size,
-            'threads': torch.get_num_threads(),
-            'minutes': round(getattr(loop, 'seconds', 0.0) / 60, 2),
-            'steps': steps,
-            'samples': steps * getattr(loop, 'total_batch', 0),
-            'seed': self.seed,
-            'precision': self._precision(),
-        }
-
-    def _precision(self) -> str:
-        wrapper = self.optim_wrapper
-        each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-        return 'bf16' if any(isinstance(w, AutocastOptimWrapper) for w in each) else 'fp32'
 
     def _good_one(self) -> str:
         last = self.last_checkpoint()

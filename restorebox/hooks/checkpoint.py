@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from restorebox.engine.checkpoint import find_checkpoints, load_file
 from restorebox.engine.loops import SampleTrainLoop, samples_to_steps
 from restorebox.engine.optim import steps_per_update
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, DataError
 from restorebox.registry import HOOKS
 
 
@@ -86,7 +86,7 @@ class RestorationCheckpointHook(Hook):
         if is_main_process():
             runner.logger.info(f'saved iter_{step}.pth')
             for old in find_checkpoints(runner.work_dir)[: -self.max_keep]:
-                old.unlink()
+                old.unlink(missing_ok=True)
 
     def after_val_epoch(self, runner: object, metrics: dict | None = None) -> None:
         """Keep the best."""
@@ -100,9 +100,11 @@ class RestorationCheckpointHook(Hook):
             runner.save_checkpoint(runner.work_dir, f'iter_{runner.iter}.pth', meta=meta)
 
     def _keep_best(self, runner: object, metrics: dict | None) -> None:
-        if self.save_best not in (metrics or {}):
+        if not metrics:
+            raise DataError('validation scored no picture; were all of them unreadable?')
+        if self.save_best not in metrics:
             raise ConfigError(
-                f"RestorationCheckpointHook: save_best is '{self.save_best}', validation gives {sorted(metrics or {})}"
+                f"RestorationCheckpointHook: save_best is '{self.save_best}', validation gives {sorted(metrics)}"
             )
         value = float(metrics[self.save_best])
         hub = runner.message_hub

@@ -49,13 +49,13 @@ class BadPictureHook(Hook):
     """Count pictures that could not be read and were skipped (``bad_picture='skip'``) and report them at the end."""
 
     def __init__(self) -> None:
-        self.bad: dict[str, None] = {}
+        self.bad: dict[str, dict[str, None]] = {'train': {}, 'val': {}, 'test': {}}
 
-    def _collect(self, data_batch: dict) -> None:
-        self.bad.update(dict.fromkeys(data_batch.get('bad', ())))
+    def _collect(self, data_batch: dict, what: str) -> None:
+        self.bad[what].update(dict.fromkeys(data_batch.get('bad', ())))
 
     def _report(self, runner: object, what: str) -> None:
-        found = sorted({line for lines in all_gather_object(list(self.bad)) for line in lines})
+        found = sorted({line for lines in all_gather_object(list(self.bad[what])) for line in lines})
         if not found or not is_main_process():
             return
         path = Path(runner.work_dir) / f'skipped_pictures_{what}.txt'
@@ -64,19 +64,23 @@ class BadPictureHook(Hook):
 
     def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
         """Collect."""
-        self._collect(data_batch)
+        self._collect(data_batch, 'train')
 
     def after_val_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
         """Collect."""
-        self._collect(data_batch)
+        self._collect(data_batch, 'val')
 
     def after_test_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
         """Collect."""
-        self._collect(data_batch)
+        self._collect(data_batch, 'test')
 
-    def after_train(self, runner: object) -> None:
+    def after_train_epoch(self, runner: object) -> None:
         """Report."""
         self._report(runner, 'train')
+
+    def after_val(self, runner: object) -> None:
+        """Report."""
+        self._report(runner, 'val')
 
     def after_test(self, runner: object) -> None:
         """Report."""

@@ -137,6 +137,18 @@ def test_a_bad_config_is_named(trained, tmp_path, options, expected):
     assert expected in line
 
 
+def test_places_and_ways_to_start_that_cannot_work_are_named(trained, tmp_path):
+    config, _ = copy_of(trained, tmp_path)
+    (tmp_path / 'file').write_text('')
+    assert 'file' in one_line_error(run('train.py', config, '--work-dir', 'file', cwd=tmp_path))
+    line = one_line_error(run('train.py', config, '--launcher', 'pytorch', cwd=tmp_path))
+    assert 'start it through torchrun' in line
+    config.write_text(config.read_text() + 'train_cgf = dict(max_samples=1)\n')
+    assert "nothing reads 'train_cgf'; did you mean 'train_cfg'" in one_line_error(
+        run('train.py', config, cwd=tmp_path)
+    )
+
+
 def test_a_config_that_does_not_exist_or_parse_is_named(tmp_path):
     assert 'unet5_paired.py' in one_line_error(run('train.py', 'configs/unet/unet5_piared.py', cwd=tmp_path))
     (tmp_path / 'broken.py').write_text('model = dict(\n')

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from restorebox.cli.demo import make_data, packaged
+from restorebox.cli.demo import make_data, own_folder, packaged
 from restorebox.engine import load_file
 from restorebox.errors import DataError
 from tests.factories import write_pairs
@@ -39,7 +39,7 @@ def test_published_file_scores_the_same_and_holds_no_training_part(trained):
     meta = published['meta']
     assert meta['licence'] == 'non-commercial'
     assert meta['limits'] == 'line rain only'
-    assert meta['cfg']['model']['generator']['backbone']['type'] == 'UNet'
+    assert json.loads(meta['cfg_json'])['model']['generator']['backbone']['type'] == 'UNet'
     assert meta['compute']['samples'] == 8
     assert meta['scores']['training'] == meta['compute']
     succeed(run('test.py', config, out, '--work-dir', folder / 'p', cwd=folder))
@@ -118,6 +118,26 @@ def test_demo_data_from_packages_and_a_folder(tmp_path):
         packaged([('no_such_package', 'data', 'x.png')])
     with pytest.raises(DataError, match='no_such_folder'):
         make_data(tmp_path / 'data', tmp_path / 'no_such_folder')
+
+
+def test_demo_empties_only_what_a_demo_made(tmp_path):
+    mine = tmp_path / 'project'
+    (mine / 'data').mkdir(parents=True)
+    (mine / 'data' / 'precious.txt').write_text('keep')
+    with pytest.raises(DataError, match='not empty and no earlier demo made it'):
+        own_folder(mine)
+    assert (mine / 'data' / 'precious.txt').read_text() == 'keep'
+    own_folder(tmp_path / 'new')
+    (tmp_path / 'new' / 'iter_1.pth').touch()
+    own_folder(tmp_path / 'new')
+    assert not (tmp_path / 'new' / 'iter_1.pth').exists()
+
+
+def test_a_checkpoint_under_another_model_of_the_same_shapes_is_said(trained, tmp_path):
+    folder, config = trained
+    options = ('--work-dir', 't', '--cfg-options', 'model.generator.head.residual=True')
+    result = succeed(run('test.py', config, folder / 'w/iter_4.pth', *options, cwd=tmp_path))
+    assert 'trained with another model than this config has: generator.head.residual None -> True' in result.stdout
 
 
 FAKE_SRUN = """#!/usr/bin/env bash

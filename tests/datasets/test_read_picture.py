@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import zlib
 
@@ -340,3 +341,9 @@ def test_list_faults(tmp_path):
         assert str(folder) in str(caught.value)
         assert words in str(caught.value)
         assert '\n' not in str(caught.value)
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    with pytest.raises(PictureError, match='no regular file'):
+        read_picture(tmp_path / 'a.png')

@@ -1,0 +1,93 @@
+"""What a checkpoint says about the run that made it, and whether another run may go on from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapperDict
+
+from restorebox.engine.config import leaves
+from restorebox.engine.optim import AutocastOptimWrapper
+from restorebox.errors import CheckpointError
+
+# parts of a model's config that don't change what the deployed networks compute from their weights
+TRAINING_ONLY = ('losses', 'statistics_window', 'data_preprocessor')
+
+
+def precision(runner: Any) -> str:
+    """``'bf16'`` or ``'fp32'``, of the forward passes."""
+    wrapper = runner.optim_wrapper
+    each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return 'bf16' if any(isinstance(w, AutocastOptimWrapper) for w in each) else 'fp32'
+
+
+def compute(runner: Any, meta: dict) -> dict:
+    """What a training has cost so far: every stored result carries it."""
+    loop = runner._train_loop
+    steps = meta.get('iter', runner.iter + 1)
+    return {
+        'device': torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu',
+        'ranks': runner.world_size,
+        'threads': torch.get_num_threads(),
+        'minutes': round(getattr(loop, 'seconds', 0.0) / 60, 2),
+        'steps': steps,
+        'samples': steps * getattr(loop, 'total_batch', 0),
+        'seed': runner.seed,
+        'precision': precision(runner),
+    }
+
+
+def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
+    """Log what of the model differs from the checkpoint's: weights fit by shape, a residual head shows in none."""
+    try:
+        trained = json.loads(checkpoint['meta']['cfg_json'])['model']
+    except (KeyError, TypeError, ValueError):
+        return
+    now = json.loads(json.dumps(runner.cfg.to_dict(), default=str)).get('model') or {}
+    was, has = (
+        dict(leaves({key: value for key, value in model.items() if key not in TRAINING_ONLY}))
+        for model in (trained, now)
+    )
+    keys = sorted(key for key in {*was, *has} if was.get(key) != has.get(key))
+    if keys:
+        other = '; '.join(f'{key} {was.get(key)} -> {has.get(key)}' for key in keys)
+        runner.logger.warning(f'{filename} was trained with another model than this config has: {other}')
+
+
+def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] | None:
+    """See whether a run can go on from a checkpoint, and log what will differ from the run that made it.
+
+    Returns:
+        The random state of each rank.
+
+    Raises:
+        CheckpointError: it holds weights only, or was trained with another total batch.
+    """
+    meta, loop = checkpoint['meta'], runner.train_loop
+    instead = 'start from its weights with --cfg-options load_from=...'
+    for key in ('optimizer', 'message_hub', 'iter', 'epoch'):
+        if key not in checkpoint and key not in meta:
+            raise CheckpointError(f"checkpoint {filename}: has no '{key}', so it can't be resumed; {instead}")
+    was, now = meta.get('total_batch'), getattr(loop, 'total_batch', None)
+    if was is not None and now is not None and was != now:
+        raise CheckpointError(
+            f'checkpoint {filename}: was trained with {was} samples a step over all ranks, this run has {now}; '
+            f'resume with the same, or {instead}'
+        )
+    states = checkpoint.get('random_states')
+    if states and len(states) != runner.world_size:
+        runner.logger.warning(
+            f'resumed {len(states)} rank(s) on {runner.world_size}: dropout draws differ from an uninterrupted run'
+        )
+    budget, planned = meta.get('max_samples'), getattr(loop, 'max_samples', None)
+    if budget is not None and budget != planned:
+        runner.logger.warning(
+            f'this run was planned for {budget} samples and now for {planned}: its schedules stay as they were'
+        )
+    trained_in = meta.get('compute', {}).get('precision', precision(runner))
+    if trained_in != precision(runner):
+        runner.logger.warning(f'this run trained in {trained_in} and goes on in {precision(runner)}: give --amp again?')
+    loop.seconds_before = 60 * meta.get('compute', {}).get('minutes', 0.0)
+    return states
