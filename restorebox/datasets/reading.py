@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import stat
 import struct
 import warnings
 from io import BytesIO
@@ -96,7 +95,7 @@ class _Refused(Exception):
 
 def _read_bytes(path: str | os.PathLike) -> bytes:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):  # reading a pipe would wait for ever
+        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # a pipe would wait for ever
             raise PictureError(f'{path}: is no regular file')
         with open(path, 'rb') as file:
             data = file.read()
