@@ -73,16 +73,15 @@ class RestorationRunner(Runner):
         return ', '.join(type(hook).__name__ for hook in self.hooks)
 
     def _log_env(self, env_cfg: dict) -> None:
-        """One line; MMEngine's hundred (environment, whole config) go into files of the log's folder."""
+        """One line; MMEngine's hundred (environment, whole config) are in files of the work directory."""
         lines = [f'{key}: {value}' for key, value in collect_env().items()]
         self._cfg_text = self.cfg.pretty_text
         if self.rank == 0:
             Path(self._log_dir, 'environment.txt').write_text('\n'.join(lines) + '\n')
-            Path(self._log_dir, 'config.py').write_text(self._cfg_text)
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
         self.logger.info(
             f'restorebox {__version__}, torch {torch.__version__}, {device}, {self.world_size} rank(s), '
-            f'seed {self.seed}; log, config and environment in {self._log_dir}'
+            f'seed {self.seed}; log and environment in {self._log_dir}'
         )
 
     # -- environment ---------------------------------------------------------------------------------------------
