@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from restorebox.errors import ConfigError, RestoreboxError
 
@@ -42,11 +43,8 @@ def guarded(run: Callable[[], None]) -> None:
 def _fail(message: str) -> None:
     rank = os.environ.get('RANK')
     print(f'error{f" (rank {rank})" if rank else ""}: {message}', file=sys.stderr, flush=True)
-    logging.shutdown()
-    if (
-        rank
-    ):  # other ranks may wait in a collective: a clean interpreter exit could wait for them, the launcher must not
-        os._exit(1)
+    if rank:
+        leave(1)
     sys.exit(1)
 
 
@@ -110,29 +108,41 @@ def prepare(args: argparse.Namespace) -> object:
 
 
 def run_runner(cfg: object, job: str) -> object:
-    """Build the config's runner and call ``runner.train()`` or ``runner.test()``."""
+    """Build the config's runner and call ``runner.train()`` or ``runner.test()``.
+
+    One of several ranks does not return: it leaves when all are done.
+    """
     import torch.distributed as dist
 
     from restorebox.engine.build_check import build_all
     from restorebox.engine.check import check_types
     from restorebox.registry import RUNNERS
 
+    check_types(cfg)
+    build_all(cfg)
     try:
-        check_types(cfg)
-        build_all(cfg)
-        try:
-            runner = RUNNERS.build(cfg)
-        except (RestoreboxError, OSError):
+        runner = RUNNERS.build(cfg)
+    except (RestoreboxError, OSError):
+        raise
+    except Exception as error:  # a value that no check knows and a constructor refuses
+        if os.environ.get('RESTOREBOX_TRACEBACK'):
             raise
-        except Exception as error:  # a value that no check knows and a constructor refuses
-            if os.environ.get('RESTOREBOX_TRACEBACK'):
-                raise
-            reason = f'{type(error).__name__}: {one_line(error)}'
-            raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
-        getattr(runner, job)()
-        return runner
-    finally:
-        # only after success: with an error pending, other ranks may be waiting and the launcher ends them
-        if sys.exc_info()[0] is None and dist.is_available() and dist.is_initialized():
-            dist.barrier()  # a rank that is still busy may need the first one, which keeps the store
-            dist.destroy_process_group()
+        reason = f'{type(error).__name__}: {one_line(error)}'
+        raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
+    getattr(runner, job)()
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()  # a rank that is still busy may need the first one, which keeps the store
+        leave(0)
+    return runner
+
+
+def leave(code: int) -> NoReturn:
+    """End a rank at once.
+
+    A clean interpreter exit may wait for other ranks in a collective, and with gloo it aborted 3 of 38 ranks that had
+    done all their work ("terminate called without an active exception").
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
