@@ -14,6 +14,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
+from restorebox.cli.common import leave
 from restorebox.engine import RestorationRunner, load_file
 from tests.factories import random_inputs, restorer_names, small_restorer, write_pairs
 from tests.processes import REPO, free_port, run, start, succeed, write_config
@@ -56,7 +57,8 @@ def worker(rank, name, inputs, world, port, out):
     result = gradients(name, inputs, world, rank, port)
     if rank == 0:
         torch.save(result, out)
-    torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    leave(0)
 
 
 @pytest.mark.slow
