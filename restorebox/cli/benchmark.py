@@ -15,14 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from restorebox.cli.common import add_config_options, prepare
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
-    return value
+from restorebox.cli.common import add_config_options, positive, prepare
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -32,10 +25,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument('what', choices=('train',))
     parser.add_argument('config')
-    parser.add_argument('--steps', type=_positive, default=100, help='steps of the run with real data')
-    parser.add_argument('--warmup', type=_positive, default=10, help='steps before the clock starts')
-    parser.add_argument('--pairs', type=_positive, default=7, help='pairs of (loop, bare) stretches')
-    parser.add_argument('--stretch', type=_positive, default=20, help='steps of each stretch')
+    parser.add_argument('--steps', type=positive, default=100, help='steps of the run with real data')
+    parser.add_argument('--warmup', type=positive, default=10, help='steps before the clock starts')
+    parser.add_argument('--pairs', type=positive, default=7, help='pairs of (loop, bare) stretches')
+    parser.add_argument('--stretch', type=positive, default=20, help='steps of each stretch')
     parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
     parser.add_argument('--out', type=Path, help='write the figures as JSON')
     add_config_options(parser)

@@ -48,6 +48,13 @@ def _fail(message: str) -> None:
     sys.exit(1)
 
 
+def positive(text: str) -> int:
+    """A command line's count: a whole number from 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+    return int(text)
+
+
 def options_action() -> type[argparse.Action]:
     """MMEngine's reader of KEY=VALUE with one line for what it can't read."""
     from mmengine.config import DictAction

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from restorebox.cli.common import run_runner
+from restorebox.cli.common import positive, run_runner
 from restorebox.errors import DataError
 
 # (package, folder inside it, files): photographs that their packages say may be passed on
@@ -113,12 +113,6 @@ def own_folder(folder: Path) -> None:
     marker.touch()
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
-    return int(text)
-
-
 def main(argv: list[str]) -> None:
     """Make the data, train, test, print the table."""
     parser = argparse.ArgumentParser(prog='restorebox demo', description=__doc__)
@@ -131,7 +125,7 @@ def main(argv: list[str]) -> None:
         default=Path('work_dirs/demo'),
         help="an empty folder, or an earlier demo's",
     )
-    parser.add_argument('--samples', type=_positive, help="crops to train on (default: the config's)")
+    parser.add_argument('--samples', type=positive, help="crops to train on (default: the config's)")
     args = parser.parse_args(argv)
 
     from restorebox.cli import test

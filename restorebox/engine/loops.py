@@ -174,10 +174,8 @@ class SampleTrainLoop(BaseLoop):
         try:
             outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
         except NonFiniteError as error:
-            last = self.runner.last_checkpoint()
             raise NonFiniteError(
-                f'training stopped at step {self._iter + 1}: {error}; '
-                + (f'last good checkpoint: {last}' if last else 'no checkpoint had been saved yet')
+                f'training stopped at step {self._iter + 1}: {error}; {self.runner.last_good()}'
             ) from None
         self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
         self._iter += 1

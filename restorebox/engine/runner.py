@@ -323,7 +323,7 @@ class RestorationRunner(Runner):
         state = {key: value.detach().cpu() for key, value in self.restorer.state_dict().items()}
         for key, value in state.items():
             if value.is_floating_point() and not torch.isfinite(value).all():
-                raise CheckpointError(f'not saving {filename}: weight {key} is NaN or infinite; {self._good_one()}')
+                raise CheckpointError(f'not saving {filename}: weight {key} is NaN or infinite; {self.last_good()}')
         loop = self._train_loop
         checkpoint = {
             'meta': {
@@ -359,8 +359,9 @@ class RestorationRunner(Runner):
         try:
             save_file(checkpoint, Path(out_dir) / filename)
         except CheckpointError as error:
-            raise CheckpointError(f'{error}; {self._good_one()}') from None
+            raise CheckpointError(f'{error}; {self.last_good()}') from None
 
-    def _good_one(self) -> str:
+    def last_good(self) -> str:
+        """The end of a message about a run that stops: what is left of it."""
         last = self.last_checkpoint()
         return f'last good checkpoint: {last}' if last else 'no checkpoint had been saved yet'

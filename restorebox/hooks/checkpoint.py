@@ -50,6 +50,7 @@ class RestorationCheckpointHook(Hook):
         self.save_best = save_best
         self.rule = rule
         self.again = False
+        self.best: float | None = None
 
     def before_train(self, runner: object) -> None:
         """Turn samples into steps; find what a resumed run's best was and what an interrupted save left behind."""
@@ -67,8 +68,7 @@ class RestorationCheckpointHook(Hook):
             best = self._best_on_disk(runner)
         held = [best]
         broadcast_object_list(held)
-        if held[0] is not None and runner._resume:
-            runner.message_hub.update_info('best_score', held[0])
+        self.best = held[0] if runner._resume else None
 
     def _best_on_disk(self, runner: object) -> float | None:
         """The score of the best model so far: a checkpoint saved before its validation does not know it."""
@@ -107,11 +107,10 @@ class RestorationCheckpointHook(Hook):
                 f"RestorationCheckpointHook: save_best is '{self.save_best}', validation gives {sorted(metrics)}"
             )
         value = float(metrics[self.save_best])
-        hub = runner.message_hub
-        best = hub.get_info('best_score', default=None)
+        best = self.best
         if math.isnan(value) or (best is not None and (value <= best if self.rule == 'greater' else value >= best)):
             return
-        hub.update_info('best_score', value)
+        self.best = value
         runner.save_checkpoint(
             runner.work_dir, f'best_{self.save_best}.pth', meta={'iter': runner.iter, self.save_best: value}
         )
