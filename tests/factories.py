@@ -17,13 +17,48 @@ from restorebox.registry import BACKBONES, HEADS, RESTORERS
 SMALL_UNET = dict(type='UNet', levels=2, base_width=4, max_width=8)
 
 # name -> config overrides that make it small; {} where the defaults are small enough
-SMALL_BACKBONES = {'UNet': dict(levels=3, base_width=4, max_width=8)}
-SMALL_HEADS = {'PictureHead': dict(in_channels=4, scale=2)}
+SMALL_BACKBONES = {
+    'UNet': dict(levels=3, base_width=4, max_width=8),
+    'ResNetGenerator': dict(blocks=2, base_width=4),
+    'PatchDiscriminator': dict(base_width=4),
+}
+SMALL_HEADS = {
+    'PictureHead': dict(in_channels=4, scale=2),
+    'RealnessHead': dict(in_channels=4, scale=8),
+    'ProjectionHead': dict(channels=dict(conv1=4, conv2=6), width=8),
+}
 SMALL_RESTORERS = {
     'SupervisedRestorer': dict(
         generator=dict(backbone=SMALL_UNET, head=dict(type='PictureHead')), losses=dict(l1=dict(type='L1Loss'))
     )
 }
+SMALL_CYCLE = dict(
+    generator=dict(
+        backbone=dict(type='ResNetGenerator', blocks=2, base_width=4),
+        head=dict(type='PictureHead', kernel=7, padding='reflect'),
+    ),
+    discriminator=dict(
+        backbone=dict(type='PatchDiscriminator', halvings=2, base_width=4), head=dict(type='RealnessHead')
+    ),
+    lcl_positions=12,
+    inter_positions=12,
+    semantic_encoder=dict(type='RandomConv', width=4),
+)
+NO_CONTRAST = dict(lambda_lcl=0.0, lambda_intra=0.0, lambda_inter=0.0, semantic_encoder=None)
+# a restorer's other faces are walked as well: 'TYPE: what is different'
+SMALL_RESTORERS['CycleRestorer'] = SMALL_CYCLE
+SMALL_RESTORERS['CycleRestorer: inter trains D'] = dict(SMALL_CYCLE, inter_updates_d=True)
+SMALL_RESTORERS['CycleRestorer: CycleGAN'] = dict(
+    SMALL_CYCLE, **NO_CONTRAST, gan_mode='lsgan', lambda_idt=5.0, lambda_cycle=10.0, image_pool=50
+)
+SMALL_RESTORERS['CycleRestorer: CUT'] = dict(
+    SMALL_CYCLE,
+    **{**NO_CONTRAST, 'lambda_lcl': 2.0},
+    directions=1,
+    lambda_idt=0.0,
+    lcl_pairs=(('fake_clean', 'rainy'), ('same_clean', 'clean')),
+    lcl_taps=('input', 'down1', 'res2'),
+)
 SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
 NOT_RESTORERS = {'RestorationPreprocessor'}
 
@@ -52,7 +87,16 @@ def head_names() -> list[str]:
 
 def restorer_names() -> list[str]:
     """Every registered restorer."""
-    return [name for name in _own(RESTORERS) if name not in NOT_RESTORERS] + _tests_own()
+    names = [name for name in _own(RESTORERS) if name not in NOT_RESTORERS] + _tests_own()
+    return names + [name for name in SMALL_RESTORERS if ':' in name]
+
+
+def head_features(name: str) -> dict[str, torch.Tensor]:
+    """What a small head of that name reads: a map of 8x8, or vectors at 8 positions of each tap."""
+    cfg = SMALL_HEADS[name]
+    if 'channels' in cfg:
+        return {tap: torch.rand(2, 8, count, requires_grad=True) for tap, count in cfg['channels'].items()}
+    return {'out': torch.rand(2, cfg['in_channels'], 8, 8, requires_grad=True)}
 
 
 def small_backbone(name: str) -> torch.nn.Module:
@@ -63,7 +107,7 @@ def small_backbone(name: str) -> torch.nn.Module:
 def small_restorer(name: str) -> torch.nn.Module:
     """A small restorer of that name."""
     _tests_own()
-    return RESTORERS.build(dict(type=name, **SMALL_RESTORERS[name]))
+    return RESTORERS.build(dict(type=name.split(':')[0], **SMALL_RESTORERS[name]))
 
 
 def random_inputs(restorer: torch.nn.Module, batch: int, size: int, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -42,30 +42,37 @@ class BaseBackbone(nn.Module):
     A subclass sets in its constructor:
 
     - ``needs``: a :class:`Needs`;
-    - ``tap_names``: features that may be asked for, in the order they are computed;
+    - ``tap_channels``: features that may be asked for, in the order they are computed -> their channels;
     - ``out_channels``: channels of the last feature, named ``'out'``;
     - ``out_stride``: input pixels per pixel of ``'out'``.
     """
 
     needs: Needs
-    tap_names: tuple[str, ...] = ()
+    tap_channels: dict[str, int] = {}
     out_channels: int
     out_stride: int
 
-    def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
         """Compute features.
 
         Args:
             x: ``(N, in_channels, H, W)`` in ``needs.value_range``; H and W multiples of ``needs.stride``.
             taps: names of features to return besides the last.
+            only_taps: stop at the deepest of them and leave out the rest: an encoder pass.
 
         Returns:
-            ``'out'`` -> ``(N, out_channels, H / out_stride, W / out_stride)``, and each tap under its name.
+            ``'out'`` -> ``(N, out_channels, H / out_stride, W / out_stride)`` (a discriminator's may be up to two
+            pixels less), unless ``only_taps``; and each tap under its name.
 
         Raises:
-            ConfigError: a tap that this backbone does not declare.
+            ConfigError: a tap that this backbone does not declare, or ``only_taps`` without any.
         """
         raise NotImplementedError
+
+    @property
+    def tap_names(self) -> tuple[str, ...]:
+        """Features that may be asked for, in the order they are computed."""
+        return tuple(self.tap_channels)
 
     def field(self, run: int) -> int | None:
         """Side of the square of input pixels that ``run`` neighbouring pixels of ``'out'`` see; None for everything."""
@@ -75,5 +82,41 @@ class BaseBackbone(nn.Module):
     def check_taps(self, taps: Iterable[str]) -> None:
         """Refuse taps that the backbone does not declare, naming the nearest."""
         for tap in taps:
-            if tap not in self.tap_names:
+            if tap not in self.tap_channels:
                 raise ConfigError(f"{type(self).__name__} has no tap '{tap}'; {nearest(tap, self.tap_names)}")
+
+    def collect(self, taps: tuple[str, ...], only_taps: bool) -> Collector:
+        """What a ``forward`` begins with: checks the taps and keeps the features that are asked for."""
+        self.check_taps(taps)
+        if only_taps and not taps:
+            raise ConfigError(f'{type(self).__name__}: only_taps without a tap would compute nothing')
+        return Collector(taps, only_taps)
+
+
+class Collector:
+    """Keeps the features that are asked for, and knows when no more are needed.
+
+    ::
+
+        kept = self.collect(taps, only_taps)
+        for name, layer in ...:
+            x = layer(x)
+            if kept.last(name, x):
+                return kept.features
+        return kept.end(x)
+    """
+
+    def __init__(self, taps: tuple[str, ...], only_taps: bool) -> None:
+        self.wanted = set(taps)
+        self.only_taps = only_taps
+        self.features: dict[str, Tensor] = {}
+
+    def last(self, name: str, x: Tensor) -> bool:
+        """Keep a feature if it is wanted -> whether the pass may stop here."""
+        if name in self.wanted:
+            self.features[name] = x
+        return self.only_taps and len(self.features) == len(self.wanted)
+
+    def end(self, x: Tensor) -> dict[str, Tensor]:
+        """The features with the last one, at the end of a whole pass."""
+        return {'out': x, **self.features}

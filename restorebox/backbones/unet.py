@@ -87,10 +87,8 @@ class UNet(BaseBackbone):
         self.levels = levels
         self.out_channels = widths[0] * (1 if levels == 1 else 2)
         self.out_stride = 2
-        self.tap_names = (
-            *(f'down{i + 1}' for i in range(levels)),
-            *(f'up{i + 1}' for i in range(levels - 1, 0, -1)),
-        )
+        self.tap_channels = {f'down{i + 1}': width for i, width in enumerate(widths)}
+        self.tap_channels.update({f'up{i + 1}': widths[i - 1] for i in range(levels - 1, 0, -1)})
         stride = 2**levels
         self.needs = Needs(stride, stride, in_channels, tuple(value_range), self.field(1))
         # pix2pix's small start relies on the norms to scale features up again
@@ -103,16 +101,19 @@ class UNet(BaseBackbone):
         stride = 2**self.levels
         return (run - 1) * stride + 3 * stride - 2  # N 4x4 convolutions of stride 2 see 3 * 2^N - 2 pixels
 
-    def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`."""
-        self.check_taps(taps)
-        features: dict[str, Tensor] = {}
+        kept = self.collect(taps, only_taps)
         skips = []
         for i, block in enumerate(self.down):
-            x = features[f'down{i + 1}'] = block(x)
+            x = block(x)
             skips.append(x)
+            if kept.last(f'down{i + 1}', x):
+                return kept.features
         skips.pop()
         for i, block in zip(range(self.levels - 1, 0, -1), self.up, strict=True):
-            x = features[f'up{i + 1}'] = block(x)
+            x = block(x)
+            if kept.last(f'up{i + 1}', x):
+                return kept.features
             x = torch.cat((skips.pop(), x), 1)
-        return {'out': x, **{tap: features[tap] for tap in taps}}
+        return kept.end(x)

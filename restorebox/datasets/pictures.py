@@ -196,7 +196,9 @@ class UnpairedPictures(_Pictures):
     Args:
         data_root: folder of the data set.
         split: folder inside of it, '' for none.
-        lq: folder of the degraded pictures inside of the split.
+        lq: folder of the degraded pictures inside of the split. None: there are only clean pictures. Every second one
+            then arrives as ``scene``, of which :class:`~restorebox.datasets.transforms.Degrade` with
+            ``source='scene'`` makes ``lq``, and the others are ``hq``: no picture is on both sides.
         hq: folder of the clean pictures; another folder than ``lq``.
         pipeline: transforms or their configs.
         bad_picture: 'error' or 'skip', see :class:`PairedPictures`.
@@ -207,16 +209,14 @@ class UnpairedPictures(_Pictures):
 
     Raises:
         ConfigError: ``pairing`` is given, or both folders are the same.
-        DataError: missing or empty folders.
+        DataError: missing or empty folders, or a single picture that can't be on both sides.
     """
-
-    roles: tuple[str, ...] = ('lq', 'hq')
 
     def __init__(
         self,
         data_root: str | Path,
         split: str = 'train',
-        lq: str = 'lq',
+        lq: str | None = 'lq',
         hq: str = 'hq',
         pipeline: Sequence[dict | Callable] = (),
         bad_picture: str = 'error',
@@ -227,18 +227,26 @@ class UnpairedPictures(_Pictures):
     ) -> None:
         if pairing is not None:
             raise ConfigError(f'UnpairedPictures has no pairing ({pairing!r} given); use PairedPictures for pairs')
-        if os.path.normpath(lq) == os.path.normpath(hq):
+        if lq is not None and os.path.normpath(lq) == os.path.normpath(hq):
             self._refuse_same_folder(split, lq)
-        folders = {'lq': lq, 'hq': hq}
+        self.roles: tuple[str, ...] = ('scene', 'hq') if lq is None else ('lq', 'hq')
+        folders = {'hq': hq} if lq is None else {'lq': lq, 'hq': hq}
         super().__init__(data_root, split, folders, pipeline, bad_picture, seed, test_mode, lazy_init, limit=None)
 
     def load_data_list(self) -> list[dict]:
         """One record per picture of the larger folder, the smaller one repeated."""
-        lq, hq = (Path(self.data_prefix[role]) for role in self.roles)
-        if lq.resolve() == hq.resolve():
-            self._refuse_same_folder(self.split, lq)
-        degraded = pairings.single(lq, 'lq', self.split)
+        hq = Path(self.data_prefix['hq'])
         clean = pairings.single(hq, 'hq', self.split)
+        if self.roles[0] == 'scene':
+            if len(clean) < 2:
+                raise DataError(f"split '{self.split}': {hq} has one picture; unpaired training needs two or more")
+            degraded = [{**record, 'paths': {'scene': record['paths']['hq']}} for record in clean[::2]]
+            clean = clean[1::2]
+        else:
+            lq = Path(self.data_prefix['lq'])
+            if lq.resolve() == hq.resolve():
+                self._refuse_same_folder(self.split, lq)
+            degraded = pairings.single(lq, 'lq', self.split)
         # Clean path j stands in record j and is looked up there when drawn: kept as a list of its own, a million
         # strings would be copied into every worker.
         self._n_hq = len(clean)
@@ -257,5 +265,5 @@ class UnpairedPictures(_Pictures):
     def _refuse_same_folder(split: str, folder: str | Path) -> None:
         raise ConfigError(
             f"split '{split}': lq and hq are the same folder {folder}; hq must be other, clean pictures "
-            '(for pairs use PairedPictures)'
+            '(for pairs use PairedPictures, for clean pictures alone lq=None and a Degrade)'
         )

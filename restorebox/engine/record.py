@@ -36,6 +36,7 @@ def compute(runner: Any, meta: dict) -> dict:
         'samples': steps * getattr(loop, 'total_batch', 0),
         'seed': runner.seed,
         'precision': precision(runner),
+        **(runner.restorer.record() if hasattr(runner.restorer, 'record') else {}),
     }
 
 

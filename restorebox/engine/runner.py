@@ -258,6 +258,9 @@ class RestorationRunner(Runner):
                 self.restorer.load_weights(deployed_state(checkpoint), self.restorer.deployed)
             elif self._resume:
                 self.restorer.load_weights(checkpoint['state_dict'])
+                memories = checkpoint.get('training_states') or []
+                if self.rank < len(memories):
+                    self.restorer.load_training_state(memories[self.rank])
             else:  # a first stage, or a published file: what it has, each role whole
                 roles = self.restorer.roles_in(checkpoint['state_dict'])
                 self.restorer.load_weights(deployed_state(checkpoint), roles)
@@ -318,6 +321,7 @@ class RestorationRunner(Runner):
             CheckpointError: no room, or a weight is NaN or infinite; the last good checkpoint stays.
         """
         states = all_gather_object(get_random_state())
+        memories = self._gather(self.restorer.training_state() if isinstance(self.restorer, BaseRestorer) else {})
         if not is_main_process():
             return
         state = {key: value.detach().cpu() for key, value in self.restorer.state_dict().items()}
@@ -345,6 +349,7 @@ class RestorationRunner(Runner):
             'state_dict': state,
             'message_hub': self.message_hub.state_dict(),
             'random_states': states,
+            'training_states': memories,
         }
         if save_optimizer:
             checkpoint['optimizer'] = self.optim_wrapper.state_dict()
@@ -360,6 +365,14 @@ class RestorationRunner(Runner):
             save_file(checkpoint, Path(out_dir) / filename)
         except CheckpointError as error:
             raise CheckpointError(f'{error}; {self.last_good()}') from None
+
+    def _gather(self, memory: dict) -> list[dict] | None:
+        """Each rank's own on the first rank: image pools are too large to hand to all."""
+        if not is_distributed():
+            return [memory]
+        gathered = [None] * self.world_size if is_main_process() else None
+        torch.distributed.gather_object(memory, gathered)
+        return gathered
 
     def last_good(self) -> str:
         """The end of a message about a run that stops: what is left of it."""

@@ -2,5 +2,7 @@
 
 from restorebox.heads.base import BaseHead
 from restorebox.heads.picture import PictureHead
+from restorebox.heads.projection import ProjectionHead
+from restorebox.heads.realness import RealnessHead
 
-__all__ = ['BaseHead', 'PictureHead']
+__all__ = ['BaseHead', 'PictureHead', 'ProjectionHead', 'RealnessHead']

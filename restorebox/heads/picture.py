@@ -15,8 +15,8 @@ from restorebox.registry import HEADS
 class PictureHead(BaseHead):
     """The last layer of a generator.
 
-    At ``scale=2`` what pix2pix ends with: ReLU, 4x4 transposed convolution stride 2, tanh. At ``scale=1`` a 3x3
-    convolution after the ReLU.
+    At ``scale=2`` what pix2pix ends with: ReLU, 4x4 transposed convolution stride 2, tanh. At ``scale=1`` a
+    convolution after the ReLU, and tanh: 3x3 with zeros around, or CycleGAN's 7x7 with a reflected border.
 
     Args:
         in_channels: channels of the backbone's last feature.
@@ -24,21 +24,35 @@ class PictureHead(BaseHead):
         out_channels: channels of the picture.
         residual: add the network's input, and no tanh: ``pred = x + f(x)``. The convolution starts at zero, so an
             untrained network returns its input. Needs as many input as output channels.
+        kernel: odd side of the convolution at ``scale=1``.
+        padding: its border, ``'zeros'`` or ``'reflect'``.
 
     Raises:
-        ConfigError: another scale.
+        ConfigError: another scale, kernel or padding.
     """
 
     output = 'picture'
 
-    def __init__(self, in_channels: int, scale: int, out_channels: int = 3, residual: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        scale: int,
+        out_channels: int = 3,
+        residual: bool = False,
+        kernel: int = 3,
+        padding: str = 'zeros',
+    ) -> None:
         super().__init__()
+        if kernel < 1 or kernel % 2 == 0:
+            raise ConfigError(f'PictureHead: kernel is {kernel}; it must be odd')
+        if padding not in ('zeros', 'reflect'):
+            raise ConfigError(f"PictureHead: padding is '{padding}'; it must be 'zeros' or 'reflect'")
         if scale == 2:
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
             self.reach = 2
         elif scale == 1:
-            self.conv = nn.Conv2d(in_channels, out_channels, 3, 1, 1)
-            self.reach = 3
+            self.conv = nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, padding_mode=padding)
+            self.reach = kernel
         else:
             raise ConfigError(f'PictureHead: scale is {scale}; a backbone must end at stride 1 or 2')
         self.residual = residual

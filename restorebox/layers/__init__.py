@@ -2,11 +2,14 @@
 
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.padding import pad_to_multiple, reflect_index
+from restorebox.layers.semantic import SemanticEncoder, feature_distance
 from restorebox.layers.statistics import InstanceNorm, LocalStatistics, local_mean, make_norm, set_statistics_window
 
 __all__ = [
     'InstanceNorm',
     'LocalStatistics',
+    'SemanticEncoder',
+    'feature_distance',
     'he_init',
     'local_mean',
     'make_norm',

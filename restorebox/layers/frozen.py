@@ -1,4 +1,4 @@
-"""Third-party networks that are only read: VGG, AlexNet, LPIPS.
+"""Third-party networks that are only read: VGG, AlexNet, LPIPS. (CLIP: ``clip.py``.)
 
 Their weights are never downloaded here. A file is looked for where ``torch.hub`` would put it, read with
 ``weights_only=True``, and its absence is one line that names the file and the folder.
@@ -21,10 +21,13 @@ from restorebox.registry import nearest
 VGG16_FILE = 'vgg16-397923af.pth'
 ALEXNET_FILE = 'alexnet-owt-7be5be79.pth'
 INCEPTION_FILE = 'pt_inception-2015-12-05-6726825d.pth'
+CLIP_FILE = 'ViT-B-32.safetensors'
+# where each is published: a folder that holds it under the same name (with a slash at the end), or said in words
 SOURCES = {
     VGG16_FILE: 'https://download.pytorch.org/models/',
     ALEXNET_FILE: 'https://download.pytorch.org/models/',
     INCEPTION_FILE: 'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/',
+    CLIP_FILE: 'https://huggingface.co/timm/vit_base_patch32_clip_224.openai (open_clip_model.safetensors there)',
 }
 
 # Indices of torchvision's vgg16().features: five blocks of (conv, relu) pairs, each block closed by a pooling.
@@ -48,7 +51,8 @@ def weights_file(name: str) -> Path:
     """
     path = Path(torch.hub.get_dir()) / 'checkpoints' / name
     if not path.is_file():
-        source = f'; get it from {SOURCES[name]}{name}' if name in SOURCES else ''
+        place = SOURCES.get(name, '')
+        source = f'; get it from {place}{name if place.endswith("/") else ""}' if place else ''
         raise WeightsError(f'weights file {name} is not in {path.parent} (set TORCH_HOME to look elsewhere){source}')
     return path
 

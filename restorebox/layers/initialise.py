@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from torch import nn
+
+from restorebox.errors import ConfigError
+from restorebox.registry import nearest
 
 
 def he_init(module: nn.Module, slope: float = 0.0) -> None:
@@ -30,3 +34,29 @@ def normal_init(module: nn.Module, std: float = 0.02) -> None:
             nn.init.normal_(layer.weight, 0.0, std)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def xavier_init(module: nn.Module, gain: float = 0.02) -> None:
+    """Draw all convolutions and linear layers from Xavier's normal, ``std = gain sqrt(2 / (fan_in + fan_out))``.
+
+    Glorot and Bengio, AISTATS 2010; with this gain what CUT and its successors start from. Biases are zero.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.xavier_normal_(layer.weight, gain)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+INITS: dict[str, Callable[[nn.Module], None]] = {'he': he_init, 'normal': normal_init, 'xavier': xavier_init}
+
+
+def initialise(module: nn.Module, name: str) -> None:
+    """Draw a network's weights anew by the name of a scheme in ``INITS``.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if name not in INITS:
+        raise ConfigError(f"init is '{name}'; {nearest(str(name), tuple(INITS))}")
+    INITS[name](module)

@@ -117,13 +117,14 @@ def set_statistics_window(module: nn.Module, window: int | None) -> int:
     return len(layers)
 
 
-def make_norm(kind: str | None, channels: int, stride: int) -> nn.Module:
+def make_norm(kind: str | None, channels: int, stride: int, affine: bool = True) -> nn.Module:
     """A normalisation layer by name.
 
     Args:
         kind: ``'instance'``, ``'batch'`` (``SyncBatchNorm`` under ``sync_bn='torch'`` in the config) or None.
         channels: C of the maps.
         stride: see :class:`LocalStatistics`.
+        affine: whether instance norm learns a scale and a shift; batch norm always does.
 
     Raises:
         ConfigError: an unknown name.
@@ -131,7 +132,7 @@ def make_norm(kind: str | None, channels: int, stride: int) -> nn.Module:
     if kind is None:
         return nn.Identity()
     if kind == 'instance':
-        return InstanceNorm(channels, stride)
+        return InstanceNorm(channels, stride, affine=affine)
     if kind == 'batch':
         return nn.BatchNorm2d(channels)
     raise ConfigError(f"norm is '{kind}'; it must be 'instance', 'batch' or None")

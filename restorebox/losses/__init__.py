@@ -1,8 +1,24 @@
 """Tensors -> scalar."""
 
+from restorebox.losses.adversarial import AdversarialLoss
 from restorebox.losses.base import BaseLoss
+from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
 from restorebox.losses.perceptual import LPIPSLoss, PerceptualLoss
 from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
+from restorebox.losses.semantic import SemanticLoss
 from restorebox.losses.ssim import SSIMLoss
 
-__all__ = ['BaseLoss', 'CharbonnierLoss', 'L1Loss', 'LPIPSLoss', 'MSELoss', 'PerceptualLoss', 'SSIMLoss']
+__all__ = [
+    'AdversarialLoss',
+    'BaseLoss',
+    'CharbonnierLoss',
+    'InterContrastiveLoss',
+    'IntraContrastiveLoss',
+    'L1Loss',
+    'LPIPSLoss',
+    'MSELoss',
+    'PatchNCELoss',
+    'PerceptualLoss',
+    'SSIMLoss',
+    'SemanticLoss',
+]

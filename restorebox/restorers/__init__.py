@@ -1,8 +1,9 @@
 """Learning regimes: networks + losses + optimisers."""
 
 from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.cycle import CycleRestorer
 from restorebox.restorers.network import Network, build_network
 from restorebox.restorers.preprocessor import RestorationPreprocessor
 from restorebox.restorers.supervised import SupervisedRestorer
 
-__all__ = ['BaseRestorer', 'Network', 'RestorationPreprocessor', 'SupervisedRestorer', 'build_network']
+__all__ = ['BaseRestorer', 'CycleRestorer', 'Network', 'RestorationPreprocessor', 'SupervisedRestorer', 'build_network']

@@ -16,9 +16,8 @@ from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
+from restorebox.restorers.inputs import Inputs, check_training_inputs
 from restorebox.sample import RestorationSample
-
-Inputs = dict[str, Tensor | list[Tensor]]
 
 
 def _without_wrappers(module: BaseRestorer, state: dict, prefix: str, _metadata: dict) -> None:
@@ -40,7 +39,9 @@ class BaseRestorer(BaseModel):
     - ``deployed``: the roles that restoring needs; EMA and publishing cover them;
     - ``steps``: optimiser step -> roles it updates, in the order of the steps of an iteration;
     - :meth:`losses`: the terms of a step;
-    - :meth:`infer` where restoring is more than one pass of ``generator``.
+    - :meth:`infer` where restoring is more than one pass of ``generator``;
+    - :meth:`training_state` where training remembers more than weights, and :meth:`record` where it depends on more
+      than its config.
 
     Args:
         statistics_window: side in input pixels of the window over which statistics (instance norm) are taken at test,
@@ -275,6 +276,21 @@ class BaseRestorer(BaseModel):
         """
         raise NotImplementedError
 
+    def training_state(self) -> dict:
+        """What training remembers besides weights and the global random state, for an exact resume; of this rank.
+
+        Returns:
+            Tensors, plain values, dicts and lists of them; a checkpoint holds that of each rank.
+        """
+        return {}
+
+    def load_training_state(self, state: dict) -> None:
+        """Undo of :meth:`training_state`."""
+
+    def record(self) -> dict:
+        """What a stored score must say about this training beyond its config: plain values by name."""
+        return {}
+
     def apply_loss(self, loss: BaseLoss, pred: Tensor, target: Tensor) -> Tensor:
         """Call a loss on tensors in the network's range, mapped to [0, 1] first for losses that ask for it."""
         if loss.value_range is not None:
@@ -303,28 +319,6 @@ class BaseRestorer(BaseModel):
                     stack.enter_context(wrapper.optim_context(getattr(self, name)))
             yield
 
-    def _check_training_inputs(self, inputs: Inputs) -> None:
-        """Say what is wrong with the pipeline before a network fails on it."""
-        stride = self.needs.stride
-        for role in self.picture_roles:
-            if role not in inputs:
-                raise ConfigError(
-                    f'train_dataloader: the pipeline gives {", ".join(inputs) or "nothing"}, but {type(self).__name__} '
-                    f"needs '{role}'; add its folder, or a Degrade that makes it"
-                )
-            pictures = inputs[role]
-            if isinstance(pictures, list):
-                raise ConfigError(
-                    f"train_dataloader: pictures of '{role}' in one batch differ in size; add RandomWindow to the "
-                    'pipeline or use batch_size=1'
-                )
-            height, width = pictures.shape[-2:]
-            if height % stride or width % stride:
-                raise ConfigError(
-                    f"train_dataloader: '{role}' is {height}x{width} (height x width), the networks need multiples of "
-                    f'{stride}; set RandomWindow to one'
-                )
-
     def train_step(self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration: every step of ``steps`` in turn.
 
@@ -340,7 +334,7 @@ class BaseRestorer(BaseModel):
             NonFiniteError: a step's sum is NaN or infinite; no weight has been touched by it.
         """
         inputs = self.data_preprocessor(data, True)['inputs']
-        self._check_training_inputs(inputs)
+        check_training_inputs(self, inputs)
         several = isinstance(optim_wrapper, OptimWrapperDict)
         wrappers = {step: optim_wrapper[step] if several else optim_wrapper for step in self.steps}
         with self._contexts(wrappers):

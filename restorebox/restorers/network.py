@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
 from restorebox.heads.base import BaseHead
-from restorebox.registry import BACKBONES, HEADS, nearest
+from restorebox.layers.initialise import initialise
+from restorebox.registry import BACKBONES, HEADS, check_keys
 
 
 class Network(nn.Module):
@@ -24,9 +25,14 @@ class Network(nn.Module):
     Args:
         backbone: a backbone or its config.
         head: a head or its config; ``in_channels`` and ``scale`` are taken from the backbone where not given.
+        init: how all convolutions start, a name of :data:`restorebox.layers.initialise.INITS`; None leaves them as
+            backbone and head made them.
+
+    Raises:
+        ConfigError: parts that don't fit, or an unknown ``init``.
     """
 
-    def __init__(self, backbone: BaseBackbone | dict, head: BaseHead | dict) -> None:
+    def __init__(self, backbone: BaseBackbone | dict, head: BaseHead | dict, init: str | None = None) -> None:
         super().__init__()
         if isinstance(backbone, dict):
             backbone = BACKBONES.build(backbone)
@@ -38,42 +44,42 @@ class Network(nn.Module):
         backbone.check_taps(head.taps)
         self.backbone = backbone
         self.head = head
+        if init is not None:
+            initialise(self, init)
 
     @property
     def needs(self) -> Needs:
         """The backbone's needs, with the receptive field of the head's output."""
         return replace(self.backbone.needs, receptive_field=self.backbone.field(self.head.reach))
 
-    def forward(self, x: Tensor, taps: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
         """Run backbone and head.
 
         Args:
             x: ``(N, C, H, W)`` in the backbone's value range, sizes multiples of its stride.
             taps: backbone features to return as well.
+            only_taps: run the backbone as far as the deepest tap, and no head.
 
         Returns:
-            The head's output under ``head.output``, and each tap under its name.
+            The head's output under ``head.output`` (unless ``only_taps``), and each tap under its name.
 
         Raises:
             ConfigError: an unknown tap.
         """
+        if only_taps:
+            return self.backbone(x, taps=taps, only_taps=True)
         wanted = tuple(dict.fromkeys((*self.head.taps, *taps)))
         features = self.backbone(x, taps=wanted)
         return {self.head.output: self.head(features, x), **{tap: features[tap] for tap in taps}}
 
 
 def build_network(cfg: Network | dict, role: str) -> Network:
-    """Build a role's network from ``dict(backbone=..., head=...)``.
+    """Build a role's network from ``dict(backbone=..., head=...)``, and ``init=...`` where wanted.
 
     Raises:
         ConfigError: other keys, or one of the two missing.
     """
     if isinstance(cfg, nn.Module):
         return cfg
-    for key in cfg:
-        if key not in ('backbone', 'head'):
-            raise ConfigError(f"{role}: a network has no key '{key}'; {nearest(key, ('backbone', 'head'))}")
-    for key in ('backbone', 'head'):
-        if key not in cfg:
-            raise ConfigError(f"{role}: the network needs the key '{key}'")
-    return Network(cfg['backbone'], cfg['head'])
+    check_keys(Network, cfg, f'{role}: a network')
+    return Network(**cfg)

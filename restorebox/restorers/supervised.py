@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from restorebox.errors import ConfigError
 from restorebox.registry import LOSSES, RESTORERS
-from restorebox.restorers.base import BaseRestorer, Inputs
+from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
 
 

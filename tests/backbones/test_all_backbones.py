@@ -29,14 +29,41 @@ class TestEveryBackbone:
         features = backbone(x, taps=backbone.tap_names)
         assert set(features) == {'out', *backbone.tap_names}
         assert all(f.shape[0] == 2 and f.dim() == 4 for f in features.values())
+        assert {tap: features[tap].shape[1] for tap in backbone.tap_names} == backbone.tap_channels
         with pytest.raises(ConfigError, match='has no tap'):
             backbone(x, taps=('no_such_tap',))
+
+    def test_a_pass_for_taps_alone_stops_at_the_deepest(self, name):
+        backbone = small_backbone(name).eval()
+        size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
+        x = torch.rand(1, backbone.needs.in_channels, size, size)
+        whole = backbone(x, taps=backbone.tap_names)
+        ran = []
+        for module in backbone.modules():
+            if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+                module.register_forward_hook(lambda *_: ran.append(1))
+        counts = []
+        for depth in range(1, len(backbone.tap_names) + 1):
+            ran.clear()
+            some = backbone(x, taps=backbone.tap_names[:depth], only_taps=True)
+            assert set(some) == set(backbone.tap_names[:depth])
+            assert all(torch.equal(value, whole[tap]) for tap, value in some.items())
+            counts.append(len(ran))
+        ran.clear()
+        backbone(x)
+        assert counts == sorted(set(counts)), 'each deeper tap costs more convolutions'
+        assert counts[-1] <= len(ran)
+        with pytest.raises(ConfigError, match='only_taps without a tap'):
+            backbone(x, only_taps=True)
 
     def test_out_is_as_declared(self, name):
         backbone = small_backbone(name)
         size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
         out = backbone(torch.rand(1, backbone.needs.in_channels, size, size))['out']
-        assert out.shape == (1, backbone.out_channels, size // backbone.out_stride, size // backbone.out_stride)
+        assert out.shape[:2] == (1, backbone.out_channels)
+        picture = backbone.out_stride <= 2  # only a discriminator may leave out pixels at the border
+        for side in out.shape[2:]:
+            assert 0 <= size // backbone.out_stride - side <= (0 if picture else 2)
 
     def test_forward_backward_save_load(self, name, tmp_path):
         backbone = small_backbone(name)

@@ -7,7 +7,7 @@ from restorebox.errors import ConfigError
 from restorebox.heads import PictureHead
 from restorebox.registry import HEADS
 from restorebox.restorers import Network
-from tests.factories import SMALL_HEADS, head_names
+from tests.factories import SMALL_HEADS, head_features, head_names
 
 
 @pytest.mark.parametrize('name', head_names())
@@ -16,12 +16,13 @@ def test_every_head_runs_forward_and_backward(name):
     assert head.output
     assert head.reach >= 1
     scale = SMALL_HEADS[name].get('scale', 1)
-    features = {
-        tap: torch.rand(2, SMALL_HEADS[name]['in_channels'], 8, 8, requires_grad=True) for tap in ('out', *head.taps)
-    }
+    features = head_features(name)
+    assert set(head.taps) <= set(features)
     out = head(features, torch.rand(2, 3, 8 * scale, 8 * scale))
-    out.square().mean().backward()
-    assert all(f.grad is not None for f in features.values())
+    values = list(out.values()) if isinstance(out, dict) else [out]
+    sum((value * torch.linspace(-1, 1, value.shape[-1])).square().mean() for value in values).backward()
+    assert all(f.grad is not None and f.grad.abs().sum() > 0 for f in features.values())
+    assert all(p.grad is not None for p in head.parameters())
     twin = HEADS.build(dict(type=name, **SMALL_HEADS[name]))
     twin.load_state_dict(head.state_dict())
 
@@ -35,3 +36,15 @@ def test_residual_head_starts_as_the_identity():
 def test_a_head_that_does_not_fit_is_refused():
     with pytest.raises(ConfigError, match='stride 1 or 2'):
         PictureHead(8, scale=4)
+
+
+def test_reflected_and_wide_last_convolution():
+    head = PictureHead(4, 1, kernel=7, padding='reflect')
+    assert head.reach == 7
+    assert head({'out': torch.rand(1, 4, 9, 8)}, torch.rand(1, 3, 9, 8)).shape == (1, 3, 9, 8)
+
+
+@pytest.mark.parametrize(('given', 'expected'), [(dict(kernel=4), 'odd'), (dict(padding='same'), "'reflect'")])
+def test_borders_and_kernels_that_do_not_exist_are_refused(given, expected):
+    with pytest.raises(ConfigError, match=expected):
+        PictureHead(4, 1, **given)

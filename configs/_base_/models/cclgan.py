@@ -1,0 +1,25 @@
+# CCLGAN with the weights and networks of its authors' code. Card: cclgan, sections 2 and 3.
+model = dict(
+    type='CycleRestorer',
+    generator=dict(
+        backbone=dict(type='ResNetGenerator', blocks=9, base_width=64, antialias=True),
+        head=dict(type='PictureHead', kernel=7, padding='reflect'),
+        init='xavier',
+    ),
+    discriminator=dict(
+        backbone=dict(type='PatchDiscriminator', halvings=3, base_width=64, antialias=True),
+        head=dict(type='RealnessHead'),
+        init='xavier',
+    ),
+    gan_mode='hinge',
+    lambda_lcl=2.0,
+    lambda_intra=1.0,
+    lambda_inter=0.005,
+    lambda_idt=1.0,
+    # the first whose weights are on this machine; the log and every score say which
+    semantic_encoder=dict(
+        type='FirstAvailable',
+        encoders=[dict(type='CLIPVisual'), dict(type='VGG16Features'), dict(type='RandomConv')],
+    ),
+    statistics_window=256,  # the training crop
+)

@@ -1,0 +1,14 @@
+# CUT: one direction, PatchNCE of weight 1 between input and output and of weight 1 between a clean picture and its own
+# translation, least squares.
+_base_ = 'cclgan.py'
+model = dict(
+    directions=1,
+    gan_mode='lsgan',
+    lambda_lcl=2.0,  # 1 + 1: it weighs the mean of the pairs
+    lcl_pairs=(('fake_clean', 'rainy'), ('same_clean', 'clean')),
+    lcl_taps=('input', 'down1', 'down2', 'res1', 'res5'),
+    lambda_intra=0.0,
+    lambda_inter=0.0,
+    lambda_idt=0.0,
+    semantic_encoder=None,
+)

@@ -1,0 +1,96 @@
+"""The patch discriminator of the pix2pix family.
+
+Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017): 70x70 at three halvings;
+with anti-aliasing as in Park et al., "Contrastive learning for unpaired image-to-image translation" (ECCV 2020).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.errors import ConfigError
+from restorebox.layers.initialise import normal_init
+from restorebox.layers.resampling import BlurHalve
+from restorebox.layers.statistics import make_norm
+from restorebox.registry import BACKBONES
+
+
+@BACKBONES.register_module()
+class PatchDiscriminator(BaseBackbone):
+    """4x4 convolutions with leaky ReLU 0.2, up to but without the last, which is a :class:`RealnessHead`'s.
+
+    ::
+
+        x -> conv1 -> conv2 -> ... -> convL (each halved) -> conv(L+1) at stride 1 = 'out'
+
+    The first convolution has no norm. With ``antialias`` a halving is a blur of stride 2 after the ReLU, without it is
+    the convolution's own stride.
+
+    Args:
+        halvings: L; 3 gives the papers' field of 70x70 pixels (without anti-aliasing).
+        in_channels: channels of the input; 6 for a picture beside its condition.
+        base_width: channels of the first convolution; they double up to eight times that.
+        norm: ``'instance'`` (without parameters), ``'batch'`` or None.
+        antialias: see above.
+        value_range: of the input.
+
+    Taps: ``input``; ``conv1`` .. ``conv(L+1)`` before their norm.
+
+    Raises:
+        ConfigError: ``halvings`` below 1.
+    """
+
+    def __init__(
+        self,
+        halvings: int = 3,
+        in_channels: int = 3,
+        base_width: int = 64,
+        norm: str | None = 'instance',
+        antialias: bool = True,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        if halvings < 1:
+            raise ConfigError(f'PatchDiscriminator: halvings is {halvings}; it must be at least 1')
+        widths = [base_width * min(2**i, 8) for i in range(halvings + 1)]
+        self.convs, self.rest = nn.ModuleList(), nn.ModuleList()
+        for i, width in enumerate(widths):
+            halving = i < halvings
+            previous = in_channels if i == 0 else widths[i - 1]
+            step = 2 if halving and not antialias else 1
+            self.convs.append(nn.Conv2d(previous, width, 4, step, 1, bias=i == 0 or norm != 'batch'))
+            parts: list[nn.Module] = [nn.LeakyReLU(0.2)]
+            if i > 0:
+                parts.insert(0, make_norm(norm, width, 2**i * step, affine=False))
+            if halving and antialias:
+                parts.append(BlurHalve())
+            self.rest.append(nn.Sequential(*parts))
+        self.halvings = halvings
+        self.antialias = antialias
+        self.out_channels = widths[-1]
+        self.out_stride = 2**halvings
+        self.tap_channels = {'input': in_channels, **{f'conv{i + 1}': width for i, width in enumerate(widths)}}
+        # two pixels are left for the last convolution and two for the head's
+        smallest = 3 * 2**halvings
+        self.needs = Needs(1, smallest, in_channels, tuple(value_range), self.field(1))
+        normal_init(self)
+
+    def field(self, run: int) -> int:
+        """See :meth:`BaseBackbone.field`."""
+        run += 3
+        for _ in range(self.halvings):
+            run = 2 * run + 1 + 3 if self.antialias else 2 * run + 2
+        return run
+
+    def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`."""
+        kept = self.collect(taps, only_taps)
+        if kept.last('input', x):
+            return kept.features
+        for i, (conv, rest) in enumerate(zip(self.convs, self.rest, strict=True)):
+            x = conv(x)
+            if kept.last(f'conv{i + 1}', x):
+                return kept.features
+            x = rest(x)
+        return kept.end(x)

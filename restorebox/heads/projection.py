@@ -1,0 +1,49 @@
+"""Features -> embeddings to contrast."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.heads.base import BaseHead
+from restorebox.layers.initialise import xavier_init
+from restorebox.registry import HEADS
+
+
+@HEADS.register_module()
+class ProjectionHead(BaseHead):
+    """A two-layer perceptron for each tapped feature, and vectors of length 1.
+
+    Chen et al., "A simple framework for contrastive learning of visual representations" (ICML 2020); for feature maps
+    Park et al., "Contrastive learning for unpaired image-to-image translation" (ECCV 2020). It reads vectors at sampled
+    positions, see :mod:`restorebox.layers.positions`, and is trained as a role of its own: two domains have two.
+
+    Args:
+        channels: tap -> channels of that feature.
+        width: of the hidden layer and of the embedding; 256 in the papers.
+    """
+
+    output = 'embedding'
+
+    def __init__(self, channels: dict[str, int], width: int = 256) -> None:
+        super().__init__()
+        self.taps = tuple(channels)
+        self.perceptrons = nn.ModuleDict(
+            {
+                tap: nn.Sequential(nn.Linear(count, width), nn.ReLU(), nn.Linear(width, width))
+                for tap, count in channels.items()
+            }
+        )
+        xavier_init(self)
+
+    def forward(self, features: dict[str, Tensor], x: Tensor | None = None) -> dict[str, Tensor]:
+        """Embed.
+
+        Args:
+            features: tap -> ``(N, P, C)`` vectors at P positions.
+            x: unused.
+
+        Returns:
+            tap -> ``(N, P, width)``, each vector of length 1, float32 also under autocast.
+        """
+        return {tap: F.normalize(net(features[tap]).float(), dim=-1) for tap, net in self.perceptrons.items()}

@@ -1,0 +1,368 @@
+"""Unpaired restoration between two domains: CCLGAN, and CycleGAN and CUT as other settings of the same parts.
+
+Zhao, Cai, Hu, Yuan, "Cycle contrastive adversarial learning for unsupervised image deraining" (arXiv 2407.11750);
+Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks" (ICCV 2017); Park et al.,
+"Contrastive learning for unpaired image-to-image translation" (ECCV 2020). CCLGAN's formulas are lost in its public
+text: equations are its reconstruction from prose and the authors' code, see ``configs/cclgan/README.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from restorebox.errors import ConfigError
+from restorebox.heads import ProjectionHead
+from restorebox.layers.positions import draw_positions, gather_positions
+from restorebox.losses import (
+    AdversarialLoss,
+    InterContrastiveLoss,
+    IntraContrastiveLoss,
+    L1Loss,
+    PatchNCELoss,
+)
+from restorebox.registry import ENCODERS, RESTORERS, nearest
+from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.image_pool import ImagePool
+from restorebox.restorers.inputs import Inputs
+from restorebox.restorers.network import Network, build_network
+
+# every picture of an iteration -> the domain it belongs to
+DOMAIN = {
+    'rainy': 'rainy',  # I_r
+    'clean': 'clean',  # I_n
+    'fake_clean': 'clean',  # F_n = G_n(I_r)
+    'fake_rainy': 'rainy',  # F_r = G_r(I_n)
+    'rec_rainy': 'rainy',  # R_r = G_r(F_n)
+    'rec_clean': 'clean',  # R_n = G_n(F_r)
+    'same_clean': 'clean',  # G_n(I_n)
+    'same_rainy': 'rainy',  # G_r(I_r)
+}
+# (query, key) of the location loss in CCLGAN
+LCL_PAIRS = (
+    ('fake_clean', 'rainy'),
+    ('fake_rainy', 'clean'),
+    ('rec_rainy', 'fake_clean'),
+    ('rec_clean', 'fake_rainy'),
+)
+Features = dict[str, Tensor]
+
+
+@RESTORERS.register_module()
+class CycleRestorer(BaseRestorer):
+    """Two generators between a degraded ("rainy") and a clean domain, learnt from unrelated pictures of both.
+
+    ::
+
+        I_r -> generator -> F_n -> rain_generator -> R_r      discriminator judges F_n against I_n
+        I_n -> rain_generator -> F_r -> generator -> R_n      rain_discriminator judges F_r against I_r
+                  |  features on the way                          |  features on the way
+                  v                                               v
+          projector, rain_projector                     inter_projector, rain_inter_projector
+          location loss, eq 7                           inter loss, eqs 4 to 6
+        R_r, I_r, I_n, F_n (and R_n, I_n, I_r, F_r) -> frozen encoder -> intra loss, eqs 1 to 3
+
+    Networks and heads whose losses have weight 0 are not built. Nothing is computed twice: features for the location
+    loss come from the passes that make the pictures, and only the two reconstructions need an encoder pass of their
+    own. A picture goes through the encoder and the projector of the generator that takes its domain.
+
+    Args:
+        generator: deployed network, degraded -> clean, ``dict(backbone=..., head=...)``; ``rain_generator`` is another
+            of the same kind.
+        discriminator: network with a realness head; ``rain_discriminator`` is another of the same kind.
+        directions: 2, or 1 for degraded -> clean alone (CUT), with neither cycle nor rain networks.
+        gan_mode: see :class:`AdversarialLoss`; eqs 8 to 10.
+        lambda_lcl: weight of the location contrastive loss.
+        lambda_intra: weight of the intra cycle contrastive loss.
+        lambda_inter: weight of the inter cycle contrastive loss.
+        lambda_idt: weight of the identity L1.
+        lambda_cycle: weight of CycleGAN's cycle L1.
+        lcl_pairs: (query, key) pictures whose losses are averaged, names as in ``DOMAIN``.
+        lcl_taps: features of the generator's backbone that it contrasts.
+        lcl_positions: positions per feature.
+        intra_negatives: ``'both'``, ``'real'`` or ``'fake'``, see :class:`IntraContrastiveLoss`.
+        inter_positives: ``'both'``, ``'real'`` or ``'fake'``, see :class:`InterContrastiveLoss`.
+        inter_taps: features of the discriminator's backbone.
+        inter_positions: positions per feature.
+        inter_updates_d: let the inter loss, with generated pictures held fixed, train the discriminators too.
+        semantic_encoder: one of ENCODERS, for the intra loss.
+        image_pool: generated pictures that each discriminator remembers, see :class:`ImagePool`.
+        statistics_window: see :class:`BaseRestorer`.
+        data_preprocessor: see :class:`BaseRestorer`.
+
+    Raises:
+        ConfigError: settings that contradict each other.
+    """
+
+    picture_roles = ('lq', 'hq')
+
+    def __init__(
+        self,
+        generator: Network | dict,
+        discriminator: Network | dict,
+        directions: int = 2,
+        gan_mode: str = 'hinge',
+        lambda_lcl: float = 2.0,
+        lambda_intra: float = 1.0,
+        lambda_inter: float = 0.005,
+        lambda_idt: float = 1.0,
+        lambda_cycle: float = 0.0,
+        lcl_pairs: Sequence[tuple[str, str]] = LCL_PAIRS,
+        lcl_taps: Sequence[str] = ('down1', 'down2', 'res1'),
+        lcl_positions: int = 256,
+        intra_negatives: str = 'both',
+        inter_positives: str = 'both',
+        inter_taps: Sequence[str] = ('input', 'conv2', 'conv3'),
+        inter_positions: int = 64,
+        inter_updates_d: bool = False,
+        semantic_encoder: dict | None = None,
+        image_pool: int = 0,
+        statistics_window: int | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(statistics_window, data_preprocessor)
+        self.weights = dict(lcl=lambda_lcl, intra=lambda_intra, inter=lambda_inter, idt=lambda_idt, cycle=lambda_cycle)
+        self.two_way = directions == 2
+        self.lcl_pairs = tuple((query, key) for query, key in lcl_pairs) if lambda_lcl else ()
+        self._check(directions, semantic_encoder, inter_updates_d)
+        self.taps = tuple(lcl_taps) if lambda_lcl else ()
+        self.inter_taps = tuple(inter_taps)
+        self.counts = dict(lcl=lcl_positions, inter=inter_positions)
+        self.inter_updates_d = inter_updates_d
+
+        domains = ('clean', 'rainy') if self.two_way else ('clean',)
+        generators, discriminators, projectors, inter_projectors = (
+            {domain: ('rain_' if domain == 'rainy' else '') + role for domain in domains}
+            for role in ('generator', 'discriminator', 'projector', 'inter_projector')
+        )
+        for roles, cfg in ((generators, generator), (discriminators, discriminator)):
+            for name in roles.values():
+                setattr(self, name, build_network(cfg, name))
+        if lambda_lcl:
+            self._add_projectors(projectors, generators, self.taps)
+        if lambda_inter:
+            self._add_projectors(inter_projectors, discriminators, self.inter_taps)
+        self.discriminators, self.inter_projectors = discriminators, inter_projectors
+        # what encodes a picture of a domain is the generator that takes it
+        self.encoders = {'rainy': 'generator', 'clean': generators.get('rainy', 'generator')}
+        self.projectors = {'rainy': projectors.get('rainy', 'projector'), 'clean': 'projector'}
+        trained = [*generators.values()]
+        trained += [*projectors.values()] if lambda_lcl else []
+        trained += [*inter_projectors.values()] if lambda_inter else []
+        self.steps = {'discriminator': tuple(discriminators.values()), 'generator': tuple(trained)}
+
+        self.adversarial = AdversarialLoss(gan_mode)
+        self.l1 = L1Loss()
+        self.nce = PatchNCELoss()
+        self.intra = IntraContrastiveLoss(negatives=intra_negatives)
+        self.inter = InterContrastiveLoss(positives=inter_positives)
+        self.encoder = ENCODERS.build(semantic_encoder) if lambda_intra else None
+        # all ranks build the model under one seed, so they sample the same positions
+        self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
+        self.pools = {domain: ImagePool(image_pool, self.draws) for domain in domains}
+
+    def _check(self, directions: int, semantic_encoder: dict | None, inter_updates_d: bool) -> None:
+        owner = type(self).__name__
+        if directions not in (1, 2):
+            raise ConfigError(f'{owner}: directions is {directions!r}; it must be 1 or 2')
+        for name, weight in self.weights.items():
+            if weight < 0:
+                raise ConfigError(f'{owner}: lambda_{name} is {weight}; it must be 0 or more')
+        cyclic = [f'lambda_{name}' for name in ('intra', 'inter', 'cycle') if self.weights[name]]
+        if not self.two_way and cyclic:
+            raise ConfigError(f'{owner}: {cyclic[0]} needs a cycle; set it to 0 or directions=2')
+        if self.weights['intra'] and semantic_encoder is None:
+            raise ConfigError(f"{owner}: lambda_intra needs a semantic_encoder, e.g. dict(type='CLIPVisual')")
+        if inter_updates_d and not self.weights['inter']:
+            raise ConfigError(f'{owner}: inter_updates_d needs a lambda_inter')
+        if self.weights['lcl'] and not self.lcl_pairs:
+            raise ConfigError(f'{owner}: lcl_pairs is empty; set lambda_lcl=0 to go without the location loss')
+        known = tuple(DOMAIN) if self.two_way else ('rainy', 'clean', 'fake_clean', 'same_clean')
+        for name in (name for pair in self.lcl_pairs for name in pair):
+            if name not in known:
+                raise ConfigError(f"{owner}: lcl_pairs: there is no picture '{name}'; {nearest(str(name), known)}")
+
+    def _add_projectors(self, roles: dict[str, str], networks: dict[str, str], taps: tuple[str, ...]) -> None:
+        backbone = getattr(self, networks['clean']).backbone
+        backbone.check_taps(taps)
+        for name in roles.values():
+            setattr(self, name, ProjectionHead({tap: backbone.tap_channels[tap] for tap in taps}))
+
+    # -- training state and record -------------------------------------------------------------------------------
+
+    def training_state(self) -> dict:
+        """The generator of positions and pools, and what the pools hold."""
+        pools = {domain: [picture.cpu() for picture in pool.pictures] for domain, pool in self.pools.items()}
+        return {'draws': self.draws.get_state(), 'pools': pools}
+
+    def load_training_state(self, state: dict) -> None:
+        """See :meth:`training_state`."""
+        self.draws.set_state(state['draws'].cpu())
+        for domain, pictures in state['pools'].items():
+            self.pools[domain].pictures = list(pictures)
+
+    def record(self) -> dict:
+        """Which encoder the intra loss really read."""
+        return {'semantic_encoder': self.encoder.describe()} if self.encoder is not None else {}
+
+    # -- passes --------------------------------------------------------------------------------------------------
+
+    def prepare(self, inputs: Inputs) -> dict:
+        """All passes of the generators, with the features that the location loss reads from them."""
+        memory: dict = {'pictures': {role: self.to_range(inputs[key]) for role, key in
+                                     (('rainy', 'lq'), ('clean', 'hq'))}, 'features': {}}  # fmt: skip
+        self._translate(memory, 'generator', 'rainy', 'fake_clean', 'clean', 'same_clean')
+        if self.two_way:
+            self._translate(memory, 'rain_generator', 'clean', 'fake_rainy', 'rainy', 'same_rainy')
+            if any(self.weights[name] for name in ('intra', 'inter', 'cycle')) or self._in_pairs('rec_'):
+                self._translate(memory, 'rain_generator', 'fake_clean', 'rec_rainy')
+                self._translate(memory, 'generator', 'fake_rainy', 'rec_clean')
+        return memory
+
+    def _in_pairs(self, prefix: str) -> bool:
+        return any(name.startswith(prefix) for pair in self.lcl_pairs for name in pair)
+
+    def _translate(
+        self, memory: dict, role: str, source: str, target: str, own: str | None = None, same: str | None = None
+    ) -> None:
+        """One pass of a generator, over its source and, for the identity losses, over a picture of its own domain."""
+        pictures, features = memory['pictures'], memory['features']
+        names = {source: target}
+        if own is not None and (self.weights['idt'] or self._in_pairs('same_')):
+            names[own] = same
+        out = getattr(self, role)(torch.cat([pictures[name] for name in names]), taps=self.taps)
+        parts = {key: value.chunk(len(names)) for key, value in out.items()}
+        for i, (name, made) in enumerate(names.items()):
+            pictures[made] = parts['picture'][i]
+            if self.encoders[DOMAIN[name]] == role:
+                features[name] = {tap: parts[tap][i] for tap in self.taps}
+
+    def _encode(self, memory: dict, names: list[str]) -> None:
+        """Encoder passes for the pictures that no generator took, those of one encoder together."""
+        for role in dict.fromkeys(self.encoders.values()):
+            absent = [n for n in names if n not in memory['features'] and self.encoders[DOMAIN[n]] == role]
+            if absent:
+                batch = torch.cat([memory['pictures'][name] for name in absent])
+                out = getattr(self, role)(batch, taps=self.taps, only_taps=True)
+                for tap, value in out.items():
+                    for name, part in zip(absent, value.chunk(len(absent)), strict=True):
+                        memory['features'].setdefault(name, {})[tap] = part
+
+    # -- losses --------------------------------------------------------------------------------------------------
+
+    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+        """See :meth:`BaseRestorer.losses`."""
+        return self._discriminator_losses(memory) if step == 'discriminator' else self._generator_losses(memory)
+
+    def _discriminator_losses(self, memory: dict) -> dict[str, Tensor]:
+        """Eqs 9 and 10."""
+        pictures, terms = memory['pictures'], {}
+        for domain, role in self.discriminators.items():
+            network, taps = getattr(self, role), self.inter_taps if self.inter_updates_d else ()
+            fake = self.pools[domain].query(pictures[f'fake_{domain}'])
+            on_real, on_fake = network(pictures[domain], taps=taps), network(fake, taps=taps)
+            terms[f'loss_d_{domain}'] = (
+                self.adversarial(on_real['realness'], True) + self.adversarial(on_fake['realness'], False)
+            ) / 2
+            if self.inter_updates_d:
+                terms[f'loss_d_inter_{domain}'] = self.weights['inter'] * self._inter(memory, domain, held=True)
+        return terms
+
+    def _generator_losses(self, memory: dict) -> dict[str, Tensor]:
+        """Eq 11, and what shows a collapse: the mean colour of the generated pictures."""
+        pictures, weights = memory['pictures'], self.weights
+        terms, count = {}, len(self.discriminators)
+        judged = {
+            domain: getattr(self, role)(pictures[f'fake_{domain}'], taps=self.inter_taps if weights['inter'] else ())
+            for domain, role in self.discriminators.items()
+        }
+        terms['loss_adv'] = sum(self.adversarial(out['realness'], True) for out in judged.values()) / count  # eq 8
+        if weights['idt']:
+            each = [self.l1(pictures[f'same_{domain}'], pictures[domain]) for domain in self.discriminators]
+            terms['loss_idt'] = weights['idt'] * sum(each) / count
+        if weights['cycle']:
+            each = [self.l1(pictures[f'rec_{domain}'], pictures[domain]) for domain in self.discriminators]
+            terms['loss_cycle'] = weights['cycle'] * sum(each) / count
+        if weights['lcl']:
+            terms['loss_lcl'] = weights['lcl'] * self._location(memory)
+        if weights['intra']:
+            terms['loss_intra'] = weights['intra'] * self._intra(pictures)
+        if weights['inter']:
+            each = [self._inter(memory, domain, judged=out) for domain, out in judged.items()]
+            terms['loss_inter'] = weights['inter'] * sum(each)  # eq 6
+        for domain in self.discriminators:
+            colour = self.from_range(pictures[f'fake_{domain}'].detach()).float().mean((0, 2, 3))
+            terms.update({f'colour_{domain}_{name}': value for name, value in zip('rgb', colour, strict=True)})
+        return terms
+
+    def _positions(self, features: Features, count: int) -> dict[str, Tensor]:
+        return {tap: draw_positions(*x.shape[-2:], count, self.draws) for tap, x in features.items()}
+
+    def _location(self, memory: dict) -> Tensor:
+        """Eq 7 over all pairs, at the same positions."""
+        queries = list(dict.fromkeys(query for query, _ in self.lcl_pairs))
+        keys = list(dict.fromkeys(key for _, key in self.lcl_pairs if key not in queries))
+        self._encode(memory, queries)
+        with torch.no_grad():
+            self._encode(memory, keys)
+        features = memory['features']
+        positions = self._positions(features[queries[0]], self.counts['lcl'])
+        embedded: dict[str, Features] = {}
+        for names, trained in ((queries, True), (keys, False)):
+            for role in dict.fromkeys(self.projectors[DOMAIN[name]] for name in names):
+                group = [name for name in names if self.projectors[DOMAIN[name]] == role]
+                vectors = {
+                    tap: torch.cat([gather_positions(features[name][tap], at) for name in group])
+                    for tap, at in positions.items()
+                }
+                with torch.set_grad_enabled(trained):
+                    out = getattr(self, role)(vectors)
+                for i, name in enumerate(group):
+                    embedded[name] = {tap: value.chunk(len(group))[i] for tap, value in out.items()}
+        each = [
+            self.nce(embedded[query][tap], embedded[key][tap]) for query, key in self.lcl_pairs for tap in positions
+        ]
+        return torch.stack(each).mean()
+
+    def _intra(self, pictures: dict[str, Tensor]) -> Tensor:
+        """Eqs 1 to 3; the encoder sees six pictures, and only the two anchors with gradient."""
+        anchors, others = ('rec_rainy', 'rec_clean'), ('rainy', 'clean', 'fake_clean', 'fake_rainy')
+        seen: dict[str, Features] = {}
+        for names, trained in ((anchors, True), (others, False)):
+            with torch.set_grad_enabled(trained):
+                out = self.encoder(torch.cat([self.from_range(pictures[name]) for name in names]))
+            for i, name in enumerate(names):
+                seen[name] = {key: value.chunk(len(names))[i] for key, value in out.items()}
+        shares = self.encoder.distance_weights
+        first = self.intra(seen['rec_rainy'], seen['rainy'], seen['clean'], seen['fake_clean'], shares)
+        second = self.intra(seen['rec_clean'], seen['clean'], seen['rainy'], seen['fake_rainy'], shares)
+        return (first + second) / 2
+
+    def _inter(self, memory: dict, domain: str, judged: Features | None = None, held: bool = False) -> Tensor:
+        """Eq 4 or 5: the domain's discriminator reads F, R, I and the other domain's I.
+
+        Args:
+            memory: of the iteration.
+            domain: whose discriminator reads.
+            judged: its features of F, where it has read it already.
+            held: generated pictures are data, and the discriminator is what learns.
+        """
+        pictures, network = memory['pictures'], getattr(self, self.discriminators[domain])
+        names = [f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean']
+        seen = {} if judged is None else {names[0]: {tap: judged[tap] for tap in self.inter_taps}}
+        # without gradient where neither the picture nor the discriminator has one
+        for group, trained in ((names[:2], True), (names[2:], held)):
+            absent = [name for name in group if name not in seen]
+            with torch.set_grad_enabled(trained):
+                batch = torch.cat([pictures[name].detach() if held else pictures[name] for name in absent])
+                out = network(batch, taps=self.inter_taps, only_taps=True)
+            for i, name in enumerate(absent):
+                seen[name] = {tap: value.chunk(len(absent))[i] for tap, value in out.items()}
+        positions = self._positions(seen[names[0]], self.counts['inter'])
+        vectors = {
+            tap: torch.cat([gather_positions(seen[name][tap], at) for name in names]) for tap, at in positions.items()
+        }
+        out = getattr(self, self.inter_projectors[domain])(vectors)
+        return self.inter(*({tap: value.chunk(4)[i] for tap, value in out.items()} for i in range(4)))
