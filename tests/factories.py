@@ -36,9 +36,12 @@ SMALL_CYCLE = dict(
     generator=dict(
         backbone=dict(type='ResNetGenerator', blocks=2, base_width=4),
         head=dict(type='PictureHead', kernel=7, padding='reflect'),
+        init='xavier',
     ),
     discriminator=dict(
-        backbone=dict(type='PatchDiscriminator', halvings=2, base_width=4), head=dict(type='RealnessHead')
+        backbone=dict(type='PatchDiscriminator', halvings=2, base_width=4),
+        head=dict(type='RealnessHead'),
+        init='xavier',
     ),
     lcl_positions=12,
     inter_positions=12,

@@ -1,15 +1,14 @@
 # CCLGAN at laptop size: narrower, 64-pixel crops, a residual generator that starts as the identity. Rain is drawn over
-# half of your clean photographs, data/clean/{train,test}/gt; the other half is the clean side. Not a setting of the paper.
+# half of your clean photographs, data/clean/{train,test}/gt; the other half is the clean side. No setting of the paper.
 _base_ = [
     '../_base_/models/cclgan.py',
     '../_base_/datasets/clean_folder_line_rain_unpaired.py',
     '../_base_/schedules/adam_two_steps.py',
 ]
-batch, crop = 4, 64
-max_samples = 2_000 * batch
-small = dict(blocks=3, base_width=16)
+batch, crop = 2, 64
+max_samples = 2_400 * batch  # steps x batch
 model = dict(
-    generator=dict(backbone=small, head=dict(kernel=3, residual=True), init=None),
+    generator=dict(backbone=dict(blocks=3, base_width=16), head=dict(kernel=3, residual=True), init=None),
     discriminator=dict(backbone=dict(base_width=16), init=None),
     statistics_window=crop,
 )
@@ -27,10 +26,10 @@ train_dataloader = dict(
     ),
 )
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
+faster = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(discriminator=faster, generator=faster)
 decay = dict(begin=max_samples // 2, end=max_samples)
 param_scheduler = dict(discriminator=decay, generator=decay)
 auto_scale_lr = dict(base_batch_size=batch)
-default_hooks = dict(
-    checkpoint=dict(every_samples=max_samples // 4, save_best='psnr_y'),
-    ema=dict(_delete_=True, type='RoleEMAHook', decay=0.999),
-)
+average = dict(_delete_=True, type='RoleEMAHook', decay=0.999)
+default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4, save_best='psnr_y'), ema=average)

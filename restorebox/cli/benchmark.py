@@ -3,6 +3,9 @@
 ``train CONFIG``: steps per second of the whole training loop with its real data, the share of time spent waiting for
 data, peak memory, and what the loop costs over a bare PyTorch loop of the same network on the same batch, in
 alternating pairs.
+
+``step CONFIG``: a training step against the same step written plainly, with every feature computed where it is needed,
+on random pictures; and whether both give the same losses.
 """
 
 from __future__ import annotations
@@ -23,11 +26,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='restorebox benchmark', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('what', choices=('train',))
+    parser.add_argument('what', choices=('train', 'step'))
     parser.add_argument('config')
     parser.add_argument('--steps', type=positive, default=100, help='steps of the run with real data')
     parser.add_argument('--warmup', type=positive, default=10, help='steps before the clock starts')
-    parser.add_argument('--pairs', type=positive, default=7, help='pairs of (loop, bare) stretches')
+    parser.add_argument('--pairs', type=positive, default=7, help='pairs of stretches, in turn')
     parser.add_argument('--stretch', type=positive, default=20, help='steps of each stretch')
     parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
     parser.add_argument('--out', type=Path, help='write the figures as JSON')
@@ -41,6 +44,15 @@ def synchronise() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def peak_memory() -> int:
+    """Bytes: torch's allocations on a GPU, the process's resident size on a CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _bare_loop(runner: object, batch: dict, steps: int) -> float:
@@ -116,11 +128,7 @@ def measure_train(args: argparse.Namespace) -> dict:
         synchronise()
         seconds = time.perf_counter() - marks['start']
         waited = runner.train_loop.waited - marks['waited']
-        memory = (
-            torch.cuda.max_memory_allocated()
-            if torch.cuda.is_available()
-            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        )
+        memory = peak_memory()
         loader = runner.train_dataloader
         batch = next(iter(loader))
         pairs = [
@@ -149,15 +157,26 @@ def measure_train(args: argparse.Namespace) -> dict:
 def main(argv: list[str]) -> None:
     """Measure, print, and write JSON where asked for."""
     args = parse(argv)
-    figures = measure_train(args)
+    if args.what == 'step':
+        from restorebox.cli.benchmark_step import measure_step, show_step
+
+        figures = measure_step(args)
+        show_step(figures)
+    else:
+        figures = measure_train(args)
+        show_train(figures, args.pairs)
+    if args.out:
+        args.out.write_text(json.dumps(figures, indent=1) + '\n')
+
+
+def show_train(figures: dict, pairs: int) -> None:
+    """Print the figures of ``benchmark train``."""
     low, high = figures['overhead_ms_range']
     print(f'{figures["config"]}, batch {figures["batch"]}, {figures["precision"]}, {figures["device"]}')
     print(f'  steps per second        {figures["steps_per_second"]:8.2f}')
     print(f'  waiting for data        {100 * figures["waiting_for_data"]:7.1f} %')
     print(f'  peak memory             {figures["peak_memory_mib"]:8.0f} MiB')
     print(
-        f'  loop over a bare loop   {figures["overhead_ms_per_step"]:8.2f} ms a step, median of {args.pairs} pairs '
+        f'  loop over a bare loop   {figures["overhead_ms_per_step"]:8.2f} ms a step, median of {pairs} pairs '
         f'({low:.2f} to {high:.2f}); a bare step takes {figures["bare_ms_per_step"]:.2f} ms'
     )
-    if args.out:
-        args.out.write_text(json.dumps(figures, indent=1) + '\n')

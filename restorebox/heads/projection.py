@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from restorebox.heads.base import BaseHead
 from restorebox.layers.initialise import xavier_init
+from restorebox.layers.precision import at_least_float32
 from restorebox.registry import HEADS
 
 
@@ -46,4 +47,5 @@ class ProjectionHead(BaseHead):
         Returns:
             tap -> ``(N, P, width)``, each vector of length 1, float32 also under autocast.
         """
-        return {tap: F.normalize(net(features[tap]).float(), dim=-1) for tap, net in self.perceptrons.items()}
+        each = {tap: at_least_float32(net(features[tap])) for tap, net in self.perceptrons.items()}
+        return {tap: F.normalize(vectors, dim=-1) for tap, vectors in each.items()}

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorebox.errors import ConfigError
+from restorebox.layers.precision import at_least_float32
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
 
@@ -49,4 +50,4 @@ class AdversarialLoss(BaseLoss):
             real: whether they should say so.
         """
         with torch.autocast(logits.device.type, enabled=False):
-            return self.weight * MODES[self.mode](logits.float(), 1 if real else -1).mean()
+            return self.weight * MODES[self.mode](at_least_float32(logits), 1 if real else -1).mean()

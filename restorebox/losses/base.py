@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from restorebox.layers.precision import at_least_float32
+
 
 class BaseLoss(nn.Module):
     """A scalar to minimise, multiplied by its weight.
@@ -41,7 +43,7 @@ class BaseLoss(nn.Module):
         if pred.shape != target.shape:
             raise ValueError(f'{type(self).__name__}: pred is {tuple(pred.shape)}, target is {tuple(target.shape)}')
         with torch.autocast(pred.device.type, enabled=False):
-            return self.weight * self.compute(_at_least_float32(pred), _at_least_float32(target))
+            return self.weight * self.compute(at_least_float32(pred), at_least_float32(target))
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
         """The loss of two tensors of one shape, unweighted: a scalar."""
@@ -50,7 +52,3 @@ class BaseLoss(nn.Module):
     def extra_repr(self) -> str:
         """Shown when a model is printed."""
         return f'weight={self.weight}'
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
