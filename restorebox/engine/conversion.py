@@ -1,0 +1,99 @@
+"""Weights of other people's networks -> ours.
+
+Public checkpoints name layers by their place in a list. Where a network of ours computes the same function, its layers
+come in the same order, so that order maps one onto the other and every shape is checked on the way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from restorebox.errors import CheckpointError
+from restorebox.layers.resampling import BlurDouble, BlurHalve
+
+WRAPPERS = ('module.',)  # what DataParallel puts in front of every name
+
+
+def _natural(name: str) -> list:
+    """Sorts ``model.10`` behind ``model.9``."""
+    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', name)]
+
+
+def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Layer name -> its tensors, in the order of the network."""
+    layers: dict[str, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        for wrapper in WRAPPERS:
+            key = key.removeprefix(wrapper)
+        layer, _, tensor = key.rpartition('.')
+        layers.setdefault(layer, {})[tensor] = value
+    return {name: layers[name] for name in sorted(layers, key=_natural)}
+
+
+def _own_layers(network: nn.Module) -> dict[str, dict[str, Tensor]]:
+    """As :func:`_layers`, in the order of registration, which is the order of computation."""
+    layers: dict[str, dict[str, Tensor]] = {}
+    for key, value in network.state_dict().items():
+        layer, _, tensor = key.rpartition('.')
+        layers.setdefault(layer, {})[tensor] = value
+    return layers
+
+
+def _check_filters(found: Iterable[Tensor], network: nn.Module) -> None:
+    """Anti-aliasing has no weights, so that shapes alone would not tell that it is missing."""
+    blurs = [module for module in network.modules() if isinstance(module, (BlurHalve, BlurDouble))]
+    found = list(found)
+    if len(found) != len(blurs):
+        raise CheckpointError(
+            f'it has {len(found)} anti-aliasing filters and the network of the config has {len(blurs)}; set antialias'
+        )
+    for theirs, blur in zip(found, blurs, strict=True):
+        kernel = blur.kernel[0, 0]
+        if theirs.shape[-2:] != kernel.shape or not torch.allclose(theirs[0, 0].float(), kernel, atol=1e-5):
+            raise CheckpointError(
+                f'its anti-aliasing filters are {theirs.shape[-1]} wide with other values than ours of '
+                f'{kernel.shape[-1]}; only those of 3 for halving and 4 for doubling are known'
+            )
+
+
+def convert_by_order(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Name a public network's weights as ours.
+
+    Args:
+        state: weights of a network that computes what ``network`` does, layers numbered in the order of computation.
+        network: ours; only its names and shapes are read.
+
+    Returns:
+        A state dict of ``network``.
+
+    Raises:
+        CheckpointError: another number of layers, other shapes, or other anti-aliasing.
+    """
+    theirs = _layers(state)
+    _check_filters([layer['filt'] for layer in theirs.values() if 'filt' in layer], network)
+    # instance norm of old torch versions left statistics that it never used
+    theirs = {name: layer for name, layer in theirs.items() if 'weight' in layer}
+    ours = _own_layers(network)
+    if len(theirs) != len(ours):
+        raise CheckpointError(
+            f'it has {len(theirs)} layers with weights and the network of the config has {len(ours)}; are its '
+            'blocks, norm or halvings others?'
+        )
+    converted = {}
+    for (their_name, their_layer), (our_name, our_layer) in zip(theirs.items(), ours.items(), strict=True):
+        for tensor, own in our_layer.items():
+            value = their_layer.get(tensor)
+            if value is None or value.shape != own.shape:
+                has = 'nothing' if value is None else tuple(value.shape)
+                raise CheckpointError(
+                    f'its {their_name}.{tensor} is {has}, {our_name}.{tensor} of the config is {tuple(own.shape)}'
+                )
+            converted[f'{our_name}.{tensor}'] = value
+        left = their_layer.keys() - our_layer.keys()
+        if left:
+            raise CheckpointError(f'its {their_name} has a {min(left)}, which {our_name} of the config has not')
+    return converted
