@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from restorebox.heads.base import BaseHead
 from restorebox.layers.initialise import xavier_init
-from restorebox.layers.precision import at_least_float32
+from restorebox.layers.precision import at_least_float32, unit_vectors
 from restorebox.registry import HEADS
 
 
@@ -45,7 +44,6 @@ class ProjectionHead(BaseHead):
             x: unused.
 
         Returns:
-            tap -> ``(N, P, width)``, each vector of length 1, float32 also under autocast.
+            tap -> ``(N, P, width)``, each vector of length 1 (or zero), float32 also under autocast.
         """
-        each = {tap: at_least_float32(net(features[tap])) for tap, net in self.perceptrons.items()}
-        return {tap: F.normalize(vectors, dim=-1) for tap, vectors in each.items()}
+        return {tap: unit_vectors(at_least_float32(net(features[tap]))) for tap, net in self.perceptrons.items()}

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorebox.errors import ConfigError
+from restorebox.layers.precision import unit_vectors
 from restorebox.layers.semantic import feature_distance
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
@@ -55,7 +56,7 @@ class PatchNCELoss(BaseLoss):
             pred: queries ``(N, P, C)`` of any length.
             target: keys of the same shape at the same positions; no gradient goes there.
         """
-        query, key = F.normalize(pred, dim=-1), F.normalize(target.detach(), dim=-1)
+        query, key = unit_vectors(pred), unit_vectors(target.detach())
         logits = query @ key.transpose(1, 2) / self.temperature
         own = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape[0], -1)
         return F.cross_entropy(logits.transpose(1, 2), own)

@@ -331,7 +331,8 @@ class BaseRestorer(BaseModel):
 
         Raises:
             ConfigError: the batch lacks a role, or its sizes don't fit the networks.
-            NonFiniteError: a step's sum is NaN or infinite; no weight has been touched by it.
+            NonFiniteError: a step's sum, or the gradient where it is clipped, is NaN or infinite; no weight has been
+                touched by it.
         """
         inputs = self.data_preprocessor(data, True)['inputs']
         check_training_inputs(self, inputs)
@@ -351,7 +352,12 @@ class BaseRestorer(BaseModel):
                 if not torch.isfinite(total):
                     bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
                     raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
-            wrappers[step].update_params(total)
+            try:
+                wrappers[step].update_params(total)
+            except RuntimeError as error:  # of clip_grad=dict(..., error_if_nonfinite=True)
+                if 'non-finite' not in str(error):
+                    raise
+                raise NonFiniteError(f'{step}: the gradient is NaN or infinite, its losses are not') from error
             repeated = sorted(log.keys() & terms.keys())
             if repeated:
                 raise ConfigError(f"{type(self).__name__}: two steps log '{repeated[0]}'; name their terms apart")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from restorebox.engine import load_file
+from tests.conftest import REPO
 from tests.factories import write_pairs
 from tests.processes import free_port, one_line_error, run, succeed, write_config
 
@@ -45,6 +46,51 @@ def test_ten_and_ten_steps_equal_twenty(tmp_path, ranks, accumulate):
     assert len(straight['random_states']) == ranks
     if ranks == 2:
         assert equal(*straight['random_states']), 'both ranks would drop the same units'
+
+
+UNPAIRED = {
+    'cclgan': (),
+    'cyclegan': ('model.image_pool=3',),  # full, and exchanging, before the checkpoint
+    'cut': (),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('method', 'ranks'), [('cclgan', 1), ('cclgan', 2), ('cyclegan', 1), ('cyclegan', 2), ('cut', 1)]
+)
+def test_unpaired_training_resumes_exactly(tmp_path, method, ranks):
+    """The demo configs as they are, but narrower: both optimisers, sampled positions, image pools."""
+    write_pairs(tmp_path / 'data', 'train', 6, size=(70, 66))
+    write_pairs(tmp_path / 'data', 'test', 2)
+    config = REPO / 'configs' / method / f'{method}_demo.py'
+    samples = 12 * 2 * ranks
+    narrow = [f'model.{role}.backbone.base_width=4' for role in ('generator', 'discriminator')]
+    schedule = [f'train_cfg.max_samples={samples}', f'default_hooks.checkpoint.every_samples={samples // 2}']
+    options = ['--cfg-options', *narrow, *schedule, *UNPAIRED[method]]
+
+    def train(work_dir, *more):
+        tool = ('train.py', config) if ranks == 1 else ('dist_train.sh', config, ranks)
+        where = ('--data-root', tmp_path / 'data', '--work-dir', work_dir)
+        return succeed(run(*tool, *where, *more, *options, cwd=tmp_path, PORT=free_port()))
+
+    train('straight')
+    (tmp_path / 'resumed').mkdir()
+    shutil.copy(tmp_path / 'straight' / 'iter_6.pth', tmp_path / 'resumed')
+    train('resumed', '--resume')
+    start, straight, resumed = (
+        load_file(tmp_path / d) for d in ('straight/iter_6.pth', 'straight/iter_12.pth', 'resumed/iter_12.pth')
+    )
+    parts = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers', 'random_states', 'training_states')
+    assert {part: equal(straight[part], resumed[part]) for part in parts} == {part: [] for part in parts}
+    moved = {path.split('.')[1] for path in equal(start['state_dict'], straight['state_dict'])}
+    assert {'generator', 'discriminator'} <= moved
+    assert len(straight['training_states']) == ranks
+    assert equal(start['training_states'][0]['draws'], straight['training_states'][0]['draws']) or method == 'cyclegan'
+    if method == 'cyclegan':
+        pools = [state['pools']['clean'] for state in straight['training_states']]
+        assert [len(pool) for pool in pools] == [3] * ranks
+        assert ranks == 1 or equal(*pools), 'both ranks would remember the same pictures'
 
 
 @pytest.mark.slow

@@ -48,6 +48,15 @@ class TestPatchNCE:
         assert q.grad.abs().sum() > 0
         assert k.grad is None
 
+    def test_a_vector_without_direction_has_no_gradient_and_harms_no_other(self):
+        q, k = vectors(0, 1, 8, 4), vectors(1, 1, 8, 4)
+        q[:, 3] = 0
+        q.requires_grad_()
+        PatchNCELoss()(q, k).backward()
+        assert torch.isfinite(q.grad).all()
+        assert q.grad[0, 3].abs().max() == 0
+        assert q.grad.abs().max() < 10
+
     def test_against_the_formula(self):
         q, k = (torch.nn.functional.normalize(vectors(s, 2, 5, 3), dim=-1) for s in (0, 1))
         total = 0.0

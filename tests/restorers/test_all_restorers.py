@@ -166,6 +166,20 @@ class TestEveryRestorer:
             restorer.train_step(batch_for(restorer), wrappers(restorer))
         assert all(torch.equal(v, before[k]) for k, v in restorer.state_dict().items())
 
+    def test_an_infinite_gradient_is_named_before_a_weight_moves(self, name):
+        """Clipping would turn it into no step at all, run after run."""
+        restorer = small_restorer(name).train()
+        first = next(iter(restorer.steps))
+        role = restorer.steps[first][0]
+        made = wrappers(restorer)
+        for wrapper in made.values() if isinstance(made, OptimWrapperDict) else [made]:
+            wrapper.clip_grad_kwargs = dict(max_norm=1.0, error_if_nonfinite=True)
+        next(restorer.role(role).parameters()).register_hook(lambda grad: grad * float('inf'))
+        before = copy.deepcopy(restorer.state_dict())
+        with pytest.raises(NonFiniteError, match=f'{first}: the gradient is NaN or infinite'):
+            restorer.train_step(batch_for(restorer), made)
+        assert all(torch.equal(v, before[k]) for k, v in restorer.state_dict().items())
+
     def test_builds_on_the_meta_device(self, name):
         with torch.device('meta'):
             assert all(p.is_meta for p in small_restorer(name).parameters())
