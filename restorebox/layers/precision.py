@@ -11,7 +11,7 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def unit_vectors(x: Tensor, shortest: float = 1e-7) -> Tensor:
+def unit_vectors(x: Tensor, shortest: float = 1e-12) -> Tensor:
     """Vectors of length 1 along the last axis.
 
     One that is shorter than ``shortest`` has no direction: it becomes zero and gets no gradient. (Dividing it by a

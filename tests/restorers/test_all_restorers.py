@@ -173,6 +173,7 @@ class TestEveryRestorer:
         role = restorer.steps[first][0]
         made = wrappers(restorer)
         for wrapper in made.values() if isinstance(made, OptimWrapperDict) else [made]:
+            wrapper.clip_func, wrapper.grad_name = torch.nn.utils.clip_grad_norm_, 'grad_norm'
             wrapper.clip_grad_kwargs = dict(max_norm=1.0, error_if_nonfinite=True)
         next(restorer.role(role).parameters()).register_hook(lambda grad: grad * float('inf'))
         before = copy.deepcopy(restorer.state_dict())

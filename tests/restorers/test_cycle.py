@@ -17,10 +17,10 @@ from tests.factories import SMALL_RESTORERS, random_inputs, restorer_names, smal
 FACES = [name for name in restorer_names() if name.startswith('CycleRestorer')]
 
 
-def wrappers(restorer):
+def wrappers(restorer, kind=torch.optim.Adam):
     return OptimWrapperDict(
         **{
-            step: OptimWrapper(torch.optim.Adam([p for r in roles for p in restorer.role(r).parameters()], lr=1e-3))
+            step: OptimWrapper(kind([p for r in roles for p in restorer.role(r).parameters()], lr=1e-3))
             for step, roles in restorer.steps.items()
         }
     )
@@ -174,7 +174,8 @@ def test_shared_passes_give_the_losses_of_the_plain_step(name):
     plain = PlainCycleRestorer(**SMALL_RESTORERS[name]).train()
     plain.load_state_dict(shared.state_dict())
     plain.load_training_state(shared.training_state())
-    made = [wrappers(shared), wrappers(plain)]
+    # not Adam, which makes a whole step of a gradient that is rounding alone (a bias before a norm)
+    made = [wrappers(shared, torch.optim.SGD), wrappers(plain, torch.optim.SGD)]
     for seed in range(3):  # the later ones with networks that have moved
         one, two = (step(r, seed, 24, w) for r, w in zip((shared, plain), made, strict=True))
         assert one.keys() == two.keys()
