@@ -64,6 +64,19 @@ def test_publishing_refuses(trained, tmp_path):
     assert not list(tmp_path.glob('*.safetensors'))
 
 
+def test_benchmark_step_compares_with_the_plain_step(tmp_path):
+    narrow = [f'model.{role}.backbone.base_width=4' for role in ('generator', 'discriminator')]
+    options = ['--pairs', 2, '--stretch', 1, '--out', 's.json', '--cfg-options', *narrow]
+    succeed(run('benchmark.py', 'step', 'configs/cclgan/cclgan_demo.py', *options, cwd=tmp_path))
+    figures = json.loads((tmp_path / 's.json').read_text())
+    assert figures['losses_differ_by'] < 1e-5
+    assert figures['flops_ratio'] < 1
+    assert figures['crop'] == 48
+    assert 0 < figures['ratio_range'][0] <= figures['ratio'] <= figures['ratio_range'][1]
+    result = run('benchmark.py', 'step', 'configs/unet/unet5_paired.py', cwd=tmp_path)
+    assert 'SupervisedRestorer has no plainly written step' in one_line_error(result)
+
+
 def test_benchmark_prints_and_stores_its_figures(trained, tmp_path):
     _, config = trained
     out = tmp_path / 'figures.json'

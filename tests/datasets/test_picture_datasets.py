@@ -162,6 +162,22 @@ def test_unpaired_refuses(unpaired):
     refused(DataError, lambda: UnpairedPictures(unpaired, split='test'), "'test'", 'no such folder')
 
 
+def test_clean_pictures_alone_are_split_between_both_sides(unpaired):
+    recipe = dict(type='Degrade', recipe=dict(type='LineRain'), source='scene')
+    steps = [dict(type='LoadPictures'), recipe, dict(type='Pack', roles=('lq', 'hq'))]
+    data = UnpairedPictures(unpaired, lq=None, pipeline=steps)
+    assert data.roles == ('scene', 'hq')
+    samples = [data[SampleKey(i % len(data), i // len(data), i)] for i in range(60)]
+    scenes, clean = ({s['data_samples'].paths[role] for s in samples} for role in ('scene', 'hq'))
+    assert len(scenes) == 4  # of 7
+    assert len(clean) == 3
+    assert not scenes & clean
+    assert set(samples[0]['inputs']) == {'lq', 'hq'}
+    for name in list((unpaired / 'train' / 'hq').iterdir())[1:]:
+        name.unlink()
+    refused(DataError, lambda: UnpairedPictures(unpaired, lq=None), 'one picture', 'two or more')
+
+
 def test_unpaired_draws_hq_at_random_and_repeats(unpaired):
     data = UnpairedPictures(unpaired, pipeline=LOAD, seed=4)
     assert len(data) == 7
