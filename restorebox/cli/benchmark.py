@@ -6,6 +6,8 @@ alternating pairs.
 
 ``step CONFIG``: a training step against the same step written plainly, with every feature computed where it is needed,
 on random pictures; and whether both give the same losses.
+
+``data CONFIG [CONFIG ...]``: training samples per second that one worker makes; files of data sets alone will do.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from pathlib import Path
 
 from restorebox.cli.common import add_config_options, positive, prepare
+from restorebox.errors import ConfigError
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -26,12 +29,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='restorebox benchmark', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('what', choices=('train', 'step'))
-    parser.add_argument('config')
+    parser.add_argument('what', choices=('train', 'step', 'data'))
+    parser.add_argument('config', nargs='+', help='one, or several for data')
     parser.add_argument('--steps', type=positive, default=100, help='steps of the run with real data')
     parser.add_argument('--warmup', type=positive, default=10, help='steps before the clock starts')
     parser.add_argument('--pairs', type=positive, default=7, help='pairs of stretches, in turn')
     parser.add_argument('--stretch', type=positive, default=20, help='steps of each stretch')
+    parser.add_argument('--seconds', type=positive, default=5, help='how long to measure each data set')
     parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
     parser.add_argument('--out', type=Path, help='write the figures as JSON')
     add_config_options(parser)
@@ -157,6 +161,21 @@ def measure_train(args: argparse.Namespace) -> dict:
 def main(argv: list[str]) -> None:
     """Measure, print, and write JSON where asked for."""
     args = parse(argv)
+    if args.what == 'data':
+        from restorebox.cli.benchmark_data import measure_data, show_data
+
+        figures = measure_data(args)
+        show_data(figures)
+    elif len(args.config) > 1:
+        raise ConfigError(f'benchmark {args.what} takes one config, {len(args.config)} are given')
+    else:
+        args.config = args.config[0]
+        figures = _measure_one(args)
+    if args.out:
+        args.out.write_text(json.dumps(figures, indent=1) + '\n')
+
+
+def _measure_one(args: argparse.Namespace) -> dict:
     if args.what == 'step':
         from restorebox.cli.benchmark_step import measure_step, show_step
 
@@ -165,8 +184,7 @@ def main(argv: list[str]) -> None:
     else:
         figures = measure_train(args)
         show_train(figures, args.pairs)
-    if args.out:
-        args.out.write_text(json.dumps(figures, indent=1) + '\n')
+    return figures
 
 
 def show_train(figures: dict, pairs: int) -> None:

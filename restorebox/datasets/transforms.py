@@ -15,6 +15,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
+from restorebox.datasets.cache import PictureCache
 from restorebox.datasets.reading import read_picture
 from restorebox.errors import ConfigError, DataError, PictureError
 from restorebox.registry import DEGRADATIONS, TRANSFORMS, nearest
@@ -37,11 +38,19 @@ class LoadPictures(BaseTransform):
     """Read the file of every role: HWC RGB, uint8, or float32 in [0, 1] of 16-bit files.
 
     A file that two roles share is decoded once; of a side-by-side file each role gets its part.
+
+    Args:
+        cache: folder that keeps decoded pictures, see :class:`~restorebox.datasets.cache.PictureCache`; None decodes
+            each time.
+        cache_gib: the most that it may hold, in GiB.
     """
+
+    def __init__(self, cache: str | None = None, cache_gib: float = 20.0) -> None:
+        self.read = read_picture if cache is None else PictureCache(cache, cache_gib).read
 
     def transform(self, results: Results) -> Results:
         """Raises PictureError when a file can't be read or its width can't be divided."""
-        decoded = {path: read_picture(path) for path in dict.fromkeys(results['paths'].values())}
+        decoded = {path: self.read(path) for path in dict.fromkeys(results['paths'].values())}
         for role, path in results['paths'].items():
             picture = decoded[path]
             if role in results.get('halves', {}):

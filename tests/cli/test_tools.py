@@ -77,6 +77,19 @@ def test_benchmark_step_compares_with_the_plain_step(tmp_path):
     assert 'SupervisedRestorer has no plainly written step' in one_line_error(result)
 
 
+def test_benchmark_data_times_files_of_data_sets(tmp_path):
+    write_pairs(tmp_path / 'data', 'train', 3)
+    base = 'configs/_base_/datasets'
+    names = [f'{base}/paired_folder.py', f'{base}/clean_folder_line_rain_unpaired.py']
+    options = ['--seconds', 1, '--data-root', 'data', '--out', 'd.json']
+    result = succeed(run('benchmark.py', 'data', *names, *options, cwd=tmp_path))
+    rows = json.loads((tmp_path / 'd.json').read_text())['configs']
+    assert [row['config'] for row in rows] == names
+    assert all(row['per_second'] > 0 and row['sizes']['lq'] == [256, 256] for row in rows)
+    assert result.stdout.count('samples a second per worker') == 2
+    assert 'takes one config, 2 are given' in one_line_error(run('benchmark.py', 'train', *names, cwd=tmp_path))
+
+
 def test_benchmark_prints_and_stores_its_figures(trained, tmp_path):
     _, config = trained
     out = tmp_path / 'figures.json'
