@@ -74,10 +74,9 @@ def from_disparity(disparity: np.ndarray) -> np.ndarray:
 
 
 def depth_field(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
-    """A made-up outdoor scene: ground up to a horizon, things that stand on it, and smooth variation.
+    """A made-up outdoor scene: ground up to a horizon, something that stands there, and smooth variation.
 
-    Seen by a level camera, the ground's disparity grows in proportion to the distance below the horizon, and what
-    stands upright has the disparity of its foot.
+    Seen by a level camera, the ground's disparity grows in proportion to the distance below the horizon.
 
     Args:
         size: (height, width) in pixels; the same record gives the same scene in any size.
@@ -87,27 +86,22 @@ def depth_field(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
         HW float32 in (0, 1].
     """
     rng = np.random.default_rng(record['seed'])
-    rows, columns = GRID
-    below = (np.linspace(0, 1, rows, dtype=np.float32)[:, None] - record['horizon']) / (1 - record['horizon'])
-    disparity = np.repeat(np.maximum(below, 0), columns, axis=1)
-    # Feet and heights wander along the picture, so that a line of trees or houses comes nearer and recedes.
-    for nearest, tallest in ((0.15, 0.5), (0.45, 0.8)):
-        foot = nearest * _wander(rng, columns)
-        top = foot - tallest * _wander(rng, columns) * (_wander(rng, columns) > 0.45)
-        inside = np.clip((below - top) * rows / 3, 0, 1) * (below < foot)  # a soft upper edge: crowns, not boxes
-        disparity = np.maximum(disparity, inside * foot)
-    coarse = rng.standard_normal((6, 8), dtype=np.float32)
-    smooth = cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_CUBIC)
-    # Variation grows with nearness: the far end of the scene is far everywhere.
-    disparity += np.float32(record['roughness']) * smooth * np.clip(disparity * 3 + 0.2, 0, 1)
-    enlarged = cv2.resize(disparity.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+    below = (np.linspace(0, 1, GRID[0], dtype=np.float32)[:, None] - record['horizon']) / (1 - record['horizon'])
+    disparity = np.maximum(below, 0)
+    # What stands there is nearer than the horizon behind it, the less the higher up; it comes and goes smoothly, since
+    # an edge would betray itself wherever the picture has none.
+    height = np.clip(1 + np.minimum(below, 0) * (1 - record['horizon']) / record['horizon'], 0, 1)
+    things = 0.3 * _smooth(rng, (3, 5)) * height
+    disparity = disparity + things * np.exp(-np.maximum(below, 0) * 4)
+    disparity += np.float32(record['roughness']) * (2 * _smooth(rng, (6, 8)) - 1) * np.clip(disparity * 3, 0.1, 1)
+    enlarged = cv2.resize(disparity.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
     return from_disparity(enlarged.reshape(size))
 
 
-def _wander(rng: np.random.Generator, columns: int) -> np.ndarray:
-    """A smooth random line over the columns, float32 in [0, 1]."""
-    knots = rng.random((1, 7), dtype=np.float32)
-    return np.clip(cv2.resize(knots, (columns, 1), interpolation=cv2.INTER_CUBIC), 0, 1)
+def _smooth(rng: np.random.Generator, knots: tuple[int, int]) -> np.ndarray:
+    """A smooth random field on the grid, through (rows, columns) of random knots; float32 in [0, 1]."""
+    field = cv2.resize(rng.random(knots, dtype=np.float32), GRID[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(field, 0, 1)
 
 
 def _checked(given: np.ndarray, size: tuple[int, int]) -> np.ndarray:

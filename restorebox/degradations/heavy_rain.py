@@ -42,6 +42,7 @@ class HeavyRain(Weather):
         airlight: A, grey; (0.3, 0.9) and (0.25, 0.95) there.
         length: of streaks in whole pixels.
         angles: that the rain may have, in degrees from vertical, positive leaning to the right at the top.
+        brightness: factor on the streaks' gain.
         softness: whether the scene is blurred a little first, by a standard deviation min(1, |N(0.5, 0.5)|) in pixels.
         depth: 'field' or the folder of a depth network, see :class:`~restorebox.degradations.depth.DepthSource`.
     """
@@ -54,6 +55,7 @@ class HeavyRain(Weather):
         airlight: Sequence[float] = (0.3, 0.9),
         length: Sequence[int] = LENGTHS,
         angles: Sequence[float] = ANGLES,
+        brightness: Sequence[float] = (1, 1),
         softness: bool = True,
         depth: str = 'field',
     ) -> None:
@@ -63,6 +65,7 @@ class HeavyRain(Weather):
         }
         self.length = as_range(length, 'HeavyRain: length', 1, 1000)
         self.angles = as_angles(angles, 'HeavyRain')
+        self.brightness = as_range(brightness, 'HeavyRain: brightness', 0, 100)
         self.softness = softness
         self.depth = DepthSource(depth)
 
@@ -72,6 +75,7 @@ class HeavyRain(Weather):
         softness = min(1.0, abs(float(rng.normal(0.5, 0.5))))
         drawn['softness'] = softness if self.softness else 0.0
         drawn['rain'] = draw_noise_streaks(rng, self.length, self.angles)
+        drawn['rain']['gain'] *= float(rng.uniform(*self.brightness))
         return drawn
 
     def scene(self, clear: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:

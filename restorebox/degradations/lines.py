@@ -14,7 +14,7 @@ def soft_line(angle: float, length: float, width: float, margin: int) -> np.ndar
         width: standard deviation of the profile across, in pixels.
         margin: half the side of the square.
     """
-    across, along = _frame(angle, margin)
+    across, along = line_frame(angle, margin)
     line = np.clip((length / 2 - np.abs(along)) / (length / 4), 0, 1) * np.exp(-0.5 * (across / width) ** 2)
     return np.where(line > 1e-3, line, 0).astype(np.float32)  # no faint tails over the whole square
 
@@ -25,13 +25,13 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
     A pixel weighs what its distance to the line leaves of one pixel. Arguments as in :func:`soft_line`.
     """
     reach = max(0, (length - 1) / 2)
-    across, along = _frame(angle, int(np.ceil(reach)))
+    across, along = line_frame(angle, int(np.ceil(reach)))
     distance = np.hypot(across, np.maximum(np.abs(along) - reach, 0))
     kernel = np.clip(1 - distance, 0, 1)
     return (kernel / kernel.sum()).astype(np.float32)
 
 
-def _frame(angle: float, margin: int) -> tuple[np.ndarray, np.ndarray]:
+def line_frame(angle: float, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates across and along a line through the middle of a square, in pixels; along grows downwards."""
     y, x = np.mgrid[-margin : margin + 1, -margin : margin + 1]
     across_x, across_y = np.cos(np.radians(angle)), np.sin(np.radians(angle))

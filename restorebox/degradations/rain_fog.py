@@ -56,8 +56,8 @@ class RainFog(Weather):
             'near': as_range(near, 'RainFog: near', 0, 10000),
             'airlight': as_range(airlight, 'RainFog: airlight', 0, 1),
         }
-        bright = {'density': (0.004, 0.008), 'brightness': (0.6, 0.9)}  # before they fade
-        self.rain = DEGRADATIONS.build({'type': 'TemplateRain', **bright, **(rain or {})})
+        pattern = {'density': (0.008, 0.02), 'length': (16, 40), 'spread': (1, 4), 'brightness': (0.6, 1)}
+        self.rain = DEGRADATIONS.build({'type': 'TemplateRain', **pattern, **(rain or {})})
         self.depth = DepthSource(depth)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -7,38 +7,48 @@ from copy import deepcopy
 from restorebox.errors import ConfigError
 from restorebox.registry import nearest
 
-# Streaks of the densities of DID-MDN (Zhang and Patel, CVPR 2018): light, medium and heavy.
+# Streaks alone, of the three densities of DID-MDN (Zhang and Patel, CVPR 2018), whose streaks are of smeared noise too.
 DID_RAIN = {
-    'type': 'TemplateRain',
-    'density': (0.006, 0.03),
-    'length': (12, 40),
-    'width': (0.6, 0.9),
-    'brightness': (0.15, 0.45),
+    'type': 'HeavyRain',
+    'beta': (0, 0),
+    'softness': False,
+    'length': (8, 32),
+    'angles': (-30, -25, -20, -15, -10, -5, 0, 5, 10, 15, 20, 25, 30),
+    'brightness': (0.15, 2.2),
 }
 
 RECIPES: dict[str, dict] = {
     # rain alone
     'line_rain': {'type': 'LineRain'},
     'light_rain': {'type': 'TemplateRain'},
-    'rain100l': {'type': 'TemplateRain', 'density': (0.002, 0.004), 'length': (20, 40), 'brightness': (0.3, 0.6)},
+    'rain100l': {
+        'type': 'TemplateRain',
+        'density': (0.002, 0.005),
+        'length': (25, 50),
+        'width': (0.5, 0.9),
+        'spread': (0.5, 2),
+        'brightness': (0.4, 0.7),
+    },
+    'did_rain': DID_RAIN,
     'rain100h': {
         'type': 'TemplateRain',
         'directions': (2, 5),
         'density': (0.01, 0.02),
-        'length': (20, 60),
-        'width': (0.7, 1.4),
+        'length': (30, 80),
+        'width': (0.5, 0.9),
         'angle': (-45, 45),
         'brightness': (0.4, 0.8),
     },
     # rain and what it does to the air
-    'heavy_rain': {'type': 'HeavyRain'},
+    'heavy_rain': {'type': 'HeavyRain', 'brightness': (0.8, 1.2)},  # wide enough to cover published pairs of heavy rain
+    'outdoor_rain': {'type': 'HeavyRain'},  # with its authors' numbers only
     'rain_fog': {'type': 'RainFog'},
     'haze': {'type': 'Veil'},
     'veil': {'type': 'Veil', 'beta': (3, 4.2), 'airlight': (0.3, 0.9), 'tint': (0, 0)},  # that of 'heavy_rain' alone
     'snow': {'type': 'Snow'},
     # the camera and the file
     'noise': {'type': 'GaussianNoise'},
-    'grey_noise': {'type': 'GreyNoise'},
+    'grey_noise': {'type': 'GreyNoise', 'sigma': (1, 25)},
     'poisson': {'type': 'PoissonNoise'},
     'blur': {'type': 'GaussianBlur'},
     'motion_blur': {'type': 'MotionBlur'},

@@ -21,7 +21,7 @@ from restorebox.registry import DEGRADATIONS
 SHAPES = 8  # per distance
 # Size and opacity of flakes at a distance, as factors, and the share of all flakes that are there: the nearer, the
 # larger, the fewer and, out of focus, the thinner.
-DISTANCES = ((0.45, 0.85, 0.78), (1.0, 1.0, 0.195), (2.8, 0.6, 0.025))
+DISTANCES = ((0.5, 0.9, 0.75), (1.0, 1.0, 0.22), (2.8, 0.75, 0.03))
 
 
 @DEGRADATIONS.register_module()
@@ -44,12 +44,12 @@ class Snow(Weather):
 
     def __init__(
         self,
-        density: Sequence[float] = (0.002, 0.006),
-        size: Sequence[float] = (1.5, 3),
+        density: Sequence[float] = (0.004, 0.015),
+        size: Sequence[float] = (1.5, 3.5),
         defocus: Sequence[float] = (0.4, 0.8),
         angle: Sequence[float] = (-40, 40),
         motion: Sequence[float] = (1, 6),
-        opacity: Sequence[float] = (0.7, 0.95),
+        opacity: Sequence[float] = (0.8, 1),
         airlight: Sequence[float] = (0.85, 1),
     ) -> None:
         self.ranges = {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from restorebox.degradations.base import as_range
-from restorebox.degradations.lines import scatter, soft_line
+from restorebox.degradations.lines import line_frame, scatter
 from restorebox.degradations.weather import Weather
 from restorebox.errors import ConfigError
 from restorebox.registry import DEGRADATIONS
@@ -42,12 +42,12 @@ class TemplateRain(Weather):
     def __init__(
         self,
         directions: Sequence[int] = (1, 1),
-        density: Sequence[float] = (0.002, 0.006),
-        length: Sequence[float] = (16, 40),
-        width: Sequence[float] = (0.6, 1.2),
+        density: Sequence[float] = (0.003, 0.04),
+        length: Sequence[float] = (10, 40),
+        width: Sequence[float] = (0.5, 1),
         angle: Sequence[float] = (-30, 30),
-        spread: Sequence[float] = (0.5, 3),
-        brightness: Sequence[float] = (0.2, 0.5),
+        spread: Sequence[float] = (1, 18),
+        brightness: Sequence[float] = (0.12, 0.35),
     ) -> None:
         self.directions = as_range(directions, 'TemplateRain: directions', 1, 20)
         if any(end != int(end) for end in self.directions):
@@ -93,9 +93,12 @@ def _templates(angle: float, parameters: dict[str, Any], rng: np.random.Generato
     stamps = []
     for size in np.geomspace(0.4, 1, TEMPLATES):
         tilt = angle + parameters['spread'] * rng.standard_normal()
-        line = soft_line(tilt, length * size, width * rng.uniform(0.6, 1), margin)
+        across, along = line_frame(tilt, margin)
+        profile = np.exp(-0.5 * (across / (width * rng.uniform(0.6, 1))) ** 2)
+        place = np.clip(along / (length * size), -0.5, 0.5)  # -0.5 at one end, 0.5 at the other
         # Uneven along the streak: one or two darker places, less than half as dark.
         phase, waves = rng.uniform(0, 2 * np.pi), rng.uniform(1, 2)
-        along = np.arange(-margin, margin + 1, dtype=np.float32)[:, None]
-        stamps.append((line * (0.8 + 0.2 * np.cos(phase + 2 * np.pi * waves * along / length))).astype(np.float32))
+        uneven = 0.8 + 0.2 * np.cos(phase + 2 * np.pi * waves * place)
+        stamp = profile * np.cos(np.pi * place) * uneven
+        stamps.append(np.where(stamp > 1e-3, stamp, 0).astype(np.float32))  # no faint tails over the whole square
     return stamps
