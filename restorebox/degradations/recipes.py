@@ -12,7 +12,7 @@ DID_RAIN = {
     'type': 'HeavyRain',
     'beta': (0, 0),
     'softness': False,
-    'length': (8, 32),
+    'length': (5, 32),
     'angles': (-30, -25, -20, -15, -10, -5, 0, 5, 10, 15, 20, 25, 30),
     'brightness': (0.15, 2.2),
 }
@@ -40,7 +40,7 @@ RECIPES: dict[str, dict] = {
         'brightness': (0.4, 0.8),
     },
     # rain and what it does to the air
-    'heavy_rain': {'type': 'HeavyRain', 'brightness': (0.8, 1.2)},  # wide enough to cover published pairs of heavy rain
+    'heavy_rain': {'type': 'HeavyRain', 'brightness': (0.7, 1.2)},  # wide enough to cover published pairs of heavy rain
     'outdoor_rain': {'type': 'HeavyRain'},  # with its authors' numbers only
     'rain_fog': {'type': 'RainFog'},
     'haze': {'type': 'Veil'},
