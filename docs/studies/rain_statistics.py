@@ -36,12 +36,12 @@ DENSE = 0.06  # a pair that no folder calls light or heavy is heavy from this me
 DARK = 0.6
 DARKENED = 0.01  # the rain of a pair does not darken; where it does on average by more, something else was done
 CONFUSED = 30.0  # degrees: the layer is no streaks
-RENDERERS = {'light': ('light_rain', 'rain100l'), 'heavy': ('heavy_rain', 'rain100h'), 'didmdn': ('did_rain',)}
-JUDGED = (
-    'light_rain',
-    'heavy_rain',
-    'did_rain',
-)  # the others are for comparison: they are like sets that DATA does not have
+RENDERERS = {
+    'light': ('light_rain', 'rain100l'),
+    'heavy': ('heavy_rain', 'outdoor_rain', 'rain100h'),
+    'didmdn': ('did_rain',),
+}
+JUDGED = ('light_rain', 'heavy_rain')  # the others are for comparison, most of them like sets that DATA lacks
 
 
 def layer(rainy: np.ndarray, clear: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ def without_veil(recipe: str, clear: np.ndarray, seed: int) -> np.ndarray:
     """Our layer on a clear picture: of heavy rain the streaks alone."""
     degradation = build_degradation(recipe)
     rng = np.random.default_rng(seed)
-    if recipe == 'heavy_rain':
+    if recipe in ('heavy_rain', 'outdoor_rain'):
         parameters = {**degradation.sample(rng, clear.shape), 'beta': 0.0, 'softness': 0.0}
         return layer(degradation.apply(clear, parameters)['lq'], clear)
     return layer(degradation(clear, rng)['lq'], clear)

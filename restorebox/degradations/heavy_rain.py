@@ -43,7 +43,8 @@ class HeavyRain(Weather):
         length: of streaks in whole pixels.
         angles: that the rain may have, in degrees from vertical, positive leaning to the right at the top.
         brightness: factor on the streaks' gain.
-        softness: whether the scene is blurred a little first, by a standard deviation min(1, |N(0.5, 0.5)|) in pixels.
+        softness: whether the scene is blurred a little first, by a standard deviation min(1, abs(n)) in pixels,
+            n ~ N(0.5, 0.5^2).
         depth: 'field' or the folder of a depth network, see :class:`~restorebox.degradations.depth.DepthSource`.
     """
 

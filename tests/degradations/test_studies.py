@@ -39,7 +39,7 @@ def test_statistics_of_drawn_streaks(study):
 
 
 def test_our_streaks_are_like_those_of_published_pairs(study, shared):
-    """Few draws of ours: within theirs by and large, and no vaguer. The stored study has more draws and the extremes."""
+    """Few draws of ours: like theirs by and large, and no vaguer. The stored study has the extremes of many draws."""
     figures, _ = study.study(shared / 'data', draws=2)
     for group, recipe in (('light', 'light_rain'), ('heavy', 'heavy_rain'), ('didmdn', 'did_rain')):
         for name in study.STATISTICS:
