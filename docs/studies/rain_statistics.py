@@ -133,12 +133,12 @@ def compare(theirs: list[dict], ours: list[dict]) -> dict[str, dict]:
     return result
 
 
-def study(data: Path, draws: int) -> tuple[dict, dict]:
+def study(data: Path, draws: int, renderers: dict[str, tuple[str, ...]] = RENDERERS) -> tuple[dict, dict]:
     """All comparisons -> what goes into the JSON, and the raw values for the plot."""
     measured, left_out, clears = measure_pairs(data)
     raw = {(group, 'pairs'): values for group, values in measured.items()}
     figures: dict = {'draws_per_picture': draws, 'left_out': left_out, 'groups': {}}
-    for group, recipes in RENDERERS.items():
+    for group, recipes in renderers.items():
         figures['groups'][group] = {'pairs': len(measured[group]), 'recipes': {}}
         for recipe in recipes:
             raw[group, recipe] = measure_ours(recipe, clears[group], draws)

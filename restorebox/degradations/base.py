@@ -85,3 +85,15 @@ def as_range(value: Sequence[float], name: str, lowest: float, highest: float) -
     if not numbers or not lowest <= pair[0] <= pair[1] <= highest:
         raise ConfigError(f'{name} is a pair (low, high) within [{lowest:g}, {highest:g}]; it is {value!r}')
     return float(pair[0]), float(pair[1])
+
+
+def as_whole_range(value: Sequence[int], name: str, lowest: int, highest: int) -> tuple[int, int]:
+    """Check a (low, high) pair of whole numbers of a constructor.
+
+    Raises:
+        ConfigError: not two whole numbers in order within [lowest, highest]; names the key.
+    """
+    low, high = as_range(value, name, lowest, highest)
+    if low != int(low) or high != int(high):
+        raise ConfigError(f'{name} is a pair of whole numbers; it is {value!r}')
+    return int(low), int(high)

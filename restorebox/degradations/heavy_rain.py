@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from restorebox.degradations.base import as_range, draw_seed
+from restorebox.degradations.base import as_range, as_whole_range, draw_seed
 from restorebox.degradations.depth import DepthSource
 from restorebox.degradations.lines import motion_kernel
 from restorebox.degradations.weather import Weather, constant_airlight
@@ -64,7 +64,7 @@ class HeavyRain(Weather):
             'beta': as_range(beta, 'HeavyRain: beta', 0, 100),
             'airlight': as_range(airlight, 'HeavyRain: airlight', 0, 1),
         }
-        self.length = as_range(length, 'HeavyRain: length', 1, 1000)
+        self.length = as_whole_range(length, 'HeavyRain: length', 1, 1000)
         self.angles = as_angles(angles, 'HeavyRain')
         self.brightness = as_range(brightness, 'HeavyRain: brightness', 0, 100)
         self.softness = softness
@@ -109,7 +109,7 @@ def as_angles(value: Sequence[float], who: str) -> list[float]:
 
 
 def draw_noise_streaks(
-    rng: np.random.Generator, length: tuple[float, float] = LENGTHS, angles: Sequence[float] = ANGLES
+    rng: np.random.Generator, length: tuple[int, int] = LENGTHS, angles: Sequence[float] = ANGLES
 ) -> dict[str, Any]:
     """A record for :func:`noise_streaks`, with the numbers of Li et al.; u is a fresh number from [0, 1) each time.
 
@@ -117,7 +117,7 @@ def draw_noise_streaks(
     ``length`` at one of ``angles``, then multiplied by 0.2 + 0.04 length + 0.05 u.
     """
     mean, variance, scale, gain = -4 * (0.2 + 0.05 * rng.random()), 0.7 + 0.3 * rng.random(), rng.random(), rng.random()
-    pixels = int(rng.integers(int(length[0]), int(length[1]), endpoint=True))
+    pixels = int(rng.integers(*length, endpoint=True))
     return {
         'mean': float(mean),
         'variance': float(variance),

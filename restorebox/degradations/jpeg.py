@@ -8,8 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from restorebox.degradations.base import BaseDegradation, as_range, to_float
-from restorebox.errors import ConfigError
+from restorebox.degradations.base import BaseDegradation, as_whole_range, to_float
 from restorebox.registry import DEGRADATIONS
 
 
@@ -26,13 +25,11 @@ class JPEG(BaseDegradation):
     strength = '-quality'
 
     def __init__(self, quality: Sequence[int] = (10, 90)) -> None:
-        self.quality = as_range(quality, 'JPEG: quality', 1, 100)
-        if any(end != int(end) for end in self.quality):
-            raise ConfigError(f'JPEG: quality is a range of whole numbers; it is {quality!r}')
+        self.quality = as_whole_range(quality, 'JPEG: quality', 1, 100)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
         """'quality', evenly distributed with both ends."""
-        return {'quality': int(rng.integers(int(self.quality[0]), int(self.quality[1]), endpoint=True))}
+        return {'quality': int(rng.integers(*self.quality, endpoint=True))}
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
         """HWC RGB -> 'lq' HWC float32 in [0, 1], of 8 bits."""

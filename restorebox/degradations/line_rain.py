@@ -13,14 +13,14 @@ import numpy as np
 
 from restorebox.degradations.base import as_range
 from restorebox.degradations.lines import scatter, soft_line
-from restorebox.degradations.weather import Weather
+from restorebox.degradations.weather import AdditiveRain
 from restorebox.registry import DEGRADATIONS
 
 SHAPES = 8  # streaks differ: every drop takes one of that many lines
 
 
 @DEGRADATIONS.register_module()
-class LineRain(Weather):
+class LineRain(AdditiveRain):
     """I = clip(J + S, 0, 1), where S is sparse random drops convolved with short oriented lines.
 
     All ranges are (low, high); one value is drawn from each per picture.
@@ -53,12 +53,6 @@ class LineRain(Weather):
             'spread': as_range(spread, 'LineRain: spread', 0, 90),
             'brightness': as_range(brightness, 'LineRain: brightness', 0, 1),
         }
-
-    def layers(
-        self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """'streak' HxWx1 float32 in [0, 1]."""
-        return {'streak': self.streak(scene.shape[:2], parameters)[..., None]}
 
     @staticmethod
     def streak(size: tuple[int, int], parameters: dict[str, Any]) -> np.ndarray:

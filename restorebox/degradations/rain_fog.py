@@ -19,6 +19,7 @@ from restorebox.degradations.base import as_range
 from restorebox.degradations.depth import DepthSource
 from restorebox.degradations.template_rain import TemplateRain
 from restorebox.degradations.weather import Weather, constant_airlight
+from restorebox.errors import ConfigError
 from restorebox.registry import DEGRADATIONS
 
 
@@ -56,6 +57,8 @@ class RainFog(Weather):
             'near': as_range(near, 'RainFog: near', 0, 10000),
             'airlight': as_range(airlight, 'RainFog: airlight', 0, 1),
         }
+        if not isinstance(rain or {}, dict) or 'type' in (rain or {}):
+            raise ConfigError(f'RainFog: rain is a dict of keys of TemplateRain, without type; it is {rain!r}')
         pattern = {'density': (0.008, 0.02), 'length': (16, 40), 'spread': (1, 4), 'brightness': (0.6, 1)}
         self.rain = DEGRADATIONS.build({'type': 'TemplateRain', **pattern, **(rain or {})})
         self.depth = DepthSource(depth)

@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from restorebox.degradations.base import as_range
+from restorebox.degradations.base import as_range, as_whole_range
 from restorebox.degradations.lines import line_frame, scatter
-from restorebox.degradations.weather import Weather
-from restorebox.errors import ConfigError
+from restorebox.degradations.weather import AdditiveRain
 from restorebox.registry import DEGRADATIONS
 
 TEMPLATES = 10  # per direction
 
 
 @DEGRADATIONS.register_module()
-class TemplateRain(Weather):
+class TemplateRain(AdditiveRain):
     """I = clip(J + S_1 + ... + S_n, 0, 1): n directions of rain, each scattered from templates of its own.
 
     All ranges are (low, high); one value is drawn from each per picture.
@@ -49,9 +48,7 @@ class TemplateRain(Weather):
         spread: Sequence[float] = (1, 18),
         brightness: Sequence[float] = (0.12, 0.35),
     ) -> None:
-        self.directions = as_range(directions, 'TemplateRain: directions', 1, 20)
-        if any(end != int(end) for end in self.directions):
-            raise ConfigError(f'TemplateRain: directions are whole numbers; they are {directions!r}')
+        self.directions = as_whole_range(directions, 'TemplateRain: directions', 1, 20)
         self.angle = as_range(angle, 'TemplateRain: angle', -90, 90)
         self.ranges = {
             'density': as_range(density, 'TemplateRain: density', 0, 1),
@@ -64,15 +61,9 @@ class TemplateRain(Weather):
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
         """A number per range, the directions' angles, and the seed of the streaks."""
         drawn = super().sample(rng, shape)
-        count = int(rng.integers(int(self.directions[0]), int(self.directions[1]), endpoint=True))
+        count = int(rng.integers(*self.directions, endpoint=True))
         drawn['angles'] = rng.uniform(*self.angle, count).tolist()
         return drawn
-
-    def layers(
-        self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
-    ) -> dict[str, np.ndarray]:
-        """'streak' HxWx1 float32 in [0, 1]."""
-        return {'streak': self.streak(scene.shape[:2], parameters)[..., None]}
 
     @staticmethod
     def streak(size: tuple[int, int], parameters: dict[str, Any]) -> np.ndarray:

@@ -105,3 +105,18 @@ class Weather(RangedDegradation):
     @abstractmethod
     def layers(self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None) -> dict[str, np.ndarray]:
         """The layers in front of the scene: 'streak', 'transmission', 'airlight', 'depth', those that are used."""
+
+
+class AdditiveRain(Weather):
+    """Rain without a veil, I = clip(J + S, 0, 1): a subclass renders S of a size, whatever the scene is."""
+
+    @staticmethod
+    @abstractmethod
+    def streak(size: tuple[int, int], parameters: dict[str, Any]) -> np.ndarray:
+        """The layer S of a picture of (height, width): HW float32 in [0, 1]."""
+
+    def layers(
+        self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """'streak' HxWx1 float32 in [0, 1]; a depth is not read."""
+        return {'streak': self.streak(scene.shape[:2], parameters)[..., None]}

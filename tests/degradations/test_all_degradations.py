@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
-from restorebox.degradations import BaseDegradation, Weather, build_degradation, to_float
+from restorebox.datasets.transforms import Degrade
+from restorebox.degradations import BaseDegradation, Weather, build_degradation, named_recipe, to_float
 from restorebox.degradations.base import RangedDegradation
 from restorebox.degradations.recipes import RECIPES
 from restorebox.degradations.weather import compose, invert, law_layers
 from restorebox.errors import ConfigError
 from restorebox.registry import DEGRADATIONS
+from tests.conftest import REPO
 
 SIZES = [(1, 1), (1, 9), (37, 53), (500, 333)]
 LAYERS = {'streak': (1, 3), 'transmission': (1,), 'airlight': (3,), 'depth': (1,)}  # role -> channels it may have
@@ -54,6 +57,18 @@ def test_repeats_bit_for_bit_by_record(name):
     parameters = json.loads(json.dumps(out['parameters']))
     assert parameters == out['parameters'] == build(name).sample(np.random.default_rng(5), picture.shape)
     assert bytes_of(build(name).apply(picture, parameters)) == bytes_of(out)
+
+
+@pytest.mark.parametrize('name', EVERY)
+def test_threads_change_nothing(name):
+    degradation, picture, threads = build(name), clear((300, 400)), cv2.getNumThreads()
+    parameters = degradation.sample(np.random.default_rng(5), picture.shape)
+    rendered = []
+    for number in (1, 2):
+        cv2.setNumThreads(number)
+        rendered.append(bytes_of(degradation.apply(picture, parameters)))
+    cv2.setNumThreads(threads)
+    assert rendered[0] == rendered[1]
 
 
 @pytest.mark.parametrize('name', EVERY)
@@ -155,11 +170,17 @@ def test_an_unknown_key_is_refused(name):
         DEGRADATIONS.build({'type': name, 'qualty': 1})
 
 
-@pytest.mark.parametrize('name', RECIPES)
-def test_recipes_are_plain_and_their_own(name):
-    config = build_degradation(name)
-    assert isinstance(config, BaseDegradation)
-    assert RECIPES[name]['type'] in ours()
+def test_recipes_are_on_their_page_and_copies():
+    page = (REPO / 'docs' / 'degradations.md').read_text()
+    assert [name for name in RECIPES if f'`{name}`' not in page] == []
+    named_recipe('rain100h')['density'] = None
+    assert RECIPES['rain100h']['density'] is not None
+
+
+def test_a_config_names_a_recipe():
+    results = {'gt': clear(), 'rng': np.random.default_rng(0), 'name': 'x'}
+    out = Degrade(recipe='heavy_rain').transform(results)
+    assert {'lq', 'streak', 'transmission', 'airlight', 'depth', 'parameters'} <= out.keys()
 
 
 def test_an_unknown_recipe_names_the_nearest():

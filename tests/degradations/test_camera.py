@@ -81,7 +81,7 @@ def test_jpeg_halves_the_chroma_and_stays_in_bytes():
     ('build', 'message'),
     [
         (lambda: JPEG(quality=(0, 50)), 'JPEG: quality is a pair'),
-        (lambda: JPEG(quality=(10.5, 50)), 'JPEG: quality is a range of whole numbers'),
+        (lambda: JPEG(quality=(10.5, 50)), 'JPEG: quality is a pair of whole numbers'),
         (lambda: GaussianBlur(window=20), 'GaussianBlur: window is an odd number'),
         (lambda: HybridDistortion('sever'), "did you mean 'severe'"),
         (lambda: HybridDistortion(blur_max=0), 'blur_max is a number of pixels above 0'),

@@ -27,7 +27,9 @@ def study():
 
 
 def test_statistics_of_drawn_streaks(study):
-    rain = build_degradation({'type': 'TemplateRain', 'density': (0.004, 0.004), 'width': (1.5, 1.5)})
+    rain = build_degradation(
+        {'type': 'TemplateRain', 'density': (0.004, 0.004), 'width': (1.5, 1.5), 'length': (40, 40)}
+    )
     parameters = rain.sample(np.random.default_rng(0), (200, 200, 3))
     straight, crossing = (
         study.statistics(rain.streak((200, 200), {**parameters, 'angles': angles, 'spread': 0.5}))
@@ -39,15 +41,17 @@ def test_statistics_of_drawn_streaks(study):
 
 
 def test_our_streaks_are_like_those_of_published_pairs(study, shared):
-    """Few draws of ours: like theirs by and large, and no vaguer. The stored study has the extremes of many draws."""
-    figures, _ = study.study(shared / 'data', draws=2)
-    for group, recipe in (('light', 'light_rain'), ('heavy', 'heavy_rain'), ('didmdn', 'did_rain')):
+    """The stored study's claim but for the extremes, which need more draws than a test should take.
+
+    With 8 draws per picture the ratio scatters by about 0.15; with 2 it scatters by half of itself and says nothing.
+    """
+    figures, _ = study.study(shared / 'data', draws=8, renderers={'light': ('light_rain',), 'heavy': ('heavy_rain',)})
+    for group, recipe in (('light', 'light_rain'), ('heavy', 'heavy_rain')):
         for name in study.STATISTICS:
             found = figures['groups'][group]['recipes'][recipe][name]
             assert found['iqr_ratio'] <= 2, (recipe, name)
-            # either's median lies between the other's quartiles or not far from them
-            reach = found['pairs']['max'] - found['pairs']['min']
-            assert abs(found['pairs']['median'] - found['ours']['median']) < reach / 3, (recipe, name)
+            assert found['ours']['min'] < found['pairs']['q1'], (recipe, name)
+            assert found['ours']['max'] > found['pairs']['q3'], (recipe, name)
 
 
 def test_the_stored_study_holds(study):

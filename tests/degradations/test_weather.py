@@ -237,3 +237,19 @@ def test_motion_kernel(length, angle):
     across, along = line_frame(angle, kernel.shape[0] // 2)
     assert (kernel * along**2).sum() == pytest.approx(length**2 / 12, rel=0.2, abs=0.3)
     assert (kernel * across**2).sum() < 0.5
+
+
+@pytest.mark.parametrize(
+    ('build', 'message'),
+    [
+        (lambda: HeavyRain(angles=()), 'HeavyRain: angles are a list of degrees'),
+        (lambda: HeavyRain(angles=[120]), 'HeavyRain: angles are a list of degrees'),
+        (lambda: HeavyRain(length=(2.5, 4)), 'HeavyRain: length is a pair of whole numbers'),
+        (lambda: RainFog(rain={'type': 'LineRain'}), 'RainFog: rain is a dict of keys of TemplateRain'),
+        (lambda: RainFog(rain={'lenght': (3, 4)}), "did you mean 'length'"),
+        (lambda: Veil(depth=''), "depth is 'field' or the folder"),
+    ],
+)
+def test_wrong_arguments(build, message):
+    with pytest.raises(ConfigError, match=message):
+        build()
