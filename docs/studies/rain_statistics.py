@@ -107,10 +107,10 @@ def without_veil(recipe: str, clear: np.ndarray, seed: int) -> np.ndarray:
     return layer(degradation(clear, rng)['lq'], clear)
 
 
-def measure_ours(recipe: str, clears: list[np.ndarray], draws: int) -> list[dict]:
-    """Statistics of a recipe on clear pictures, ``draws`` times on each."""
+def measure_ours(recipe: str, clears: list[np.ndarray], draws: int, seed: int) -> list[dict]:
+    """Statistics of a recipe on clear pictures, ``draws`` times on each; ``seed`` is the first one's."""
     return [
-        statistics(without_veil(recipe, clear, seed=1000 * number + draw))
+        statistics(without_veil(recipe, clear, seed=seed + 1000 * number + draw))
         for number, clear in enumerate(clears)
         for draw in range(draws)
     ]
@@ -133,15 +133,17 @@ def compare(theirs: list[dict], ours: list[dict]) -> dict[str, dict]:
     return result
 
 
-def study(data: Path, draws: int, renderers: dict[str, tuple[str, ...]] = RENDERERS) -> tuple[dict, dict]:
+def study(
+    data: Path, draws: int, renderers: dict[str, tuple[str, ...]] = RENDERERS, seed: int = 0
+) -> tuple[dict, dict]:
     """All comparisons -> what goes into the JSON, and the raw values for the plot."""
     measured, left_out, clears = measure_pairs(data)
     raw = {(group, 'pairs'): values for group, values in measured.items()}
-    figures: dict = {'draws_per_picture': draws, 'left_out': left_out, 'groups': {}}
+    figures: dict = {'draws_per_picture': draws, 'first_seed': seed, 'left_out': left_out, 'groups': {}}
     for group, recipes in renderers.items():
         figures['groups'][group] = {'pairs': len(measured[group]), 'recipes': {}}
         for recipe in recipes:
-            raw[group, recipe] = measure_ours(recipe, clears[group], draws)
+            raw[group, recipe] = measure_ours(recipe, clears[group], draws, seed)
             figures['groups'][group]['recipes'][recipe] = {
                 'judged': recipe in JUDGED,
                 **compare(measured[group], raw[group, recipe]),
@@ -173,11 +175,12 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('data', type=Path, help='folder with the rain_pairs_* folders')
-    parser.add_argument('--draws', type=int, default=20, help='of ours per clear picture')
+    parser.add_argument('--draws', type=int, default=30, help='of ours per clear picture (default: 30)')
+    parser.add_argument('--seed', type=int, default=0, help='of the first draw (default: 0)')
     parser.add_argument('--out', type=Path, default=DOCS, help='folder with images/ and results/ (default: docs)')
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    figures, raw = study(options.data, options.draws)
+    figures, raw = study(options.data, options.draws, seed=options.seed)
     for group, found in figures['groups'].items():
         print(f'{group}: {found["pairs"]} pairs')
         for recipe, compared in found['recipes'].items():
