@@ -17,8 +17,9 @@ from PIL import Image
 
 from restorebox.datasets.cache import PictureCache
 from restorebox.datasets.reading import read_picture
+from restorebox.degradations import build_degradation
 from restorebox.errors import ConfigError, DataError, PictureError
-from restorebox.registry import DEGRADATIONS, TRANSFORMS, nearest
+from restorebox.registry import TRANSFORMS, nearest
 from restorebox.sample import RestorationSample
 
 UNRELATED = 'hq'
@@ -226,14 +227,14 @@ class Degrade(BaseTransform):
     """Render a degraded picture from a clean one.
 
     Args:
-        recipe: config of one of DEGRADATIONS.
+        recipe: config of one of DEGRADATIONS, or the name of a recipe.
         source: role of the clean picture, which stays as it is.
         target: role that receives the degraded picture, HWC float32 in [0, 1]. Physics layers that the degradation used
             arrive under their own names, its parameters under 'parameters' (see :class:`Pack`'s ``keep``).
     """
 
-    def __init__(self, recipe: dict, source: str = 'gt', target: str = 'lq') -> None:
-        self.recipe = DEGRADATIONS.build(recipe)
+    def __init__(self, recipe: dict | str, source: str = 'gt', target: str = 'lq') -> None:
+        self.recipe = build_degradation(recipe)
         self.source = source
         self.target = target
         self.gives = (target,)  # roles that no file has to give

@@ -1,6 +1,41 @@
 """The physics of what spoils a picture: operators, and apart from them the samplers of their parameters."""
 
-from restorebox.degradations.base import BaseDegradation, to_float
+from restorebox.degradations.base import BaseDegradation, RangedDegradation, to_float
+from restorebox.degradations.blur import GaussianBlur, MotionBlur
+from restorebox.degradations.compose import Compose, build_degradation
+from restorebox.degradations.depth import DepthSource
+from restorebox.degradations.heavy_rain import HeavyRain
+from restorebox.degradations.hybrid import HybridDistortion
+from restorebox.degradations.jpeg import JPEG
 from restorebox.degradations.line_rain import LineRain
+from restorebox.degradations.noise import GaussianNoise, GreyNoise, PoissonNoise
+from restorebox.degradations.rain_fog import RainFog
+from restorebox.degradations.recipes import named_recipe
+from restorebox.degradations.snow import Snow
+from restorebox.degradations.template_rain import TemplateRain
+from restorebox.degradations.veil import Veil
+from restorebox.degradations.weather import Weather
 
-__all__ = ['BaseDegradation', 'LineRain', 'to_float']
+__all__ = [
+    'JPEG',
+    'BaseDegradation',
+    'Compose',
+    'DepthSource',
+    'GaussianBlur',
+    'GaussianNoise',
+    'GreyNoise',
+    'HeavyRain',
+    'HybridDistortion',
+    'LineRain',
+    'MotionBlur',
+    'PoissonNoise',
+    'RainFog',
+    'RangedDegradation',
+    'Snow',
+    'TemplateRain',
+    'Veil',
+    'Weather',
+    'build_degradation',
+    'named_recipe',
+    'to_float',
+]

@@ -1,50 +1,20 @@
-"""Degradations repeat bit for bit, and line rain is what its equation says."""
+"""Line rain is what its equation says."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import time
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from restorebox.degradations import BaseDegradation, LineRain, to_float
+from restorebox.degradations import LineRain, to_float
 from restorebox.errors import ConfigError
-from restorebox.registry import DEGRADATIONS
-
-
-def ours():
-    DEGRADATIONS.import_from_location()
-    return sorted(name for name, kind in DEGRADATIONS.module_dict.items() if kind.__module__.startswith('restorebox.'))
 
 
 def clear(size=(60, 70), seed=0):
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-
-
-@pytest.mark.parametrize('name', ours())
-def test_every_registered_degradation(name):
-    """Defaults build; parameters travel through JSON; the same parameters give the same bytes; layers fit."""
-    degradation = DEGRADATIONS.build({'type': name})
-    assert isinstance(degradation, BaseDegradation)
-    picture = clear()
-    before = picture.copy()
-    out = degradation(picture, np.random.default_rng(5))
-    parameters = json.loads(json.dumps(out.pop('parameters')))
-    assert parameters == degradation.sample(np.random.default_rng(5), picture.shape)
-    assert parameters != degradation.sample(np.random.default_rng(6), picture.shape)
-    again = degradation.apply(picture, parameters)
-    assert out.keys() == again.keys()
-    for role, values in out.items():
-        assert values.dtype == np.float32
-        assert values.tobytes() == again[role].tobytes()
-        assert values.shape[:2] == picture.shape[:2]
-    assert out['lq'].shape == picture.shape
-    assert out['lq'].min() >= 0
-    assert out['lq'].max() <= 1
-    np.testing.assert_array_equal(picture, before)
-    np.testing.assert_array_equal(degradation.apply(to_float(picture), parameters)['lq'], out['lq'])
 
 
 def test_equation_holds_exactly():
@@ -54,6 +24,12 @@ def test_equation_holds_exactly():
     assert out['streak'].min() == 0  # exactly dry between the streaks
     assert 0.1 < out['streak'].max() <= 1
     np.testing.assert_array_equal(out['lq'], np.clip(picture + out['streak'], 0, 1))
+
+
+def test_the_bytes_that_stored_figures_depend_on():
+    out = LineRain(density=(0.002, 0.02))(clear(), np.random.default_rng(0))
+    bytes_of = out['lq'].tobytes() + out['streak'].tobytes() + repr(out['parameters']).encode()
+    assert hashlib.sha256(bytes_of).hexdigest().startswith('4161ffae077ffd8d')
 
 
 def test_more_drops_never_make_it_darker():

@@ -1,0 +1,161 @@
+"""Depth for pictures that have none: a made-up field, or a network's estimate.
+
+Depth is relative here: float32 in (0, 1], 1 is the farthest that the picture shows. From a disparity D in [0, 1] (1 is
+nearest) it is d = 1 / (D + 0.1), divided by its maximum, as in the renderer of Li, Cheong and Tan (CVPR 2019).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from restorebox.degradations.base import as_range, draw_seed
+from restorebox.errors import ConfigError, WeightsError
+
+GRID = (48, 64)  # rows and columns on which the field is made up; its features are larger than a cell
+FAR = 0.1  # disparity that is added to all, so that the sky has a finite depth
+
+
+class DepthSource:
+    """Where a renderer takes the depth from, with the record that makes it the same again.
+
+    Args:
+        source: 'field' for a made-up one, or a folder with a depth network in the form of the package ``transformers``
+            (config.json, preprocessor_config.json, model.safetensors).
+        horizon: range of the height of the field's horizon, as a share of the picture's height from the top.
+        roughness: range of the smooth variation, as a standard deviation in units of disparity.
+    """
+
+    def __init__(
+        self,
+        source: str = 'field',
+        horizon: tuple[float, float] = (0.25, 0.5),
+        roughness: tuple[float, float] = (0.03, 0.1),
+    ) -> None:
+        if not isinstance(source, str) or not source:
+            raise ConfigError(f"depth is 'field' or the folder of a depth network; it is {source!r}")
+        self.source = source
+        self.horizon = as_range(horizon, 'depth: horizon', 0, 0.9)
+        self.roughness = as_range(roughness, 'depth: roughness', 0, 1)
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Any]:
+        """A field's numbers and seed; of a network only where it lies. The same number of draws for both."""
+        field = {'horizon': float(rng.uniform(*self.horizon)), 'roughness': float(rng.uniform(*self.roughness))}
+        seed = draw_seed(rng)
+        return {'source': 'field', **field, 'seed': seed} if self.source == 'field' else {'source': self.source}
+
+    @staticmethod
+    def render(scene: np.ndarray, record: dict[str, Any], given: np.ndarray | None = None) -> np.ndarray:
+        """Depth of a scene (HWC float32 in [0, 1]) -> HxWx1 float32 in (0, 1].
+
+        Args:
+            scene: the clear picture.
+            record: as :meth:`sample` gives it.
+            given: a measured depth, which is taken instead.
+
+        Raises:
+            ConfigError: the given depth has another size, or holds values outside of [0, 1].
+        """
+        if given is not None:
+            return _checked(given, scene.shape[:2])
+        if record['source'] == 'field':
+            return depth_field(scene.shape[:2], record)[..., None]
+        return from_disparity(estimate_disparity(scene, record['source']))[..., None]
+
+
+def from_disparity(disparity: np.ndarray) -> np.ndarray:
+    """d = 1 / (D + 0.1), divided by its maximum; D is HW in [0, 1], 1 is nearest -> HW float32 in (0, 1]."""
+    depth = 1 / (np.clip(disparity, 0, 1) + np.float32(FAR))
+    return (depth / depth.max()).astype(np.float32)
+
+
+def depth_field(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
+    """A made-up outdoor scene: ground up to a horizon, something that stands there, and smooth variation.
+
+    Seen by a level camera, the ground's disparity grows in proportion to the distance below the horizon.
+
+    Args:
+        size: (height, width) in pixels; the same record gives the same scene in any size.
+        record: 'horizon' and 'roughness' as in :class:`DepthSource`, 'seed'.
+
+    Returns:
+        HW float32 in (0, 1].
+    """
+    rng = np.random.default_rng(record['seed'])
+    below = (np.linspace(0, 1, GRID[0], dtype=np.float32)[:, None] - record['horizon']) / (1 - record['horizon'])
+    disparity = np.maximum(below, 0)
+    # What stands there is nearer than the horizon behind it, the less the higher up; it comes and goes smoothly, since
+    # an edge would betray itself wherever the picture has none.
+    height = np.clip(1 + np.minimum(below, 0) * (1 - record['horizon']) / record['horizon'], 0, 1)
+    things = 0.3 * _smooth(rng, (3, 5)) * height
+    disparity = disparity + things * np.exp(-np.maximum(below, 0) * 4)
+    disparity += np.float32(record['roughness']) * (2 * _smooth(rng, (6, 8)) - 1) * np.clip(disparity * 3, 0.1, 1)
+    enlarged = cv2.resize(disparity.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
+    return from_disparity(enlarged.reshape(size))
+
+
+def _smooth(rng: np.random.Generator, knots: tuple[int, int]) -> np.ndarray:
+    """A smooth random field on the grid, through (rows, columns) of random knots; float32 in [0, 1]."""
+    field = cv2.resize(rng.random(knots, dtype=np.float32), GRID[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(field, 0, 1)
+
+
+def _checked(given: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    depth = np.asarray(given, np.float32)
+    if depth.shape not in (size, (*size, 1)):
+        raise ConfigError(f'the depth is {"x".join(map(str, depth.shape))}, the picture {size[0]}x{size[1]}')
+    if not (depth.min() >= 0 and depth.max() <= 1):  # also refuses NaN
+        raise ConfigError(f'depth is relative, within [0, 1]; this one is within [{depth.min():g}, {depth.max():g}]')
+    return depth.reshape(*size, 1)
+
+
+@lru_cache(maxsize=1)  # a network is large, and a data set uses one
+def _load_network(folder: str) -> tuple[Any, Any]:
+    """The picture processor and the network of a folder; nothing is fetched, no pickle is read."""
+    if not Path(folder).is_dir() or not any(Path(folder).glob('*.safetensors')):
+        raise WeightsError(f'{folder} is no folder with a depth network: config.json and *.safetensors are looked for')
+    try:
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+    except ImportError as error:
+        raise ConfigError(
+            f"the depth network {folder} needs the package transformers: pip install 'restorebox[optional]'"
+        ) from error
+    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    network = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    return processor, network.eval()
+
+
+def estimate_disparity(scene: np.ndarray, folder: str) -> np.ndarray:
+    """A depth network's disparity of a scene, scaled to [0, 1].
+
+    The same on one machine; between machines it may differ in the last bits, as networks do.
+
+    Args:
+        scene: HWC float32 in [0, 1].
+        folder: of the network, see :class:`DepthSource`.
+
+    Returns:
+        HW float32 in [0, 1], 1 is nearest.
+
+    Raises:
+        WeightsError: the folder has no safetensors.
+        ConfigError: the package transformers is not installed.
+    """
+    import torch  # here, because rendering needs it for nothing else
+
+    processor, network = _load_network(folder)
+    inputs = processor(images=np.uint8(np.rint(scene * 255)), return_tensors='pt')
+    with torch.inference_mode():
+        predicted = network(**inputs).predicted_depth
+    plane = predicted.reshape(predicted.shape[-2:]).float().numpy()
+    if getattr(network.config, 'depth_estimation_type', 'relative') == 'metric':
+        plane = 1 / np.maximum(plane, 1e-3)  # such networks give metres, the others disparity
+    spread = float(plane.max() - plane.min())
+    scaled = (plane - plane.min()) / (spread if spread > 0 else 1)
+    return cv2.resize(scaled.astype(np.float32), scene.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(
+        scene.shape[:2]
+    )
