@@ -77,6 +77,12 @@ class GeometricTransform(BaseTransform):
     def transform(self, results: Results) -> Results:
         """Raises DataError when a named role is absent or roles of one scene differ in size."""
         present = _roles(results, self.roles)
+        several = [role for role in present if results[role].ndim == 4]
+        if several:
+            raise ConfigError(
+                f"{type(self).__name__} stands behind a Degrade with candidates, of which '{several[0]}' has several; "
+                'put it before'
+            )
         for group in ([r for r in present if r != UNRELATED], [r for r in present if r == UNRELATED]):
             if group:
                 height, width = _common_size(results, group)
@@ -231,12 +237,21 @@ class Degrade(BaseTransform):
         source: role of the clean picture, which stays as it is.
         target: role that receives the degraded picture, HWC float32 in [0, 1]. Physics layers that the degradation used
             arrive under their own names, its parameters under 'parameters' (see :class:`Pack`'s ``keep``).
+        candidates: 1, or how many degradations to draw for each sample, of which training takes the one that the
+            current model restores worst (adversarial augmentation, a random search over the sampler's parameters).
+            Target and layers then have one axis more, in front, and only :class:`Pack` may follow.
+
+    Raises:
+        ConfigError: ``candidates`` below 1.
     """
 
-    def __init__(self, recipe: dict | str, source: str = 'gt', target: str = 'lq') -> None:
+    def __init__(self, recipe: dict | str, source: str = 'gt', target: str = 'lq', candidates: int = 1) -> None:
+        if not isinstance(candidates, int) or candidates < 1:
+            raise ConfigError(f'Degrade: candidates is {candidates!r}; it must be a whole number from 1')
         self.recipe = build_degradation(recipe)
         self.source = source
         self.target = target
+        self.candidates = candidates
         self.gives = (target,)  # roles that no file has to give
 
     def transform(self, results: Results) -> Results:
@@ -247,7 +262,13 @@ class Degrade(BaseTransform):
                 f"Degrade would overwrite '{self.target}' of {results['name']}, which a file gave; "
                 'for a data set of clean pictures only, set lq=None'
             )
-        rendered = self.recipe(results[self.source], results['rng'])
+        drawn = [self.recipe(results[self.source], results['rng']) for _ in range(self.candidates)]
+        rendered = drawn[0]
+        if self.candidates > 1:
+            rendered = {key: [each[key] for each in drawn] for key in rendered}
+            for key, value in rendered.items():
+                if isinstance(value[0], np.ndarray):
+                    rendered[key] = np.stack(value)
         results[self.target] = rendered.pop('lq')
         results.update(rendered)
         return results
@@ -319,6 +340,6 @@ def _pad_to(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _to_tensor(picture: np.ndarray) -> torch.Tensor:
-    """HW or HWC -> CHW in memory of its own: the array may be a view of a far larger or a read-only one."""
-    planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+    """HW or HWC -> CHW, KHWC -> KCHW, in memory of its own: it may be a view of a far larger or a read-only array."""
+    planes = picture[None] if picture.ndim == 2 else np.moveaxis(picture, -1, -3)
     return torch.from_numpy(np.array(planes, dtype=None if picture.dtype == np.uint8 else np.float32, order='C'))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
@@ -43,3 +44,38 @@ def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
                 f"train_dataloader: '{role}' is {height}x{width} (height x width), the networks that are trained need "
                 f'at least {smallest}; set RandomWindow to more'
             )
+
+
+@torch.no_grad()
+def take_hardest(restorer: Any, inputs: Inputs) -> Inputs:
+    """Of several degradations of each picture keep the one that the restorer restores worst now.
+
+    Worst by mean absolute error against ``gt``, for each picture on its own, in evaluation mode. Inputs without
+    candidates are handed back.
+
+    Args:
+        restorer: as it is trained.
+        inputs: ``lq`` and layers ``(N, K, C, H, W)`` of K candidates, the rest ``(N, C, H, W)``, all in [0, 1].
+
+    Returns:
+        All ``(N, C, H, W)``.
+
+    Raises:
+        ConfigError: candidates without the clean pictures that tell which is restored worst.
+    """
+    several = [role for role, x in inputs.items() if isinstance(x, Tensor) and x.dim() == 5]
+    if not several:
+        return inputs
+    if 'gt' not in restorer.picture_roles or 'lq' not in several:
+        raise ConfigError(
+            f'train_dataloader: Degrade with candidates needs lq and a method that trains on gt; '
+            f'{type(restorer).__name__} trains on {", ".join(restorer.picture_roles)}; set candidates=1'
+        )
+    lq, gt = inputs['lq'], inputs['gt']
+    training = restorer.training
+    restorer.eval()  # no dropout, and no statistics of a batch norm are moved
+    errors = [(restorer.restore(lq[:, k])['pred'] - gt).abs().flatten(1).mean(1) for k in range(lq.shape[1])]
+    restorer.train(training)
+    worst = torch.stack(errors, 1).argmax(1)
+    rows = torch.arange(len(worst), device=worst.device)
+    return {role: x[rows, worst] if role in several else x for role, x in inputs.items()}
