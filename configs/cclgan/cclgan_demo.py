@@ -1,12 +1,12 @@
-# CCLGAN at laptop size: narrower, 64-pixel crops, a residual generator that starts as the identity. Rain is drawn over
+# CCLGAN at laptop size: narrower, 48-pixel crops, a residual generator that starts as the identity. Rain is drawn over
 # half of your clean photographs, data/clean/{train,test}/gt; the other half is the clean side. No setting of the paper.
 _base_ = [
     '../_base_/models/cclgan.py',
     '../_base_/datasets/clean_folder_line_rain_unpaired.py',
     '../_base_/schedules/adam_two_steps.py',
 ]
-batch, crop = 2, 64
-max_samples = 1_800 * batch  # steps x batch
+batch, crop = 2, 48
+max_samples = 2_400 * batch  # steps x batch
 model = dict(
     generator=dict(backbone=dict(blocks=3, base_width=16), head=dict(kernel=3, residual=True), init=None),
     discriminator=dict(backbone=dict(base_width=16), init=None),
