@@ -197,6 +197,7 @@ HEADS = _own('head', 'restorebox.heads')
 LOSSES = _own('loss', 'restorebox.losses')
 DEGRADATIONS = _own('degradation', 'restorebox.degradations')
 ENCODERS = _own('encoder', 'restorebox.layers')
+STEMS = _own('stem', 'restorebox.layers')
 
 RESTORERS = _child('restorer', mm.MODELS, 'restorebox.restorers')
 DATASETS = _child('dataset', mm.DATASETS, 'restorebox.datasets')

@@ -21,10 +21,12 @@ SMALL_BACKBONES = {
     'UNet': dict(levels=3, base_width=4, max_width=8),
     'ResNetGenerator': dict(blocks=2, base_width=4),
     'PatchDiscriminator': dict(base_width=4),
+    'EncoderDecoder': dict(levels=3, base_width=4, max_width=8),
 }
 SMALL_HEADS = {
     'PictureHead': dict(in_channels=4, scale=2),
     'RealnessHead': dict(in_channels=4, scale=8),
+    'SubPixelHead': dict(in_channels=4, scale=2),
     'ProjectionHead': dict(channels=dict(conv1=4, conv2=6), width=8),
 }
 SMALL_RESTORERS = {
@@ -61,6 +63,17 @@ SMALL_RESTORERS['CycleRestorer: CUT'] = dict(
     lambda_idt=0.0,
     lcl_pairs=(('fake_clean', 'rainy'), ('same_clean', 'clean')),
     lcl_taps=('input', 'down1', 'res2'),
+)
+SMALL_RESTORERS['AdversarialRestorer'] = dict(
+    generator=SMALL_RESTORERS['SupervisedRestorer']['generator'],
+    discriminator=dict(
+        backbone=dict(type='PatchDiscriminator', halvings=2, base_width=4, in_channels=6, antialias=False),
+        head=dict(type='RealnessHead'),
+    ),
+    losses=dict(l1=dict(type='L1Loss', weight=100.0)),
+)
+SMALL_RESTORERS['AdversarialRestorer: regression'] = dict(
+    SMALL_RESTORERS['AdversarialRestorer'], discriminator=None, lambda_gan=0.0
 )
 SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
 NOT_RESTORERS = {'RestorationPreprocessor'}

@@ -14,12 +14,23 @@ from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.statistics import make_norm
+from restorebox.layers.stems import build_stem, check_stems
 from restorebox.registry import BACKBONES
 
 
 def unet_widths(levels: int, base: int, limit: int) -> list[int]:
     """Channels per level: ``min(base * 2^i, limit)``."""
     return [min(base * 2**i, limit) for i in range(levels)]
+
+
+def check_levels(levels: int, owner: str) -> None:
+    """Refuse a number of halvings that is not from 1 to 8.
+
+    Raises:
+        ConfigError: names the owner and the number.
+    """
+    if not 1 <= levels <= 8:
+        raise ConfigError(f'{owner}: levels is {levels}; it must be from 1 to 8')
 
 
 @BACKBONES.register_module()
@@ -46,11 +57,13 @@ class UNet(BaseBackbone):
         dropout: the probability of the dropout after the norm of inner up blocks; the papers' pix2pix has 0.5. For
             restoration 0: at test it is noise and costs PSNR.
         value_range: of the input, (-1, 1) in the papers.
+        stems: ``down1`` .. ``downN`` -> config of one of STEMS, a module in front of that level, e.g.
+            ``dict(down1=dict(type='InfoAccum', layers=15))``.
 
     Taps: ``down1`` .. ``downN``, ``up2`` .. ``upN`` (before the concatenation).
 
     Raises:
-        ConfigError: ``levels`` outside 1..8.
+        ConfigError: ``levels`` outside 1..8, or a stem at another level.
     """
 
     def __init__(
@@ -62,16 +75,21 @@ class UNet(BaseBackbone):
         norm: str | None = 'instance',
         dropout: float = 0.0,
         value_range: tuple[float, float] = (-1.0, 1.0),
+        stems: dict[str, dict] | None = None,
     ) -> None:
         super().__init__()
-        if not 1 <= levels <= 8:
-            raise ConfigError(f'UNet: levels is {levels}; it must be from 1 to 8')
+        check_levels(levels, 'UNet')
+        stems = check_stems(stems, levels, 'UNet')
         widths = unet_widths(levels, base_width, max_width)
         bias = norm is None
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
+        self.stems = nn.ModuleDict()
         for i, width in enumerate(widths):
             previous = in_channels if i == 0 else widths[i - 1]
+            if f'down{i + 1}' in stems:
+                stem = self.stems[f'down{i + 1}'] = build_stem(stems[f'down{i + 1}'], previous, 2**i)
+                previous = stem.out_channels
             block: list[nn.Module] = [] if i == 0 else [nn.LeakyReLU(0.2)]
             block.append(nn.Conv2d(previous, width, 4, 2, 1, bias=bias))
             if 0 < i < levels - 1:
@@ -98,17 +116,21 @@ class UNet(BaseBackbone):
         """See :meth:`BaseBackbone.field`."""
         for _ in range(self.levels - 1):  # n neighbours out of a 4x4 transposed convolution come from n // 2 + 2
             run = run // 2 + 2
-        stride = 2**self.levels
-        return (run - 1) * stride + 3 * stride - 2  # N 4x4 convolutions of stride 2 see 3 * 2^N - 2 pixels
+        for i in range(self.levels, 0, -1):
+            run = 2 * run + 2  # a 4x4 convolution of stride 2
+            if f'down{i}' in self.stems:
+                run += self.stems[f'down{i}'].reach - 1
+        return run
 
     def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`."""
         kept = self.collect(taps, only_taps)
         skips = []
         for i, block in enumerate(self.down):
-            x = block(x)
+            name = f'down{i + 1}'
+            x = block(self.stems[name](x) if name in self.stems else x)
             skips.append(x)
-            if kept.last(f'down{i + 1}', x):
+            if kept.last(name, x):
                 return kept.features
         skips.pop()
         for i, block in zip(range(self.levels - 1, 0, -1), self.up, strict=True):

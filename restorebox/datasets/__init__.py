@@ -7,6 +7,7 @@ from restorebox.datasets.reading import PICTURE_SUFFIXES, list_pictures, read_pi
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.datasets.transforms import (
     CentreWindow,
+    CopyRole,
     Degrade,
     Flip,
     LoadPictures,
@@ -19,6 +20,7 @@ from restorebox.datasets.transforms import (
 __all__ = [
     'PICTURE_SUFFIXES',
     'CentreWindow',
+    'CopyRole',
     'Degrade',
     'Flip',
     'KeyedSampler',

@@ -275,6 +275,29 @@ class Degrade(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class CopyRole(BaseTransform):
+    """Let a role be the same picture as another: ``lq`` as ``gt`` trains a network to reproduce its input.
+
+    Args:
+        source: role that is there.
+        target: role that is added.
+    """
+
+    def __init__(self, source: str = 'gt', target: str = 'lq') -> None:
+        self.source = source
+        self.target = target
+        self.gives = (target,)
+
+    def transform(self, results: Results) -> Results:
+        """Raises DataError when the source is absent or the target is there already."""
+        _roles(results, (self.source,))
+        if self.target in results:
+            raise DataError(f"CopyRole would overwrite '{self.target}' of {results['name']}")
+        results[self.target] = results[self.source]
+        return results
+
+
+@TRANSFORMS.register_module()
 class Pack(BaseTransform):
     """Arrays -> contiguous CHW tensors; uint8 stays uint8 (a quarter of the transfer), the rest becomes float32.
 

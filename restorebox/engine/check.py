@@ -20,6 +20,7 @@ PLACES: dict[str, own.Registry] = {
     'encoder': own.ENCODERS,
     'encoders': own.ENCODERS,
     'semantic_encoder': own.ENCODERS,
+    'stems': own.STEMS,
     'dataset': own.DATASETS,
     'sampler': own.DATA_SAMPLERS,
     'pipeline': own.TRANSFORMS,
@@ -40,7 +41,7 @@ PLACES: dict[str, own.Registry] = {
     'data_preprocessor': own.RESTORERS,
 }
 # places that hold several by name
-COLLECTIONS = ('losses', 'default_hooks')
+COLLECTIONS = ('losses', 'default_hooks', 'stems')
 # keys beside ``type`` that MMEngine takes out before it calls the constructor
 TAKEN_OUT = {'_scope_', '_delete_', 'constructor', 'priority', 'convert_to_iter_based', 'paramwise_cfg'}
 

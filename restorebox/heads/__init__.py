@@ -4,5 +4,6 @@ from restorebox.heads.base import BaseHead
 from restorebox.heads.picture import PictureHead
 from restorebox.heads.projection import ProjectionHead
 from restorebox.heads.realness import RealnessHead
+from restorebox.heads.sub_pixel import SubPixelHead
 
-__all__ = ['BaseHead', 'PictureHead', 'ProjectionHead', 'RealnessHead']
+__all__ = ['BaseHead', 'PictureHead', 'ProjectionHead', 'RealnessHead', 'SubPixelHead']

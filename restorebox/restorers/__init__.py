@@ -1,9 +1,18 @@
 """Learning regimes: networks + losses + optimisers."""
 
+from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.cycle import CycleRestorer
 from restorebox.restorers.network import Network, build_network
 from restorebox.restorers.preprocessor import RestorationPreprocessor
 from restorebox.restorers.supervised import SupervisedRestorer
 
-__all__ = ['BaseRestorer', 'CycleRestorer', 'Network', 'RestorationPreprocessor', 'SupervisedRestorer', 'build_network']
+__all__ = [
+    'AdversarialRestorer',
+    'BaseRestorer',
+    'CycleRestorer',
+    'Network',
+    'RestorationPreprocessor',
+    'SupervisedRestorer',
+    'build_network',
+]

@@ -1,0 +1,55 @@
+"""Features at half size -> picture, by sub-pixel convolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.errors import ConfigError
+from restorebox.heads.base import BaseHead
+from restorebox.layers.initialise import normal_init
+from restorebox.registry import HEADS
+
+
+@HEADS.register_module()
+class SubPixelHead(BaseHead):
+    """ReLU, a 3x3 convolution to ``scale^2`` times the picture's channels, pixel shuffle, tanh.
+
+    Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+    network" (CVPR 2016); as the last layer of a U-Net Kang et al. (arXiv 2212.02198, eq 15; its printed index is no
+    bijection, this is the original's up to a fixed order of the filters).
+
+    Args:
+        in_channels: channels of the backbone's last feature.
+        scale: input pixels per pixel of that feature.
+        out_channels: channels of the picture.
+        residual: add the network's input, and no tanh; the convolution then starts at zero.
+        icnr: let all ``scale^2`` filters of a channel start equal, so that the first pictures have no checkerboard
+            (Aitken et al., arXiv 1707.02937).
+
+    Raises:
+        ConfigError: ``scale`` below 2.
+    """
+
+    output = 'picture'
+    reach = 3
+
+    def __init__(
+        self, in_channels: int, scale: int, out_channels: int = 3, residual: bool = False, icnr: bool = True
+    ) -> None:
+        super().__init__()
+        if scale < 2:
+            raise ConfigError(f'SubPixelHead: scale is {scale}; a backbone that ends at full size needs a PictureHead')
+        self.conv = nn.Conv2d(in_channels, out_channels * scale**2, 3, 1, 1)
+        self.scale = scale
+        self.residual = residual
+        normal_init(self, std=0.0 if residual else 0.02)
+        if icnr:
+            with torch.no_grad():
+                self.conv.weight.copy_(self.conv.weight[:: scale**2].repeat_interleave(scale**2, 0))
+
+    def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped when residual)."""
+        y = F.pixel_shuffle(self.conv(torch.relu(features['out'])), self.scale)
+        return x + y if self.residual else torch.tanh(y)

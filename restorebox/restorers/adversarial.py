@@ -1,0 +1,88 @@
+"""Paired restoration with a conditional GAN: the pix2pix family.
+
+Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017); Kang et al., "Rethinking
+Generative Methods for Image Restoration in Physics-based Vision" (arXiv 2212.02198).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from restorebox.errors import ConfigError
+from restorebox.losses import AdversarialLoss
+from restorebox.registry import LOSSES, RESTORERS
+from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.inputs import Inputs
+from restorebox.restorers.network import Network, build_network
+
+
+@RESTORERS.register_module()
+class AdversarialRestorer(BaseRestorer):
+    """A generator that stays near the clean partner and that a discriminator takes for it.
+
+    ::
+
+        lq -> generator -> pred -> losses against gt
+                             |
+        cat(lq, pred), cat(lq, gt) -> discriminator -> realness of each patch
+
+    Args:
+        generator: ``dict(backbone=..., head=...)``; the head's output is ``'picture'``.
+        discriminator: the same with a realness head; its input is the degraded picture and the candidate, 6 channels
+            in this order.
+        losses: name -> config of a loss between prediction and clean partner; logged as ``loss_NAME``.
+        gan_mode: see :class:`AdversarialLoss`; ``'lsgan'`` is eqs 16 and 17 of Kang et al., ``'vanilla'`` pix2pix.
+        lambda_gan: weight of the adversarial loss of the generator; 0 leaves out the discriminator, and what remains
+            is regression.
+        statistics_window: see :class:`BaseRestorer`.
+        data_preprocessor: see :class:`BaseRestorer`.
+
+    Raises:
+        ConfigError: no losses at all, or a negative weight.
+    """
+
+    def __init__(
+        self,
+        generator: Network | dict,
+        discriminator: Network | dict | None,
+        losses: dict[str, dict],
+        gan_mode: str = 'lsgan',
+        lambda_gan: float = 1.0,
+        statistics_window: int | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(statistics_window, data_preprocessor)
+        owner = type(self).__name__
+        if lambda_gan < 0:
+            raise ConfigError(f'{owner}: lambda_gan is {lambda_gan}; it must be 0 or more')
+        if lambda_gan and discriminator is None:
+            raise ConfigError(f'{owner}: lambda_gan is {lambda_gan}, which needs a discriminator; or set it to 0')
+        if not losses and not lambda_gan:
+            raise ConfigError(f'{owner}: losses is empty and lambda_gan 0, so that nothing would be learnt')
+        self.generator = build_network(generator, 'generator')
+        self.lambda_gan = lambda_gan
+        self.steps = {'generator': ('generator',)}
+        if lambda_gan:
+            self.discriminator = build_network(discriminator, 'discriminator')
+            self.steps = {'discriminator': ('discriminator',), **self.steps}
+        self.adversarial = AdversarialLoss(gan_mode)
+        self.loss_terms = nn.ModuleDict({name: LOSSES.build(cfg) for name, cfg in losses.items()})
+
+    def prepare(self, inputs: Inputs) -> dict:
+        """The generator's pass, which both steps read."""
+        lq = self.to_range(inputs['lq'])
+        return {'lq': lq, 'gt': self.to_range(inputs['gt']), 'pred': self.generator(lq)['picture']}
+
+    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+        """See :meth:`BaseRestorer.losses`."""
+        lq, gt, pred = memory['lq'], memory['gt'], memory['pred']
+        if step == 'discriminator':
+            real = self.discriminator(torch.cat((lq, gt), 1))['realness']
+            fake = self.discriminator(torch.cat((lq, pred.detach()), 1))['realness']
+            return {'loss_d': (self.adversarial(real, True) + self.adversarial(fake, False)) / 2}
+        terms = {f'loss_{name}': self.apply_loss(loss, pred, gt) for name, loss in self.loss_terms.items()}
+        if self.lambda_gan:
+            fake = self.discriminator(torch.cat((lq, pred), 1))['realness']
+            terms['loss_adv'] = self.lambda_gan * self.adversarial(fake, True)
+        return terms
