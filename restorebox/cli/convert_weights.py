@@ -1,7 +1,7 @@
 """Make a checkpoint of ours from public weights.
 
-Kinds: ``cyclegan`` (netG_A and netD_A of the authors' PyTorch code, A being the degraded side) and ``cut`` (netG, netD,
-netF). The config says what the networks are; names, numbers and shapes of all layers are
+Kinds: ``cyclegan`` (netG_A and netD_A of the authors' PyTorch code, A being the degraded side), ``cut`` (netG, netD,
+netF) and ``pix2pix`` (netG, netD). The config says what the networks are; names, numbers and shapes of all layers are
 checked against it.
 
     convert-weights cyclegan out.pth --weights generator=latest_net_G_A.pth discriminator=latest_net_D_A.pth
@@ -19,6 +19,7 @@ from restorebox.errors import CheckpointError, ConfigError
 KINDS = {
     'cyclegan': 'configs/cyclegan/cyclegan_spa.py',
     'cut': 'configs/cut/cut_spa.py',
+    'pix2pix': 'configs/infoaccum/rain800_pix2pix.py',
 }
 
 

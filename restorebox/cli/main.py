@@ -17,7 +17,7 @@ VERBS = {
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
     'benchmark': 'measure speed and memory',
     'publish': 'make a small file to hand on from a training checkpoint',
-    'convert-weights': 'make a checkpoint from public CycleGAN or CUT weights',
+    'convert-weights': 'make a checkpoint from public CycleGAN, CUT or pix2pix weights',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',
 }
 

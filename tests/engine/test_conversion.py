@@ -33,12 +33,15 @@ def parity(shared):
             k: torch.from_numpy(np.asarray(made.deterministic_array(k, tuple(s), 23))) for k, s in keys[name].items()
         }
 
-    picture = torch.from_numpy(made.deterministic_image((1, 3, 128, 160), 23)) * 2 - 1
+    def picture(*shape):
+        return torch.from_numpy(made.deterministic_image(shape, 23)) * 2 - 1
+
     return state, picture, expected
 
 
 def test_converted_cyclegan_is_the_public_one(parity, tmp_path):
-    state, picture, expected = parity
+    state, made_picture, expected = parity
+    picture = made_picture(1, 3, 128, 160)
     torch.save(state('cyclegan_resnet9'), tmp_path / 'latest_net_G_A.pth')
     torch.save({f'module.{k}': v for k, v in state('cyclegan_patchgan70').items()}, tmp_path / 'latest_net_D_A.pth')
     files = ['generator=latest_net_G_A.pth', 'discriminator=latest_net_D_A.pth']
@@ -55,6 +58,29 @@ def test_converted_cyclegan_is_the_public_one(parity, tmp_path):
         wanted = expected['cyclegan__patchgan70']
         assert logits.shape == wanted.shape
         assert np.abs(logits - wanted).max() < 1e-4
+
+
+def test_converted_pix2pix_is_the_public_one(parity, tmp_path):
+    state, picture, expected = parity
+    torch.save(state('pix2pix_unet256'), tmp_path / 'latest_net_G.pth')
+    torch.save(state('pix2pix_patchgan70'), tmp_path / 'latest_net_D.pth')
+    files = ['generator=latest_net_G.pth', 'discriminator=latest_net_D.pth']
+    # the fixtures were made in evaluation mode, with batch norm's averages
+    batch = tmp_path / 'batch.py'
+    base = "_base_ = '{{$RESTOREBOX_CONFIGS:}}/infoaccum/rain800_pix2pix.py'"
+    norm = "dict(backbone=dict(norm='batch'))"
+    batch.write_text(f'{base}\nmodel = dict(generator={norm}, discriminator={norm})\n')
+    succeed(run('convert_weights.py', 'pix2pix', 'out.pth', '--weights', *files, '--config', batch, cwd=tmp_path))
+    restorer = RESTORERS.build(load_config(batch).model.to_dict()).eval()
+    restorer.load_weights(load_file(tmp_path / 'out.pth')['state_dict'])
+    with torch.no_grad():
+        made = restorer.generator(picture(1, 3, 256, 256))['picture'].numpy()
+        logits = restorer.discriminator(picture(1, 6, 256, 256))['realness'].numpy()
+    assert np.abs(made[..., ::4, ::4] - expected['pix2pix__unet256']).max() < 1e-4
+    assert np.abs(logits - expected['pix2pix__patchgan70']).max() < 1e-4
+    # as pix2pix itself tests: statistics of the one picture, so that the averages are not needed
+    succeed(run('convert_weights.py', 'pix2pix', 'own.pth', '--weights', *files, cwd=tmp_path))
+    assert not any('running' in key for key in load_file(tmp_path / 'own.pth')['state_dict'])
 
 
 def public_names(network, offset=0):
