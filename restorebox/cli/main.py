@@ -16,6 +16,7 @@ VERBS = {
     'test': 'score a checkpoint on the test set of its config',
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
     'benchmark': 'measure speed and memory',
+    'analyze-information': 'measure how much of its input a network carries, and what gradient its GAN loss has left',
     'publish': 'make a small file to hand on from a training checkpoint',
     'convert-weights': 'make a checkpoint from public CycleGAN, CUT or pix2pix weights',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',

@@ -1,0 +1,186 @@
+"""Measure how much of its input a network can carry, and how much gradient its adversarial loss has left.
+
+Kang, Xie, Qin, Wong (arXiv 2212.02198) blame three things for lost detail: a generator that abstracts too much, a
+decoder that completes instead of keeping, and a loss whose gradient vanishes. For each there is a figure here:
+
+1. reconstruction: PSNR of the network's output against its input when it is given the CLEAN pictures of the test set.
+2. carried detail: share of the restored pictures' high-frequency energy that their inputs explain (R squared of a
+   regression per picture and channel); the same for the clean pictures, as what would be right.
+3. gradient: norm of the adversarial loss's gradient at the generator's output, for the cross entropy in its saturating
+   and its usual form and for least squares, under the discriminators of all checkpoints beside the given one.
+
+Writes information.json and information.png into the work directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from restorebox.cli.common import add_config_options, positive, prepare
+
+BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of ``analyze-information``."""
+    parser = argparse.ArgumentParser(
+        prog='restorebox analyze-information', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config')
+    parser.add_argument('checkpoint', help='a training checkpoint; those of the same run beside it show the gradients')
+    parser.add_argument('--pictures', type=positive, default=20, help='of the test set, from its beginning')
+    add_config_options(parser)
+    return parser.parse_args(argv)
+
+
+def high_frequencies(x: Any) -> Any:
+    """A picture minus its Gaussian blur: ``(N, C, H, W)`` -> the same shape."""
+    from torchvision.transforms.functional import gaussian_blur
+
+    return x - gaussian_blur(x, 2 * round(3 * BLUR) + 1, BLUR)
+
+
+def explained(output: Any, source: Any) -> float:
+    """Share of the output's high-frequency energy that a multiple of the source's explains, over channels.
+
+    Args:
+        output: ``(1, C, H, W)`` in [0, 1].
+        source: of the same shape.
+
+    Returns:
+        In [0, 1]; NaN where the output has no high frequencies.
+    """
+    y, x = (high_frequencies(z).flatten(2)[0].double() for z in (output, source))
+    gain = (x * y).sum(1) / (x * x).sum(1).clamp_min(1e-12)
+    energy = (y * y).sum()
+    rest = (y - gain[:, None] * x).square().sum()
+    return float(1 - rest / energy) if energy > 0 else float('nan')
+
+
+def carried(restorer: Any, loader: Any, pictures: int) -> dict[str, float]:
+    """Figures 1 and 2, means over pictures."""
+    import torch
+
+    from restorebox.metrics.protocols import protocol
+
+    psnr = protocol('psnr_rgb')
+    rows: list[dict[str, float]] = []
+    for batch in loader:
+        inputs = restorer.data_preprocessor(batch)['inputs']
+        for lq, gt in zip(inputs['lq'], inputs['gt'], strict=True):
+            again, restored = (restorer.restore(x[None])['pred'] for x in (gt, lq))
+            as_picture = [x.permute(1, 2, 0).cpu().numpy() for x in (again[0], gt)]
+            rows.append(
+                {
+                    'reconstruction_psnr_rgb': psnr(*as_picture),
+                    'restored_explained_by_input': explained(restored, lq[None]),
+                    'clean_explained_by_input': explained(gt[None], lq[None]),
+                }
+            )
+        if len(rows) >= pictures:
+            break
+    rows = rows[:pictures]
+    return {'pictures': len(rows)} | {key: float(torch.tensor([row[key] for row in rows]).nanmean()) for key in rows[0]}
+
+
+def gradients(restorer: Any, batch: dict) -> dict[str, float]:
+    """Figure 3 of one checkpoint: RMS of the gradient at the generator's output, times the number of its pixels."""
+    import torch
+
+    inputs = restorer.data_preprocessor(batch)['inputs']
+    lq = restorer.to_range(inputs['lq'])
+    with torch.no_grad():
+        fake = restorer.role('generator')(lq)['picture']
+    norms = {}
+    kinds = {
+        'cross entropy, saturating': lambda d: torch.nn.functional.logsigmoid(-d).mean(),
+        'cross entropy': lambda d: torch.nn.functional.softplus(-d).mean(),
+        'least squares': lambda d: (d - 1).square().mean(),
+    }
+    for name, loss in kinds.items():
+        pred = fake.detach().requires_grad_()
+        loss(restorer.role('discriminator')(torch.cat((lq, pred), 1))['realness']).backward()
+        norms[name] = float(pred.grad.square().mean().sqrt() * pred[0].numel())
+    return norms
+
+
+def draw(figures: dict, path: Path) -> None:
+    """Bars of what is carried, lines of the gradients over training; renamed into place when complete."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3.6), layout='constrained')
+    FigureCanvasAgg(figure)
+    left, middle, right = figure.subplots(1, 3)
+    left.bar(['clean pictures'], [figures['carried']['reconstruction_psnr_rgb']], width=0.4)
+    left.set_title('1. reconstruction, psnr_rgb (dB)', fontsize=9, loc='left')
+    shares = {name: figures['carried'][f'{name}_explained_by_input'] for name in ('restored', 'clean')}
+    middle.bar(list(shares), list(shares.values()), width=0.4, color=['C0', 'C2'])
+    middle.set_ylim(0, 1)
+    middle.set_title('2. detail explained by the input', fontsize=9, loc='left')
+    right.set_title('3. gradient of the adversarial loss', fontsize=9, loc='left')
+    if figures['gradients']:
+        for name in figures['gradients'][0]['norms']:
+            steps = [row['step'] for row in figures['gradients']]
+            right.plot(steps, [row['norms'][name] for row in figures['gradients']], marker='.', label=name)
+        right.set_yscale('log')
+        right.set_xlabel('step')
+        right.legend(fontsize=7)
+    else:
+        right.text(0.5, 0.5, 'no discriminator', ha='center', va='center')
+    temporary = path.with_suffix('.tmp.png')
+    figure.savefig(temporary, dpi=110)
+    temporary.replace(path)
+
+
+def main(argv: list[str]) -> None:
+    """Measure, draw, write."""
+    args = parse(argv)
+    import torch
+
+    from restorebox.cli.test import TRAINING_KEYS, VALIDATION_KEYS
+    from restorebox.engine.build_check import build_all
+    from restorebox.engine.checkpoint import deployed_state, find_checkpoints, load_file, write_bytes
+    from restorebox.errors import CheckpointError, ConfigError
+    from restorebox.registry import RUNNERS
+
+    cfg = prepare(args)
+    if cfg.get('test_dataloader') is None:
+        raise ConfigError(f'config {args.config}: has no test_dataloader to measure on')
+    for key in (*TRAINING_KEYS, *VALIDATION_KEYS):
+        cfg[key] = None
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    build_all(cfg)
+    runner = RUNNERS.build(cfg)
+    runner.load_or_resume()
+    restorer, loader = runner.restorer.eval(), runner.build_dataloader(cfg.test_dataloader)
+    figures: dict[str, Any] = {'config': args.config, 'checkpoint': args.checkpoint, 'gradients': []}
+    figures['carried'] = carried(restorer, loader, args.pictures)
+    if hasattr(restorer, 'discriminator'):
+        crop = next(iter(loader))
+        side = 2 ** (min(256, *crop['inputs']['lq'][0].shape[-2:]).bit_length() - 1)
+        crop['inputs'] = {role: torch.stack([x[:, :side, :side] for x in xs]) for role, xs in crop['inputs'].items()}
+        for path in find_checkpoints(Path(args.checkpoint).parent) or [Path(args.checkpoint)]:
+            checkpoint = load_file(path)
+            try:
+                restorer.load_weights({**checkpoint['state_dict']})
+            except CheckpointError as error:
+                raise CheckpointError(f'checkpoint {path}: {error}') from None
+            step = int(path.stem.rpartition('_')[2]) if path.stem.startswith('iter_') else 0
+            figures['gradients'].append({'step': step, 'norms': gradients(restorer, crop)})
+        restorer.load_weights(deployed_state(load_file(args.checkpoint)), restorer.deployed)
+    out = Path(cfg.work_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    write_bytes((json.dumps(figures, indent=1) + '\n').encode(), out / 'information.json')
+    draw(figures, out / 'information.png')
+    kept = figures['carried']
+    print(f'reconstruction of clean pictures   {kept["reconstruction_psnr_rgb"]:7.2f} dB psnr_rgb')
+    print(f'detail explained by the input      {kept["restored_explained_by_input"]:7.3f} restored')
+    print(f'                                   {kept["clean_explained_by_input"]:7.3f} clean')
+    for row in figures['gradients']:
+        norms = '  '.join(f'{name} {value:.3g}' for name, value in row['norms'].items())
+        print(f'gradient at step {row["step"]:<8}          {norms}')
+    print(f'{out / "information.png"}')
