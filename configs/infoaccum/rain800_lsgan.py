@@ -1,0 +1,3 @@
+# Table II, Rain800 (deraining): + LSGAN.
+_base_ = 'rain800_pix2pix.py'
+model = dict(gan_mode='lsgan')

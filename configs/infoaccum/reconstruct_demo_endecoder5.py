@@ -1,0 +1,3 @@
+# Table III at laptop size: EnDecoder-5.
+_base_ = 'reconstruct_demo_unet8.py'
+model = dict(generator=dict(backbone=dict(type='EncoderDecoder', levels=5)))

@@ -1,0 +1,21 @@
+# Table III at laptop size: clean photographs data/clean/{train,test}/gt in and out, narrow networks, 256-pixel crops.
+_base_ = 'reconstruct_unet8.py'
+clean = dict(data_root='data/clean')
+max_samples = 1_500
+model = dict(generator=dict(backbone=dict(base_width=16, max_width=64)))
+train_dataloader = dict(num_workers=1, dataset=clean)
+val_dataloader = dict(num_workers=1, dataset=clean)
+test_dataloader = val_dataloader
+train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 2)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1.0,
+        end_factor=1e-8,
+        by_epoch=False,
+        begin=max_samples // 2,
+        end=max_samples,
+    )
+]
+default_hooks = dict(checkpoint=dict(every_samples=max_samples // 2))
