@@ -101,8 +101,8 @@ def main() -> None:
     first = next(iter(results.values()))[0]
     cost = first['training']
     note = (
-        f'{args.data}. {len(args.seeds)} seeds, {cost["samples"]} samples each, {cost["device"]} with {cost["threads"]} '
-        f'thread(s), {first["count"]} held-out pictures; mean (lowest to highest seed).'
+        f'{args.data}. {len(args.seeds)} seeds, {cost["samples"]} samples each, {cost["device"]}, '
+        f'{cost["threads"]} thread(s), {first["count"]} held-out pictures; mean (lowest to highest seed).'
     )
     text = f'<!-- written by docs/studies/compare.py -->\n\n{note}\n\n{table(results)}\n\n![as bars]({args.name}.png)\n'
     out.with_suffix('.md').write_text(text)
