@@ -72,7 +72,7 @@ def cclgan_rain_cityscapes() -> Source:
     return Source(
         name='cclgan_rain_cityscapes',
         title='CCLGAN subset of RainCityscapes',
-        paper=f'subset of {CCLGAN} of Hu et al., CVPR 2019',
+        paper=f'{CCLGAN}, from the set of Hu et al., CVPR 2019',
         **{**RAIN_CITYSCAPES, 'unsure': unsure},
         kept={'trainA': 1_400, 'trainB': 1_400, 'testA': 175},
         at_most=('trainB',),

@@ -98,7 +98,7 @@ def _scaled(file: File, scale: float) -> File | Made:
 @SOURCES.register_module()
 def did_hy() -> Source:
     """DID-HY: the pairs of DID-MDN, their rainy side damaged further on the fly; 12,000 and 1,200 pairs."""
-    facts = f'{DID_MDN["facts"]}; card fdrnet, section 5.2'
+    facts = f'{DID_MDN["facts"]}; the FDR-Net paper'
     unsure = f'{DID_MDN["unsure"]} The levels of blur, noise and JPEG, which the paper does not give: moderate ones.'
     return Source(
         name='did_hy',

@@ -40,6 +40,9 @@ from hashlib import sha256
 drawn = sorted(sorted(names, key=lambda name: sha256(f'{seed}:{name}'.encode()).hexdigest())[:count])
 ```
 
+A set of your own is a function that returns a {py:class}`Source <restorebox.datasets.sources.base.Source>`, registered
+with `@SOURCES.register_module()` in a [plugin](add_a_method.md).
+
 What "unsure" says could not be confirmed from public sources; the checks then decide on your download.
 """
 
@@ -85,7 +88,7 @@ def how_to(source: Source) -> str:
         ('page', source.page),
         ('terms', source.terms),
         ('obtain', source.obtain),
-        ('release', '; '.join(f'{split} {count:,}' for split, count in source.counts.items())),
+        ('release', _release(source)),
         *((f'  {part.split} {part.role}', part.shown) for part in source.parts),
         ('pairs', source.pairing),
         ('left out', source.exclusions),
@@ -110,31 +113,31 @@ def page() -> str:
 
 
 def _section(source: Source) -> str:
-    release = ', '.join(f'{split} {count:,}' for split, count in source.counts.items())
-    layout = '\n'.join(f'- {part.split} {part.role}: `{part.shown}`' for part in source.parts)
     facts = [
-        ('Paper', source.paper),
-        ('Official page', f'<{source.page}>'),
-        ('Terms', source.terms),
-        ('Release', f'{release}. {_sentence(source.pairing)}'),
+        *((f'{part.split} {part.role}', f'`{part.shown}`') for part in source.parts),
+        ('Pairs', f'{source.pairing}.'),
+        ('Release', f'{_release(source)}.'),
         ('Left out', source.exclusions),
-        ('Written', f'`{source.layout.split(":")[0]}`{_rest(source.layout)}. {numbers(source)}.'),
+        ('Written', f'{source.layout}. {numbers(source)}.'),
         ('Drawn', 'with `--seed`, 0 as default.' if source.drawn else ''),
-        ('Known from', source.facts),
+        ('Paper', f'{source.paper}.'),
+        ('Official page', f'<{source.page}>'),
+        ('Terms', f'{source.terms}.'),
+        ('Known from', f'{source.facts}.'),
         ('Unsure', source.unsure),
         ('Config', f'`configs/_base_/datasets/{source.name}.py`'),
     ]
-    lines = [f'- **{key}:** {text}' for key, text in facts if text]
-    return '\n'.join([f'## {source.title}', '', source.obtain, '', layout, '', *lines, ''])
+    lines = [_wrapped(f'- **{key}:** {text}', '  ') for key, text in facts if text]
+    return '\n'.join([f'## {source.title}', '', _wrapped(source.obtain), '', *lines, ''])
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + '.'
+def _wrapped(text: str, indent: str = '') -> str:
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _rest(layout: str) -> str:
-    _, colon, rest = layout.partition(':')
-    return f'{colon}{rest}' if colon else ''
+def _release(source: Source) -> str:
+    also = {split: ''.join(f' or {n:,}' for n in others) for split, others in source.also.items()}
+    return ', '.join(f'{split} {count:,}{also.get(split, "")}' for split, count in source.counts.items())
 
 
 def _anchor(source: Source) -> str:

@@ -48,7 +48,7 @@ def sidd_small() -> Source:
         counts={'train': 160, 'test': 1_280},
         pairing='NOISY and GT of one folder; block (picture, number) of both arrays',
         layout='{train,test}/{lq,gt}, partners of the same name; blocks as PNG, PICTURE_BLOCK.png',
-        facts='loaders of several public repositories (names of files and arrays, 40 x 32 blocks); card infoaccum, 6',
+        facts='loaders of several public repositories (names of files and arrays, 40 x 32 blocks); counts in InfoAccum, Table IV',
         pair=_sidd,
     )
 
@@ -146,7 +146,7 @@ def reside_its() -> Source:
         ),
         counts={'train': 13_990, 'test': 500},
         pairing='1400_1.png to 1400_10.png with 1400.png; for ITS likewise, the last number being the haze',
-        facts='loaders of several public repositories (names, the cut about the centre); card infoaccum, section 6',
+        facts='loaders of several public repositories (names, the cut about the centre); counts in InfoAccum, Table IV',
         unsure=(
             'Whether 13,990 lies in one folder or, in RESIDE-v0, in train/ and val/: both are read. Outdoor pictures '
             'and the folder trans/ are passed over.'
@@ -171,7 +171,7 @@ def gopro() -> Source:
                 split,
                 role,
                 rf'/{split}/(?P<{group}>(?P<key>GOPR\w+))/{folder}/(?P<{group}2>(?P<key2>\d+))\.png',
-                f'{split}/GOPR0384_11_00/{folder}/000001.png, ...',
+                f'{split}/SEQUENCE/{folder}/000001.png, ...',
             )
             for split in ('train', 'test')
             for role, folder, group in (('lq', 'blur', 'name'), ('gt', 'sharp', 'name'))

@@ -63,7 +63,7 @@ def cclgan_spa() -> Source:
     return Source(
         name='cclgan_spa',
         title='CCLGAN subset of SPA-Data',
-        paper=f'subset of {CCLGAN} of Wang et al., CVPR 2019',
+        paper=f'{CCLGAN}, from the set of Wang et al., CVPR 2019',
         **{**SPA, 'unsure': f'{SPA["unsure"]} The lists of the paper were never published.'},
         kept={'trainA': 2_000, 'trainB': 2_000, 'testA': 200},
         at_most=('trainB',),
