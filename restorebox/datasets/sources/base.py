@@ -204,6 +204,11 @@ def none_found(source: Source, part: Part) -> DataError:
     )
 
 
+def halves_needed(name: str, width: int) -> DataError:
+    """The error of a file that should hold two pictures side by side."""
+    return DataError(f"{name}: a width of {width} can't be two pictures side by side; one is without a partner")
+
+
 def refuse_partnerless(split: str, first: Found, others: dict[str, Found]) -> None:
     """Refuse a release in which a picture belongs to nobody.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from restorebox.datasets.sources.base import Choice, Placeable, Scene, Source
+from restorebox.datasets.sources.base import Choice, Placeable, Scene, Source, halves_needed
 from restorebox.datasets.sources.files import File, Made, check_picture, link, list_files, unpack
 from restorebox.errors import ConfigError, DataError
 from restorebox.version import __version__
@@ -139,6 +139,7 @@ def _clear(part: Path) -> None:
 def _place(source: Source, scenes: list[Scene], part: Path) -> None:
     """Link or write every file and check it. Scenes whose pictures differ in size are refused."""
     placed: dict[tuple, tuple[Path, tuple[int, int]]] = {}
+    side_by_side = any(part.role == 'pair' for part in source.parts)
     for folder in {folder for scene in scenes for folder in scene.files}:
         (part / folder).mkdir(parents=True, exist_ok=True)
     for scene in scenes:
@@ -150,6 +151,8 @@ def _place(source: Source, scenes: list[Scene], part: Path) -> None:
             if target.exists():
                 raise DataError(f"split '{scene.split}': two scenes are called {scene.name}")
             sizes[folder] = _place_one(what, target, placed)
+            if folder == scene.split and side_by_side and sizes[folder][0] % 2:
+                raise halves_needed(what.path.lstrip('/'), sizes[folder][0])
         if len(set(sizes.values())) > 1:
             told = ', '.join(f'{folder} {size[0]}x{size[1]}' for folder, size in sizes.items())
             raise DataError(f"split '{scene.split}': pictures of {scene.name} differ in size (width x height): {told}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from restorebox.datasets.sources.base import Choice, Part, Scene, Source, pair_by_key
+from restorebox.datasets.sources.base import Choice, Part, Scene, Source, halves_needed, pair_by_key
 from restorebox.datasets.sources.files import File, Made, unpack
 from restorebox.registry import SOURCES
 
@@ -190,6 +190,8 @@ def _half(file: File, k: int) -> Made:
 
     def cut() -> np.ndarray:
         picture = file.read()
+        if picture.shape[1] % 2:
+            raise halves_needed(file.path.lstrip('/'), picture.shape[1])
         width = picture.shape[1] // 2
         return np.ascontiguousarray(picture[:, k * width : (k + 1) * width])
 

@@ -48,7 +48,7 @@ def sidd_small() -> Source:
         counts={'train': 160, 'test': 1_280},
         pairing='NOISY and GT of one folder; block (picture, number) of both arrays',
         layout='{train,test}/{lq,gt}, partners of the same name; blocks as PNG, PICTURE_BLOCK.png',
-        facts='loaders of several public repositories (names of files and arrays, 40 x 32 blocks); counts in InfoAccum, Table IV',
+        facts='loaders of several public repositories (names, arrays of 40 x 32 blocks); counts in InfoAccum, Table IV',
         pair=_sidd,
     )
 
