@@ -37,6 +37,7 @@ same names and seed give the same lists everywhere, without any code of ours:
 
 ```python
 from hashlib import sha256
+
 drawn = sorted(sorted(names, key=lambda name: sha256(f'{seed}:{name}'.encode()).hexdigest())[:count])
 ```
 
@@ -145,8 +146,8 @@ def _anchor(source: Source) -> str:
     return kept.replace(' ', '-')
 
 
-def _order(name: str) -> tuple[str, int]:
+def _order(name: str) -> tuple[str, int, str]:
     """Names with numbers in numeric order: rain800 before rain1200."""
     letters = ''.join(c for c in name.split('_')[0] if not c.isdigit())
     digits = ''.join(c for c in name.split('_')[0] if c.isdigit())
-    return (letters[:4] if digits else name, int(digits or 0))
+    return (letters[:4] if digits else name, int(digits or 0), name)
