@@ -55,8 +55,8 @@ def prepare(source: Source, release: Path, to: Path, seed: int | None = None, al
     try:
         unpack({f: None for s in choice.scenes for what in s.files.values() for f in what.sources()}, part / UNPACKED)
         _place(source, choice.scenes, part)
-        shutil.rmtree(part / UNPACKED)
         _write_lists(source, choice, part, seed)
+        shutil.rmtree(part / UNPACKED)
         facts = _facts(source, choice, part, seed, release, differs)
         (part / MARK).write_text(json.dumps(facts, indent=2) + '\n')
         part.rename(to)
