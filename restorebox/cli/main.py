@@ -14,6 +14,7 @@ from restorebox.version import __version__
 VERBS = {
     'train': 'train a model from a config',
     'test': 'score a checkpoint on the test set of its config',
+    'prepare-data': 'check a download of a public data set and lay it out, or say how to obtain it',
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
     'benchmark': 'measure speed and memory',
     'publish': 'make a small file to hand on from a training checkpoint',
