@@ -15,6 +15,8 @@ VERBS = {
     'train': 'train a model from a config',
     'test': 'score a checkpoint on the test set of its config',
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
+    'check-data': 'look for unreadable files, wrong pairs, near-duplicates between training and test',
+    'browse-data': 'draw what the network will see, as training hands it over',
     'benchmark': 'measure speed and memory',
     'publish': 'make a small file to hand on from a training checkpoint',
     'convert-weights': 'make a checkpoint from public CycleGAN or CUT weights',
