@@ -29,8 +29,8 @@ def measure(plane: np.ndarray) -> np.ndarray | None:
         plane: HW float32 luminance in [0, 255].
 
     Returns:
-        (4,) float32 in the order of ``MEASURES``; None where it is too small. Noise is in grey levels, blockiness in
-        grey levels of step, blur 1 / (steepness of the strong edges against their steepness after a blur of 1.5).
+        (4,) float32 in the order of ``MEASURES``; None where it is too small. Noise and steps are in grey levels,
+        blur is 1 / (steepness of the strong edges against their steepness after a blur of 1.5).
     """
     plane = plane[tuple(slice(int(max(0, n - LARGEST) // 2) // 8 * 8, None) for n in plane.shape)]
     plane = plane[:LARGEST, :LARGEST]
@@ -40,12 +40,12 @@ def measure(plane: np.ndarray) -> np.ndarray | None:
 
 
 def noise(plane: np.ndarray) -> float:
-    """Standard deviation of the noise in the quietest tenth of the blocks, neither black nor white, in grey levels."""
+    """Standard deviation in grey levels of the noise in the quietest twentieth of the lit blocks."""
     rest = cv2.filter2D(plane, cv2.CV_32F, _IMMERKAER)[1:-1, 1:-1]
     mean = _blocks(plane[1:-1, 1:-1], 16).mean(axis=1)
     level = np.median(np.abs(_blocks(rest, 16)), axis=1) / 0.6745
     lit = (mean > 16) & (mean < 239)
-    return float(np.quantile(level[lit] if lit.sum() > 8 else level, 0.1))
+    return float(np.quantile(level[lit] if lit.sum() > 8 else level, 0.05))
 
 
 def blockiness(plane: np.ndarray) -> float:
@@ -99,7 +99,7 @@ def outliers(measured: Sequence[np.ndarray]) -> list[tuple[int, str, float]]:
     values = np.stack(measured)
     usual = np.median(values, axis=0)
     limits = [
-        max(9.0, 4 * usual[0]),
+        max(10.0, 4 * usual[0]),
         max(1.2, 3 * usual[1]),
         1 / (1 + min(0.22, 0.2 * (1 / usual[2] - 1))),
         max(0.6, 4 * usual[3]),
