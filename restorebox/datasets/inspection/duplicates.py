@@ -34,8 +34,9 @@ DISTANCE = 12  # of 63 signs
 CANDIDATES = 6  # looked at for each picture, nearest first
 ALIGN = 96  # pixels at which candidates are aligned
 SAME_PICTURE = 0.75  # correlation of aligned detail
+STRETCH = 1.15  # proportions may change by this much, and nothing be turned
 DETAIL = 0.3  # grey levels of detail; with less there is nothing to compare
-INSIDE = 0.85  # share of one of both that must lie inside the other
+INSIDE = 0.9  # share of one of both that must lie inside the other
 CHUNK = 2**18  # pictures compared at a time
 
 _BITS = np.array([bin(i).count('1') for i in range(256)], np.uint8)
@@ -136,6 +137,9 @@ def _aligned(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> float:
         for blur in (7, 3):
             warp = cv2.findTransformECC(coarse_a, coarse_b, warp, cv2.MOTION_AFFINE, stop, None, blur)[1]
     except cv2.error:  # it did not converge
+        return 0.0
+    (across, turn), (tilt, along) = warp[:, :2].tolist()
+    if max(abs(turn), abs(tilt)) > 0.05 or not 1 / STRETCH < across / max(along, 1e-6) < STRETCH:
         return 0.0
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(b, warp, (ALIGN, ALIGN), flags=flags, borderMode=cv2.BORDER_REFLECT)

@@ -16,7 +16,8 @@ def judge_pairs(measured: list[tuple[Task, Facts]], split: str) -> list[Finding]
     """Findings about the doubtful pairs of one data set.
 
     A pair of different scenes is an error, and its true partner is named where it is that of another doubtful pair. One
-    that can't be told for certain is a warning, and so is a shifted one.
+    that can't be told for certain is a warning. So is a shifted one, unless the shift is so large that it shows in a
+    picture of 32x32.
     """
     found = [_shifted(task, facts.pair, split) for task, facts in measured if facts.scenes is None]
     doubtful = [(task, facts) for task, facts in measured if facts.scenes is not None]
@@ -32,10 +33,10 @@ def judge_pairs(measured: list[tuple[Task, Facts]], split: str) -> list[Finding]
             severity, kind = ERROR, 'wrong_partner'
             text = f'{names}: different scenes (likeness {scene:.2f}); the partner looks like {other.path}'
         elif facts.pair.moved >= pairs.MOVED_SCENE:
-            height, width = (facts.sizes['lq'][k] for k in (1, 0))
-            down, right = facts.pair.cells[0] * height, facts.pair.cells[1] * width
+            width, height = facts.sizes['lq']
+            about = (facts.pair.cells[0] * height, facts.pair.cells[1] * width)
             severity, kind = ERROR, 'misaligned'
-            text = f'{names}: shifted by about {_shift_words(down, right)}'
+            text = f'{names}: shifted by {_shift_words(*(facts.pair.shift if facts.pair.is_shifted else about))}'
         elif turned:
             severity, kind = ERROR, 'wrong_partner'
             text = f'{names}: the degraded picture is {turned}'

@@ -10,7 +10,7 @@ partners. Their shifts at full size are 0.9 pixels or less.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from restorebox.datasets.inspection.luminance import centre, correlation, detail
 
 SCENE = 32  # pixels of the small pictures
 SCENE_SIGMA = 2.0
-SAME_SCENE = 0.45  # correlation from which on it is the same scene
+SAME_SCENE = 0.4  # correlation from which on it is the same scene
 OTHER_SCENE = 0.3  # and under which it is another one
 FLAT = 0.5  # grey levels: detail of a 32x32 picture with less is not enough to tell
 MOVED_SCENE = 0.65  # correlation at the best of all shifts from which on it is the same scene, far shifted
@@ -30,6 +30,7 @@ SEARCH = 16  # pixels
 SHIFTED = 1.5  # pixels
 SHIFT_PEAK = 0.35  # correlation that a shift must reach to be believed
 SHIFT_GAIN = 0.03  # and by how much it must be better than no shift
+SAME_SHAPE = 1.05  # proportions that differ by more are another section
 SMALLEST = 24  # pixels; less is not looked at
 
 
@@ -73,26 +74,28 @@ def compare(lq: np.ndarray, gt: np.ndarray) -> PairFacts:
 
     Args:
         lq: HW float32 in [0, 255].
-        gt: HW float32 in [0, 255]; where the size differs only the scene is compared.
+        gt: HW float32 in [0, 255]; where the size differs only the scene is compared, and nothing where the proportions
+            do, since both do not show the same section then.
     """
     degraded, clean = scene_of(lq), scene_of(gt)
-    if degraded is None or clean is None:
+    stretch = (lq.shape[0] * gt.shape[1]) / max(1, lq.shape[1] * gt.shape[0])
+    if degraded is None or clean is None or not 1 / SAME_SHAPE < stretch < SAME_SHAPE:
         return PairFacts(scene=None)
     scene = correlation(degraded, clean)
-    if scene < SAME_SCENE:
-        moved, cells = _best_shift(degraded, clean, MOVED_CELLS)
-        return PairFacts(scene=scene, moved=moved, cells=(cells[0] / SCENE, cells[1] / SCENE))
-    if lq.shape != gt.shape:
-        return PairFacts(scene=scene)
-    return PairFacts(scene, *_fine(centre(lq, WINDOW), centre(gt, WINDOW)))
+    moved, cells = (0.0, (0, 0)) if scene >= SAME_SCENE else _best_shift(degraded, clean, MOVED_CELLS)
+    facts = PairFacts(scene=scene, moved=moved, cells=(cells[0] / SCENE, cells[1] / SCENE))
+    if lq.shape != gt.shape or max(scene, moved) < SAME_SCENE:
+        return facts
+    shift, peak, gain = _fine(centre(lq, WINDOW), centre(gt, WINDOW))
+    return replace(facts, shift=shift, peak=peak, gain=gain)
 
 
-def _fine(lq: np.ndarray, gt: np.ndarray) -> tuple[float, tuple[float, float], tuple[float, float], float, float]:
-    """The arguments of :class:`PairFacts` after the first."""
+def _fine(lq: np.ndarray, gt: np.ndarray) -> tuple[tuple[float, float], float, float]:
+    """Shift in pixels, correlation there, and how much better that is than no shift."""
     reach = min(SEARCH, min(lq.shape) // 4)
     surface = _surface(_even_detail(lq), _even_detail(gt), reach)
     peak, shift = _peak(surface)
-    return 0.0, (0.0, 0.0), shift, peak, peak - float(surface[reach, reach])
+    return shift, peak, peak - float(surface[reach, reach])
 
 
 def _even_detail(plane: np.ndarray) -> np.ndarray:
