@@ -124,9 +124,8 @@ def make_set(photographs: list[np.ndarray], folder: Path, rng: np.random.Generat
     sizes = {name: photographs[order[k]].shape for k, (_, name) in enumerate(places)}
     free = [str(name) for name in rng.permutation([name for split, name in places if split == 'train'])]
     for _ in range(2):
-        a = free.pop()
-        b = next(name for name in free if sizes[name] == sizes[a])
-        free.remove(b)
+        a, b = next((a, b) for a in free for b in free if a != b and sizes[a] == sizes[b])
+        free = [name for name in free if name not in (a, b)]
         first, second = (folder / 'train' / 'lq' / f'{name}.jpg' for name in (a, b))
         kept = first.read_bytes()
         first.write_bytes(second.read_bytes())

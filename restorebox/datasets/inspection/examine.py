@@ -93,7 +93,7 @@ def examine(task: Task) -> Facts:
             facts.measures[role] = clean.measure(planes[role])
     if task.roles == ('lq', 'gt') and len(planes) == 2:
         facts.pair = pairs.compare(planes['lq'], planes['gt'])
-        if facts.pair.scene is not None and facts.pair.scene < pairs.SAME_SCENE:
+        if facts.pair.scene is not None and facts.pair.scene < pairs.SAME_SCENE and not facts.pair.here:
             facts.scenes = tuple(pairs.scene_of(planes[role]).astype(np.float16) for role in ('lq', 'gt'))
     return facts
 

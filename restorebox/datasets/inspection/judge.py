@@ -9,6 +9,7 @@ from restorebox.datasets.inspection.examine import Facts, Task
 from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding
 from restorebox.datasets.inspection.luminance import correlation
 
+TELLING = 0.5  # standard deviation of the clean side's detail against the degraded side's
 LOOK_UP = 1000  # doubtful pairs among which true partners are looked for
 
 
@@ -40,6 +41,8 @@ def judge_pairs(measured: list[tuple[Task, Facts]], split: str) -> list[Finding]
         elif turned:
             severity, kind = ERROR, 'wrong_partner'
             text = f'{names}: the degraded picture is {turned}'
+        elif not _can_tell(degraded, clean):
+            continue
         elif scene < pairs.OTHER_SCENE:
             severity, kind = ERROR, 'wrong_partner'
             text = f'{names}: different scenes (likeness {scene:.2f})'
@@ -48,6 +51,15 @@ def judge_pairs(measured: list[tuple[Task, Facts]], split: str) -> list[Finding]
             text = f'{names}: perhaps different scenes (likeness {scene:.2f})'
         found.append(_finding(kind, severity, split, task, text, scene))
     return found
+
+
+def _can_tell(degraded: np.ndarray, clean: np.ndarray) -> bool:
+    """Whether a low correlation says anything: that of an empty sky and the rain before it is low, too.
+
+    With independent rain or noise of its own a degraded picture correlates with its partner by the ratio of their
+    standard deviations.
+    """
+    return float(clean.std()) >= TELLING * float(degraded.std())
 
 
 def _true_partners(scenes: list[tuple[np.ndarray, np.ndarray]]) -> dict[int, int]:
