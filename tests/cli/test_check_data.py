@@ -70,8 +70,8 @@ def test_the_stored_study_says_what_was_promised():
 def restorebox(tmp_path, monkeypatch, capsys):
     """Runs a verb in this process, from a folder with four training and two test pairs: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    write_pairs(tmp_path / 'data', 'train', 4)
-    write_pairs(tmp_path / 'data', 'test', 2)
+    write_pairs(tmp_path / 'data', 'train', 4, size=(160, 200))
+    write_pairs(tmp_path / 'data', 'test', 2, size=(160, 200))
     capsys.readouterr()
 
     def call(*arguments):
