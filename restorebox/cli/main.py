@@ -16,6 +16,8 @@ VERBS = {
     'test': 'score a checkpoint on the test set of its config',
     'prepare-data': 'check a download of a public data set and lay it out, or say how to obtain it',
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
+    'check-data': 'look for unreadable files, wrong pairs, near-duplicates between training and test',
+    'browse-data': 'draw what the network will see, as training hands it over',
     'benchmark': 'measure speed and memory',
     'publish': 'make a small file to hand on from a training checkpoint',
     'convert-weights': 'make a checkpoint from public CycleGAN or CUT weights',
