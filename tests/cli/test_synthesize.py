@@ -28,7 +28,7 @@ from tests.conftest import REPO
 from tests.processes import environment, one_line_error, succeed
 
 TOOL = str(REPO / 'tools' / 'synthesize.py')
-LONGEST = 0.4  # seconds that a run has before it is killed
+LONGEST = 0.25  # that a run has before it is killed, as a share of the time that all pictures take
 
 
 def write_clean(folder: Path, count: int, size: tuple[int, int] = (24, 32)) -> Path:
@@ -67,17 +67,19 @@ def clean(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('workers', [1, 2])
 def test_killed_five_times_it_ends_as_if_it_had_not_been(tmp_path, workers):
-    clean = write_clean(tmp_path / 'clean', 60, (96, 128))
+    clean = write_clean(tmp_path / 'clean', 60, (128, 160))
     options = ['--recipe', 'heavy_rain', '--layers', '--per-picture', 2, '--workers', workers]
     out, whole, journal = tmp_path / 'killed', tmp_path / 'whole', tmp_path / 'killed/train/journal.jsonl'
+    began = time.monotonic()
     make(clean, whole, *options)
+    seconds = time.monotonic() - began
     moments = random.Random(workers)
     complete = []
     for _ in range(5):
         # forked from here, it is at work at once: a process of its own like the tool's, without seconds of imports
         process = multiprocessing.get_context('fork').Process(target=make, args=(clean, out, *options))
         process.start()
-        time.sleep(moments.uniform(0, LONGEST))
+        time.sleep(moments.uniform(0, LONGEST) * seconds)
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, 'it ended before it could be killed: give it more pictures'
