@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def is_there(home: Path, record: dict) -> bool:
 
 def write_clean(job: Job, source: str, data: bytes, clean: np.ndarray) -> dict[str, str]:
     """The clean side: the file itself where it is an ordinary picture (a hard link if possible), else a PNG."""
-    if clean.dtype != np.uint8 or not is_plain(job.clean / source):
+    if clean.dtype != np.uint8 or not is_plain(job.clean / source, data):
         return write_picture(job.home, f'gt/{source[: -len(Path(source).suffix)]}.png', clean)
     place = job.home / 'gt' / source
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -139,17 +140,21 @@ def write_clean(job: Job, source: str, data: bytes, clean: np.ndarray) -> dict[s
     return facts
 
 
-def is_plain(path: Path) -> bool:
+def is_plain(path: Path, data: bytes) -> bool:
     """Whether any reader shows this 8-bit picture as ours does: RGB or grey, upright, one frame, the right suffix."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # about EXIF that is cut short, and size: it has been read already
-        with Image.open(path) as image:
-            usual = image.mode in ('RGB', 'L') and path.suffix.lower() in PLAIN.get(image.format, '').split()
-            try:
-                upright = image.getexif().get(274, 1) == 1
-            except Exception:  # broken EXIF of any sort: a PNG without it stands there
+        with Image.open(BytesIO(data)) as image:
+            if image.mode not in ('RGB', 'L') or path.suffix.lower() not in PLAIN.get(image.format, '').split():
                 return False
-            return usual and upright and 'transparency' not in image.info and getattr(image, 'n_frames', 1) == 1
+            if image.format == 'PNG':  # Pillow would decode it to find its EXIF
+                upright = b'eXIf' not in data and b'Raw profile type' not in data
+            else:
+                try:
+                    upright = image.getexif().get(274, 1) == 1
+                except Exception:  # broken EXIF of any sort: a PNG without it stands there
+                    return False
+            return upright and 'transparency' not in image.info and getattr(image, 'n_frames', 1) == 1
 
 
 def write_layer(home: Path, name: str, layer: np.ndarray, files: dict, role: str) -> dict:
@@ -168,7 +173,8 @@ def write_layer(home: Path, name: str, layer: np.ndarray, files: dict, role: str
 def write_picture(home: Path, name: str, picture: np.ndarray) -> dict[str, str]:
     """Write HW1 or HWC RGB as PNG, of 8 bits if uint8, else of 16 -> its 'path' below ``home`` and 'sha256'."""
     stored = picture if picture.dtype == np.uint8 else to_uint16(picture)
-    data = cv2.imencode('.png', np.ascontiguousarray(stored[..., ::-1]), PNG)[1].tobytes()
+    stored = cv2.cvtColor(stored, cv2.COLOR_RGB2BGR) if stored.shape[2] == 3 else stored
+    data = cv2.imencode('.png', stored, PNG)[1].tobytes()
     place = home / name
     place.parent.mkdir(parents=True, exist_ok=True)
     write_whole(place, data)
