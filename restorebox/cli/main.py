@@ -21,6 +21,7 @@ VERBS = {
     'benchmark': 'measure speed and memory',
     'publish': 'make a small file to hand on from a training checkpoint',
     'convert-weights': 'make a checkpoint from public CycleGAN or CUT weights',
+    'synthesize': 'make a training set: degraded pictures from clean ones, with a manifest',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',
 }
 
