@@ -198,6 +198,7 @@ LOSSES = _own('loss', 'restorebox.losses')
 DEGRADATIONS = _own('degradation', 'restorebox.degradations')
 ENCODERS = _own('encoder', 'restorebox.layers')
 STEMS = _own('stem', 'restorebox.layers')
+SOURCES = _own('data source', 'restorebox.datasets.sources')  # functions that return a Source
 
 RESTORERS = _child('restorer', mm.MODELS, 'restorebox.restorers')
 DATASETS = _child('dataset', mm.DATASETS, 'restorebox.datasets')

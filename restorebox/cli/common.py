@@ -114,10 +114,16 @@ def prepare(args: argparse.Namespace) -> object:
     return cfg
 
 
-def run_runner(cfg: object, job: str) -> object:
+def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = None) -> object:
     """Build the config's runner and call ``runner.train()`` or ``runner.test()``.
 
     One of several ranks does not return: it leaves when all are done.
+
+    Args:
+        cfg: a config that :func:`prepare` made.
+        job: 'train' or 'test'.
+        look: called when the config has been checked and before anything is built; what it returns is logged as a
+            warning.
     """
     import torch.distributed as dist
 
@@ -127,6 +133,7 @@ def run_runner(cfg: object, job: str) -> object:
 
     check_types(cfg)
     build_all(cfg)
+    warning = look() if look else None
     try:
         runner = RUNNERS.build(cfg)
     except (RestoreboxError, OSError):
@@ -136,6 +143,8 @@ def run_runner(cfg: object, job: str) -> object:
             raise
         reason = f'{type(error).__name__}: {one_line(error)}'
         raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
+    if warning:
+        runner.logger.warning(warning)
     getattr(runner, job)()
     if dist.is_available() and dist.is_initialized():
         dist.barrier()  # a rank that is still busy may need the first one, which keeps the store

@@ -14,11 +14,15 @@ from restorebox.version import __version__
 VERBS = {
     'train': 'train a model from a config',
     'test': 'score a checkpoint on the test set of its config',
+    'prepare-data': 'check a download of a public data set and lay it out, or say how to obtain it',
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
+    'check-data': 'look for unreadable files, wrong pairs, near-duplicates between training and test',
+    'browse-data': 'draw what the network will see, as training hands it over',
     'benchmark': 'measure speed and memory',
     'analyze-information': 'measure how much of its input a network carries, and what gradient its GAN loss has left',
     'publish': 'make a small file to hand on from a training checkpoint',
     'convert-weights': 'make a checkpoint from public CycleGAN, CUT or pix2pix weights',
+    'synthesize': 'make a training set: degraded pictures from clean ones, with a manifest',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from restorebox.cli.common import add_config_options, prepare, run_runner
 
@@ -23,6 +24,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate by (ranks x batch) / auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--no-data-check',
+        action='store_true',
+        help='start without a look at names, counts and 32 files of the data sets',
     )
     add_config_options(parser)
     return parser.parse_args(argv)
@@ -50,9 +56,36 @@ def apply_options(cfg: object, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
 
 
+def look_at_data(cfg: object, name: str) -> str | None:
+    """The quick form of ``check-data``, on the first rank; the others wait for it where the ranks meet.
+
+    Returns:
+        One line of warnings for the log, or None where there are none.
+
+    Raises:
+        DataError: an error was found; says it, and how to learn more.
+    """
+    from restorebox.datasets.inspection import from_config, quick_check
+    from restorebox.errors import DataError
+
+    if int(os.environ.get('RANK', 0)) != 0:
+        return None
+    report = quick_check(from_config(cfg, name, parts=('train', 'val')))
+    if report.errors:
+        more = f' and {len(report.errors) - 1} more errors' if len(report.errors) > 1 else ''
+        raise DataError(
+            f'{report.errors[0].text}{more}; `restorebox check-data {name}` looks at all of it, --no-data-check starts '
+            'without a look'
+        )
+    if not report.warnings:
+        return None
+    more = f' (and {len(report.warnings) - 1} more; restorebox check-data)' if len(report.warnings) > 1 else ''
+    return f'data: {report.warnings[0].text}{more}'
+
+
 def main(argv: list[str]) -> None:
     """Train."""
     args = parse(argv)
     cfg = prepare(args)
     apply_options(cfg, args)
-    run_runner(cfg, 'train')
+    run_runner(cfg, 'train', None if args.no_data_check else lambda: look_at_data(cfg, args.config))

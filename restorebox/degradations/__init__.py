@@ -11,6 +11,7 @@ from restorebox.degradations.line_rain import LineRain
 from restorebox.degradations.noise import GaussianNoise, GreyNoise, PoissonNoise
 from restorebox.degradations.rain_fog import RainFog
 from restorebox.degradations.recipes import named_recipe
+from restorebox.degradations.records import draw_record, record_generator, render_again
 from restorebox.degradations.snow import Snow
 from restorebox.degradations.template_rain import TemplateRain
 from restorebox.degradations.veil import Veil
@@ -36,6 +37,9 @@ __all__ = [
     'Veil',
     'Weather',
     'build_degradation',
+    'draw_record',
     'named_recipe',
+    'record_generator',
+    'render_again',
     'to_float',
 ]

@@ -61,6 +61,31 @@ RECIPES: dict[str, dict] = {
     'did_hy': {'type': 'Compose', 'recipes': [DID_RAIN, {'type': 'HybridDistortion', 'severity': 'moderate'}]},
 }
 
+# name -> what a list of recipes says about it
+ABOUT = {
+    'line_rain': 'sparse bright lines of one direction',
+    'light_rain': 'streaks of one direction, from sparse to dense',
+    'rain100l': 'few streaks of one direction, as in Rain100L',
+    'did_rain': 'streaks of the three densities of DID-MDN',
+    'rain100h': 'many streaks of two to five directions, as in Rain100H',
+    'heavy_rain': 'dense streaks and their veil',
+    'outdoor_rain': "heavy rain with the numbers of Outdoor-Rain's renderer alone",
+    'rain_fog': 'streaks that hide the near, fog that hides the far, as in RainCityscapes',
+    'haze': 'haze as in RESIDE',
+    'veil': 'the veil of heavy rain alone',
+    'snow': 'flakes at three distances, the near ones out of focus',
+    'noise': 'Gaussian noise in each channel',
+    'grey_noise': 'Gaussian noise, the same in all channels',
+    'poisson': 'noise of photons',
+    'blur': 'out of focus',
+    'motion_blur': 'a shaken camera',
+    'jpeg': 'compression with halved chroma',
+    'mild': 'blur, noise and JPEG together, the easy band of RL-Restore',
+    'moderate': 'blur, noise and JPEG together, the middle band, which papers train on',
+    'severe': 'blur, noise and JPEG together, the hard band',
+    'did_hy': "'did_rain', then 'moderate'",
+}
+
 
 def named_recipe(name: str) -> dict:
     """The config of a recipe, a copy of its own.

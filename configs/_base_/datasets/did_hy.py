@@ -1,0 +1,21 @@
+# DID-HY: the pairs of DID-MDN, 12,000 and 1,200, whose rainy side also gets moderate blur, noise and JPEG on the fly; a
+# test picture always the same ones. Prepared by `restorebox prepare-data did_hy`; docs/datasets.md says more.
+_base_ = 'rain1200.py'
+root = dict(data_root='data/did_hy')
+worse = dict(type='Degrade', recipe=dict(type='HybridDistortion', severity='moderate'), source='lq', target='lq')
+pack = dict(type='Pack', roles=('lq', 'gt'))
+
+train_dataloader = dict(
+    dataset=dict(
+        **root,
+        pipeline=[
+            dict(type='LoadPictures'),
+            dict(type='RandomWindow', size=256),
+            dict(type='Flip', p=0.5),
+            worse,
+            pack,
+        ],
+    )
+)
+val_dataloader = dict(dataset=dict(**root, pipeline=[dict(type='LoadPictures'), worse, pack]))
+test_dataloader = val_dataloader

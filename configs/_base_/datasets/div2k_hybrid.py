@@ -1,0 +1,21 @@
+# DIV2K-hybrid: windows of 63x63 of 750 clean pictures in three sizes, with moderate blur, noise and JPEG; the
+# 3,584 moderate test patches of RL-Restore are frozen. For the other severities set split='test_mild' or 'test_severe'.
+# Prepared by `restorebox prepare-data div2k_hybrid`; docs/datasets.md says more.
+_base_ = 'paired_folder.py'
+root = dict(data_root='data/div2k_hybrid')
+
+train_dataloader = dict(
+    dataset=dict(
+        **root,
+        lq=None,
+        pipeline=[
+            dict(type='LoadPictures'),
+            dict(type='RandomWindow', size=63),
+            dict(type='Flip', p=0.5),
+            dict(type='Degrade', recipe=dict(type='HybridDistortion', severity='moderate')),
+            dict(type='Pack', roles=('lq', 'gt')),
+        ],
+    )
+)
+val_dataloader = dict(dataset=root)
+test_dataloader = val_dataloader

@@ -1,0 +1,113 @@
+"""Train several configs on the same pictures over several seeds, test them, and put the figures side by side.
+
+    python docs/studies/compare.py NAME LABEL=CONFIG [LABEL=CONFIG ...] --data-root FOLDER --data WORDS
+
+Each config is trained with each seed, and its last checkpoint tested. A run that is complete is not run again, an
+interrupted one goes on where it was. Writes docs/results/NAME.json (every score with its protocol and cost), NAME.md
+(a table: mean, lowest and highest seed) and NAME.png (the same as bars).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parents[1] / 'results'
+SCORES = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb')
+KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
+
+
+def run(config: str, seed: int, data_root: str, folder: Path) -> dict:
+    """Train and test one, or go on, or read what is there already -> its scores.json."""
+    scores = folder / 'scores.json'
+    if not scores.is_file():
+        options = ['--data-root', data_root, '--work-dir', str(folder)]
+        verb = [sys.executable, '-m', 'restorebox']
+        subprocess.run([*verb, 'train', config, '--seed', str(seed), '--resume', *options], check=True)
+        last = max(folder.glob('iter_*.pth'), key=lambda path: int(path.stem.split('_')[1]))
+        subprocess.run([*verb, 'test', config, str(last), *options], check=True)
+    return json.loads(scores.read_text())
+
+
+def show(name: str, value: float) -> str:
+    """A score with the digits that it deserves."""
+    return f'{value:.4f}' if 'ssim' in name else f'{value:.2f}'
+
+
+def table(results: dict[str, list[dict]]) -> str:
+    """Mean over the seeds, and in brackets the lowest and the highest of them; the first row does nothing."""
+    first = next(iter(results.values()))[0]
+    lines = ['| | ' + ' | '.join(SCORES) + ' | minutes |', '|---' * (len(SCORES) + 2) + '|']
+    untouched = [show(name, first['mean'][f'input/{name}']) for name in SCORES]
+    lines.append('| input (do nothing) | ' + ' | '.join(untouched) + ' | |')
+    for label, runs in results.items():
+        cells = []
+        for name in SCORES:
+            values = [each['mean'][name] for each in runs]
+            spread = f' ({show(name, min(values))} to {show(name, max(values))})' if len(values) > 1 else ''
+            cells.append(show(name, statistics.mean(values)) + spread)
+        minutes = statistics.mean(each['training']['minutes'] for each in runs)
+        lines.append(f'| {label} | ' + ' | '.join(cells) + f' | {minutes:.1f} |')
+    return '\n'.join(lines)
+
+
+def draw(results: dict[str, list[dict]], score: str, path: Path) -> None:
+    """Bars of means with a dot per seed, and a line for doing nothing unless that is perfect."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.6 + 1.1 * len(results), 3.4), layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    nothing = next(iter(results.values()))[0]['mean'][f'input/{score}']
+    lowest = min(each['mean'][score] for runs in results.values() for each in runs)
+    for i, (label, runs) in enumerate(results.items()):
+        values = [each['mean'][score] for each in runs]
+        axes.bar(i, statistics.mean(values), width=0.6, color='C0', alpha=0.5, label=label)
+        axes.plot([i] * len(values), values, 'k.', markersize=5)
+    if nothing < 99:
+        axes.axhline(nothing, color='C3', linestyle='--', linewidth=1)
+        axes.text(len(results) - 0.5, nothing, ' input', color='C3', va='center', fontsize=8)
+    axes.set_ylim(min(lowest, nothing) - 1)
+    axes.set_xticks(range(len(results)), list(results), fontsize=8, rotation=15)
+    axes.set_ylabel(f'{score} (dB)')
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Run all, then write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('name')
+    parser.add_argument('configs', nargs='+', metavar='LABEL=CONFIG')
+    parser.add_argument('--data-root', required=True, help='folder of the data sets of all configs')
+    parser.add_argument('--data', required=True, help='what the pictures are, for the table')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--score', default='psnr_y', help='what the bars show')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'))
+    args = parser.parse_args()
+    results = {}
+    for item in args.configs:
+        label, config = item.split('=', 1)
+        folders = {seed: args.work_dir / f'{Path(config).stem}_s{seed}' for seed in args.seeds}
+        results[label] = [run(config, seed, args.data_root, folder) for seed, folder in folders.items()]
+    stored = {label: [{key: each[key] for key in KEPT} for each in runs] for label, runs in results.items()}
+    out = RESULTS / f'{args.name}.json'
+    out.write_text(json.dumps({'data': args.data, 'seeds': args.seeds, 'results': stored}, indent=1) + '\n')
+    draw(results, args.score, out.with_suffix('.png'))
+    first = next(iter(results.values()))[0]
+    cost = first['training']
+    note = (
+        f'{args.data}. {len(args.seeds)} seeds, {cost["samples"]} samples each, {cost["device"]}, '
+        f'{cost["threads"]} thread(s), {first["count"]} held-out pictures; mean (lowest to highest seed).'
+    )
+    text = f'<!-- written by docs/studies/compare.py -->\n\n{note}\n\n{table(results)}\n\n![as bars]({args.name}.png)\n'
+    out.with_suffix('.md').write_text(text)
+    print(text)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,66 @@
+"""How fast ``synthesize`` makes pictures of 512x512 on one core, reading and PNG writing included.
+
+Run it from the repository's root with a folder of photographs; it prints a table and writes
+docs/results/synthesize_speed.json:
+
+    OMP_NUM_THREADS=1 python docs/studies/synthesize_speed.py photographs
+
+A worker's own code runs in this process; time is that of the processor, so that what else the machine does matters
+little, and the fastest of several passes counts.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from restorebox.cli.synthesize_work import PNG, Job, make
+from restorebox.datasets.reading import list_pictures, read_picture
+
+OUT = Path(__file__).resolve().parents[1] / 'results' / 'synthesize_speed.json'
+SIDE, PICTURES, PASSES = 512, 16, 5
+AT_LEAST = {'light_rain': 20, 'heavy_rain': 8, 'moderate': 20}  # pictures per second
+
+
+def main(photographs: str) -> None:
+    """Measure, print, write."""
+    cv2.setNumThreads(0)
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        clean = Path(folder, 'clean')
+        clean.mkdir()
+        for path in list_pictures(photographs)[:PICTURES]:
+            picture = Image.fromarray(read_picture(path)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+            picture.save(clean / f'{path.stem}.png')
+        sources = sorted(path.name for path in clean.iterdir())
+        for name, wanted in AT_LEAST.items():
+            for layers in (False, True):
+                rates = []
+                for k in range(PASSES):
+                    job = Job(clean, Path(folder, f'{name}{layers}{k}'), name, layers=layers)
+                    began = time.process_time()
+                    for source in sources:
+                        make(job, source, [])
+                    rates.append(len(sources) / (time.process_time() - began))
+                row = f'{name}, layers too' if layers else name
+                files = list((job.home / 'lq').iterdir())
+                share = sum(f.stat().st_size for f in files) / len(files) / SIDE**2 / 3
+                figures[row] = {'per_second': round(max(rates), 1), 'lq_share_of_raw': round(share, 3)}
+                print(
+                    f'{row:24} {max(rates):6.1f} a second (at least {wanted}), lq {100 * share:.0f}% of the raw bytes'
+                )
+    facts = {'size': SIDE, 'pictures': PICTURES, 'passes': PASSES, 'png_level': PNG[1], 'machine': platform.machine()}
+    facts.update(python=platform.python_version(), numpy=np.__version__, opencv=cv2.__version__)
+    OUT.write_text(json.dumps({**facts, 'figures': figures}, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])

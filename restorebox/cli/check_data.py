@@ -1,0 +1,100 @@
+"""Look at the data before a training does.
+
+Names, counts, sizes, unreadable files, pairs that are none or are shifted, near-duplicates between training and test,
+clean pictures that look degraded. Exit code 0: no error (warnings are none); 1: an error, or a mistake in the call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from restorebox.cli.common import options_action, positive
+from restorebox.errors import ConfigError, DataError
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of ``check-data``."""
+    parser = argparse.ArgumentParser(prog='restorebox check-data', description=__doc__)
+    parser.add_argument('subject', help='a config file, or a folder with train/ and test/ (lq/, gt/, hq/ inside)')
+    parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
+    parser.add_argument('--quick', action='store_true', help='names, counts and 32 files only, as before a training')
+    parser.add_argument('--workers', type=positive, help='processes that read (default: one per core, at most 8)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/check_data'), help='folder for report.json and suspicious.png'
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE')
+    return parser.parse_args(argv)
+
+
+def subject_of(args: argparse.Namespace) -> object:
+    """What the call names: a config's data sets or a folder's.
+
+    Raises:
+        ConfigError: an option that does not go with a folder, or a mistake in the config.
+        DataError: the folder has no known layout.
+    """
+    from restorebox.datasets.inspection import from_config, from_folder
+    from restorebox.engine.check import check_types
+    from restorebox.engine.config import load_config, set_data_root
+
+    if Path(args.subject).is_dir():
+        if args.data_root or args.cfg_options:
+            raise ConfigError(f'{args.subject} is a folder; --data-root and --cfg-options go with a config')
+        return from_folder(Path(args.subject))
+    if not args.subject.endswith(('.py', '.json', '.yaml', '.yml')):
+        raise DataError(f'{args.subject}: no such folder, and no config file either')
+    cfg = load_config(args.subject, args.cfg_options)
+    if args.data_root:
+        set_data_root(cfg, args.data_root)
+    check_types(cfg)
+    return from_config(cfg, args.subject)
+
+
+class _Progress:
+    """A line on stderr that is renewed: how many of how many, and how long it will take."""
+
+    def __init__(self, every: float) -> None:
+        self.every = every
+        self.began = self.last = time.perf_counter()
+        self.shown = False
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if done == total and self.shown and sys.stderr.isatty():
+            print('\r\033[K', end='', file=sys.stderr, flush=True)
+        if now - self.last < self.every or done == total:
+            return
+        self.last, self.shown = now, True
+        rate = done / (now - self.began)
+        left = (total - done) / rate
+        line = f'{done} of {total}, {rate:.0f} a second, {int(left // 60)} min {int(left % 60)} s left'
+        renewed = sys.stderr.isatty()
+        print(f'\r\033[K{line}' if renewed else line, end='' if renewed else '\n', file=sys.stderr, flush=True)
+
+
+def main(argv: list[str]) -> None:
+    """Check, print the table, write the JSON and the sheet; exits with 1 when there is an error."""
+    args = parse(argv)
+    from restorebox.datasets.inspection import check, draw_findings, quick_check
+    from restorebox.engine.checkpoint import write_bytes
+
+    subject = subject_of(args)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    if args.quick:
+        report = quick_check(subject)
+    else:
+        progress = _Progress(0.5 if sys.stderr.isatty() else 15.0)
+        report = check(subject, args.workers or min(cores, 8), progress)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_bytes(report.to_json().encode(), args.out / 'report.json')
+    drawn = draw_findings(report, args.out / 'suspicious.png')
+    print(report.table())
+    print(f'report: {args.out / "report.json"}')
+    if drawn:
+        print(f'sheet:  {args.out / "suspicious.png"}')
+    if report.errors:
+        sys.exit(1)

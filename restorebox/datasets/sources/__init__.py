@@ -1,0 +1,28 @@
+"""Where public data sets come from: what ``restorebox prepare-data`` knows about each.
+
+A file per family. A function that is registered in :data:`~restorebox.registry.SOURCES` returns a
+:class:`~restorebox.datasets.sources.base.Source`; a plugin adds one in the same way.
+"""
+
+from restorebox.datasets.sources import cityscapes, hybrid, outdoor, rain, single, spa
+from restorebox.datasets.sources.base import Choice, Part, Scene, Source, draw, rank
+from restorebox.datasets.sources.files import File, Made
+from restorebox.datasets.sources.prepare import prepare
+
+__all__ = [
+    'Choice',
+    'File',
+    'Made',
+    'Part',
+    'Scene',
+    'Source',
+    'cityscapes',
+    'draw',
+    'hybrid',
+    'outdoor',
+    'prepare',
+    'rain',
+    'rank',
+    'single',
+    'spa',
+]

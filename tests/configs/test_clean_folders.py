@@ -1,0 +1,33 @@
+"""Bases that draw weather over clean photographs: each gives samples, at test always the same."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restorebox.engine.config import configs_dir, load_config, set_data_root
+from restorebox.registry import DATASETS
+
+BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('clean_folder_*.py'))
+PAIRED = [name for name in BASES if 'unpaired' not in name]
+LAYERS = {'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'}}
+
+
+def test_the_recipes_people_train_on_have_bases():
+    assert {f'clean_folder_{name}' for name in ('light_rain', 'heavy_rain', 'haze', 'snow', 'hybrid')} <= set(PAIRED)
+
+
+@pytest.mark.parametrize('base', PAIRED)
+def test_a_base_builds_and_gives_samples(base, tmp_path):
+    cfg = load_config(configs_dir() / '_base_' / 'datasets' / f'{base}.py')
+    rng = np.random.default_rng(0)
+    for split in ('train', 'test'):
+        (tmp_path / split / 'gt').mkdir(parents=True)
+        picture = rng.integers(0, 256, (40, 300, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / split / 'gt' / 'a.png')
+    set_data_root(cfg, str(tmp_path))
+    train = DATASETS.build(cfg.train_dataloader.dataset.to_dict())[0]['inputs']
+    assert set(train) == {'lq', 'gt'} | LAYERS.get(base, set())
+    assert all(x.shape[-2:] == (256, 256) for x in train.values())
+    test = DATASETS.build(cfg.test_dataloader.dataset.to_dict())
+    assert set(test[0]['inputs']) == {'lq', 'gt'}
+    assert (test[0]['inputs']['lq'] == test[0]['inputs']['lq']).all()
