@@ -7,6 +7,7 @@ it is registered. Numbers of pictures are small, so a miniature comes with count
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,7 +73,7 @@ def _rain200(root: Path, word: str) -> Mini:
 def _side_by_side(root: Path, names: dict[str, int]) -> None:
     for name, count in names.items():
         for i in range(count):
-            picture(root / name.format(i=i), len(name) * 10 + i, (2 * SIZE[0], SIZE[1]))
+            picture(root / name.format(i=i), zlib.crc32(name.encode()) + i, (2 * SIZE[0], SIZE[1]))
 
 
 def _rain800(root: Path) -> Mini:
@@ -103,7 +104,7 @@ def _spa(root: Path) -> Mini:
                 picture(root / f'Training/real_world/{video:03d}/{name}/{name}_{x}_0.png', 100 * video + 10 * x + frame)
     for i in range(5):
         picture(root / f'Testing/real_test_1000/rain/{i:03d}.png', i)
-        picture(root / f'Testing/real_test_1000/gt/{i:03d}gt.png', 50 + i)
+        picture(root / f'Testing/real_test_1000/gt/{i:03d}gt.png', 5000 + i)
     return Mini({'train': 24, 'test': 5}, {}, 'Testing/real_test_1000/gt/003gt.png')
 
 
@@ -169,7 +170,7 @@ def _reside_its(root: Path) -> Mini:
     large = (SIZE[0] + 6, SIZE[1] + 4)  # clean pictures have a border that the hazy ones have not
     for i in (1, 2):
         picture(root / f'ITS/clear/{i}.png', i)
-        picture(root / f'SOTS/indoor/gt/{1400 + i}.png', i, large)
+        picture(root / f'SOTS/indoor/gt/{1400 + i}.png', 1400 + i, large)
         for r in (1, 2):
             picture(root / f'ITS/hazy/{i}_{r}_0.9{r}.png', 10 * i + r)
             picture(root / f'SOTS/indoor/hazy/{1400 + i}_{r}.png', 20 * i + r)
@@ -181,7 +182,9 @@ def _gopro(root: Path) -> Mini:
         for k, sequence in enumerate(sequences):
             for i in (1, 2):
                 for folder in ('blur', 'blur_gamma', 'sharp'):
-                    picture(root / f'{split}/{sequence}/{folder}/{i:06d}.png', 10 * k + i + len(folder))
+                    picture(
+                        root / f'{split}/{sequence}/{folder}/{i:06d}.png', len(split) * 1000 + 10 * k + i + len(folder)
+                    )
     return Mini({'train': 4, 'test': 2}, {}, 'train/GOPR0374_11_01/sharp/000002.png')
 
 
