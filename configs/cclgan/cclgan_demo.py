@@ -26,7 +26,7 @@ train_dataloader = dict(
     ),
 )
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
-faster = dict(optimizer=dict(lr=1e-3))
+faster = dict(optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=10))
 optim_wrapper = dict(discriminator=faster, generator=faster)
 decay = dict(begin=max_samples // 2, end=max_samples)
 param_scheduler = dict(discriminator=decay, generator=decay)

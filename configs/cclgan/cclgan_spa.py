@@ -8,3 +8,4 @@ root = dict(dataset=dict(data_root='data/cclgan_spa'))
 train_dataloader = root
 val_dataloader = root
 test_dataloader = root
+optim_wrapper = dict(generator=dict(clip_grad=dict(max_norm=10)))  # a guard where a ratio's denominator is small

@@ -54,18 +54,18 @@ class PatchDiscriminator(BaseBackbone):
         if halvings < 1:
             raise ConfigError(f'PatchDiscriminator: halvings is {halvings}; it must be at least 1')
         widths = [base_width * min(2**i, 8) for i in range(halvings + 1)]
-        self.convs, self.rest = nn.ModuleList(), nn.ModuleList()
+        self.blocks = nn.ModuleList()  # a tap is between a block's convolution and the rest of it
         for i, width in enumerate(widths):
             halving = i < halvings
             previous = in_channels if i == 0 else widths[i - 1]
             step = 2 if halving and not antialias else 1
-            self.convs.append(nn.Conv2d(previous, width, 4, step, 1, bias=i == 0 or norm != 'batch'))
+            conv = nn.Conv2d(previous, width, 4, step, 1, bias=i == 0 or norm != 'batch')
             parts: list[nn.Module] = [nn.LeakyReLU(0.2)]
             if i > 0:
                 parts.insert(0, make_norm(norm, width, 2**i * step, affine=False))
             if halving and antialias:
                 parts.append(BlurHalve())
-            self.rest.append(nn.Sequential(*parts))
+            self.blocks.append(nn.ModuleDict({'conv': conv, 'rest': nn.Sequential(*parts)}))
         self.halvings = halvings
         self.antialias = antialias
         self.out_channels = widths[-1]
@@ -88,9 +88,9 @@ class PatchDiscriminator(BaseBackbone):
         kept = self.collect(taps, only_taps)
         if kept.last('input', x):
             return kept.features
-        for i, (conv, rest) in enumerate(zip(self.convs, self.rest, strict=True)):
-            x = conv(x)
+        for i, block in enumerate(self.blocks):
+            x = block['conv'](x)
             if kept.last(f'conv{i + 1}', x):
                 return kept.features
-            x = rest(x)
+            x = block['rest'](x)
         return kept.end(x)

@@ -12,12 +12,12 @@ from restorebox.cli.common import prepare
 from restorebox.errors import ConfigError
 
 
-def _window(cfg: Any) -> int:
-    """Side of the training crop, from the last window of the pipeline."""
+def _window(cfg: Any) -> tuple[int, int]:
+    """(height, width) of the training crop, from the last window of the pipeline."""
     sizes = [step['size'] for step in cfg.train_dataloader.dataset.pipeline if step['type'] in WINDOWS]
     if not sizes:
         raise ConfigError('train_dataloader.dataset.pipeline: cuts no window, so the size of a step is not known')
-    return sizes[-1] if isinstance(sizes[-1], int) else max(sizes[-1])
+    return (sizes[-1],) * 2 if isinstance(sizes[-1], int) else tuple(sizes[-1])
 
 
 WINDOWS = ('RandomWindow', 'CentreWindow')
@@ -54,7 +54,7 @@ def measure_step(args: argparse.Namespace) -> dict:
 
     batch, side = cfg.train_dataloader.batch_size, _window(cfg)
     draw = torch.Generator().manual_seed(0)
-    inputs = {role: torch.rand(batch, 3, side, side, generator=draw) for role in shared.picture_roles}
+    inputs = {role: torch.rand(batch, 3, *side, generator=draw) for role in shared.picture_roles}
     data = {'inputs': inputs, 'data_samples': []}
     plain.load_training_state(shared.training_state())  # both sample the same positions
     runs, losses, flops = {}, {}, {}
@@ -87,7 +87,7 @@ def measure_step(args: argparse.Namespace) -> dict:
         'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
         'threads': torch.get_num_threads(),
         'batch': batch,
-        'crop': side,
+        'crop': list(side),
         'precision': 'bf16 autocast' if args.amp else 'fp32',
         'shared_seconds': median('shared'),
         'plain_seconds': median('plain'),
@@ -105,10 +105,8 @@ def measure_step(args: argparse.Namespace) -> dict:
 def show_step(figures: dict) -> None:
     """Print them."""
     low, high = figures['ratio_range']
-    print(
-        f'{figures["config"]}, batch {figures["batch"]}, crop {figures["crop"]}, {figures["precision"]}, '
-        f'{figures["device"]}'
-    )
+    crop = 'x'.join(map(str, figures['crop']))
+    print(f'{figures["config"]}, batch {figures["batch"]}, crop {crop}, {figures["precision"]}, {figures["device"]}')
     print(f'  a step                  {1000 * figures["shared_seconds"]:8.1f} ms')
     print(f'  written plainly         {1000 * figures["plain_seconds"]:8.1f} ms')
     print(f'  ratio                   {figures["ratio"]:8.3f}, {figures["pairs"]} pairs ({low:.3f} to {high:.3f})')

@@ -47,6 +47,8 @@ def _files(given: list[str], roles: tuple[str, ...]) -> dict[str, str]:
             raise ConfigError(f'--weights {item}: it must be ROLE=FILE, e.g. generator=latest_net_G_A.pth')
         if role not in roles:
             raise ConfigError(f"--weights {item}: the config has no role '{role}'; {nearest(role, roles)}")
+        if role in files:
+            raise ConfigError(f'--weights {item}: {role} is given already, as {files[role]}')
         files[role] = file
     return files
 
@@ -75,7 +77,10 @@ def main(argv: list[str]) -> None:
             part = convert_by_order(load_file(file)['state_dict'], restorer.role(role))
         except CheckpointError as error:
             raise CheckpointError(f'{role}={file}: {error}') from None
-        state.update({f'{role}.{key}': value.contiguous() for key, value in part.items()})
+        for key, value in part.items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise CheckpointError(f'{role}={file}: weight {key} is NaN or infinite')
+            state[f'{role}.{key}'] = value.contiguous()
     facts = {
         'format': 'restorebox 1',
         'cfg_json': json.dumps(cfg.to_dict(), default=str),

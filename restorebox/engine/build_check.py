@@ -126,6 +126,13 @@ def _check_loader(plain: dict, part: str, model: Any) -> None:
             _build(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
         for transform in dataset.pipeline.transforms:
             stride = model.needs.stride
+            networks = [model.role(name) for roles in model.steps.values() for name in roles]
+            least = max(network.needs.min_size for network in networks if hasattr(network, 'needs'))
+            if isinstance(transform, (RandomWindow, CentreWindow)) and min(transform.size) < least:
+                raise ConfigError(
+                    f'config, {where}.dataset.pipeline: a window of {transform.size[0]}x{transform.size[1]} is too '
+                    f'small for the networks that are trained; they need at least {least}'
+                )
             if isinstance(transform, (RandomWindow, CentreWindow)) and any(side % stride for side in transform.size):
                 raise ConfigError(
                     f'config, {where}.dataset.pipeline: a window of {transform.size[0]}x{transform.size[1]} does not '

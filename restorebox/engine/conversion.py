@@ -35,7 +35,7 @@ def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def _own_layers(network: nn.Module) -> dict[str, dict[str, Tensor]]:
-    """As :func:`_layers`, in the order of registration, which is the order of computation."""
+    """As :func:`_layers`, in the order of registration, which is that of computation in what is converted here."""
     layers: dict[str, dict[str, Tensor]] = {}
     for key, value in network.state_dict().items():
         layer, _, tensor = key.rpartition('.')

@@ -78,4 +78,6 @@ class RoleOptimWrapperConstructor:
             params = [p for role in roles for p in getattr(model, role).parameters() if p.requires_grad]
             cfg['optimizer'] = OPTIMIZERS.build({**cfg['optimizer'], 'params': params})
             wrappers[step] = OPTIM_WRAPPERS.build(cfg)
+            if len(model.steps) > 1 and hasattr(wrappers[step], 'grad_name'):
+                wrappers[step].grad_name = f'grad_norm_{step}'  # both under one name would be logged as their mean
         return OptimWrapperDict(**wrappers)

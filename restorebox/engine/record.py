@@ -80,13 +80,22 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
     states = checkpoint.get('random_states')
     if states and len(states) != runner.world_size:
         runner.logger.warning(
-            f'resumed {len(states)} rank(s) on {runner.world_size}: dropout draws differ from an uninterrupted run'
+            f'resumed {len(states)} rank(s) on {runner.world_size}: dropout and image pools differ from those of an '
+            'uninterrupted run'
         )
     budget, planned = meta.get('max_samples'), getattr(loop, 'max_samples', None)
     if budget is not None and budget != planned:
         runner.logger.warning(
             f'this run was planned for {budget} samples and now for {planned}: its schedules stay as they were'
         )
+    recorded = getattr(runner.restorer, 'record', dict)()
+    for key, value in recorded.items():
+        before = meta.get('compute', {}).get(key, value)
+        if before != value:
+            raise CheckpointError(
+                f"checkpoint {filename}: was trained with {key} '{before}', this run has '{value}'; its scores would "
+                'name one of them only'
+            )
     trained_in = meta.get('compute', {}).get('precision', precision(runner))
     if trained_in != precision(runner):
         runner.logger.warning(f'this run trained in {trained_in} and goes on in {precision(runner)}: give --amp again?')

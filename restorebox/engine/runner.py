@@ -186,8 +186,10 @@ class RestorationRunner(Runner):
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """MMEngine's, with our checkpoint hook where the config names none."""
-        default = dict(type='RestorationCheckpointHook', every_samples=20_000)
-        super().register_default_hooks({'checkpoint': default, **(hooks or {})})
+        hooks = {'checkpoint': dict(type='RestorationCheckpointHook', every_samples=20_000), **(hooks or {})}
+        # MMEngine takes None for "without it" only where the name is one of its own
+        own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+        super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -259,8 +261,8 @@ class RestorationRunner(Runner):
             elif self._resume:
                 self.restorer.load_weights(checkpoint['state_dict'])
                 memories = checkpoint.get('training_states') or []
-                if self.rank < len(memories):
-                    self.restorer.load_training_state(memories[self.rank])
+                if memories:  # a rank that is new goes on from the first one's: what all ranks share is in it
+                    self.restorer.load_training_state(memories[min(self.rank, len(memories) - 1)])
             else:  # a first stage, or a published file: what it has, each role whole
                 roles = self.restorer.roles_in(checkpoint['state_dict'])
                 self.restorer.load_weights(deployed_state(checkpoint), roles)

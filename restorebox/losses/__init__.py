@@ -1,7 +1,7 @@
 """Tensors -> scalar."""
 
 from restorebox.losses.adversarial import AdversarialLoss
-from restorebox.losses.base import BaseLoss
+from restorebox.losses.base import BaseLoss, build_picture_losses
 from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
 from restorebox.losses.perceptual import LPIPSLoss, PerceptualLoss
 from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
@@ -21,4 +21,5 @@ __all__ = [
     'PerceptualLoss',
     'SSIMLoss',
     'SemanticLoss',
+    'build_picture_losses',
 ]

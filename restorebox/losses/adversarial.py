@@ -36,6 +36,8 @@ class AdversarialLoss(BaseLoss):
         ConfigError: another mode.
     """
 
+    of_pictures = False
+
     def __init__(self, mode: str = 'hinge', weight: float = 1.0) -> None:
         super().__init__(weight)
         if mode not in MODES:

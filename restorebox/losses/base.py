@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from restorebox.errors import ConfigError
 from restorebox.layers.precision import at_least_float32
+from restorebox.registry import LOSSES
 
 
 class BaseLoss(nn.Module):
@@ -17,10 +19,13 @@ class BaseLoss(nn.Module):
         value_range: range of values that the loss is defined on; a restorer maps its tensors there before it calls.
             None: any range, as given.
 
+        of_pictures: whether it is called as ``loss(pred, target)`` with two batches of pictures.
+
     Args:
         weight: factor of the result.
     """
 
+    of_pictures: bool = True
     value_range: tuple[float, float] | None = None
 
     def __init__(self, weight: float = 1.0) -> None:
@@ -52,3 +57,21 @@ class BaseLoss(nn.Module):
     def extra_repr(self) -> str:
         """Shown when a model is printed."""
         return f'weight={self.weight}'
+
+
+def build_picture_losses(losses: dict[str, dict], owner: str) -> nn.ModuleDict:
+    """Build a restorer's losses between prediction and clean partner.
+
+    Args:
+        losses: name -> config.
+        owner: the restorer, for the message.
+
+    Raises:
+        ConfigError: a loss of something else (logits, embeddings).
+    """
+    built = nn.ModuleDict({name: LOSSES.build(cfg) for name, cfg in losses.items()})
+    for name, loss in built.items():
+        if not getattr(loss, 'of_pictures', True):
+            kind = type(loss).__name__
+            raise ConfigError(f"{owner}: losses.{name}: {kind} does not compare two pictures, so it can't stand here")
+    return built

@@ -43,6 +43,8 @@ class PatchNCELoss(BaseLoss):
         ConfigError: a temperature that is not positive.
     """
 
+    of_pictures = False
+
     def __init__(self, temperature: float = 0.07, weight: float = 1.0) -> None:
         super().__init__(weight)
         if temperature <= 0:
@@ -77,6 +79,8 @@ class IntraContrastiveLoss(BaseLoss):
     Raises:
         ConfigError: other ``negatives``.
     """
+
+    of_pictures = False
 
     def __init__(self, mu: float = 0.1, negatives: str = 'both', weight: float = 1.0) -> None:
         super().__init__(weight)
@@ -122,6 +126,8 @@ class InterContrastiveLoss(BaseLoss):
     Raises:
         ConfigError: other ``positives``.
     """
+
+    of_pictures = False
 
     def __init__(self, nu: float = 0.2, positives: str = 'both', weight: float = 1.0) -> None:
         super().__init__(weight)

@@ -7,11 +7,11 @@ Generative Methods for Image Restoration in Physics-based Vision" (arXiv 2212.02
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.losses import AdversarialLoss
-from restorebox.registry import LOSSES, RESTORERS
+from restorebox.losses import AdversarialLoss, build_picture_losses
+from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
@@ -67,7 +67,7 @@ class AdversarialRestorer(BaseRestorer):
             self.discriminator = build_network(discriminator, 'discriminator')
             self.steps = {'discriminator': ('discriminator',), **self.steps}
         self.adversarial = AdversarialLoss(gan_mode)
-        self.loss_terms = nn.ModuleDict({name: LOSSES.build(cfg) for name, cfg in losses.items()})
+        self.loss_terms = build_picture_losses(losses, type(self).__name__)
 
     def prepare(self, inputs: Inputs) -> dict:
         """The generator's pass, which both steps read."""

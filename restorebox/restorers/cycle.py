@@ -125,10 +125,14 @@ class CycleRestorer(BaseRestorer):
         super().__init__(statistics_window, data_preprocessor)
         self.weights = dict(lcl=lambda_lcl, intra=lambda_intra, inter=lambda_inter, idt=lambda_idt, cycle=lambda_cycle)
         self.two_way = directions == 2
-        self.lcl_pairs = tuple((query, key) for query, key in lcl_pairs) if lambda_lcl else ()
-        self._check(directions, semantic_encoder, inter_updates_d)
         self.taps = tuple(lcl_taps) if lambda_lcl else ()
         self.inter_taps = tuple(inter_taps)
+        if any(isinstance(pair, str) or len(pair) != 2 for pair in lcl_pairs):
+            raise ConfigError(f'{type(self).__name__}: lcl_pairs are (query, key) pairs of names, not {lcl_pairs!r}')
+        self.lcl_pairs = tuple((query, key) for query, key in lcl_pairs) if lambda_lcl else ()
+        # of a single position there is nothing to tell apart
+        counts = {'lcl_positions': (lcl_positions, 2), 'inter_positions': (inter_positions, 1)}
+        self._check(directions, semantic_encoder, inter_updates_d, counts)
         self.counts = dict(lcl=lcl_positions, inter=inter_positions)
         self.inter_updates_d = inter_updates_d
 
@@ -140,6 +144,9 @@ class CycleRestorer(BaseRestorer):
         for roles, cfg in ((generators, generator), (discriminators, discriminator)):
             for name in roles.values():
                 setattr(self, name, build_network(cfg, name))
+        ranges = {name: self.role(name).needs.value_range for name in ('generator', 'discriminator')}
+        if len(set(ranges.values())) > 1:
+            raise ConfigError(f'{type(self).__name__}: generator and discriminator differ in value_range: {ranges}')
         if lambda_lcl:
             self._add_projectors(projectors, generators, self.taps)
         if lambda_inter:
@@ -161,15 +168,25 @@ class CycleRestorer(BaseRestorer):
         self.encoder = ENCODERS.build(semantic_encoder) if lambda_intra else None
         # all ranks build the model under one seed, so they sample the same positions
         self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
-        self.pools = {domain: ImagePool(image_pool, self.draws) for domain in domains}
+        # pools draw by themselves: how often they do differs between ranks
+        self.coins = torch.Generator('cpu').manual_seed(torch.initial_seed())
+        self.pools = {domain: ImagePool(image_pool, self.coins) for domain in domains}
 
-    def _check(self, directions: int, semantic_encoder: dict | None, inter_updates_d: bool) -> None:
+    def _check(
+        self, directions: int, semantic_encoder: dict | None, inter_updates_d: bool, counts: dict[str, tuple[int, int]]
+    ) -> None:
         owner = type(self).__name__
         if directions not in (1, 2):
             raise ConfigError(f'{owner}: directions is {directions!r}; it must be 1 or 2')
         for name, weight in self.weights.items():
-            if weight < 0:
-                raise ConfigError(f'{owner}: lambda_{name} is {weight}; it must be 0 or more')
+            if not isinstance(weight, (int, float)) or not 0 <= weight < float('inf'):
+                raise ConfigError(f'{owner}: lambda_{name} is {weight!r}; it must be a number of 0 or more')
+        for name, (count, least) in counts.items():
+            if not isinstance(count, int) or count < least:
+                raise ConfigError(f'{owner}: {name} is {count!r}; it must be a whole number from {least}')
+        for name, taps in (('lcl_taps', self.taps), ('inter_taps', self.inter_taps)):
+            if not taps and self.weights[name.split('_')[0]]:
+                raise ConfigError(f'{owner}: {name} is empty; name at least one feature')
         cyclic = [f'lambda_{name}' for name in ('intra', 'inter', 'cycle') if self.weights[name]]
         if not self.two_way and cyclic:
             raise ConfigError(f'{owner}: {cyclic[0]} needs a cycle; set it to 0 or directions=2')
@@ -195,11 +212,12 @@ class CycleRestorer(BaseRestorer):
     def training_state(self) -> dict:
         """The generator of positions and pools, and what the pools hold."""
         pools = {domain: [picture.cpu() for picture in pool.pictures] for domain, pool in self.pools.items()}
-        return {'draws': self.draws.get_state(), 'pools': pools}
+        return {'draws': self.draws.get_state(), 'coins': self.coins.get_state(), 'pools': pools}
 
     def load_training_state(self, state: dict) -> None:
         """See :meth:`training_state`."""
         self.draws.set_state(state['draws'].cpu())
+        self.coins.set_state(state['coins'].cpu())
         for domain, pictures in state['pools'].items():
             self.pools[domain].pictures = list(pictures)
 
@@ -260,9 +278,9 @@ class CycleRestorer(BaseRestorer):
         """Eqs 9 and 10."""
         pictures, terms = memory['pictures'], {}
         for domain, role in self.discriminators.items():
-            network, taps = getattr(self, role), self.inter_taps if self.inter_updates_d else ()
+            network = getattr(self, role)
             fake = self.pools[domain].query(pictures[f'fake_{domain}'])
-            on_real, on_fake = network(pictures[domain], taps=taps), network(fake, taps=taps)
+            on_real, on_fake = network(pictures[domain]), network(fake)
             terms[f'loss_d_{domain}'] = (
                 self.adversarial(on_real['realness'], True) + self.adversarial(on_fake['realness'], False)
             ) / 2

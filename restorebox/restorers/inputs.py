@@ -21,6 +21,7 @@ def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
     stride = restorer.needs.stride
     networks = [restorer.role(name) for roles in restorer.steps.values() for name in roles]
     smallest = max(network.needs.min_size for network in networks if hasattr(network, 'needs'))
+    sizes = {}
     for role in restorer.picture_roles:
         if role not in inputs:
             raise ConfigError(
@@ -44,6 +45,13 @@ def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
                 f"train_dataloader: '{role}' is {height}x{width} (height x width), the networks that are trained need "
                 f'at least {smallest}; set RandomWindow to more'
             )
+        sizes[role] = f'{height}x{width}'
+    if len(set(sizes.values())) > 1:
+        each = ', '.join(f"'{role}' {size}" for role, size in sizes.items())
+        raise ConfigError(
+            f'train_dataloader: pictures of one batch differ in size (height x width): {each}; set RandomWindow, for '
+            'all roles'
+        )
 
 
 @torch.no_grad()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.registry import LOSSES, RESTORERS
+from restorebox.losses import build_picture_losses
+from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
@@ -38,7 +39,7 @@ class SupervisedRestorer(BaseRestorer):
                 "SupervisedRestorer: losses is empty; give at least one, e.g. dict(l1=dict(type='L1Loss'))"
             )
         self.generator = build_network(generator, 'generator')
-        self.loss_terms = nn.ModuleDict({name: LOSSES.build(cfg) for name, cfg in losses.items()})
+        self.loss_terms = build_picture_losses(losses, type(self).__name__)
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""

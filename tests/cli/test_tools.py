@@ -71,7 +71,7 @@ def test_benchmark_step_compares_with_the_plain_step(tmp_path):
     figures = json.loads((tmp_path / 's.json').read_text())
     assert figures['losses_differ_by'] < 1e-5
     assert figures['flops_ratio'] < 1
-    assert figures['crop'] == 48
+    assert figures['crop'] == [48, 48]
     assert 0 < figures['ratio_range'][0] <= figures['ratio'] <= figures['ratio_range'][1]
     result = run('benchmark.py', 'step', 'configs/unet/unet5_paired.py', cwd=tmp_path)
     assert 'SupervisedRestorer has no plainly written step' in one_line_error(result)

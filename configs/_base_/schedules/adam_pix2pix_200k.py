@@ -2,7 +2,6 @@
 _base_ = 'adam_two_steps.py'
 max_samples = 200_000
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 20)
-optim_wrapper = dict(discriminator=dict(clip_grad=None), generator=dict(clip_grad=None))
 decay = dict(begin=max_samples // 2, end=max_samples)
 param_scheduler = dict(discriminator=decay, generator=decay)
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 20, save_best='psnr_rgb'))
