@@ -1,11 +1,6 @@
 # CUT on CCLGAN's RainCityscapes subset, for its table.
-_base_ = 'cut_spa.py'
-epoch = 1_400
-root = dict(dataset=dict(data_root='data/cclgan_rain_cityscapes'))
-train_dataloader = root
-val_dataloader = root
-test_dataloader = root
-train_cfg = dict(max_samples=400 * epoch, val_samples=10 * epoch)
-decay = dict(begin=200 * epoch, end=400 * epoch)
-param_scheduler = dict(discriminator=decay, generator=decay)
-default_hooks = dict(checkpoint=dict(every_samples=10 * epoch))
+_base_ = [
+    '../_base_/models/cut.py',
+    '../_base_/datasets/cclgan_rain_cityscapes.py',
+    '../_base_/schedules/adam_two_steps_1400.py',
+]

@@ -1,10 +1,6 @@
 # CUT on CCLGAN's SPA subset, for its table: 200 epochs constant, 200 to zero, as its authors train it.
 _base_ = [
     '../_base_/models/cut.py',
-    '../_base_/datasets/unpaired_ab.py',
+    '../_base_/datasets/cclgan_spa.py',
     '../_base_/schedules/adam_two_steps.py',
 ]
-root = dict(dataset=dict(data_root='data/cclgan_spa'))
-train_dataloader = root
-val_dataloader = root
-test_dataloader = root

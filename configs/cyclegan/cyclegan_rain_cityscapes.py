@@ -1,11 +1,10 @@
-# CycleGAN on CCLGAN's RainCityscapes subset, for its table.
-_base_ = 'cyclegan_spa.py'
+# CycleGAN on CCLGAN's RainCityscapes subset, for its table: 100 epochs constant, 100 to zero.
+_base_ = [
+    '../_base_/models/cyclegan.py',
+    '../_base_/datasets/cclgan_rain_cityscapes.py',
+    '../_base_/schedules/adam_two_steps_1400.py',
+]
 epoch = 1_400
-root = dict(dataset=dict(data_root='data/cclgan_rain_cityscapes'))
-train_dataloader = root
-val_dataloader = root
-test_dataloader = root
-train_cfg = dict(max_samples=200 * epoch, val_samples=10 * epoch)
+train_cfg = dict(max_samples=200 * epoch)
 decay = dict(begin=100 * epoch, end=200 * epoch)
 param_scheduler = dict(discriminator=decay, generator=decay)
-default_hooks = dict(checkpoint=dict(every_samples=10 * epoch))

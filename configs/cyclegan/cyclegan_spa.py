@@ -1,14 +1,10 @@
 # CycleGAN on CCLGAN's SPA subset, for its table: 100 epochs constant, 100 to zero, as its authors train it.
 _base_ = [
     '../_base_/models/cyclegan.py',
-    '../_base_/datasets/unpaired_ab.py',
+    '../_base_/datasets/cclgan_spa.py',
     '../_base_/schedules/adam_two_steps.py',
 ]
 epoch = 2_000
-root = dict(dataset=dict(data_root='data/cclgan_spa'))
-train_dataloader = root
-val_dataloader = root
-test_dataloader = root
 train_cfg = dict(max_samples=200 * epoch)
 decay = dict(begin=100 * epoch, end=200 * epoch)
 param_scheduler = dict(discriminator=decay, generator=decay)
