@@ -31,7 +31,9 @@ class PatchDiscriminator(BaseBackbone):
         halvings: L; 3 gives the papers' field of 70x70 pixels (without anti-aliasing).
         in_channels: channels of the input; 6 for a picture beside its condition.
         base_width: channels of the first convolution; they double up to eight times that.
-        norm: ``'instance'`` (without parameters), ``'batch'`` or None.
+        norm: ``'instance'``, ``'batch'`` or None.
+        affine: whether instance norm has a scale and a shift, and the convolutions no bias: what pix2pix's batch norm
+            computes at a batch of one. Batch norm always has them.
         antialias: see above.
         value_range: of the input.
 
@@ -47,22 +49,24 @@ class PatchDiscriminator(BaseBackbone):
         in_channels: int = 3,
         base_width: int = 64,
         norm: str | None = 'instance',
+        affine: bool = False,
         antialias: bool = True,
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> None:
         super().__init__()
         if halvings < 1:
             raise ConfigError(f'PatchDiscriminator: halvings is {halvings}; it must be at least 1')
+        affine = norm == 'batch' or (norm == 'instance' and affine)
         widths = [base_width * min(2**i, 8) for i in range(halvings + 1)]
         self.blocks = nn.ModuleList()  # a tap is between a block's convolution and the rest of it
         for i, width in enumerate(widths):
             halving = i < halvings
             previous = in_channels if i == 0 else widths[i - 1]
             step = 2 if halving and not antialias else 1
-            conv = nn.Conv2d(previous, width, 4, step, 1, bias=i == 0 or norm != 'batch')
+            conv = nn.Conv2d(previous, width, 4, step, 1, bias=i == 0 or not affine)
             parts: list[nn.Module] = [nn.LeakyReLU(0.2)]
             if i > 0:
-                parts.insert(0, make_norm(norm, width, 2**i * step, affine=False))
+                parts.insert(0, make_norm(norm, width, 2**i * step, affine=affine))
             if halving and antialias:
                 parts.append(BlurHalve())
             self.blocks.append(nn.ModuleDict({'conv': conv, 'rest': nn.Sequential(*parts)}))

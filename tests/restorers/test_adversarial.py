@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from restorebox.engine.config import configs_dir, load_config
 from restorebox.errors import ConfigError
 from restorebox.losses import AdversarialLoss
+from restorebox.registry import RESTORERS
 from restorebox.restorers import AdversarialRestorer, Network
 from tests.factories import SMALL_RESTORERS, random_inputs, small_restorer
 
@@ -42,6 +44,9 @@ def test_the_discriminator_of_the_paper():
             dict(type='PatchDiscriminator', in_channels=6, antialias=False, norm='batch'), dict(type='RealnessHead')
         )
         assert net(torch.zeros(1, 6, 256, 256))['realness'].shape == (1, 1, 30, 30)
+        ours = RESTORERS.build(load_config(configs_dir() / 'infoaccum' / 'rain800_pix2pix.py').model.to_dict())
+    assert sum(p.numel() for p in ours.discriminator.parameters()) == 2_768_705
+    assert sum(p.numel() for p in ours.generator.parameters()) == 54_413_955
     assert sum(p.numel() for p in net.parameters()) == 2_768_705
     assert net.needs.receptive_field == 70
 

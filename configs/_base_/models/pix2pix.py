@@ -6,7 +6,7 @@ model = dict(
         head=dict(type='PictureHead'),
     ),
     discriminator=dict(
-        backbone=dict(type='PatchDiscriminator', halvings=3, in_channels=6, base_width=64, antialias=False),
+        backbone=dict(type='PatchDiscriminator', halvings=3, in_channels=6, affine=True, antialias=False),
         head=dict(type='RealnessHead'),
     ),
     losses=dict(l1=dict(type='L1Loss', weight=100.0)),
