@@ -1,0 +1,43 @@
+"""How much of its input a network carries: the figures on cases that are known, and the verb."""
+
+import json
+
+import pytest
+import torch
+
+from restorebox.cli.analyze_information import explained
+from tests.factories import write_pairs
+from tests.processes import one_line_error, run, succeed
+
+
+def noise(seed):
+    return torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(seed))
+
+
+def test_what_a_picture_explains_of_another():
+    x, y = noise(0), noise(1)
+    assert explained(x, x) == pytest.approx(1, abs=1e-6)
+    assert explained(0.3 * x + 0.2, x) == pytest.approx(1, abs=1e-4)
+    assert explained(y, x) < 0.02
+    assert 0.4 < explained(x + y, x) < 0.6
+    assert explained(torch.full_like(x, 0.5), x) != explained(x, x)
+
+
+@pytest.mark.slow
+def test_the_verb_measures_draws_and_stores(tmp_path):
+    for split in ('train', 'test'):
+        write_pairs(tmp_path / 'data', split, 2, size=(64, 72))
+    sizes = [f'model.{role}.backbone.base_width=4' for role in ('generator', 'discriminator')]
+    sizes.append('model.generator.backbone.levels=5')
+    steps = ['train_cfg.max_samples=2', 'default_hooks.checkpoint.every_samples=1', 'train_dataloader.num_workers=0']
+    config, where = 'configs/infoaccum/rain800_pix2pix.py', ['--data-root', 'data', '--work-dir', 'w']
+    succeed(run('train.py', config, *where, '--no-data-check', '--cfg-options', *sizes, *steps, cwd=tmp_path))
+    succeed(run('analyze_information.py', config, 'w/iter_2.pth', *where, '--cfg-options', *sizes, cwd=tmp_path))
+    figures = json.loads((tmp_path / 'w' / 'information.json').read_text())
+    assert figures['carried']['pictures'] == 2
+    assert figures['carried']['reconstruction_psnr_rgb'] > 5
+    assert [row['step'] for row in figures['gradients']] == [1, 2]
+    assert all(value > 0 for row in figures['gradients'] for value in row['norms'].values())
+    assert (tmp_path / 'w' / 'information.png').stat().st_size > 5000
+    result = run('analyze_information.py', config, 'w/nothing.pth', *where, '--cfg-options', *sizes, cwd=tmp_path)
+    assert 'no such file' in one_line_error(result)
