@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,13 @@ from PIL import Image, ImageDraw, ImageFont
 CELL = 480  # pixels; a larger picture is shrunk to fit, a smaller one is shown as it is
 CAPTION = 22
 GAP = 6
+
+
+def save_png(save: Callable[[Path], object], path: str | Path) -> None:
+    """Let ``save`` write a PNG beside its place, and rename it when it is complete."""
+    temporary = Path(path).with_suffix('.tmp.png')
+    save(temporary)
+    os.replace(temporary, path)
 
 
 def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> None:
@@ -44,9 +52,7 @@ def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> No
             sheet.paste(picture, (left, top + CAPTION))
             left += width + GAP
         top += height + GAP
-    temporary = Path(path).with_suffix('.tmp.png')
-    sheet.save(temporary)
-    os.replace(temporary, path)
+    save_png(sheet.save, path)
 
 
 def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
@@ -104,6 +110,4 @@ def draw_curves(logs: list[Path], path: str | Path) -> None:
         axes.set_xlabel('step')
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    temporary = Path(path).with_suffix('.tmp.png')
-    figure.savefig(temporary, dpi=110)
-    os.replace(temporary, path)
+    save_png(lambda temporary: figure.savefig(temporary, dpi=110), path)

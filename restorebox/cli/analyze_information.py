@@ -19,7 +19,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from restorebox.cli.common import add_config_options, positive, prepare
+from restorebox.cli.common import add_config_options, positive
+from restorebox.drawing import save_png
 
 BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
 
@@ -131,9 +132,7 @@ def draw(figures: dict, path: Path) -> None:
         right.legend(fontsize=7)
     else:
         right.text(0.5, 0.5, 'no discriminator', ha='center', va='center')
-    temporary = path.with_suffix('.tmp.png')
-    figure.savefig(temporary, dpi=110)
-    temporary.replace(path)
+    save_png(lambda temporary: figure.savefig(temporary, dpi=110), path)
 
 
 def main(argv: list[str]) -> None:
@@ -141,18 +140,13 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     import torch
 
-    from restorebox.cli.test import TRAINING_KEYS, VALIDATION_KEYS
+    from restorebox.cli.test import prepare_test
     from restorebox.engine.build_check import build_all
-    from restorebox.engine.checkpoint import deployed_state, find_checkpoints, load_file, write_bytes
-    from restorebox.errors import CheckpointError, ConfigError
+    from restorebox.engine.checkpoint import find_checkpoints, load_file, write_bytes
+    from restorebox.errors import CheckpointError
     from restorebox.registry import RUNNERS
 
-    cfg = prepare(args)
-    if cfg.get('test_dataloader') is None:
-        raise ConfigError(f'config {args.config}: has no test_dataloader to measure on')
-    for key in (*TRAINING_KEYS, *VALIDATION_KEYS):
-        cfg[key] = None
-    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg = prepare_test(args)
     build_all(cfg)
     runner = RUNNERS.build(cfg)
     runner.load_or_resume()
@@ -166,12 +160,11 @@ def main(argv: list[str]) -> None:
         for path in find_checkpoints(Path(args.checkpoint).parent) or [Path(args.checkpoint)]:
             checkpoint = load_file(path)
             try:
-                restorer.load_weights({**checkpoint['state_dict']})
+                restorer.load_weights(checkpoint['state_dict'])
             except CheckpointError as error:
                 raise CheckpointError(f'checkpoint {path}: {error}') from None
             step = int(path.stem.rpartition('_')[2]) if path.stem.startswith('iter_') else 0
             figures['gradients'].append({'step': step, 'norms': gradients(restorer, crop)})
-        restorer.load_weights(deployed_state(load_file(args.checkpoint)), restorer.deployed)
     out = Path(cfg.work_dir)
     out.mkdir(parents=True, exist_ok=True)
     write_bytes((json.dumps(figures, indent=1) + '\n').encode(), out / 'information.json')

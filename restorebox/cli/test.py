@@ -21,15 +21,23 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str]) -> None:
-    """Test; writes ``scores.json`` into the work directory."""
+def prepare_test(args: argparse.Namespace) -> object:
+    """Read a config, without its training part, to run a checkpoint on its test set.
+
+    Raises:
+        ConfigError: there is no test set.
+    """
     from restorebox.errors import ConfigError
 
-    args = parse(argv)
     cfg = prepare(args)
     if cfg.get('test_dataloader') is None:
         raise ConfigError(f'config {args.config}: has no test_dataloader, so there is nothing to score on')
     for key in (*TRAINING_KEYS, *VALIDATION_KEYS):
         cfg[key] = None
     cfg.load_from, cfg.resume = args.checkpoint, False
-    run_runner(cfg, 'test')
+    return cfg
+
+
+def main(argv: list[str]) -> None:
+    """Test; writes ``scores.json`` into the work directory."""
+    run_runner(prepare_test(parse(argv)), 'test')

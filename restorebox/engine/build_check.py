@@ -125,9 +125,7 @@ def _check_loader(plain: dict, part: str, model: Any) -> None:
             sampler = own.DATA_SAMPLERS.get(loader['sampler']['type'])
             _build(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
         for transform in dataset.pipeline.transforms:
-            stride = model.needs.stride
-            networks = [model.role(name) for roles in model.steps.values() for name in roles]
-            least = max(network.needs.min_size for network in networks if hasattr(network, 'needs'))
+            stride, least = model.needs.stride, model.smallest_crop
             if isinstance(transform, (RandomWindow, CentreWindow)) and min(transform.size) < least:
                 raise ConfigError(
                     f'config, {where}.dataset.pipeline: a window of {transform.size[0]}x{transform.size[1]} is too '

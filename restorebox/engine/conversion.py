@@ -24,23 +24,20 @@ def _natural(name: str) -> list:
 
 
 def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Layer name -> its tensors, in the order of the network."""
+    """Layer name -> its tensors, in the order of the state: for ours that of registration, which is of computation."""
     layers: dict[str, dict[str, Tensor]] = {}
     for key, value in state.items():
-        for wrapper in WRAPPERS:
-            key = key.removeprefix(wrapper)
-        layer, _, tensor = key.rpartition('.')
-        layers.setdefault(layer, {})[tensor] = value
-    return {name: layers[name] for name in sorted(layers, key=_natural)}
-
-
-def _own_layers(network: nn.Module) -> dict[str, dict[str, Tensor]]:
-    """As :func:`_layers`, in the order of registration, which is that of computation in what is converted here."""
-    layers: dict[str, dict[str, Tensor]] = {}
-    for key, value in network.state_dict().items():
         layer, _, tensor = key.rpartition('.')
         layers.setdefault(layer, {})[tensor] = value
     return layers
+
+
+def _numbered_layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """As :func:`_layers` of a public state: without wrappers' names, in the order of its numbers."""
+    for wrapper in WRAPPERS:
+        state = {key.removeprefix(wrapper): value for key, value in state.items()}
+    layers = _layers(state)
+    return {name: layers[name] for name in sorted(layers, key=_natural)}
 
 
 def _check_filters(found: Iterable[Tensor], network: nn.Module) -> None:
@@ -73,11 +70,11 @@ def convert_by_order(state: dict[str, Tensor], network: nn.Module) -> dict[str, 
     Raises:
         CheckpointError: another number of layers, other shapes, or other anti-aliasing.
     """
-    theirs = _layers(state)
+    theirs = _numbered_layers(state)
     _check_filters([layer['filt'] for layer in theirs.values() if 'filt' in layer], network)
     # instance norm of old torch versions left statistics that it never used
     theirs = {name: layer for name, layer in theirs.items() if 'weight' in layer}
-    ours = _own_layers(network)
+    ours = _layers(network.state_dict())
     if len(theirs) != len(ours):
         raise CheckpointError(
             f'it has {len(theirs)} layers with weights and the network of the config has {len(ours)}; are its '

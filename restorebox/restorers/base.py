@@ -61,6 +61,7 @@ class BaseRestorer(BaseModel):
             )
         self.statistics_window = statistics_window
         self._needs: Needs | None = None
+        self._smallest: int | None = None
         self._register_state_dict_hook(_without_wrappers)
 
     # -- roles ---------------------------------------------------------------------------------------------------
@@ -132,6 +133,14 @@ class BaseRestorer(BaseModel):
         if self._needs is None:  # asked for several times a step, and networks don't change
             self._needs = self._combined_needs()
         return self._needs
+
+    @property
+    def smallest_crop(self) -> int:
+        """Side in pixels that training pictures need: the largest ``min_size`` of the networks that are trained."""
+        if self._smallest is None:  # asked for at each step, like needs
+            networks = [self.role(name) for roles in self.steps.values() for name in roles]
+            self._smallest = max(network.needs.min_size for network in networks if hasattr(network, 'needs'))
+        return self._smallest
 
     def _combined_needs(self) -> Needs:
         each = {name: self.role(name).needs for name in self.deployed}

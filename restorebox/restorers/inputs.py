@@ -18,9 +18,7 @@ def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
     Raises:
         ConfigError: a role is absent, sizes within it differ, or don't fit the networks.
     """
-    stride = restorer.needs.stride
-    networks = [restorer.role(name) for roles in restorer.steps.values() for name in roles]
-    smallest = max(network.needs.min_size for network in networks if hasattr(network, 'needs'))
+    stride, smallest = restorer.needs.stride, restorer.smallest_crop
     sizes = {}
     for role in restorer.picture_roles:
         if role not in inputs:
