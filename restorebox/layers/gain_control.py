@@ -1,0 +1,186 @@
+"""Divisive gain control across channels and its inverses, cheap in time and memory.
+
+Schwartz and Simoncelli, "Natural signal statistics and sensory gain control" (Nature Neuroscience 2001); as a layer of
+networks GDN, Ballé et al. (ICLR 2016), whose non-negative parameters are used here; for restoration Li et al.,
+"Learning Disentangled Feature Representation for Hybrid-distorted Image Restoration" (ECCV 2020), equations 4 and 7.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from restorebox.errors import ConfigError
+from restorebox.layers.precision import at_least_float32
+
+PEDESTAL = 2.0**-36  # added to a parameter under its square root, so that its gradient is bounded at zero
+LEAST_BIAS = 1e-6
+CHUNK = 2**17  # numbers worked on at once on a CPU: what a pass makes on its way stays in the cache
+
+
+class _LowerBound(torch.autograd.Function):
+    """max(x, bound), with a gradient also below the bound where a step would lead back above it."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, bound: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp_min(bound)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return grad * ((x >= ctx.bound) | (grad < 0)), None
+
+
+class _NonNegative(nn.Module):
+    """A parameter that stays at or above ``least``: stored as a root, kept up by :class:`_LowerBound`."""
+
+    def __init__(self, start: Tensor, least: float = 0.0) -> None:
+        super().__init__()
+        self.bound = (least + PEDESTAL) ** 0.5
+        self.root = nn.Parameter((start + PEDESTAL).sqrt())
+
+    def forward(self) -> Tensor:
+        return _LowerBound.apply(self.root, self.bound) ** 2 - PEDESTAL
+
+
+def _pieces(x: Tensor) -> list[tuple[slice, slice, slice]]:
+    """``(N, C, P)`` -> indices of pieces: some pixels of a picture or some pictures, for a CPU's cache."""
+    whole = slice(None)
+    if x.device.type != 'cpu':
+        return [(whole, whole, whole)]
+    number, channels, pixels = x.shape
+    step = max(CHUNK // channels, 1)
+    if pixels > step:
+        return [
+            (slice(sample, sample + 1), whole, slice(first, first + step))
+            for sample in range(number)
+            for first in range(0, pixels, step)
+        ]
+    several = max(step // max(pixels, 1), 1)
+    return [(slice(first, first + several), whole, whole) for first in range(0, number, several)]
+
+
+class _Gain(torch.autograd.Function):
+    """x_i n_i^(-1/2), or x_i n_i^(1/2), with n_i = sum_j w_ij x_j^2 + b_i; keeps x alone for the way back."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, inverse: bool) -> Tensor:
+        ctx.save_for_backward(x, weight, bias)
+        ctx.inverse = inverse
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        flat, result = x.flatten(2), out.flatten(2)
+        for piece in _pieces(flat):
+            part = flat[piece].to(weight.dtype)
+            pooled = torch.matmul(weight, part * part).add_(bias[:, None])
+            result[piece] = pooled.sqrt_().mul_(part) if inverse else pooled.rsqrt_().mul_(part)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, bias = ctx.saved_tensors
+        dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+        dweight, dbias = torch.zeros_like(weight), torch.zeros_like(bias)
+        flat, flat_grad, flat_dx = x.flatten(2), grad.flatten(2), dx.flatten(2)
+        for piece in _pieces(flat):
+            part = flat[piece].to(weight.dtype)
+            slope = flat_grad[piece].to(weight.dtype)
+            square = part * part
+            root = torch.matmul(weight, square).add_(bias[:, None]).rsqrt_()
+            # what reaches n_i: half of g_i x_i n_i^(-1/2), or minus half of g_i x_i n_i^(-3/2)
+            pooled = slope * part * root
+            if ctx.inverse:
+                pooled.mul_(0.5)
+                direct = slope / root
+            else:
+                pooled.mul_(root).mul_(root).mul_(-0.5)
+                direct = slope * root
+            dweight.add_(torch.matmul(pooled, square.mT).sum(0))
+            dbias.add_(pooled.sum((0, 2)))
+            flat_dx[piece] = direct.addcmul_(torch.matmul(weight.mT, pooled), part, value=2)
+        return dx, dweight, dbias, None
+
+
+class GainControl(nn.Module):
+    """D_i = S_i / sqrt(sum_j w_ij S_j^2 + b_i) at each pixel, across channels; and ways back.
+
+    ``w_ij`` weighs channel j in the pool of channel i. Both w and b are non-negative, b at least 1e-6. Computed in
+    float32 (float64 for float64 input) whatever autocast says: the squares of half-precision activations overflow.
+    Only the input is kept for the backward pass.
+
+    Args:
+        channels: C.
+        weight: w starts as this times the identity.
+        bias: b starts as this.
+    """
+
+    def __init__(self, channels: int, weight: float = 0.1, bias: float = 1.0) -> None:
+        super().__init__()
+        self.pool = _NonNegative(weight * torch.eye(channels))
+        self.offset = _NonNegative(torch.full((channels,), bias), LEAST_BIAS)
+
+    @property
+    def weight(self) -> Tensor:
+        """w, ``(C, C)``."""
+        return self.pool()
+
+    @property
+    def bias(self) -> Tensor:
+        """b, ``(C,)``."""
+        return self.offset()
+
+    def _apply_gain(self, x: Tensor, inverse: bool) -> Tensor:
+        if torch.compiler.is_compiling():  # compilers and exporters fuse the plain expression themselves
+            exact = at_least_float32(x)
+            normaliser = self.normaliser(exact)
+            return (exact * normaliser if inverse else exact / normaliser).to(x.dtype)
+        exact = x.dtype if x.dtype == torch.float64 else torch.float32
+        return _Gain.apply(x, self.weight.to(exact), self.bias.to(exact), inverse)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Divide: ``(N, C, H, W)`` -> the same shape and type (Li et al., equation 4)."""
+        return self._apply_gain(x, inverse=False)
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """x_i sqrt(sum_j w_ij x_j^2 + b_i) (Li et al., equation 7).
+
+        This undoes :meth:`forward` only where w = 0, since it pools what it is given and not what was divided.
+        """
+        return self._apply_gain(x, inverse=True)
+
+    def normaliser(self, x: Tensor) -> Tensor:
+        """sqrt(sum_j w_ij x_j^2 + b_i), float32 or float64: ``forward(x) * normaliser(x)`` is x."""
+        x = at_least_float32(x)
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            return nn.functional.conv2d(x * x, weight[:, :, None, None], bias).sqrt()
+
+    def solve(self, d: Tensor) -> Tensor:
+        """The S with ``forward(S) = d``, exactly: a linear system in S^2 per pixel.
+
+        With v = d^2 and u = S^2: (I - diag(v) w) u = diag(v) b. Every d that came out of :meth:`forward` has such an S.
+        """
+        wide = at_least_float32(d)
+        v = wide.square().movedim(1, -1)
+        weight, bias = self.weight.to(v.dtype), self.bias.to(v.dtype)
+        system = torch.eye(v.shape[-1], dtype=v.dtype, device=v.device) - v[..., None] * weight
+        u = torch.linalg.solve(system, v * bias).movedim(-1, 1)
+        # the root of zero has an infinite slope; what is zero stays zero
+        size = torch.where(u > 0, u, 1.0).sqrt() * (u > 0)
+        return (torch.sign(wide) * size).to(d.dtype)
+
+
+INVERSES = ('paper', 'stored', 'solve')
+
+
+def check_inverse(inverse: str, owner: str) -> None:
+    """Refuse an unknown way back.
+
+    Raises:
+        ConfigError: names the owner.
+    """
+    if inverse not in INVERSES:
+        raise ConfigError(f"{owner}: inverse is '{inverse}'; it must be 'paper', 'stored' or 'solve'")
