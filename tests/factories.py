@@ -22,6 +22,12 @@ SMALL_BACKBONES = {
     'ResNetGenerator': dict(blocks=2, base_width=4),
     'PatchDiscriminator': dict(base_width=4),
     'EncoderDecoder': dict(levels=3, base_width=4, max_width=8),
+    'FDRUNet': dict(widths=(4, 6, 8), layers=1, process=1),
+}
+# what a backbone may read besides the picture -> one for a batch of so many
+GIVEN = {
+    'airlight': lambda count: torch.rand(count, 3, 1, 1),
+    'timestep': lambda count: torch.arange(count),
 }
 SMALL_HEADS = {
     'PictureHead': dict(in_channels=4, scale=2),
@@ -118,6 +124,11 @@ def head_features(name: str) -> dict[str, torch.Tensor]:
 def small_backbone(name: str) -> torch.nn.Module:
     """A small backbone of that name."""
     return BACKBONES.build(dict(type=name, **SMALL_BACKBONES[name]))
+
+
+def given_for(backbone: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
+    """What a backbone reads besides a batch of ``count`` pictures."""
+    return {name: GIVEN[name](count) for name in backbone.given}
 
 
 def small_restorer(name: str) -> torch.nn.Module:

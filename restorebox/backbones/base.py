@@ -45,9 +45,13 @@ class BaseBackbone(nn.Module):
     - ``tap_channels``: features that may be asked for, in the order they are computed -> their channels;
     - ``out_channels``: channels of the last feature, named ``'out'``;
     - ``out_stride``: input pixels per pixel of ``'out'``.
+
+    One that reads something besides a picture, such as a step of diffusion or an airlight, names it in ``given``, and
+    its ``forward`` takes it as a keyword: ``net(x, timestep=t)``.
     """
 
     needs: Needs
+    given: tuple[str, ...] = ()
     tap_channels: dict[str, int] = {}
     out_channels: int
     out_stride: int

@@ -52,13 +52,16 @@ class Network(nn.Module):
         """The backbone's needs, with the receptive field of the head's output."""
         return replace(self.backbone.needs, receptive_field=self.backbone.field(self.head.reach))
 
-    def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
+    def forward(
+        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, **given: Tensor
+    ) -> dict[str, Tensor]:
         """Run backbone and head.
 
         Args:
             x: ``(N, C, H, W)`` in the backbone's value range, sizes multiples of its stride.
             taps: backbone features to return as well.
             only_taps: run the backbone as far as the deepest tap, and no head.
+            given: what the backbone reads besides the picture, by the names of its ``given``.
 
         Returns:
             The head's output under ``head.output`` (unless ``only_taps``), and each tap under its name.
@@ -67,9 +70,9 @@ class Network(nn.Module):
             ConfigError: an unknown tap.
         """
         if only_taps:
-            return self.backbone(x, taps=taps, only_taps=True)
+            return self.backbone(x, taps=taps, only_taps=True, **given)
         wanted = tuple(dict.fromkeys((*self.head.taps, *taps)))
-        features = self.backbone(x, taps=wanted)
+        features = self.backbone(x, taps=wanted, **given)
         return {self.head.output: self.head(features, x), **{tap: features[tap] for tap in taps}}
 
 

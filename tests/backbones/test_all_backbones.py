@@ -6,7 +6,7 @@ import torch
 from restorebox.errors import ConfigError
 from restorebox.registry import HEADS
 from restorebox.restorers import Network
-from tests.factories import backbone_names, small_backbone
+from tests.factories import backbone_names, given_for, small_backbone
 
 SIZES = [(1, 1), (1, 32), (37, 53), (37, 256), (500, 333)]
 
@@ -25,19 +25,21 @@ class TestEveryBackbone:
         backbone = small_backbone(name)
         size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
         x = torch.rand(2, backbone.needs.in_channels, size, size)
-        assert set(backbone(x)) == {'out'}
-        features = backbone(x, taps=backbone.tap_names)
+        given = given_for(backbone, 2)
+        assert set(backbone(x, **given)) == {'out'}
+        features = backbone(x, taps=backbone.tap_names, **given)
         assert set(features) == {'out', *backbone.tap_names}
         assert all(f.shape[0] == 2 and f.dim() == 4 for f in features.values())
         assert {tap: features[tap].shape[1] for tap in backbone.tap_names} == backbone.tap_channels
         with pytest.raises(ConfigError, match='has no tap'):
-            backbone(x, taps=('no_such_tap',))
+            backbone(x, taps=('no_such_tap',), **given)
 
     def test_a_pass_for_taps_alone_stops_at_the_deepest(self, name):
         backbone = small_backbone(name).eval()
         size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
         x = torch.rand(1, backbone.needs.in_channels, size, size)
-        whole = backbone(x, taps=backbone.tap_names)
+        given = given_for(backbone, 1)
+        whole = backbone(x, taps=backbone.tap_names, **given)
         ran = []
         for module in backbone.modules():
             if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
@@ -45,21 +47,21 @@ class TestEveryBackbone:
         counts = []
         for depth in range(1, len(backbone.tap_names) + 1):
             ran.clear()
-            some = backbone(x, taps=backbone.tap_names[:depth], only_taps=True)
+            some = backbone(x, taps=backbone.tap_names[:depth], only_taps=True, **given)
             assert set(some) == set(backbone.tap_names[:depth])
             assert all(torch.equal(value, whole[tap]) for tap, value in some.items())
             counts.append(len(ran))
         ran.clear()
-        backbone(x)
+        backbone(x, **given)
         assert counts == sorted(set(counts)), 'each deeper tap costs more convolutions'
         assert counts[-1] <= len(ran)
         with pytest.raises(ConfigError, match='only_taps without a tap'):
-            backbone(x, only_taps=True)
+            backbone(x, only_taps=True, **given)
 
     def test_out_is_as_declared(self, name):
         backbone = small_backbone(name)
         size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
-        out = backbone(torch.rand(1, backbone.needs.in_channels, size, size))['out']
+        out = backbone(torch.rand(1, backbone.needs.in_channels, size, size), **given_for(backbone, 1))['out']
         assert out.shape[:2] == (1, backbone.out_channels)
         picture = backbone.out_stride <= 2  # only a discriminator may leave out pixels at the border
         for side in out.shape[2:]:
@@ -69,7 +71,8 @@ class TestEveryBackbone:
         backbone = small_backbone(name)
         size = 2 * max(backbone.needs.stride, backbone.needs.min_size)
         x = torch.rand(2, backbone.needs.in_channels, size, size, requires_grad=True)
-        backbone(x)['out'].square().mean().backward()
+        given = given_for(backbone, 2)
+        backbone(x, **given)['out'].square().mean().backward()
         assert x.grad.abs().sum() > 0
         missing = [key for key, p in backbone.named_parameters() if p.requires_grad and p.grad is None]
         assert not missing, f'no gradient: {missing}'
@@ -77,7 +80,7 @@ class TestEveryBackbone:
         twin = small_backbone(name)
         twin.load_state_dict(torch.load(tmp_path / 'b.pth', weights_only=True))
         backbone.eval(), twin.eval()
-        assert torch.equal(backbone(x)['out'], twin(x)['out'])
+        assert torch.equal(backbone(x, **given)['out'], twin(x, **given)['out'])
 
     def test_builds_on_the_meta_device(self, name):
         with torch.device('meta'):
