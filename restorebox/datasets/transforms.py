@@ -265,7 +265,8 @@ class Degrade(BaseTransform):
         drawn = [self.recipe(results[self.source], results['rng']) for _ in range(self.candidates)]
         rendered = drawn[0]
         if self.candidates > 1:
-            rendered = {key: [each[key] for each in drawn] for key in rendered}
+            shared = [key for key in rendered if all(key in each for each in drawn)]  # recipes may differ in layers
+            rendered = {key: [each[key] for each in drawn] for key in shared}
             for key, value in rendered.items():
                 if isinstance(value[0], np.ndarray):
                     rendered[key] = np.stack(value)

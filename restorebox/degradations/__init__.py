@@ -9,6 +9,7 @@ from restorebox.degradations.hybrid import HybridDistortion
 from restorebox.degradations.jpeg import JPEG
 from restorebox.degradations.line_rain import LineRain
 from restorebox.degradations.noise import GaussianNoise, GreyNoise, PoissonNoise
+from restorebox.degradations.one_of import OneOf
 from restorebox.degradations.rain_fog import RainFog
 from restorebox.degradations.recipes import named_recipe
 from restorebox.degradations.records import draw_record, record_generator, render_again
@@ -29,6 +30,7 @@ __all__ = [
     'HybridDistortion',
     'LineRain',
     'MotionBlur',
+    'OneOf',
     'PoissonNoise',
     'RainFog',
     'RangedDegradation',

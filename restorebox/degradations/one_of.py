@@ -1,0 +1,56 @@
+"""One of several degradations, drawn for each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from restorebox.degradations.base import BaseDegradation, to_float
+from restorebox.degradations.compose import build_degradation
+from restorebox.errors import ConfigError
+from restorebox.registry import DEGRADATIONS
+
+
+@DEGRADATIONS.register_module()
+class OneOf(BaseDegradation):
+    """Draw one recipe per picture; what a network meets that is to restore whatever comes.
+
+    Pictures differ in their layers, so that a data set which packs layers needs recipes that all have them.
+
+    Args:
+        recipes: configs of DEGRADATIONS, names of recipes, or None for a picture that is left as it is.
+        weights: how often each is drawn, relative to the others; None draws all alike.
+    """
+
+    takes_depth = True
+
+    def __init__(
+        self, recipes: Sequence[dict | str | None] = (None, 'light_rain'), weights: Sequence[float] | None = None
+    ) -> None:
+        if not isinstance(recipes, Sequence) or isinstance(recipes, str) or not recipes:
+            raise ConfigError(f'OneOf: recipes are a list of configs or names, at least one; they are {recipes!r}')
+        weights = [1.0] * len(recipes) if weights is None else list(weights)
+        if len(weights) != len(recipes):
+            raise ConfigError(f'OneOf: {len(weights)} weights for {len(recipes)} recipes; each needs one')
+        if not all(isinstance(weight, (int, float)) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+            raise ConfigError(f'OneOf: weights are numbers from 0, not all of them 0; they are {weights!r}')
+        self.parts = [None if recipe is None else build_degradation(recipe) for recipe in recipes]
+        self.chances = np.asarray(weights, np.float64) / sum(weights)
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
+        """'choice', the index of the recipe, and 'parameters', its own."""
+        choice = int(rng.choice(len(self.parts), p=self.chances))
+        part = self.parts[choice]
+        return {'choice': choice, 'parameters': {} if part is None else part.sample(rng, shape)}
+
+    def apply(
+        self, picture: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """HWC RGB -> 'lq' HWC float32 in [0, 1] and the layers of the drawn recipe."""
+        part = self.parts[parameters['choice']]
+        if part is None:
+            return {'lq': to_float(picture)}
+        own = parameters['parameters']
+        return part.apply(picture, own, depth) if part.takes_depth else part.apply(picture, own)
