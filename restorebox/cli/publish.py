@@ -33,6 +33,7 @@ def main(argv: list[str]) -> None:
     from safetensors.torch import save
 
     from restorebox.engine.checkpoint import deployed_state, load_file, sha256, write_bytes
+    from restorebox.engine.published import stored_config
     from restorebox.registry import RESTORERS
     from restorebox.version import __version__
 
@@ -40,15 +41,12 @@ def main(argv: list[str]) -> None:
     if out.suffix != '.safetensors':
         raise CheckpointError(f'{out}: a published file is named *.safetensors')
     checkpoint = load_file(args.checkpoint)
-    meta = checkpoint['meta']
-    try:  # JSON, not the text beside it: that would have to be executed
-        cfg = json.loads(meta['cfg_json'])
+    cfg = stored_config(checkpoint, args.checkpoint)
+    try:
         with torch.device('meta'):
             restorer = RESTORERS.build(cfg['model'])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f'checkpoint {args.checkpoint}: has no config inside, so nobody could load what comes of it'
-        ) from error
+        raise CheckpointError(f"checkpoint {args.checkpoint}: the config inside can't be built: {error}") from error
     state = deployed_state(checkpoint)
     try:
         restorer.check_weights(state, restorer.deployed)
@@ -73,10 +71,10 @@ def main(argv: list[str]) -> None:
         scores.pop('per_picture', None)
     facts = {
         'format': 'restorebox 1',
-        'cfg_json': meta['cfg_json'],
+        'cfg_json': json.dumps(cfg),
         'source_sha256': sha256(args.checkpoint),
         'average': 'moving average' if 'ema_state_dict' in checkpoint else 'live weights',
-        'compute': meta.get('compute'),
+        'compute': checkpoint['meta'].get('compute'),
         'licence': args.licence,
         'limits': args.limits,
         'scores': scores,

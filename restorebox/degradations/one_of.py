@@ -51,6 +51,6 @@ class OneOf(BaseDegradation):
         """HWC RGB -> 'lq' HWC float32 in [0, 1] and the layers of the drawn recipe."""
         part = self.parts[parameters['choice']]
         if part is None:
-            return {'lq': to_float(picture)}
+            return {'lq': to_float(picture).copy()}
         own = parameters['parameters']
         return part.apply(picture, own, depth) if part.takes_depth else part.apply(picture, own)

@@ -1,0 +1,42 @@
+"""A restorer from a file alone."""
+
+import json
+
+import pytest
+import torch
+
+from restorebox.engine.checkpoint import save_file
+from restorebox.engine.published import load_restorer
+from restorebox.errors import CheckpointError
+from tests.factories import SMALL_RESTORERS, small_restorer
+
+
+def checkpoint(restorer):
+    model = dict(type='SupervisedRestorer', **SMALL_RESTORERS['SupervisedRestorer'])
+    return {'state_dict': restorer.state_dict(), 'meta': {'cfg_json': json.dumps({'model': model})}}
+
+
+class TestLoadRestorer:
+    def test_restores_what_the_trained_one_does(self, tmp_path):
+        trained = small_restorer('SupervisedRestorer').eval()
+        save_file(checkpoint(trained), tmp_path / 'a.pth')
+        loaded = load_restorer(tmp_path / 'a.pth')
+        lq = torch.rand(1, 3, 20, 13)
+        assert not loaded.training
+        assert torch.equal(loaded.restore(lq)['pred'], trained.restore(lq)['pred'])
+
+    def test_takes_the_moving_average(self, tmp_path):
+        trained = small_restorer('SupervisedRestorer')
+        average = {key: torch.full_like(value, 0.5) for key, value in trained.state_dict().items()}
+        save_file({**checkpoint(trained), 'ema_state_dict': average}, tmp_path / 'a.pth')
+        assert all((value == 0.5).all() for value in load_restorer(tmp_path / 'a.pth').state_dict().values())
+
+    def test_without_a_config_or_with_other_weights_it_names_the_file(self, tmp_path):
+        whole = checkpoint(small_restorer('SupervisedRestorer'))
+        save_file({**whole, 'meta': {}}, tmp_path / 'bare.pth')
+        with pytest.raises(CheckpointError, match=r'bare\.pth: has no config inside'):
+            load_restorer(tmp_path / 'bare.pth')
+        whole['state_dict'].popitem()
+        save_file(whole, tmp_path / 'less.pth')
+        with pytest.raises(CheckpointError, match=r'less\.pth.*is missing'):
+            load_restorer(tmp_path / 'less.pth')
