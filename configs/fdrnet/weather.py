@@ -57,7 +57,7 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadPictures'), damage, pack]))
 test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 5)
-optim_wrapper = dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99)), clip_grad=dict(max_norm=1.0, error_if_nonfinite=True))
+optim_wrapper = dict(optimizer=dict(lr=6e-4, betas=(0.9, 0.99)), clip_grad=dict(max_norm=1.0, error_if_nonfinite=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=500 * 8),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=500 * 8, T_max=max_samples, end=max_samples, eta_min=1e-6),

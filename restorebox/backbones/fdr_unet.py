@@ -44,7 +44,8 @@ class FDRUNet(BaseBackbone):
         widths: channels per level, the first at half the picture's size.
         layers: FD and FA layers per level but the deepest.
         process: residual blocks with channel attention at the deepest level.
-        inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`.
+        inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`. Each layer of ``'paper'``
+            squares large values, so that a whole U of them overflows in training.
         in_channels: channels of the input.
         value_range: of the input.
 
@@ -59,7 +60,7 @@ class FDRUNet(BaseBackbone):
         widths: Sequence[int] = (32, 64, 96),
         layers: int = 2,
         process: int = 6,
-        inverse: str = 'paper',
+        inverse: str = 'stored',
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 1.0),
     ) -> None:

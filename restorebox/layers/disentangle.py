@@ -128,4 +128,4 @@ class AggregateLayer(nn.Module):
             return gain.multiply(p)
         if self.inverse == 'solve':
             return gain.solve(p)
-        return (p * gain.normaliser(s)).to(p.dtype)
+        return gain.restore(p, s)

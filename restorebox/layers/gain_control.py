@@ -64,31 +64,40 @@ def _pieces(x: Tensor) -> list[tuple[slice, slice, slice]]:
 
 
 class _Gain(torch.autograd.Function):
-    """x_i n_i^(-1/2), or x_i n_i^(1/2), with n_i = sum_j w_ij x_j^2 + b_i; keeps x alone for the way back."""
+    """x_i n_i^(-1/2), or x_i n_i^(1/2), with n_i = sum_j w_ij s_j^2 + b_i; keeps x and s alone for the way back.
+
+    ``s`` None stands for x itself.
+    """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor, inverse: bool) -> Tensor:
-        ctx.save_for_backward(x, weight, bias)
+    def forward(ctx: FunctionCtx, x: Tensor, s: Tensor | None, weight: Tensor, bias: Tensor, inverse: bool) -> Tensor:
+        ctx.save_for_backward(x, s, weight, bias)
         ctx.inverse = inverse
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
         flat, result = x.flatten(2), out.flatten(2)
-        for piece in _pieces(flat):
-            part = flat[piece].to(weight.dtype)
-            pooled = torch.matmul(weight, part * part).add_(bias[:, None])
-            result[piece] = pooled.sqrt_().mul_(part) if inverse else pooled.rsqrt_().mul_(part)
+        flat_s = flat if s is None else s.flatten(2)
+        with torch.autocast(x.device.type, enabled=False):
+            for piece in _pieces(flat):
+                part = flat[piece].to(weight.dtype)
+                square = part if s is None else flat_s[piece].to(weight.dtype)
+                pooled = torch.matmul(weight, square * square).add_(bias[:, None])
+                result[piece] = pooled.sqrt_().mul_(part) if inverse else pooled.rsqrt_().mul_(part)
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        x, weight, bias = ctx.saved_tensors
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, s, weight, bias = ctx.saved_tensors
         dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+        ds = None if s is None else torch.empty_like(s, memory_format=torch.contiguous_format)
         dweight, dbias = torch.zeros_like(weight), torch.zeros_like(bias)
         flat, flat_grad, flat_dx = x.flatten(2), grad.flatten(2), dx.flatten(2)
+        flat_s, flat_ds = (flat, flat_dx) if s is None else (s.flatten(2), ds.flatten(2))
         for piece in _pieces(flat):
             part = flat[piece].to(weight.dtype)
             slope = flat_grad[piece].to(weight.dtype)
-            square = part * part
+            source = part if s is None else flat_s[piece].to(weight.dtype)
+            square = source * source
             root = torch.matmul(weight, square).add_(bias[:, None]).rsqrt_()
             # what reaches n_i: half of g_i x_i n_i^(-1/2), or minus half of g_i x_i n_i^(-3/2)
             pooled = slope * part * root
@@ -100,8 +109,12 @@ class _Gain(torch.autograd.Function):
                 direct = slope * root
             dweight.add_(torch.matmul(pooled, square.mT).sum(0))
             dbias.add_(pooled.sum((0, 2)))
-            flat_dx[piece] = direct.addcmul_(torch.matmul(weight.mT, pooled), part, value=2)
-        return dx, dweight, dbias, None
+            through = torch.matmul(weight.mT, pooled).mul_(source).mul_(2)
+            if s is None:
+                flat_dx[piece] = direct.add_(through)
+            else:
+                flat_dx[piece], flat_ds[piece] = direct, through
+        return dx, ds, dweight, dbias, None
 
 
 class GainControl(nn.Module):
@@ -132,13 +145,13 @@ class GainControl(nn.Module):
         """b, ``(C,)``."""
         return self.offset()
 
-    def _apply_gain(self, x: Tensor, inverse: bool) -> Tensor:
+    def _apply_gain(self, x: Tensor, inverse: bool, s: Tensor | None = None) -> Tensor:
         if torch.compiler.is_compiling():  # compilers and exporters fuse the plain expression themselves
             exact = at_least_float32(x)
-            normaliser = self.normaliser(exact)
+            normaliser = self.normaliser(exact if s is None else s)
             return (exact * normaliser if inverse else exact / normaliser).to(x.dtype)
         exact = x.dtype if x.dtype == torch.float64 else torch.float32
-        return _Gain.apply(x, self.weight.to(exact), self.bias.to(exact), inverse)
+        return _Gain.apply(x, s, self.weight.to(exact), self.bias.to(exact), inverse)
 
     def forward(self, x: Tensor) -> Tensor:
         """Divide: ``(N, C, H, W)`` -> the same shape and type (Li et al., equation 4)."""
@@ -150,6 +163,13 @@ class GainControl(nn.Module):
         This undoes :meth:`forward` only where w = 0, since it pools what it is given and not what was divided.
         """
         return self._apply_gain(x, inverse=True)
+
+    def restore(self, p: Tensor, s: Tensor) -> Tensor:
+        """p times what :meth:`forward` divided ``s`` by: the inverse where p is ``forward(s)``.
+
+        Linear in p, while :meth:`multiply` grows with its square.
+        """
+        return self._apply_gain(p, inverse=True, s=s)
 
     def normaliser(self, x: Tensor) -> Tensor:
         """sqrt(sum_j w_ij x_j^2 + b_i), float32 or float64: ``forward(x) * normaliser(x)`` is x."""
