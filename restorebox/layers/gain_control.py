@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from restorebox.errors import ConfigError
-from restorebox.layers.precision import at_least_float32
+from restorebox.layers.precision import at_least_float32, without_autocast
 
 PEDESTAL = 2.0**-36  # added to a parameter under its square root, so that its gradient is bounded at zero
 LEAST_BIAS = 1e-6
@@ -76,7 +76,7 @@ class _Gain(torch.autograd.Function):
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
         flat, result = x.flatten(2), out.flatten(2)
         flat_s = flat if s is None else s.flatten(2)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             for piece in _pieces(flat):
                 part = flat[piece].to(weight.dtype)
                 square = part if s is None else flat_s[piece].to(weight.dtype)
@@ -175,7 +175,7 @@ class GainControl(nn.Module):
         """sqrt(sum_j w_ij x_j^2 + b_i), float32 or float64: ``forward(x) * normaliser(x)`` is x."""
         x = at_least_float32(x)
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             return nn.functional.conv2d(x * x, weight[:, :, None, None], bias).sqrt()
 
     def solve(self, d: Tensor) -> Tensor:

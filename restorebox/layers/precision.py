@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,12 @@ from torch import Tensor
 def at_least_float32(x: Tensor) -> Tensor:
     """float32, or float64 where it is: losses and normalisation of vectors lose too much in bfloat16."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """Keeps autocast away from what must stay in float32; on the meta device, which has none, it does nothing."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def unit_vectors(x: Tensor, shortest: float = 1e-12) -> Tensor:
