@@ -5,12 +5,13 @@ _base_ = [
     '../_base_/schedules/adam_400k.py',
     '../_base_/default_runtime.py',
 ]
-max_samples = 10_000 * 8  # steps x batch
+max_samples = 14_000 * 8  # steps x batch
 model = dict(
     type='SupervisedRestorer',
     generator=dict(
-        backbone=dict(type='FDRUNet', widths=(32, 64, 112), layers=3, process=5),
-        head=dict(type='SubPixelHead', residual=True),
+        backbone=dict(type='FDRUNet', widths=(32, 64, 96), layers=2, process=4),
+        # without a ReLU: features that drift below zero would be cut off for good
+        head=dict(type='SubPixelHead', residual=True, activation=False),
     ),
     losses=dict(charbonnier=dict(type='CharbonnierLoss')),
     statistics_window=128,  # the training crop
@@ -56,11 +57,11 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadPictures'), damage, pack]))
 test_dataloader = val_dataloader
-train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 5)
-optim_wrapper = dict(optimizer=dict(lr=6e-4, betas=(0.9, 0.99)), clip_grad=dict(max_norm=1.0, error_if_nonfinite=True))
+train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 7)
+optim_wrapper = dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99)), clip_grad=dict(max_norm=0.2, error_if_nonfinite=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=500 * 8),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=500 * 8, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 auto_scale_lr = dict(base_batch_size=8)
-default_hooks = dict(checkpoint=dict(every_samples=max_samples // 20))
+default_hooks = dict(checkpoint=dict(every_samples=max_samples // 28))

@@ -27,6 +27,7 @@ class SubPixelHead(BaseHead):
         residual: add the network's input, and no tanh; the convolution then starts at zero.
         icnr: let all ``scale^2`` filters of a channel start equal, so that the first pictures have no checkerboard
             (Aitken et al., arXiv 1707.02937).
+        activation: False for convolution and shuffle alone, without the ReLU in front and the tanh behind.
 
     Raises:
         ConfigError: ``scale`` below 2.
@@ -36,7 +37,13 @@ class SubPixelHead(BaseHead):
     reach = 3
 
     def __init__(
-        self, in_channels: int, scale: int, out_channels: int = 3, residual: bool = False, icnr: bool = True
+        self,
+        in_channels: int,
+        scale: int,
+        out_channels: int = 3,
+        residual: bool = False,
+        icnr: bool = True,
+        activation: bool = True,
     ) -> None:
         super().__init__()
         if scale < 2:
@@ -44,12 +51,16 @@ class SubPixelHead(BaseHead):
         self.conv = nn.Conv2d(in_channels, out_channels * scale**2, 3, 1, 1)
         self.scale = scale
         self.residual = residual
+        self.activation = activation
         normal_init(self, std=0.0 if residual else 0.02)
         if icnr:
             with torch.no_grad():
                 self.conv.weight.copy_(self.conv.weight[:: scale**2].repeat_interleave(scale**2, 0))
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped when residual)."""
-        y = F.pixel_shuffle(self.conv(torch.relu(features['out'])), self.scale)
-        return x + y if self.residual else torch.tanh(y)
+        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped where there is no tanh)."""
+        y = features['out']
+        y = F.pixel_shuffle(self.conv(torch.relu(y) if self.activation else y), self.scale)
+        if self.residual:
+            return x + y
+        return torch.tanh(y) if self.activation else y
