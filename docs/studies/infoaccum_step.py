@@ -1,7 +1,7 @@
 """What the parts of the InfoAccum paper cost in a training step: fewer halvings, the module, and recomputing it.
 
 Run it from the repository's root; rows that are named are measured, all without a name, and put in
-docs/results/infoaccum_step.json beside those that are there:
+docs/results/infoaccum_step.json beside those that are there; infoaccum_step.md is the same as a table:
 
     OMP_NUM_THREADS=1 python docs/studies/infoaccum_step.py [ROW ...]
 
@@ -48,6 +48,29 @@ def measure(name: str) -> dict:
         return json.loads(out.read_text())
 
 
+def table(stored: dict[str, dict]) -> str:
+    """A row per comparison; times as ratios only, since other work on the machine changes them."""
+    lines = [
+        '| A against B | crop | time, B / A (lowest to highest) | memory, MiB: A | B | B / A | parameters, B / A |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    for name, row in stored.items():
+        crop = 'x'.join(map(str, row['crop']))
+        low, high = row['seconds_ratio_range']
+        spread = f' ({low:.2f} to {high:.2f}, {row["pairs"]} pairs)' if row['pairs'] > 1 else ' (1 pair)'
+        memory = ' | '.join(f'{value:,.0f}' for value in row['memory_mib'])
+        a, b = row['parameters']
+        time = f'{row["seconds_ratio"]:.2f}{spread}'
+        lines.append(f'| {name} | {crop} | {time} | {memory} | {row["memory_mib_ratio"]:.2f} | {b / a:.2f} |')
+    notes = [
+        f'- {name}: `{"` and `".join(row["configs"])}`, batch {row["batch"]}, {row["precision"]}, {row["device"]}, '
+        f'{row["threads"]} thread(s), torch {row["libraries"]["torch"]}; load {row["load"][0]:.1f} to '
+        f'{row["load"][1]:.1f} on {row["cores"]} cores'
+        for name, row in stored.items()
+    ]
+    return '\n'.join(['<!-- written by docs/studies/infoaccum_step.py -->', '', *lines, '', *notes, ''])
+
+
 def main() -> None:
     """Measure and store row by row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,7 +83,9 @@ def main() -> None:
         figures = measure(name)
         stored = json.loads(OUT.read_text()) if OUT.is_file() else {}
         stored[name] = figures
-        OUT.write_text(json.dumps({row: stored[row] for row in ROWS if row in stored}, indent=1) + '\n')
+        stored = {row: stored[row] for row in ROWS if row in stored}
+        OUT.write_text(json.dumps(stored, indent=1) + '\n')
+        OUT.with_suffix('.md').write_text(table(stored))
 
 
 if __name__ == '__main__':
