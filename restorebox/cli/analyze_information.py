@@ -7,7 +7,9 @@ decoder that completes instead of keeping, and a loss whose gradient vanishes. F
 2. carried detail: share of the restored pictures' high-frequency energy that their inputs explain (R squared of a
    regression per picture and channel); the same for the clean pictures, as what would be right.
 3. gradient: norm of the adversarial loss's gradient at the generator's output, for the cross entropy in its saturating
-   and its usual form and for least squares, under the discriminators of all checkpoints beside the given one.
+   and its usual form and for least squares, under the discriminators of all checkpoints beside the given one, on the
+   first test picture. The discriminators come from a training with one of these losses; a claim about another needs a
+   run with that one (--cfg-options model.gan_mode=vanilla, in training and here).
 
 Writes information.json and information.png into the work directory.
 """
@@ -23,6 +25,7 @@ from restorebox.cli.common import add_config_options, positive
 from restorebox.drawing import save_png
 
 BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
+LARGEST = 256  # pixels of the side on which gradients are taken, where the restorer says no training crop
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -88,11 +91,18 @@ def carried(restorer: Any, loader: Any, pictures: int) -> dict[str, float]:
 
 
 def gradients(restorer: Any, batch: dict) -> dict[str, float]:
-    """Figure 3 of one checkpoint: RMS of the gradient at the generator's output, times the number of its pixels."""
+    """Figure 3 of one checkpoint: RMS of the gradient at the generator's output, times the number of its values.
+
+    Of the first picture of the batch, at most as large as a training crop where the restorer says how large that is.
+    """
     import torch
 
-    inputs = restorer.data_preprocessor(batch)['inputs']
-    lq = restorer.to_range(inputs['lq'])
+    from restorebox.layers import pad_to_multiple
+
+    side = restorer.statistics_window or LARGEST
+    lq = restorer.data_preprocessor(batch)['inputs']['lq'][0][None, :, :side, :side]
+    needs = restorer.needs
+    lq = pad_to_multiple(restorer.to_range(lq), needs.stride, max(needs.min_size, restorer.smallest_crop))
     with torch.no_grad():
         fake = restorer.role('generator')(lq)['picture']
     norms = {}
@@ -104,7 +114,7 @@ def gradients(restorer: Any, batch: dict) -> dict[str, float]:
     for name, loss in kinds.items():
         pred = fake.detach().requires_grad_()
         loss(restorer.role('discriminator')(torch.cat((lq, pred), 1))['realness']).backward()
-        norms[name] = float(pred.grad.square().mean().sqrt() * pred[0].numel())
+        norms[name] = float(pred.grad.square().mean().sqrt() * pred.numel())
     return norms
 
 
@@ -113,50 +123,71 @@ def draw(figures: dict, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.6), layout='constrained')
+    figure = Figure(figsize=(11, 3.6), layout='constrained')
     FigureCanvasAgg(figure)
-    left, middle, right = figure.subplots(1, 3)
-    left.bar(['clean pictures'], [figures['carried']['reconstruction_psnr_rgb']], width=0.4)
-    left.set_title('1. reconstruction, psnr_rgb (dB)', fontsize=9, loc='left')
+    left, middle, right = figure.subplots(1, 3, width_ratios=(2, 3, 5))
+    bars = left.bar(['clean pictures'], [figures['carried']['reconstruction_psnr_rgb']], width=0.4)
+    left.bar_label(bars, fmt='%.2f', fontsize=8)
+    left.set_xlim(-0.6, 0.6)
+    left.set_ylabel('psnr_rgb (dB)', fontsize=8)
+    left.set_title('1. reconstruction', fontsize=9, loc='left')
     shares = {name: figures['carried'][f'{name}_explained_by_input'] for name in ('restored', 'clean')}
-    middle.bar(list(shares), list(shares.values()), width=0.4, color=['C0', 'C2'])
-    middle.set_ylim(0, 1)
+    bars = middle.bar(list(shares), list(shares.values()), width=0.4, color=['C0', 'C2'])
+    middle.bar_label(bars, fmt='%.3f', fontsize=8)
+    middle.set_ylim(0, 1.05)
+    middle.set_ylabel('share of energy', fontsize=8)
     middle.set_title('2. detail explained by the input', fontsize=9, loc='left')
-    right.set_title('3. gradient of the adversarial loss', fontsize=9, loc='left')
     if figures['gradients']:
+        right.set_title(
+            f'3. gradient of an adversarial loss, trained with {figures["gan_mode"]}', fontsize=9, loc='left'
+        )
         for name in figures['gradients'][0]['norms']:
             steps = [row['step'] for row in figures['gradients']]
             right.plot(steps, [row['norms'][name] for row in figures['gradients']], marker='.', label=name)
         right.set_yscale('log')
-        right.set_xlabel('step')
+        right.yaxis.set_major_formatter('{x:g}')
+        right.yaxis.set_minor_formatter('{x:g}')
+        right.set_xlabel('step', fontsize=8)
+        right.set_ylabel('RMS x number of values', fontsize=8)
+        right.xaxis.get_major_locator().set_params(integer=True)
         right.legend(fontsize=7)
     else:
-        right.text(0.5, 0.5, 'no discriminator', ha='center', va='center')
+        right.set_title('3. gradient of the adversarial loss', fontsize=9, loc='left')
+        right.text(0.5, 0.5, 'no conditional discriminator', ha='center', va='center', transform=right.transAxes)
+        right.set_axis_off()
+    for axes in (left, middle, right):
+        axes.tick_params(labelsize=8, which='both')
     save_png(lambda temporary: figure.savefig(temporary, dpi=110), path)
 
 
 def main(argv: list[str]) -> None:
     """Measure, draw, write."""
     args = parse(argv)
-    import torch
-
     from restorebox.cli.test import prepare_test
     from restorebox.engine.build_check import build_all
     from restorebox.engine.checkpoint import find_checkpoints, load_file, write_bytes
     from restorebox.errors import CheckpointError
+    from restorebox.metrics.scores import library_versions
     from restorebox.registry import RUNNERS
+    from restorebox.restorers import AdversarialRestorer
 
     cfg = prepare_test(args)
     build_all(cfg)
     runner = RUNNERS.build(cfg)
     runner.load_or_resume()
     restorer, loader = runner.restorer.eval(), runner.build_dataloader(cfg.test_dataloader)
-    figures: dict[str, Any] = {'config': args.config, 'checkpoint': args.checkpoint, 'gradients': []}
+    figures: dict[str, Any] = {
+        'config': args.config,
+        'checkpoint': args.checkpoint,
+        'overrides': args.cfg_options,
+        'blur': BLUR,
+        'gradients': [],
+        'libraries': library_versions(),
+    }
     figures['carried'] = carried(restorer, loader, args.pictures)
-    if hasattr(restorer, 'discriminator'):
-        crop = next(iter(loader))
-        side = 2 ** (min(256, *crop['inputs']['lq'][0].shape[-2:]).bit_length() - 1)
-        crop['inputs'] = {role: torch.stack([x[:, :side, :side] for x in xs]) for role, xs in crop['inputs'].items()}
+    if isinstance(restorer, AdversarialRestorer) and restorer.lambda_gan:
+        figures['gan_mode'] = restorer.adversarial.mode
+        batch = next(iter(loader))
         for path in find_checkpoints(Path(args.checkpoint).parent) or [Path(args.checkpoint)]:
             checkpoint = load_file(path)
             try:
@@ -164,7 +195,7 @@ def main(argv: list[str]) -> None:
             except CheckpointError as error:
                 raise CheckpointError(f'checkpoint {path}: {error}') from None
             step = int(path.stem.rpartition('_')[2]) if path.stem.startswith('iter_') else 0
-            figures['gradients'].append({'step': step, 'norms': gradients(restorer, crop)})
+            figures['gradients'].append({'step': step, 'norms': gradients(restorer, batch)})
     out = Path(cfg.work_dir)
     out.mkdir(parents=True, exist_ok=True)
     write_bytes((json.dumps(figures, indent=1) + '\n').encode(), out / 'information.json')

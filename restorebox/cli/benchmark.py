@@ -7,6 +7,9 @@ alternating pairs.
 ``step CONFIG``: a training step against the same step written plainly, with every feature computed where it is needed,
 on random pictures; and whether both give the same losses.
 
+``step CONFIG_A CONFIG_B``: the training steps of two configs against each other, time and peak memory, on random
+pictures in alternating fresh processes. The same config may stand twice, with ``--cfg-options-b`` for what differs.
+
 ``data CONFIG [CONFIG ...]``: training samples per second that one worker makes; files of data sets alone will do.
 """
 
@@ -20,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from restorebox.cli.common import add_config_options, positive, prepare
+from restorebox.cli.common import add_config_options, options_action, positive, prepare
 from restorebox.errors import ConfigError
 
 
@@ -30,12 +33,22 @@ def parse(argv: list[str]) -> argparse.Namespace:
         prog='restorebox benchmark', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('what', choices=('train', 'step', 'data'))
-    parser.add_argument('config', nargs='+', help='one, or several for data')
+    parser.add_argument('config', nargs='+', help='one; one or two for step, several for data')
     parser.add_argument('--steps', type=positive, default=100, help='steps of the run with real data')
     parser.add_argument('--warmup', type=positive, default=10, help='steps before the clock starts')
     parser.add_argument('--pairs', type=positive, default=7, help='pairs of stretches, in turn')
     parser.add_argument('--stretch', type=positive, default=20, help='steps of each stretch')
     parser.add_argument('--seconds', type=positive, default=5, help='how long to measure each data set')
+    parser.add_argument('--size', type=positive, help="step: side of the square crops (default: the config's)")
+    parser.add_argument('--batch', type=positive, help="step: pictures of a step (default: the config's)")
+    parser.add_argument(
+        '--cfg-options-b',
+        nargs='+',
+        action=options_action(),
+        default={},
+        metavar='KEY=VALUE',
+        help='step: options of the second config alone; --cfg-options are of both',
+    )
     parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
     parser.add_argument('--out', type=Path, help='write the figures as JSON')
     add_config_options(parser)
@@ -161,18 +174,34 @@ def measure_train(args: argparse.Namespace) -> dict:
 def main(argv: list[str]) -> None:
     """Measure, print, and write JSON where asked for."""
     args = parse(argv)
+    _check(args)
     if args.what == 'data':
         from restorebox.cli.benchmark_data import measure_data, show_data
 
         figures = measure_data(args)
         show_data(figures)
-    elif len(args.config) > 1:
-        raise ConfigError(f'benchmark {args.what} takes one config, {len(args.config)} are given')
+    elif len(args.config) == 2:
+        from restorebox.cli.benchmark_pairs import measure_pairs, show_pairs
+
+        figures = measure_pairs(args)
+        show_pairs(figures)
     else:
         args.config = args.config[0]
         figures = _measure_one(args)
     if args.out:
         args.out.write_text(json.dumps(figures, indent=1) + '\n')
+
+
+def _check(args: argparse.Namespace) -> None:
+    count, most = len(args.config), {'train': 1, 'step': 2}.get(args.what, len(args.config))
+    if count > most:
+        raise ConfigError(
+            f'benchmark {args.what} takes {"one config" if most == 1 else "one config or two"}, {count} are given'
+        )
+    if args.cfg_options_b and (args.what, count) != ('step', 2):
+        raise ConfigError('--cfg-options-b needs benchmark step with two configs')
+    if (args.size or args.batch) and args.what != 'step':
+        raise ConfigError(f'--size and --batch are of benchmark step; {args.what} takes them from the config')
 
 
 def _measure_one(args: argparse.Namespace) -> dict:

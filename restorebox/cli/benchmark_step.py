@@ -11,16 +11,44 @@ from typing import Any
 from restorebox.cli.common import prepare
 from restorebox.errors import ConfigError
 
+WINDOWS = ('RandomWindow', 'CentreWindow')
 
-def _window(cfg: Any) -> tuple[int, int]:
-    """(height, width) of the training crop, from the last window of the pipeline."""
+
+def step_config(args: argparse.Namespace) -> Any:
+    """The config of ``benchmark step`` with the options of a training in it."""
+    from restorebox.cli.train import apply_options
+
+    args.work_dir, args.resume, args.seed, args.deterministic, args.auto_scale_lr = '', False, 0, False, False
+    cfg = prepare(args)
+    apply_options(cfg, args)
+    return cfg
+
+
+def step_size(args: argparse.Namespace, cfg: Any) -> tuple[int, int, int]:
+    """(batch, height, width) of a step: the command line's, else those of the config's loader and its last window.
+
+    Raises:
+        ConfigError: neither says a size, or there is no training set.
+    """
+    if cfg.get('train_dataloader') is None:
+        raise ConfigError(f'config {args.config}: has no train_dataloader')
+    batch = args.batch or cfg.train_dataloader.batch_size
+    if args.size:
+        return batch, args.size, args.size
     sizes = [step['size'] for step in cfg.train_dataloader.dataset.pipeline if step['type'] in WINDOWS]
     if not sizes:
         raise ConfigError('train_dataloader.dataset.pipeline: cuts no window, so the size of a step is not known')
-    return (sizes[-1],) * 2 if isinstance(sizes[-1], int) else tuple(sizes[-1])
+    return (batch, *((sizes[-1],) * 2 if isinstance(sizes[-1], int) else sizes[-1]))
 
 
-WINDOWS = ('RandomWindow', 'CentreWindow')
+def random_pictures(restorer: Any, size: tuple[int, int, int]) -> dict:
+    """A batch of random pictures in each role that a restorer trains on, as a loader gives it."""
+    import torch
+
+    batch, height, width = size
+    draw = torch.Generator().manual_seed(0)
+    inputs = {role: torch.rand(batch, 3, height, width, generator=draw) for role in restorer.picture_roles}
+    return {'inputs': inputs, 'data_samples': []}
 
 
 def measure_step(args: argparse.Namespace) -> dict:
@@ -34,14 +62,11 @@ def measure_step(args: argparse.Namespace) -> dict:
 
     from restorebox.cli.benchmark import peak_memory, synchronise
     from restorebox.cli.plain_cycle import PlainCycleRestorer
-    from restorebox.cli.train import apply_options
     from restorebox.engine.optim import RoleOptimWrapperConstructor
     from restorebox.registry import RESTORERS
     from restorebox.restorers import CycleRestorer
 
-    args.work_dir, args.resume, args.seed, args.deterministic, args.auto_scale_lr = '', False, 0, False, False
-    cfg = prepare(args)
-    apply_options(cfg, args)
+    cfg = step_config(args)
     model = cfg.model.to_dict()
     if RESTORERS.get(model['type']) is not CycleRestorer:
         raise ConfigError(f'config {args.config}: {model["type"]} has no plainly written step to compare with')
@@ -52,10 +77,8 @@ def measure_step(args: argparse.Namespace) -> dict:
     plain = PlainCycleRestorer(**model).to(device).train()
     plain.load_state_dict(shared.state_dict())
 
-    batch, side = cfg.train_dataloader.batch_size, _window(cfg)
-    draw = torch.Generator().manual_seed(0)
-    inputs = {role: torch.rand(batch, 3, *side, generator=draw) for role in shared.picture_roles}
-    data = {'inputs': inputs, 'data_samples': []}
+    batch, *side = size = step_size(args, cfg)
+    data = random_pictures(shared, size)
     plain.load_training_state(shared.training_state())  # both sample the same positions
     runs, losses, flops = {}, {}, {}
     for name, restorer in (('shared', shared), ('plain', plain)):
@@ -87,7 +110,7 @@ def measure_step(args: argparse.Namespace) -> dict:
         'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
         'threads': torch.get_num_threads(),
         'batch': batch,
-        'crop': list(side),
+        'crop': side,
         'precision': 'bf16 autocast' if args.amp else 'fp32',
         'shared_seconds': median('shared'),
         'plain_seconds': median('plain'),

@@ -105,11 +105,12 @@ class InfoAccum(BaseStem):
         growth: new channels of each branch of a layer. The paper says "relatively small"; ours is 4.
         dilations: of the branches.
         norm: ``'instance'``, ``'batch'`` or None.
-        recompute: don't store what the layers compute, but compute it again in the backward pass: less memory, more
-            time, the same gradients.
+        recompute: store the new channels of each layer alone, once, and compute the rest again in the backward pass:
+            less memory, more time, the same gradients.
 
     Raises:
-        ConfigError: negative ``layers``, ``growth`` below 1 or no dilation.
+        ConfigError: negative ``layers``, ``growth`` below 1 or no dilation; or ``recompute`` with batch norm, which
+            would count each batch twice.
     """
 
     def __init__(
@@ -128,6 +129,10 @@ class InfoAccum(BaseStem):
                 f'InfoAccum: layers is {layers}, growth {growth}, dilations {dilations!r}; they must be at least 0, '
                 'at least 1, and not empty'
             )
+        if recompute and norm == 'batch':
+            raise ConfigError(
+                "InfoAccum: recompute=True would move the statistics of norm='batch' twice a step; set norm='instance'"
+            )
         new = growth * len(dilations)
         self.layers = nn.ModuleList(
             AccumulationLayer(in_channels + i * new, growth, dilations, norm, stride, first=i == 0)
@@ -139,11 +144,19 @@ class InfoAccum(BaseStem):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``."""
+        if self.recompute and torch.is_grad_enabled():
+            return self._recomputed(x)
         for layer in self.layers:
-            again = self.recompute and torch.is_grad_enabled()
-            new = checkpoint(layer, x, use_reentrant=False) if again else layer(x)
-            x = torch.cat((x, new), 1)
+            x = torch.cat((x, layer(x)), 1)
         return x
+
+    def _recomputed(self, x: Tensor) -> Tensor:
+        # what enters a layer grows, so storing it would take the square of the depth: each layer joins the parts itself
+        parts = [x]
+        for layer in self.layers:
+            new = checkpoint(lambda *own, layer=layer: layer(torch.cat(own, 1)), *parts, use_reentrant=False)
+            parts.append(new)
+        return torch.cat(parts, 1)
 
 
 @STEMS.register_module()

@@ -1,6 +1,7 @@
 """publish, benchmark, demo data and the Slurm scripts."""
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from restorebox.cli.demo import make_data, own_folder, packaged
+from restorebox.cli.main import main
 from restorebox.engine import load_file
 from restorebox.errors import DataError
 from tests.factories import write_pairs
@@ -75,6 +77,48 @@ def test_benchmark_step_compares_with_the_plain_step(tmp_path):
     assert 0 < figures['ratio_range'][0] <= figures['ratio'] <= figures['ratio_range'][1]
     result = run('benchmark.py', 'step', 'configs/unet/unet5_paired.py', cwd=tmp_path)
     assert 'SupervisedRestorer has no plainly written step' in one_line_error(result)
+
+
+def test_benchmark_step_compares_two_configs(tmp_path):
+    pair = [f'configs/infoaccum/rain800_{row}.py' for row in ('unet5_lsgan', 'infoaccum')]
+    narrow = [f'model.{role}.backbone.base_width=4' for role in ('generator', 'discriminator')]
+    steps = ['--warmup', 1, '--pairs', 2, '--stretch', 1, '--size', 64, '--out', 's.json']
+    wider = ['model.generator.backbone.base_width=32', 'model.generator.backbone.stems.down1.layers=2']
+    options = ['--cfg-options', *narrow, '--cfg-options-b', *wider]
+    result = succeed(run('benchmark.py', 'step', *pair, *steps, *options, cwd=tmp_path))
+    figures = json.loads((tmp_path / 's.json').read_text())
+    assert figures['configs'] == pair
+    assert [given['model.generator.backbone.base_width'] for given in figures['cfg_options']] == [4, 32]
+    assert (figures['batch'], figures['crop'], figures['pairs']) == (1, [64, 64], 2)
+    assert figures['parameters'][1] > 2 * figures['parameters'][0]
+    # at least its optimisers' two states and its gradients, of 4 bytes each, are above what was held before
+    assert figures['memory_mib'][1] > 3 * 4 * figures['parameters'][1] / 2**20
+    assert figures['memory_mib_ratio'] > 1.5
+    for name in ('seconds', 'memory_mib'):
+        low, high = figures[f'{name}_ratio_range']
+        assert 0 < low <= figures[f'{name}_ratio'] <= high
+    assert torch.__version__.startswith(figures['libraries']['torch'])
+    assert 'memory of a step, MiB' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (['step', 'a', 'a', 'a'], 'benchmark step takes one config or two, 3 are given'),
+        (['train', 'a', '--size', '64'], '--size and --batch are of benchmark step'),
+        (['step', 'a', '--cfg-options-b', 'x=1'], '--cfg-options-b needs benchmark step with two configs'),
+        (['step', 'a', 'b'], 'the configs train on batch 1 of 256x256 and batch 1 of 512x512'),
+        (['step', 'a', 'a', '--size', '250', '--pairs', '1'], "'lq' is 250x250 .* need multiples of 256"),
+    ],
+)
+def test_benchmark_step_names_what_it_cannot_compare(given, expected, capsys):
+    configs = {'a': 'configs/infoaccum/rain800_lsgan.py', 'b': 'configs/infoaccum/rain_cityscapes_lsgan.py'}
+    with pytest.raises(SystemExit) as caught:
+        main(['benchmark', *(configs.get(word, word) for word in given)])
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert re.match(f'error: .*{expected}', said), said
+    assert said.count('\n') == 1
 
 
 def test_benchmark_data_times_files_of_data_sets(tmp_path):

@@ -118,14 +118,18 @@ def test_one_layer_reads_eleven_pixels():
     assert stem.reach == 11
 
 
-def test_recomputing_gives_the_same_gradients():
+def test_recomputing_gives_the_same_output_and_gradients():
     torch.manual_seed(0)
     stored = InfoAccum(3, layers=4)
     again = InfoAccum(3, layers=4, recompute=True)
     again.load_state_dict(stored.state_dict())
-    x = torch.rand(1, 3, 16, 16)
+    pictures, outputs = [], []
     for stem in (stored, again):
-        stem(x).square().mean().backward()
+        pictures.append(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1)).requires_grad_())
+        outputs.append(stem(pictures[-1]))
+        (outputs[-1] * torch.linspace(-1, 1, 16)).square().mean().backward()
+    assert torch.equal(*outputs)
+    torch.testing.assert_close(*(x.grad for x in pictures))  # summed in another order
     for a, b in zip(stored.parameters(), again.parameters(), strict=True):
         assert torch.equal(a.grad, b.grad)
 
@@ -154,6 +158,7 @@ def test_local_statistics_reach_into_stems():
         (dict(stems=dict(down1=dict(type='InfoAcum'))), "no stem is called 'InfoAcum'; did you mean 'InfoAccum'"),
         (dict(stems=dict(down1=dict(type='InfoAccum', layer=3))), "no key 'layer'; did you mean 'layers'"),
         (dict(stems=dict(down1=dict(type='InfoAccum', layers=-1))), 'layers is -1'),
+        (dict(stems=dict(down1=dict(type='InfoAccum', norm='batch', recompute=True))), 'statistics .* twice a step'),
     ],
 )
 def test_mistakes_are_named(given, expected):

@@ -1,0 +1,92 @@
+"""What the parts of the InfoAccum paper cost in a training step: fewer halvings, the module, and recomputing it.
+
+Run it from the repository's root; rows that are named are measured, all without a name, and put in
+docs/results/infoaccum_step.json beside those that are there; infoaccum_step.md is the same as a table:
+
+    OMP_NUM_THREADS=1 python docs/studies/infoaccum_step.py [ROW ...]
+
+Recomputing at 1024x1024 needs about 16 GiB of memory without it, and many minutes on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+OUT = Path(__file__).resolve().parents[1] / 'results' / 'infoaccum_step.json'
+FOLDER = 'configs/infoaccum'
+RECOMPUTE = ['--cfg-options-b', 'model.generator.backbone.stems.down1.recompute=True']
+ROWS = {
+    'UNet-8 against UNet-5': ('rain800_lsgan', 'rain800_unet5_lsgan', 256, ['--pairs', '5', '--stretch', '3']),
+    'UNet-5 against UNet-5 with InfoAccum': (
+        'rain800_unet5_lsgan',
+        'rain800_infoaccum',
+        256,
+        ['--pairs', '5', '--stretch', '3'],
+    ),
+    'InfoAccum against InfoAccum recomputed': (
+        'rain800_infoaccum',
+        'rain800_infoaccum',
+        1024,
+        ['--pairs', '1', '--stretch', '1', *RECOMPUTE],
+    ),
+}
+
+
+def measure(name: str) -> dict:
+    """Run ``benchmark step`` for a row -> its figures."""
+    a, b, size, options = ROWS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / 'figures.json'
+        verb = [sys.executable, '-m', 'restorebox', 'benchmark', 'step', f'{FOLDER}/{a}.py', f'{FOLDER}/{b}.py']
+        given = ['--size', str(size), '--batch', '1', '--warmup', '1', *options, '--out', str(out)]
+        subprocess.run([*verb, *given], check=True)
+        return json.loads(out.read_text())
+
+
+def table(stored: dict[str, dict]) -> str:
+    """A row per comparison; times as ratios only, since other work on the machine changes them."""
+    lines = [
+        '| A against B | crop | time, B / A (lowest to highest) | memory, MiB: A | B | B / A | parameters, B / A |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    for name, row in stored.items():
+        crop = 'x'.join(map(str, row['crop']))
+        low, high = row['seconds_ratio_range']
+        spread = f' ({low:.2f} to {high:.2f}, {row["pairs"]} pairs)' if row['pairs'] > 1 else ' (1 pair)'
+        memory = ' | '.join(f'{value:,.0f}' for value in row['memory_mib'])
+        a, b = row['parameters']
+        time = f'{row["seconds_ratio"]:.2f}{spread}'
+        lines.append(f'| {name} | {crop} | {time} | {memory} | {row["memory_mib_ratio"]:.2f} | {b / a:.2f} |')
+    notes = [
+        f'- {name}: `{"` and `".join(row["configs"])}`, batch {row["batch"]}, {row["precision"]}, {row["device"]}, '
+        f'{row["threads"]} thread(s), torch {row["libraries"]["torch"]}; load {row["load"][0]:.1f} to '
+        f'{row["load"][1]:.1f} on {row["cores"]} cores'
+        for name, row in stored.items()
+    ]
+    return '\n'.join(['<!-- written by docs/studies/infoaccum_step.py -->', '', *lines, '', *notes, ''])
+
+
+def main() -> None:
+    """Measure and store row by row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('rows', nargs='*', metavar='ROW', help=f'of: {"; ".join(ROWS)}')
+    wanted = parser.parse_args().rows
+    for name in wanted:
+        if name not in ROWS:
+            parser.error(f"there is no row '{name}'; there are: {'; '.join(ROWS)}")
+    for name in wanted or ROWS:
+        figures = measure(name)
+        stored = json.loads(OUT.read_text()) if OUT.is_file() else {}
+        stored[name] = figures
+        stored = {row: stored[row] for row in ROWS if row in stored}
+        OUT.write_text(json.dumps(stored, indent=1) + '\n')
+        OUT.with_suffix('.md').write_text(table(stored))
+
+
+if __name__ == '__main__':
+    main()

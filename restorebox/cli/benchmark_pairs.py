@@ -1,0 +1,166 @@
+"""Time and memory of the training steps of two configs, in alternating fresh processes."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime, timezone
+from multiprocessing import get_context
+from pathlib import Path
+
+from restorebox.cli.benchmark_step import random_pictures, step_config, step_size
+from restorebox.errors import ConfigError
+
+
+def _resident(key: str) -> int:
+    """Bytes of this process under a key of /proc/self/status; getrusage's peak would include the parent's."""
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith(f'{key}:'):
+            return int(line.split()[1]) * 1024
+    raise ConfigError(f'/proc/self/status has no {key}: memory on a CPU can be measured on Linux only')
+
+
+def _held_before() -> int:
+    """Bytes that are held now; the peak is counted anew from here."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    try:
+        Path('/proc/self/clear_refs').write_text('5')  # 5: the peak of the resident size
+        return _resident('VmRSS')
+    except OSError as error:
+        raise ConfigError(f'memory on a CPU can be measured on Linux only: {error}') from None
+
+
+def _peak_since() -> int:
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident('VmHWM')
+
+
+def run_steps(args: argparse.Namespace) -> dict:
+    """Train a few steps of one config on random pictures.
+
+    Args:
+        args: of ``benchmark step`` with one config.
+
+    Returns:
+        ``seconds`` of a step after the warm-up, ``memory_mib`` by which the peak exceeds what was held when the
+        networks, optimisers and pictures were there, ``parameters`` of all roles that are trained, ``device`` and
+        ``threads``.
+    """
+    import torch
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.registry import DefaultScope
+
+    from restorebox.cli.benchmark import synchronise
+    from restorebox.registry import RESTORERS
+
+    cfg = step_config(args)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    torch.manual_seed(0)
+    restorer = RESTORERS.build(cfg.model.to_dict()).to(device).train()
+    with DefaultScope.overwrite_default_scope('restorebox'):
+        wrapper = build_optim_wrapper(restorer, cfg.optim_wrapper.to_dict())
+    data = random_pictures(restorer, step_size(args, cfg))
+    before = _held_before()  # the first step makes the optimisers' state, which a training needs too
+    for _ in range(args.warmup):
+        restorer.train_step(data, wrapper)
+    synchronise()
+    start = time.perf_counter()
+    for _ in range(args.stretch):
+        restorer.train_step(data, wrapper)
+    synchronise()
+    trained = {name for roles in restorer.steps.values() for name in roles}
+    return {
+        'seconds': (time.perf_counter() - start) / args.stretch,
+        'memory_mib': (_peak_since() - before) / 2**20,
+        'parameters': sum(p.numel() for name in trained for p in restorer.role(name).parameters()),
+        'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
+        'threads': torch.get_num_threads(),
+    }
+
+
+def _in_fresh_process(args: argparse.Namespace) -> dict:
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        try:
+            return pool.submit(run_steps, args).result()
+        except BrokenProcessPool:
+            raise ConfigError(
+                f'config {args.config}: the process that measured it died, most likely for want of memory; '
+                'give a smaller --size or --batch'
+            ) from None
+
+
+def measure_pairs(args: argparse.Namespace) -> dict:
+    """The figures of ``benchmark step`` with two configs: medians over pairs of processes in turn.
+
+    Memory of a CPU is the resident size, of a GPU what torch has allocated.
+
+    Raises:
+        ConfigError: the configs' steps are of different sizes, or a process died.
+    """
+    from restorebox.metrics.scores import library_versions
+
+    sides, sizes = [], []
+    for config, own in zip(args.config, ({}, args.cfg_options_b), strict=True):
+        side = copy.copy(args)
+        side.config, side.cfg_options = config, {**args.cfg_options, **own}
+        sides.append(side)
+        sizes.append(step_size(side, step_config(side)))
+    if sizes[0] != sizes[1]:
+        each = ' and '.join('batch {} of {}x{}'.format(*size) for size in sizes)
+        raise ConfigError(f'the configs train on {each}, which says nothing about them; give --size and --batch')
+    pairs, load = [], [os.getloadavg()[0]]
+    for _ in range(args.pairs):
+        pairs.append([_in_fresh_process(side) for side in sides])
+        load.append(os.getloadavg()[0])
+    figures = {
+        'configs': args.config,
+        'cfg_options': [side.cfg_options for side in sides],
+        'device': pairs[0][0]['device'],
+        'threads': pairs[0][0]['threads'],
+        'batch': sizes[0][0],
+        'crop': list(sizes[0][1:]),
+        'precision': 'bf16 autocast' if args.amp else 'fp32',
+        'pairs': args.pairs,
+        'warmup': args.warmup,
+        'stretch': args.stretch,
+        'parameters': [each['parameters'] for each in pairs[0]],
+    }
+    for name in ('seconds', 'memory_mib'):
+        ratios = [b[name] / a[name] for a, b in pairs]
+        figures[name] = [statistics.median(pair[i][name] for pair in pairs) for i in (0, 1)]
+        figures[f'{name}_ratio'] = statistics.median(ratios)
+        figures[f'{name}_ratio_range'] = [min(ratios), max(ratios)]
+    return figures | {
+        'cores': os.cpu_count(),
+        'load': [min(load), max(load)],
+        'libraries': library_versions(),
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    }
+
+
+def show_pairs(figures: dict) -> None:
+    """Print them."""
+    crop = 'x'.join(map(str, figures['crop']))
+    print(f'batch {figures["batch"]}, crop {crop}, {figures["precision"]}, {figures["device"]}')
+    for letter, config, options in zip('AB', figures['configs'], figures['cfg_options'], strict=True):
+        print(f'  {letter}  {config}  {" ".join(f"{key}={value}" for key, value in options.items())}'.rstrip())
+    print(f'  {"":22}{"A":>12}{"B":>12}   B / A, median of {figures["pairs"]} pairs')
+    rows = (('a step, ms', 'seconds', 1000), ('memory of a step, MiB', 'memory_mib', 1))
+    for label, name, scale in rows:
+        a, b = (scale * value for value in figures[name])
+        low, high = figures[f'{name}_ratio_range']
+        print(f'  {label:22}{a:12.1f}{b:12.1f}   {figures[f"{name}_ratio"]:.3f} ({low:.3f} to {high:.3f})')
+    a, b = figures['parameters']
+    print(f'  {"parameters":22}{a:12,}{b:12,}   {b / a:.3f}')
+    low, high = figures['load']
+    print(f'  load of the machine {low:.1f} to {high:.1f} on {figures["cores"]} cores, this included')
