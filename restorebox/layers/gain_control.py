@@ -81,6 +81,11 @@ class _Gain(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        with torch.autocast(grad.device.type, enabled=False):
+            return _Gain._slopes(ctx, grad)
+
+    @staticmethod
+    def _slopes(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, weight, bias = ctx.saved_tensors
         dx = torch.empty_like(x, memory_format=torch.contiguous_format)
         dweight, dbias = torch.zeros_like(weight), torch.zeros_like(bias)
@@ -138,7 +143,9 @@ class GainControl(nn.Module):
             normaliser = self.normaliser(exact)
             return (exact * normaliser if inverse else exact / normaliser).to(x.dtype)
         exact = x.dtype if x.dtype == torch.float64 else torch.float32
-        return _Gain.apply(x, self.weight.to(exact), self.bias.to(exact), inverse)
+        weight, bias = self.weight.to(exact), self.bias.to(exact)
+        with torch.autocast(x.device.type, enabled=False):  # it would reach the products inside of _Gain
+            return _Gain.apply(x, weight, bias, inverse)
 
     def forward(self, x: Tensor) -> Tensor:
         """Divide: ``(N, C, H, W)`` -> the same shape and type (Li et al., equation 4)."""
