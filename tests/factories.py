@@ -41,6 +41,10 @@ SMALL_RESTORERS = {
         generator=dict(backbone=SMALL_UNET, head=dict(type='PictureHead')), losses=dict(l1=dict(type='L1Loss'))
     )
 }
+SMALL_RESTORERS['SupervisedRestorer: losses of features'] = dict(
+    SMALL_RESTORERS['SupervisedRestorer'],
+    feature_losses=dict(svdo=dict(taps=('down*', 'up2'), loss=dict(type='SVDOLoss', weight=1e-5))),
+)
 SMALL_CYCLE = dict(
     generator=dict(
         backbone=dict(type='ResNetGenerator', blocks=2, base_width=4),
