@@ -8,4 +8,13 @@ from restorebox.backbones.patch_discriminator import PatchDiscriminator
 from restorebox.backbones.resnet_generator import ResNetGenerator
 from restorebox.backbones.unet import UNet
 
-__all__ = ['BaseBackbone', 'EncoderDecoder', 'FDRNet', 'FDRUNet', 'Needs', 'PatchDiscriminator', 'ResNetGenerator', 'UNet']
+__all__ = [
+    'BaseBackbone',
+    'EncoderDecoder',
+    'FDRNet',
+    'FDRUNet',
+    'Needs',
+    'PatchDiscriminator',
+    'ResNetGenerator',
+    'UNet',
+]

@@ -64,7 +64,16 @@ class _Phase(nn.Module):
         return y, y
 
     def finish(self, x: Tensor, state: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """What follows the disentanglement: (the phase's input, the state before, (D, S) of each layer) -> (y, state)."""
+        """What follows the disentanglement.
+
+        Args:
+            x: the phase's input.
+            state: what the process module of the phase before left; the first phase's own input.
+            pairs: (D, S) of each layer.
+
+        Returns:
+            The input of the next phase, and the state for it.
+        """
         state = self.process(pairs[-1][0]) + state
         y = state
         for k in reversed(range(len(self.aggregate))):
@@ -80,18 +89,17 @@ class FDRNet(BaseBackbone):
     """FDR-Net up to but without its last convolution, at the picture's own resolution throughout.
 
     Li et al., "Learning Disentangled Feature Representation for Hybrid-distorted Image Restoration" (ECCV 2020,
-    equations 3, 4, 6 and 7). After a 3x3 convolution, phases with a dual residual between them (Liu et al., CVPR 2019)::
+    equations 3, 4, 6 and 7). After a 3x3 convolution, phases, each of which passes on (x, state); the two residuals
+    between phases are wired as in DuRN (Liu et al., CVPR 2019). The first state is the first x. ::
 
-        x --+-> FD layers --D_n-> process -> (+) -> FA layers, in reverse --> fuse -> (+) -> x of the next phase
-            |      |  |                       |       |  |                      |      |
-            |      +--+---- D_1 .. D_n -------|-------+--+                      |      |
-            |                       state ----+-> state of the next phase      |      |
-            +-> auxiliary blocks -----------------------------------------------+      |
-            +------------------------------------------------------------------------ +
+        D_1 .. D_n = FD layers(x)
+        state      = process(D_n) + state
+        a          = FA layers(state; D_n .. D_1), each adds its D
+        x          = fuse(a, auxiliary blocks(x)) + x
 
     The paper gives neither the number of phases nor the sizes of the modules. With the defaults and a plain 3x3
-    convolution as head there are 1.663 M parameters (paper: 1.66 M), without the auxiliary branch 1.215 M (1.21 M), with
-    residual blocks in the place of FD and FA layers 1.634 M (1.62 M).
+    convolution as head there are 1.663 M parameters (paper: 1.66 M), without the auxiliary branch 1.215 M (1.21 M),
+    with residual blocks in the place of FD and FA layers 1.634 M (1.62 M).
 
     Args:
         channels: C, at all depths.
@@ -135,7 +143,7 @@ class FDRNet(BaseBackbone):
                 raise ConfigError(f'FDRNet: {name} is {value!r}; it must be a whole number from {least}')
         if not share_gain and inverse != 'paper':
             raise ConfigError(
-                f"FDRNet: inverse='{inverse}' undoes the gain control of the FD layer; it can't go with share_gain=False"
+                f"FDRNet: inverse='{inverse}' undoes the FD layer's gain control; it can't go with share_gain=False"
             )
         self.enter = nn.Conv2d(3, channels, 3, 1, 1)
         self.phases = nn.ModuleList(
@@ -147,9 +155,7 @@ class FDRNet(BaseBackbone):
         self.out_stride = 1
         # 3x3 convolutions along the longest path of a phase
         self._depth = max(2 * layers + 2 * process, 2 * aux) + bool(aux)
-        self.needs = Needs(
-            stride=1, min_size=1, in_channels=3, value_range=(0.0, 1.0), receptive_field=self.field(1)
-        )
+        self.needs = Needs(stride=1, min_size=1, in_channels=3, value_range=(0.0, 1.0), receptive_field=self.field(1))
 
     def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`."""

@@ -62,7 +62,7 @@ class PictureHead(BaseHead):
         normal_init(self, std=0.0 if residual else 0.02)
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped when residual or without activation)."""
+        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped where there is no tanh)."""
         y = features['out']
         y = self.conv(torch.relu(y) if self.activation else y)
         if self.residual:

@@ -1,4 +1,4 @@
-"""SVDO: zero where channels are orthogonal and equally strong, and what its three scales do (card fdrnet, invariants)."""
+"""SVDO: zero where channels are orthogonal and equally strong, and what its three scales do (card fdrnet, 4, 5)."""
 
 import pytest
 import torch

@@ -26,9 +26,7 @@ def test_the_mean_over_the_taps_that_fit():
     loss = SVDOLoss(weight=1e-2)
     torch.testing.assert_close(terms['loss_svdo'], (loss(out['down1']) + loss(out['down2'])) / 2)
     torch.testing.assert_close(terms['loss_last'], loss(out['up2']))
-    torch.testing.assert_close(
-        terms['loss_l1'], (out['picture'] - restorer.to_range(inputs['gt'])).abs().mean()
-    )
+    torch.testing.assert_close(terms['loss_l1'], (out['picture'] - restorer.to_range(inputs['gt'])).abs().mean())
     terms['loss_svdo'].backward()
     assert restorer.generator.backbone.down[0][0].weight.grad.abs().sum() > 0
 
@@ -37,8 +35,8 @@ def test_the_mean_over_the_taps_that_fit():
     ('feature_losses', 'expected'),
     [
         (dict(svdo=dict(taps=('dwon*',), loss=SVDO)), "no tap like 'dwon"),
-        (dict(svdo=dict(taps=(), loss=SVDO)), "feature_losses.svdo: it must be dict"),
-        (dict(svdo=SVDO), "feature_losses.svdo: it must be dict"),
+        (dict(svdo=dict(taps=(), loss=SVDO)), 'feature_losses.svdo: it must be dict'),
+        (dict(svdo=SVDO), 'feature_losses.svdo: it must be dict'),
         (dict(svdo=dict(taps=('down1',), loss=dict(type='L1Loss'))), 'L1Loss is no loss of a feature map'),
         (dict(l1=dict(taps=('down1',), loss=SVDO)), "both have 'l1'"),
     ],
@@ -50,7 +48,7 @@ def test_mistakes_are_one_line(feature_losses, expected):
 
 
 def test_a_loss_of_features_does_not_compare_pictures():
-    with pytest.raises(ConfigError, match='losses.svdo: SVDOLoss does not compare two pictures'):
+    with pytest.raises(ConfigError, match=r'losses\.svdo: SVDOLoss does not compare two pictures'):
         RESTORERS.build(dict(type='SupervisedRestorer', **{**SMALL, 'losses': dict(svdo=SVDO)}))
 
 
