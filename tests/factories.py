@@ -22,6 +22,8 @@ SMALL_BACKBONES = {
     'ResNetGenerator': dict(blocks=2, base_width=4),
     'PatchDiscriminator': dict(base_width=4),
     'EncoderDecoder': dict(levels=3, base_width=4, max_width=8),
+    'DnCNN': dict(layers=4, width=4),
+    'OWAN': dict(channels=4, groups=2, layers=2, blocks=1),
     'FDRNet': dict(channels=4, phases=2, layers=2, process=1, aux=1),
     'FDRUNet': dict(widths=(4, 6, 8), layers=1, process=1),
 }
