@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from restorebox.errors import ConfigError
-from restorebox.layers.precision import at_least_float32
+from restorebox.layers.precision import at_least_float32, without_autocast
 
 PEDESTAL = 2.0**-36  # added to a parameter under its square root, so that its gradient is bounded at zero
 LEAST_BIAS = 1e-6
@@ -81,7 +81,7 @@ class _Gain(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        with torch.autocast(grad.device.type, enabled=False):
+        with without_autocast(grad):
             return _Gain._slopes(ctx, grad)
 
     @staticmethod
@@ -144,7 +144,7 @@ class GainControl(nn.Module):
             return (exact * normaliser if inverse else exact / normaliser).to(x.dtype)
         exact = x.dtype if x.dtype == torch.float64 else torch.float32
         weight, bias = self.weight.to(exact), self.bias.to(exact)
-        with torch.autocast(x.device.type, enabled=False):  # it would reach the products inside of _Gain
+        with without_autocast(x):  # it would reach the products inside of _Gain
             return _Gain.apply(x, weight, bias, inverse)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class GainControl(nn.Module):
         """sqrt(sum_j w_ij x_j^2 + b_i), float32 or float64: ``forward(x) * normaliser(x)`` is x."""
         x = at_least_float32(x)
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             return nn.functional.conv2d(x * x, weight[:, :, None, None], bias).sqrt()
 
     def solve(self, d: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.layers.precision import at_least_float32
+from restorebox.layers.precision import at_least_float32, without_autocast
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
 
@@ -52,7 +52,7 @@ class SVDOLoss(BaseLoss):
         Returns:
             A scalar; NaN where a feature is NaN or infinite.
         """
-        with torch.autocast(features.device.type, enabled=False):
+        with without_autocast(features):
             flat = at_least_float32(features).flatten(2)
             gram = flat @ flat.mT
             if not torch.isfinite(gram).all():  # the solver would raise; the restorer names a NaN
