@@ -22,6 +22,9 @@ SMALL_BACKBONES = {
     'ResNetGenerator': dict(blocks=2, base_width=4),
     'PatchDiscriminator': dict(base_width=4),
     'EncoderDecoder': dict(levels=3, base_width=4, max_width=8),
+    'DnCNN': dict(layers=4, width=4),
+    'OWAN': dict(channels=4, groups=2, layers=2, blocks=1),
+    'FDRNet': dict(channels=4, phases=2, layers=2, process=1, aux=1),
     'FDRUNet': dict(widths=(4, 6, 8), layers=1, process=1),
 }
 # what a backbone may read besides the picture -> one for a batch of so many
@@ -40,6 +43,10 @@ SMALL_RESTORERS = {
         generator=dict(backbone=SMALL_UNET, head=dict(type='PictureHead')), losses=dict(l1=dict(type='L1Loss'))
     )
 }
+SMALL_RESTORERS['SupervisedRestorer: losses of features'] = dict(
+    SMALL_RESTORERS['SupervisedRestorer'],
+    feature_losses=dict(svdo=dict(taps=('down*', 'up2'), loss=dict(type='SVDOLoss', weight=1e-5))),
+)
 SMALL_CYCLE = dict(
     generator=dict(
         backbone=dict(type='ResNetGenerator', blocks=2, base_width=4),

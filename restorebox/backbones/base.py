@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from torch import Tensor, nn
@@ -88,6 +89,19 @@ class BaseBackbone(nn.Module):
         for tap in taps:
             if tap not in self.tap_channels:
                 raise ConfigError(f"{type(self).__name__} has no tap '{tap}'; {nearest(tap, self.tap_names)}")
+
+    def taps_like(self, patterns: Iterable[str]) -> tuple[str, ...]:
+        """The taps that one of some patterns fits, such as ``'down*'``, in the order they are computed.
+
+        Raises:
+            ConfigError: a pattern that fits none.
+        """
+        for pattern in patterns:
+            if not any(fnmatchcase(tap, pattern) for tap in self.tap_channels):
+                raise ConfigError(
+                    f"{type(self).__name__} has no tap like '{pattern}'; {nearest(pattern, self.tap_names)}"
+                )
+        return tuple(tap for tap in self.tap_channels if any(fnmatchcase(tap, each) for each in patterns))
 
     def collect(self, taps: tuple[str, ...], only_taps: bool) -> Collector:
         """What a ``forward`` begins with: checks the taps and keeps the features that are asked for."""

@@ -1,8 +1,8 @@
 """Make a checkpoint of ours from public weights.
 
 Kinds: ``cyclegan`` (netG_A and netD_A of the authors' PyTorch code, A being the degraded side), ``cut`` (netG, netD,
-netF) and ``pix2pix`` (netG, netD). The config says what the networks are; names, numbers and shapes of all layers are
-checked against it.
+netF), ``pix2pix`` (netG, netD) and ``owan`` (generator). The config says what the networks are; names, numbers and
+shapes of all layers are checked against it.
 
     convert-weights cyclegan out.pth --weights generator=latest_net_G_A.pth discriminator=latest_net_D_A.pth
 """
@@ -20,6 +20,7 @@ KINDS = {
     'cyclegan': 'configs/cyclegan/cyclegan_spa.py',
     'cut': 'configs/cut/cut_spa.py',
     'pix2pix': 'configs/infoaccum/rain800_pix2pix.py',
+    'owan': 'configs/fdrnet/div2k_hybrid_owan.py',
 }
 
 
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> None:
 
     from restorebox.engine.checkpoint import load_file, save_file, sha256, write_bytes
     from restorebox.engine.config import load_config
-    from restorebox.engine.conversion import convert_by_order
+    from restorebox.engine.conversion import convert_by_order, convert_owan
     from restorebox.registry import RESTORERS
 
     if args.out.suffix not in ('.pth', '.safetensors'):
@@ -71,10 +72,11 @@ def main(argv: list[str]) -> None:
         restorer = RESTORERS.build(cfg.model.to_dict())
     roles = tuple(name for name, child in restorer.named_children() if child.state_dict())
     files = _files(args.weights, roles)
+    convert = convert_owan if args.kind == 'owan' else convert_by_order
     state = {}
     for role, file in files.items():
         try:
-            part = convert_by_order(load_file(file)['state_dict'], restorer.role(role))
+            part = convert(load_file(file)['state_dict'], restorer.role(role))
         except CheckpointError as error:
             raise CheckpointError(f'{role}={file}: {error}') from None
         for key, value in part.items():

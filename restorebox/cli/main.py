@@ -20,8 +20,9 @@ VERBS = {
     'browse-data': 'draw what the network will see, as training hands it over',
     'benchmark': 'measure speed and memory',
     'analyze-information': 'measure how much of its input a network carries, and what gradient its GAN loss has left',
+    'analyze-distortions': 'measure what FDR-Net makes of each distortion: correlation and response of its channels',
     'publish': 'make a small file to hand on from a training checkpoint',
-    'convert-weights': 'make a checkpoint from public CycleGAN, CUT or pix2pix weights',
+    'convert-weights': 'make a checkpoint from public CycleGAN, CUT, pix2pix or OWAN weights',
     'synthesize': 'make a training set: degraded pictures from clean ones, with a manifest',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',
 }

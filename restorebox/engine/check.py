@@ -16,6 +16,7 @@ PLACES: dict[str, own.Registry] = {
     'backbone': own.BACKBONES,
     'head': own.HEADS,
     'losses': own.LOSSES,
+    'loss': own.LOSSES,
     'recipe': own.DEGRADATIONS,
     'encoder': own.ENCODERS,
     'encoders': own.ENCODERS,

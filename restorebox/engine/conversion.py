@@ -7,7 +7,7 @@ come in the same order, so that order maps one onto the other and every shape is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -94,4 +94,61 @@ def convert_by_order(state: dict[str, Tensor], network: nn.Module) -> dict[str, 
         left = their_layer.keys() - our_layer.keys() - {'running_mean', 'running_var', 'num_batches_tracked'}
         if left:
             raise CheckpointError(f'its {their_name} has a {min(left)}, which {our_name} of the config has not')
+    return converted
+
+
+# names in OWAN's public state dict -> ours; groups of layers are numbered 0, 2, 4 .. (attention) and 1, 3, 5 .. there
+OWAN_NAMES: tuple[tuple[str, Callable[[re.Match], str]], ...] = (
+    (r'FEB\.0\.weight', lambda m: 'backbone.first.weight'),
+    (r'FEB\.(\d+)\.(conv[12]\.weight)', lambda m: f'backbone.blocks.{int(m[1]) - 1}.{m[2]}'),
+    (r'layers\.(\d+)\.ca_fc\.0\.(\w+)', lambda m: f'backbone.groups.{int(m[1]) // 2}.attention.hidden.{m[2]}'),
+    (r'layers\.(\d+)\.ca_fc\.2\.(\w+)', lambda m: f'backbone.groups.{int(m[1]) // 2}.attention.out.{m[2]}'),
+    (r'layers\.(\d+)\.preprocess\.op\.0\.weight', lambda m: f'backbone.groups.{int(m[1]) // 2}.enter.weight'),
+    (
+        r'layers\.(\d+)\._ops\.(\d+)\._ops\.(\d+)\.op\.(\d+)\.weight',
+        lambda m: f'backbone.groups.{int(m[1]) // 2}.layers.{m[2]}.operations.{m[3]}.{m[4]}.weight',
+    ),
+    (
+        r'layers\.(\d+)\._ops\.(\d+)\._out\.0\.weight',
+        lambda m: f'backbone.groups.{int(m[1]) // 2}.layers.{m[2]}.join.weight',
+    ),
+    (r'conv2\.weight', lambda m: 'head.conv.weight'),
+)
+
+
+def convert_owan(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Name public weights of OWAN (Suganuma et al., CVPR 2019) as ours.
+
+    Its pictures are transposed: RL-Restore's generator stores patches with height and width in each other's place, and
+    the authors' loader turns the test pictures to match. So the kernels are transposed here. Its attention is of linear
+    layers, ours of 1x1 convolutions; its last convolution has no bias, ours gets zeros.
+
+    Args:
+        state: weights under the names of the authors' code.
+        network: an ``OWAN`` with a ``PictureHead``; only its names and shapes are read.
+
+    Returns:
+        A state dict of ``network``.
+
+    Raises:
+        CheckpointError: unknown names, missing weights, or other shapes.
+    """
+    own = network.state_dict()
+    converted = {}
+    for key, value in state.items():
+        key = key.removeprefix(WRAPPERS[0])
+        found = next((name(m) for pattern, name in OWAN_NAMES if (m := re.fullmatch(pattern, key))), None)
+        if found not in own:
+            raise CheckpointError(f'its {key} has no place in the network of the config; is it OWAN of another size?')
+        if value.dim() == 2:
+            value = value[:, :, None, None]
+        converted[found] = value.mT if value.dim() == 4 else value
+        if converted[found].shape != own[found].shape:
+            raise CheckpointError(
+                f'its {key} is {tuple(value.shape)}, {found} of the config is {tuple(own[found].shape)}'
+            )
+    converted.setdefault('head.conv.bias', torch.zeros(own['head.conv.weight'].shape[0]))
+    missing = sorted(own.keys() - converted.keys())
+    if missing:
+        raise CheckpointError(f'it has nothing for {missing[0]} of the config, and {len(missing) - 1} more')
     return converted

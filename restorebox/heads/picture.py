@@ -26,6 +26,7 @@ class PictureHead(BaseHead):
             untrained network returns its input. Needs as many input as output channels.
         kernel: odd side of the convolution at ``scale=1``.
         padding: its border, ``'zeros'`` or ``'reflect'``.
+        activation: False for the convolution alone, without the ReLU in front and the tanh behind.
 
     Raises:
         ConfigError: another scale, kernel or padding.
@@ -41,6 +42,7 @@ class PictureHead(BaseHead):
         residual: bool = False,
         kernel: int = 3,
         padding: str = 'zeros',
+        activation: bool = True,
     ) -> None:
         super().__init__()
         if kernel < 1 or kernel % 2 == 0:
@@ -56,9 +58,13 @@ class PictureHead(BaseHead):
         else:
             raise ConfigError(f'PictureHead: scale is {scale}; a backbone must end at stride 1 or 2')
         self.residual = residual
+        self.activation = activation
         normal_init(self, std=0.0 if residual else 0.02)
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped when residual)."""
-        y = self.conv(torch.relu(features['out']))
-        return x + y if self.residual else torch.tanh(y)
+        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped where there is no tanh)."""
+        y = features['out']
+        y = self.conv(torch.relu(y) if self.activation else y)
+        if self.residual:
+            return x + y
+        return torch.tanh(y) if self.activation else y

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from restorebox.errors import ConfigError
 from restorebox.layers.gain_control import GainControl, check_inverse
-from restorebox.layers.statistics import LocalStatistics, local_mean
+from restorebox.layers.statistics import LocalStatistics
 
 
 class ResidualBlock(nn.Module):
@@ -50,13 +50,7 @@ class ChannelAttention(LocalStatistics):
 
     def gate(self, x: Tensor) -> Tensor:
         """``(N, C, 1, 1)``, or ``(N, C, H, W)`` with a local window; in (0, 1)."""
-        window = self.local_window(x)
-        if window is None:
-            mean = x.mean((-2, -1), keepdim=True)
-        else:
-            centre = x.float().mean((-2, -1), keepdim=True)
-            mean = (local_mean(x.float() - centre, window) + centre).to(x.dtype)
-        return torch.sigmoid(self.excite(torch.relu(self.squeeze(mean))))
+        return torch.sigmoid(self.excite(torch.relu(self.squeeze(self.mean(x)))))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` -> the same shape."""

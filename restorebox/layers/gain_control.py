@@ -87,6 +87,11 @@ class _Gain(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        with without_autocast(grad):
+            return _Gain._slopes(ctx, grad)
+
+    @staticmethod
+    def _slopes(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, s, weight, bias = ctx.saved_tensors
         dx = torch.empty_like(x, memory_format=torch.contiguous_format)
         ds = None if s is None else torch.empty_like(s, memory_format=torch.contiguous_format)

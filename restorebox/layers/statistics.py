@@ -67,6 +67,14 @@ class LocalStatistics(nn.Module):
         window = max(self.window // self.stride, 2)
         return window if max(x.shape[-2:]) > window else None
 
+    def mean(self, x: Tensor) -> Tensor:
+        """Means per channel of ``(N, C, H, W)``: ``(N, C, 1, 1)``, or ``(N, C, H, W)`` over a local window."""
+        window = self.local_window(x)
+        if window is None:
+            return x.mean((-2, -1), keepdim=True)
+        centre = x.float().mean((-2, -1), keepdim=True)
+        return (local_mean(x.float() - centre, window) + centre).to(x.dtype)
+
 
 class InstanceNorm(LocalStatistics):
     """Instance normalisation with affine parameters, over a local window at test when one is set.

@@ -1,12 +1,13 @@
 """Tensors -> scalar."""
 
 from restorebox.losses.adversarial import AdversarialLoss
-from restorebox.losses.base import BaseLoss, build_picture_losses
+from restorebox.losses.base import BaseLoss, build_feature_losses, build_picture_losses
 from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
 from restorebox.losses.perceptual import LPIPSLoss, PerceptualLoss
 from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
 from restorebox.losses.semantic import SemanticLoss
 from restorebox.losses.ssim import SSIMLoss
+from restorebox.losses.svdo import SVDOLoss
 
 __all__ = [
     'AdversarialLoss',
@@ -20,6 +21,8 @@ __all__ = [
     'PatchNCELoss',
     'PerceptualLoss',
     'SSIMLoss',
+    'SVDOLoss',
     'SemanticLoss',
+    'build_feature_losses',
     'build_picture_losses',
 ]

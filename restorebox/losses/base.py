@@ -20,12 +20,14 @@ class BaseLoss(nn.Module):
             None: any range, as given.
 
         of_pictures: whether it is called as ``loss(pred, target)`` with two batches of pictures.
+        of_features: whether it is called as ``loss(features)`` with one feature map of a batch.
 
     Args:
         weight: factor of the result.
     """
 
     of_pictures: bool = True
+    of_features: bool = False
     value_range: tuple[float, float] | None = None
 
     def __init__(self, weight: float = 1.0) -> None:
@@ -75,3 +77,29 @@ def build_picture_losses(losses: dict[str, dict], owner: str) -> nn.ModuleDict:
             kind = type(loss).__name__
             raise ConfigError(f"{owner}: losses.{name}: {kind} does not compare two pictures, so it can't stand here")
     return built
+
+
+def build_feature_losses(losses: dict[str, dict], owner: str) -> tuple[nn.ModuleDict, dict[str, tuple[str, ...]]]:
+    """Build a restorer's losses of features.
+
+    Args:
+        losses: name -> ``dict(taps=PATTERNS, loss=CONFIG)``.
+        owner: the restorer, for the message.
+
+    Returns:
+        The losses by name, and the patterns of each.
+
+    Raises:
+        ConfigError: another key, no taps, or a loss of something else.
+    """
+    built, patterns = nn.ModuleDict(), {}
+    for name, cfg in losses.items():
+        where = f'{owner}: feature_losses.{name}'
+        if not isinstance(cfg, dict) or set(cfg) != {'taps', 'loss'} or not cfg['taps']:
+            raise ConfigError(f"{where}: it must be dict(taps=('NAME', ...), loss=dict(type=...)), not {cfg!r}")
+        loss = LOSSES.build(cfg['loss'])
+        if not getattr(loss, 'of_features', False):
+            raise ConfigError(f"{where}: {type(loss).__name__} is no loss of a feature map, so it can't stand here")
+        built[name] = loss
+        patterns[name] = (cfg['taps'],) if isinstance(cfg['taps'], str) else tuple(cfg['taps'])
+    return built, patterns

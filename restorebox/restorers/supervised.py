@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.losses import build_picture_losses
+from restorebox.losses import build_feature_losses, build_picture_losses
 from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
@@ -19,11 +20,14 @@ class SupervisedRestorer(BaseRestorer):
     Args:
         generator: ``dict(backbone=..., head=...)``; the head's output is ``'picture'``.
         losses: name -> loss config; logged as ``loss_NAME``.
+        feature_losses: name -> ``dict(taps=('phase*_d*', ...), loss=dict(type='SVDOLoss', ...))``: a loss of features
+            of the generator's backbone, averaged over the taps that one of the patterns fits; logged as ``loss_NAME``.
         statistics_window: see :class:`BaseRestorer`.
         data_preprocessor: see :class:`BaseRestorer`.
 
     Raises:
-        ConfigError: no losses.
+        ConfigError: no losses, one that does not belong where it stands, a pattern that fits no tap, or two losses of
+            one name.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class SupervisedRestorer(BaseRestorer):
         losses: dict[str, dict],
         statistics_window: int | None = None,
         data_preprocessor: dict | None = None,
+        feature_losses: dict[str, dict] | None = None,
     ) -> None:
         super().__init__(statistics_window, data_preprocessor)
         if not losses:
@@ -39,10 +44,23 @@ class SupervisedRestorer(BaseRestorer):
                 "SupervisedRestorer: losses is empty; give at least one, e.g. dict(l1=dict(type='L1Loss'))"
             )
         self.generator = build_network(generator, 'generator')
-        self.loss_terms = build_picture_losses(losses, type(self).__name__)
+        kind = type(self).__name__
+        self.loss_terms = build_picture_losses(losses, kind)
+        self.feature_terms, patterns = build_feature_losses(feature_losses or {}, kind)
+        for name in self.feature_terms:
+            if name in self.loss_terms:
+                raise ConfigError(f"{kind}: losses and feature_losses both have '{name}'; name one of them otherwise")
+        self.feature_taps = {name: self.generator.backbone.taps_like(each) for name, each in patterns.items()}
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
-        pred = self.generator(self.to_range(inputs['lq']))['picture']
+        taps = tuple(dict.fromkeys(tap for each in self.feature_taps.values() for tap in each))
+        out = self.generator(self.to_range(inputs['lq']), taps=taps)
         target = self.to_range(inputs['gt'])
-        return {f'loss_{name}': self.apply_loss(loss, pred, target) for name, loss in self.loss_terms.items()}
+        terms = {
+            f'loss_{name}': self.apply_loss(loss, out['picture'], target) for name, loss in self.loss_terms.items()
+        }
+        for name, loss in self.feature_terms.items():
+            each = [loss(out[tap]) for tap in self.feature_taps[name]]
+            terms[f'loss_{name}'] = torch.stack(each).mean()
+        return terms

@@ -34,9 +34,14 @@ def picture_losses() -> list[str]:
     for name in LOSSES.known():
         kind = LOSSES.get(name)
         needed = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty]
-        if name not in OTHERS and issubclass(kind, BaseLoss) and not needed:
+        if name not in OTHERS and issubclass(kind, BaseLoss) and not kind.of_features and not needed:
             found.append(name)
     return found
+
+
+def feature_losses() -> list[str]:
+    """Losses of one feature map."""
+    return [name for name in LOSSES.known() if getattr(LOSSES.get(name), 'of_features', False)]
 
 
 def build(name: str, **given):
@@ -101,6 +106,30 @@ def test_every_loss_can_be_copied_after_use(name, duplicate, pair):
     loss = build(name)
     value = loss(*pair).item()
     assert duplicate(loss)(*pair).item() == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize('name', feature_losses())
+def test_every_loss_of_features(name, pair):
+    features = pair[0].clone().requires_grad_()
+    loss = build(name)
+    assert not loss.of_pictures
+    value = loss(features)
+    assert value.shape == ()
+    assert value.dtype == torch.float32
+    value.backward()
+    assert torch.isfinite(features.grad).all()
+    assert (features.grad.abs().amax(dim=(1, 2, 3)) > 0).all()
+    assert not loss.state_dict()
+    assert build(name, weight=0.25)(features).item() == pytest.approx(value.item() / 4, rel=1e-5)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert loss(features).item() == pytest.approx(value.item(), rel=1e-5)
+    each = [loss(one[None]).item() for one in features]
+    assert value.item() == pytest.approx(np.mean(each), rel=1e-4), 'the mean over a batch'
+    assert torch.isnan(loss(torch.full((1, 3, 4, 4), float('nan')))), 'named by the restorer, not by a solver'
+
+
+def test_there_are_losses_of_features():
+    assert feature_losses() == ['SVDOLoss']
 
 
 def test_pixel_losses_by_hand(pair):

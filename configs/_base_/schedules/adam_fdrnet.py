@@ -1,0 +1,14 @@
+# Adam as FDR-Net uses it: 1e-4, times 0.8 every 9,000 steps of 28, for 270,000. All numbers are samples over all ranks.
+_base_ = '../default_runtime.py'
+batch = 28
+epoch = 9_000 * batch
+train_cfg = dict(type='SampleTrainLoop', max_samples=30 * epoch, val_samples=epoch)
+val_cfg = dict(type='RestorationValLoop')
+test_cfg = dict(type='RestorationTestLoop')
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))
+param_scheduler = [dict(type='StepLR', by_epoch=False, step_size=epoch, gamma=0.8)]
+auto_scale_lr = dict(enable=False, base_batch_size=batch)
+default_hooks = dict(
+    checkpoint=dict(every_samples=epoch, save_best='psnr_rgb'),
+    ema=None,  # the paper deploys the last weights
+)

@@ -1,0 +1,177 @@
+"""What a gain-control layer costs in training: ours against the plain expression, recomputation and torch.compile.
+
+    python docs/studies/gain_control.py
+
+A training step is forward and backward, 32 channels at 256x256, the way back going into the input too: of gain control
+alone, of a 3x3 convolution and gain control, and of three such pairs in a row as in a module of FDR-Net. The input and
+the gradient of the output are there before, so that no loss is measured. Times are of pairs in turn, plain and other:
+what else the machine does falls on both.
+
+Peak memory is that of the resident set of a fresh process per figure: the highest that the kernel saw in the step,
+less what it was before. The C library is told to give large blocks back at once, so that no block of an earlier step
+is reused unseen. Prints and writes docs/results/gain_control.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from restorebox.layers.gain_control import GainControl
+
+OUT = Path(__file__).resolve().parents[1] / 'results' / 'gain_control.json'
+CHANNELS, SIDE = 32, 256
+PAIRS, PROCESSES = 21, 2
+
+
+class Plain(GainControl):
+    """Equation 4 as one writes it down."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        return x / F.conv2d(x * x, self.weight[:, :, None, None], self.bias).sqrt()
+
+
+class Recomputed(Plain):
+    """The same, forgotten after the forward pass and computed again for the way back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        return checkpoint(super().forward, x, use_reentrant=False)
+
+
+LAYERS = {'plain': Plain, 'ours': GainControl, 'recomputed': Recomputed, 'compiled': Plain}
+CASES = {'gain': (1, False), 'conv and gain': (1, True), 'three conv and gain': (3, True)}  # how many, with conv
+
+
+def build(name: str, case: str) -> Callable[[Tensor], Tensor]:
+    """The layers of a case."""
+    torch.manual_seed(0)
+    count, convolved = CASES[case]
+    layers: list[nn.Module] = []
+    for _ in range(count):
+        layers += [nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1)] if convolved else []
+        layers.append(LAYERS[name](CHANNELS))
+    network = nn.Sequential(*layers)
+    return torch.compile(network) if name == 'compiled' else network
+
+
+X = torch.randn(1, CHANNELS, SIDE, SIDE, requires_grad=True)
+SLOPE = torch.randn(1, CHANNELS, SIDE, SIDE)
+
+
+def step(network: Callable[[Tensor], Tensor]) -> float:
+    """Seconds of one forward and backward pass."""
+    X.grad = None
+    start = time.perf_counter()
+    network(X).backward(SLOPE)
+    return time.perf_counter() - start
+
+
+def peak_rss() -> int:
+    """The highest resident set of this process since :func:`forget_peak`, in bytes."""
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith('VmHWM'):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError('no VmHWM: this study needs Linux')
+
+
+def forget_peak() -> None:
+    """Let the kernel count the highest resident set from now on."""
+    Path('/proc/self/clear_refs').write_text('5')
+
+
+def measure_peak(name: str, case: str) -> int:
+    """Bytes that a step takes at its highest; steps before have loaded and compiled what is made once."""
+    network = build(name, case)
+    for _ in range(2):
+        step(network)
+    X.grad = None
+    forget_peak()
+    before = peak_rss()
+    step(network)
+    return peak_rss() - before
+
+
+def peaks(name: str, case: str) -> list[int]:
+    """The same in fresh processes."""
+    command = [sys.executable, __file__, '--peak', name, case]
+    environment = {**os.environ, 'MALLOC_MMAP_THRESHOLD_': str(2**19)}
+    runs = (
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True) for _ in range(PROCESSES)
+    )
+    return [int(run.stdout.split()[-1]) for run in runs]
+
+
+def compare(case: str, names: list[str]) -> dict:
+    """Time and memory of a case."""
+    networks = {name: build(name, case) for name in names}
+    for network in networks.values():
+        for _ in range(3):
+            step(network)
+    bytes_of = {name: peaks(name, case) for name in names}
+    rows = {'plain': {'peak_mib': round(statistics.median(bytes_of['plain']) / 2**20, 1)}}
+    for name in names[1:]:
+        pairs = [(step(networks['plain']), step(networks[name])) for _ in range(PAIRS)]
+        ratios = [other / plain for plain, other in pairs]
+        rows['plain'].setdefault('seconds', round(statistics.median(plain for plain, _ in pairs), 4))
+        rows[name] = {
+            'peak_mib': round(statistics.median(bytes_of[name]) / 2**20, 1),
+            'peak_over_plain': round(statistics.median(bytes_of[name]) / statistics.median(bytes_of['plain']), 3),
+            'peak_over_plain_range': [
+                round(min(bytes_of[name]) / max(bytes_of['plain']), 3),
+                round(max(bytes_of[name]) / min(bytes_of['plain']), 3),
+            ],
+            'seconds': round(statistics.median(other for _, other in pairs), 4),
+            'time_over_plain': round(statistics.median(ratios), 3),
+            'time_over_plain_range': [round(min(ratios), 3), round(max(ratios), 3)],
+        }
+    return rows
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--threads', type=int, default=int(os.environ.get('OMP_NUM_THREADS', '1')))
+    parser.add_argument('--no-compile', action='store_true', help='leave out torch.compile, which needs a C++ compiler')
+    parser.add_argument('--peak', nargs=2, metavar=('LAYER', 'CASE'), help='print the bytes of one and stop')
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.peak:
+        print(measure_peak(*args.peak))
+        return
+    names = [name for name in LAYERS if name != 'compiled' or not args.no_compile]
+    load = [round(os.getloadavg()[0], 2)]
+    cases = {}
+    for case in CASES:
+        cases[case] = compare(case, names)
+        load.append(round(os.getloadavg()[0], 2))
+        print(case, json.dumps(cases[case], indent=1))
+    result = {
+        'step': f'{CHANNELS} channels, {SIDE}x{SIDE}, batch 1, forward and backward',
+        'threads': args.threads,
+        'pairs': PAIRS,
+        'processes_per_peak': PROCESSES,
+        'load_average': load,
+        'machine': f'{platform.machine()}, {os.cpu_count()} cores',
+        'torch': torch.__version__,
+        'cases': cases,
+    }
+    OUT.write_text(json.dumps(result, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()

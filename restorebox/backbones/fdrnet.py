@@ -1,0 +1,178 @@
+"""FDR-Net: disentangle the features of hybrid distortions, process them, aggregate them again."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.errors import ConfigError
+from restorebox.layers.disentangle import AggregateLayer, ChannelAttention, DisentangleLayer, ResidualBlock
+from restorebox.layers.gain_control import GainControl
+from restorebox.registry import BACKBONES
+
+Pairs = list[tuple[Tensor, Tensor]]
+
+
+def _residual_blocks(count: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
+
+
+class _Fusion(nn.Module):
+    """Two branches to one: channel attention over both together, a 3x3 convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.attention = ChannelAttention(2 * channels)
+        self.conv = nn.Conv2d(2 * channels, channels, 3, 1, 1)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.conv(self.attention(torch.cat((a, b), 1)))
+
+
+class _Phase(nn.Module):
+    """One phase: see :class:`FDRNet`, whose arguments these are."""
+
+    def __init__(
+        self,
+        channels: int,
+        layers: int,
+        process: int,
+        aux: int,
+        disentangle: bool,
+        inverse: str,
+        skip: str,
+        share_gain: bool,
+    ) -> None:
+        super().__init__()
+        self.disentangle = nn.ModuleList(
+            DisentangleLayer(channels) if disentangle else ResidualBlock(channels) for _ in range(layers)
+        )
+        self.process = _residual_blocks(process, channels)
+        count = layers if disentangle else 0
+        self.aggregate = nn.ModuleList(AggregateLayer(channels, inverse, skip) for _ in range(count))
+        self.gains = nn.ModuleList(GainControl(channels) for _ in range(0 if share_gain else count))
+        self.aux = _residual_blocks(aux, channels) if aux else None
+        self.fuse = _Fusion(channels) if aux else None
+
+    def separate(self, k: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Layer k of the disentanglement -> (D, S)."""
+        layer = self.disentangle[k]
+        if isinstance(layer, DisentangleLayer):
+            return layer(x)
+        y = layer(x)
+        return y, y
+
+    def finish(self, x: Tensor, state: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """What follows the disentanglement.
+
+        Args:
+            x: the phase's input.
+            state: what the process module of the phase before left; the first phase's own input.
+            pairs: (D, S) of each layer.
+
+        Returns:
+            The input of the next phase, and the state for it.
+        """
+        state = self.process(pairs[-1][0]) + state
+        y = state
+        for k in reversed(range(len(self.aggregate))):
+            gain = self.gains[k] if self.gains else self.disentangle[k].gain
+            y = self.aggregate[k](y, *pairs[k], gain)
+        if self.aux is not None:
+            y = self.fuse(y, self.aux(x))
+        return y + x, state
+
+
+@BACKBONES.register_module()
+class FDRNet(BaseBackbone):
+    """FDR-Net up to but without its last convolution, at the picture's own resolution throughout.
+
+    Li et al., "Learning Disentangled Feature Representation for Hybrid-distorted Image Restoration" (ECCV 2020,
+    equations 3, 4, 6 and 7). After a 3x3 convolution, phases, each of which passes on (x, state); the two residuals
+    between phases are wired as in DuRN (Liu et al., CVPR 2019). The first state is the first x. ::
+
+        D_1 .. D_n = FD layers(x)
+        state      = process(D_n) + state
+        a          = FA layers(state; D_n .. D_1), each adds its D
+        x          = fuse(a, auxiliary blocks(x)) + x
+
+    The paper gives neither the number of phases nor the sizes of the modules. With the defaults and a plain 3x3
+    convolution as head there are 1.663 M parameters (paper: 1.66 M), without the auxiliary branch 1.215 M (1.21 M),
+    with residual blocks in the place of FD and FA layers 1.634 M (1.62 M).
+
+    Args:
+        channels: C, at all depths.
+        phases: number of phases.
+        layers: FD layers, and FA layers, per phase.
+        process: residual blocks of the process module.
+        aux: residual blocks of the auxiliary branch; 0 leaves out the branch and the fusion.
+        disentangle: False puts ``layers`` residual blocks in the place of a phase's FD and FA layers.
+        inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`.
+        skip: see there.
+        share_gain: an FA layer inverts the gain control of its FD layer; False gives it one of its own.
+
+    Taps, for phase p: ``phasep_in`` (what is disentangled), ``phasep_d1`` .. ``phasep_dn`` (out of its FD layers, or
+    out of the residual blocks in their place).
+
+    Raises:
+        ConfigError: a size below its least, or a gain of its own where the inverse is that of the FD layer.
+    """
+
+    def __init__(
+        self,
+        channels: int = 32,
+        phases: int = 8,
+        layers: int = 3,
+        process: int = 5,
+        aux: int = 2,
+        disentangle: bool = True,
+        inverse: str = 'paper',
+        skip: str = 'add',
+        share_gain: bool = True,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ('channels', channels, 1),
+            ('phases', phases, 1),
+            ('layers', layers, 1),
+            ('process', process, 0),
+            ('aux', aux, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f'FDRNet: {name} is {value!r}; it must be a whole number from {least}')
+        if not share_gain and inverse != 'paper':
+            raise ConfigError(
+                f"FDRNet: inverse='{inverse}' undoes the FD layer's gain control; it can't go with share_gain=False"
+            )
+        self.enter = nn.Conv2d(3, channels, 3, 1, 1)
+        self.phases = nn.ModuleList(
+            _Phase(channels, layers, process, aux, disentangle, inverse, skip, share_gain) for _ in range(phases)
+        )
+        names = ('in', *(f'd{k + 1}' for k in range(layers)))
+        self.tap_channels = {f'phase{i + 1}_{name}': channels for i in range(phases) for name in names}
+        self.out_channels = channels
+        self.out_stride = 1
+        # 3x3 convolutions along the longest path of a phase
+        self._depth = max(2 * layers + 2 * process, 2 * aux) + bool(aux)
+        self.needs = Needs(stride=1, min_size=1, in_channels=3, value_range=(0.0, 1.0), receptive_field=self.field(1))
+
+    def field(self, run: int) -> int:
+        """See :meth:`BaseBackbone.field`."""
+        return run + 2 * (1 + len(self.phases) * self._depth)
+
+    def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`."""
+        kept = self.collect(taps, only_taps)
+        x = state = self.enter(x)
+        for i, phase in enumerate(self.phases):
+            if kept.last(f'phase{i + 1}_in', x):
+                return kept.features
+            d, pairs = x, []
+            for k in range(len(phase.disentangle)):
+                d, s = phase.separate(k, d)
+                pairs.append((d, s))
+                if kept.last(f'phase{i + 1}_d{k + 1}', d):
+                    return kept.features
+            x, state = phase.finish(x, state, pairs)
+        return kept.end(x)

@@ -1,0 +1,55 @@
+"""The U of FDR blocks."""
+
+import pytest
+import torch
+
+from restorebox.backbones import FDRUNet
+from restorebox.errors import ConfigError
+from restorebox.layers.disentangle import ChannelAttention
+from restorebox.restorers import Network
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        dict(widths=(3, 4), layers=1, process=1),
+        dict(widths=(3, 4), layers=3, process=2),
+        dict(widths=(2, 3, 4), layers=1, process=1),
+        dict(widths=(2, 3, 4), layers=2, process=0),
+    ],
+)
+def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
+    monkeypatch.setattr(ChannelAttention, 'gate', lambda self, x: torch.full_like(x[..., :1, :1], 0.7))
+    net = Network(dict(type='FDRUNet', **given), dict(type='SubPixelHead', residual=True)).double().eval()
+    for p in net.parameters():  # all positive, so that nothing cancels and no ReLU closes
+        torch.nn.init.uniform_(p, 0.05, 0.2, generator=torch.Generator().manual_seed(0))
+    stride, field = net.needs.stride, net.needs.receptive_field
+    side = stride * (2 * field // stride + 4)
+    x = torch.rand(1, 3, side, side, dtype=torch.float64)
+    # the input pixels that reach one output pixel, at the worst alignment of that pixel
+    seen = 0
+    for offset in range(stride):
+        at = side // 2 + offset
+        leaf = x.clone().requires_grad_()
+        grad = torch.autograd.grad(net(leaf)['picture'][0, 0, at, at], leaf)[0]
+        rows = grad.abs().sum((0, 1, 3)).nonzero().flatten()
+        seen = max(seen, int(rows.max() - rows.min()) + 1)
+    assert seen == field
+    # what the gradient says, a change of one pixel outside of it confirms
+    at = side // 2
+    far = x.clone()
+    far[..., at + field, :] += 0.5
+    with torch.no_grad():
+        difference = (net(far)['picture'] - net(x)['picture'])[..., at, :]
+    assert (difference == 0).all()
+
+
+def test_one_level_is_no_u():
+    with pytest.raises(ConfigError, match='it must name two levels or more'):
+        FDRUNet((32,))
+
+
+def test_an_untrained_network_with_a_residual_head_is_the_identity():
+    net = Network(dict(type='FDRUNet', widths=(4, 6), layers=1, process=1), dict(type='SubPixelHead', residual=True))
+    x = torch.rand(1, 3, 16, 20)
+    assert torch.equal(net(x)['picture'], x)
