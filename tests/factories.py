@@ -23,6 +23,11 @@ SMALL_BACKBONES = {
     'PatchDiscriminator': dict(base_width=4),
     'EncoderDecoder': dict(levels=3, base_width=4, max_width=8),
     'FDRUNet': dict(widths=(4, 6, 8), layers=1, process=1),
+    'RainNet': dict(in_channels=3, base_width=4),
+    'TransUNet': dict(in_channels=3, base_width=4),
+    'PhysicsEstimator': dict(base_width=4),
+    'RefUNet': dict(base_width=4),
+    'DepthGuidedDiscriminator': dict(base_width=2),
 }
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {
@@ -34,6 +39,8 @@ SMALL_HEADS = {
     'RealnessHead': dict(in_channels=4, scale=8),
     'SubPixelHead': dict(in_channels=4, scale=2),
     'ProjectionHead': dict(channels=dict(conv1=4, conv2=6), width=8),
+    'DenseRealnessHead': dict(in_channels=4, side=4, width=8),
+    'PhysicsHead': dict(),
 }
 SMALL_RESTORERS = {
     'SupervisedRestorer': dict(
@@ -81,6 +88,23 @@ SMALL_RESTORERS['AdversarialRestorer'] = dict(
 SMALL_RESTORERS['AdversarialRestorer: regression'] = dict(
     SMALL_RESTORERS['AdversarialRestorer'], discriminator=None, lambda_gan=0.0
 )
+SMALL_RESTORERS['HeavyRainRestorer'] = dict(
+    stage=2,
+    physics=dict(backbone=dict(type='PhysicsEstimator', base_width=4), head=dict(type='PhysicsHead')),
+    generator=dict(backbone=dict(type='RefUNet', base_width=4), head=dict(type='PictureHead', kernel=1, last='relu')),
+    discriminator=dict(
+        backbone=dict(type='DepthGuidedDiscriminator', base_width=2),
+        head=dict(type='DenseRealnessHead', side=4, width=8),
+    ),
+    physics_losses=dict(
+        streak=dict(mse=dict(type='MSELoss')),
+        transmission=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss', weight=0.5)),
+        airlight=dict(mse=dict(type='MSELoss')),
+    ),
+    losses=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),
+)
+SMALL_RESTORERS['HeavyRainRestorer: physics'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=1)
+SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=3)
 SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
 NOT_RESTORERS = {'RestorationPreprocessor'}
 
@@ -118,6 +142,9 @@ def head_features(name: str) -> dict[str, torch.Tensor]:
     cfg = SMALL_HEADS[name]
     if 'channels' in cfg:
         return {tap: torch.rand(2, 8, count, requires_grad=True) for tap, count in cfg['channels'].items()}
+    if name == 'PhysicsHead':
+        shapes = {'streak': (2, 1, 8, 8), 'transmission': (2, 1, 8, 8), 'airlight': (2, 3, 1, 1)}
+        return {tap: torch.rand(shape).mul(0.5).add(0.4).requires_grad_() for tap, shape in shapes.items()}
     return {'out': torch.rand(2, cfg['in_channels'], 8, 8, requires_grad=True)}
 
 
@@ -140,7 +167,8 @@ def small_restorer(name: str) -> torch.nn.Module:
 def random_inputs(restorer: torch.nn.Module, batch: int, size: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """A batch of the pictures that a restorer trains on, in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
-    return {role: torch.rand(batch, 3, size, size, generator=generator) for role in restorer.picture_roles}
+    roles = (*restorer.picture_roles, *restorer.optional_roles)
+    return {role: torch.rand(batch, 3, size, size, generator=generator) for role in roles}
 
 
 def write_pairs(root: Path, split: str, count: int, size: tuple[int, int] = (40, 48), seed: int = 0) -> None:
