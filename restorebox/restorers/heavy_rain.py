@@ -202,7 +202,7 @@ class HeavyRainRestorer(AdversarialRestorer):
         return terms
 
     def discriminator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
-        """Cross entropy of both scores, and what the map should show: nothing of a real pair, the veil of a fake one."""
+        """Cross entropy of both scores, and the map: it should show nothing of a real pair, the veil of a fake one."""
         lq, gt, pred = memory['lq'], memory['gt'], memory['pred'].detach()
         real = self.discriminator(torch.cat((lq, gt), 1), taps=('depth',))
         fake = self.discriminator(torch.cat((lq, pred), 1), taps=('depth',))
