@@ -1,5 +1,5 @@
-# Stage 1 at laptop size, on clean photographs with rain and veil drawn over them, data/clean/{train,test}/gt. No setting
-# of the paper. heavy_rain_demo_input.py and heavy_rain_demo_none.py are its rivals of Table I.
+# Stage 1 at laptop size, on clean photographs with rain and veil drawn over them, data/clean/{train,test}/gt. No
+# setting of the paper. heavy_rain_demo_input.py and heavy_rain_demo_none.py are its rivals of Table I.
 _base_ = [
     '../_base_/models/heavy_rain.py',
     '../_base_/datasets/clean_folder_heavy_rain.py',

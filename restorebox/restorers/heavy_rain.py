@@ -140,13 +140,11 @@ class HeavyRainRestorer(AdversarialRestorer):
         return self.role('physics').backbone(lq, taps=('airlight',), only_taps=True)
 
     def infer(self, x: Tensor, shared: dict[str, Tensor] | None, generator: Any, progress: Any) -> dict[str, Tensor]:
-        """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth`` and, where it was refined, ``physics``."""
+        """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 as ``physics``."""
         seen = self.role('physics')(x, taps=LAYERS, **(shared or {}))
         out = {layer: seen[layer].expand(-1, 3, *x.shape[-2:]) for layer in LAYERS}
-        out['depth'] = 1 - out['transmission']
-        if self.stage == 1:
-            return {'pred': seen['picture'], **out}
-        return {'pred': self._refine(self.role('generator'), seen), 'physics': seen['picture'], **out}
+        pred = seen['picture'] if self.stage == 1 else self._refine(self.role('generator'), seen)
+        return {'pred': pred, 'physics': seen['picture'], 'depth': 1 - out['transmission'], **out}
 
     def _refine(self, generator: nn.Module, seen: dict[str, Tensor]) -> Tensor:
         plain = self.role('generator')
