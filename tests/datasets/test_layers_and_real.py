@@ -38,9 +38,9 @@ def test_layers_go_through_the_same_window(layered):
 def test_a_layer_that_is_missing_is_named(layered):
     (layered / 'set' / 'train' / 'streak' / '01.png').unlink()
     data = PairedPictures(layered / 'set', layers=('streak',), pipeline=LOAD, lazy_init=True)
-    with pytest.raises(DataError, match='has no streak of 01$'):
+    with pytest.raises(DataError, match=r'has no streak of 01$'):
         data.full_init()
-    with pytest.raises(DataError, match="'train'.*transmission"):
+    with pytest.raises(DataError, match=r"'train'.*transmission"):
         PairedPictures(layered / 'set', layers=('transmission',), pipeline=LOAD)
     with pytest.raises(ConfigError, match='layers are those of degraded pictures'):
         PairedPictures(layered / 'set', lq=None, layers=('streak',), pipeline=LOAD)
