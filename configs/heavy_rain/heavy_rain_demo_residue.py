@@ -6,12 +6,17 @@ _base_ = [
     '../_base_/schedules/heavy_rain_stage1.py',
 ]
 batch, crop = 4, 96
-max_samples = 2_000 * batch
+max_samples = 1_500 * batch
 rain = dict(type='Degrade', recipe='outdoor_rain')
 noise = dict(type='Degrade', source='lq', recipe=dict(type='GreyNoise', sigma=(1, 1)))
 pack = dict(type='Pack', roles=('lq', 'gt', 'streak', 'transmission', 'airlight'))
 load, cut, flip = dict(type='LoadPictures'), dict(type='RandomWindow', size=crop), dict(type='Flip', p=0.5)
-model = dict(physics=dict(backbone=dict(base_width=12)))
+model = dict(
+    physics=dict(backbone=dict(base_width=8)),
+    generator=dict(backbone=dict(base_width=16)),
+    discriminator=dict(backbone=dict(base_width=1), head=dict(side=6, width=64)),
+    losses=dict(_delete_=True, mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),  # VGG needs a file
+)
 train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[load, cut, flip, rain, noise, pack]))
 val_dataloader = dict(num_workers=1, dataset=dict(pipeline=[load, rain, pack]))
 test_dataloader = val_dataloader
