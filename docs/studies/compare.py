@@ -108,7 +108,8 @@ def main() -> None:
         f'{args.data}. {len(args.seeds)} seeds, {cost["samples"]} samples each, {cost["device"]}, '
         f'{cost["threads"]} thread(s), {first["count"]} held-out pictures; mean (lowest to highest seed).'
     )
-    text = f'<!-- written by docs/studies/compare.py -->\n\n{note}\n\n{table(results, args.scores)}\n\n![as bars]({args.name}.png)\n'
+    figures = table(results, args.scores)
+    text = f'<!-- written by docs/studies/compare.py -->\n\n{note}\n\n{figures}\n\n![as bars]({args.name}.png)\n'
     out.with_suffix('.md').write_text(text)
     print(text)
 
