@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.backbones.base import Collector
+from restorebox.layers.bands import in_bands
 from restorebox.layers.initialise import he_init
 
 STRIDE = 16  # of four halvings
 
 
 def _double(in_channels: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(in_channels, width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, width, 3, 1, 1), nn.ReLU())
+    relu = nn.ReLU(inplace=True)
+    return nn.Sequential(nn.Conv2d(in_channels, width, 3, 1, 1), relu, nn.Conv2d(width, width, 3, 1, 1), relu)
 
 
 class DoubleUNet(nn.Module):
@@ -70,7 +72,7 @@ class DoubleUNet(nn.Module):
         """
         skips = []
         for i, block in enumerate(self.down):
-            x = block(F.max_pool2d(x, 2) if i else x)
+            x = in_bands(block, (F.max_pool2d(x, 2) if i else x,), reach=2)
             if kept.last(f'down{i + 1}', x):
                 return None
             skips.append(x)
@@ -79,7 +81,7 @@ class DoubleUNet(nn.Module):
             x = torch.cat((x, extra), 1)
         for i, block in enumerate(self.up):
             x = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)
-            x = block(torch.cat((skips.pop(), x), 1))
+            x = in_bands(lambda a, b, block=block: block(torch.cat((a, b), 1)), (skips.pop(), x), reach=2)
             if kept.last(f'up{4 - i}', x):
                 return None
         return x

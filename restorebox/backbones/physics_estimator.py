@@ -80,6 +80,7 @@ class PhysicsEstimator(BaseBackbone):
         if kept.last('airlight', a):
             return kept.features
         s = self.streak(high)['out']
+        del high  # of a large picture, hundreds of megabytes
         if kept.last('streak', s):
             return kept.features
         t = self.transmission(low)['out']

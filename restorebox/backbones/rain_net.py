@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.layers.bands import in_bands
 from restorebox.layers.initialise import xavier_init
 from restorebox.registry import BACKBONES
 
@@ -16,7 +17,7 @@ def _convs(first: int, *widths: int) -> nn.Sequential:
     """3x3 convolutions with ReLUs between them."""
     parts: list[nn.Module] = []
     for before, after in pairwise((first, *widths)):
-        parts += [nn.Conv2d(before, after, 3, 1, 1), nn.ReLU()]
+        parts += [nn.Conv2d(before, after, 3, 1, 1), nn.ReLU(inplace=True)]
     return nn.Sequential(*parts[:-1])
 
 
@@ -58,7 +59,12 @@ class RainNet(BaseBackbone):
         return run + 4 + 2 * (3 + 3 + 3 + 3 + 1)
 
     def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`."""
+        """See :meth:`BaseBackbone.forward`. Without a gradient large pictures go through in bands."""
+        if taps or only_taps:
+            return self._features(x, taps, only_taps)
+        return {'out': in_bands(lambda band: self._features(band)['out'], (x,), reach=self.field(1) // 2)}
+
+    def _features(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
         kept = self.collect(taps, only_taps)
         x = self.enter(self.mix(x))
         x = torch.relu(self.main(x) + self.shortcut(x))
