@@ -28,6 +28,7 @@ SMALL_BACKBONES = {
     'PhysicsEstimator': dict(base_width=4),
     'RefUNet': dict(base_width=4),
     'DepthGuidedDiscriminator': dict(base_width=2),
+    'WindowUNet': dict(base_width=16, levels=1, blocks=1),
 }
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {

@@ -11,6 +11,7 @@ from restorebox.backbones.ref_unet import RefUNet
 from restorebox.backbones.resnet_generator import ResNetGenerator
 from restorebox.backbones.trans_unet import TransUNet
 from restorebox.backbones.unet import UNet
+from restorebox.backbones.window_unet import WindowUNet
 
 __all__ = [
     'BaseBackbone',
@@ -25,4 +26,5 @@ __all__ = [
     'ResNetGenerator',
     'TransUNet',
     'UNet',
+    'WindowUNet',
 ]

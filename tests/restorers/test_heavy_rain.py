@@ -194,6 +194,16 @@ def test_other_conditions_train(cond):
     assert restorer.eval().restore(torch.rand(1, 3, 20, 20))['pred'].shape == (1, 3, 20, 20)
 
 
+def test_attention_in_windows_refines_as_well():
+    """20 steps on one batch; it has learnt something of it by then."""
+    generator = dict(SMALL['generator'], backbone=dict(type='WindowUNet', base_width=16, levels=1, blocks=1))
+    restorer = build(generator=generator, real_rate=0.0)
+    made, batch = wrappers(restorer), batch_for(restorer, size=32)
+    logs = [restorer.train_step(batch, made) for _ in range(20)]
+    assert logs[-1]['total_generator'] < 0.95 * logs[0]['total_generator']
+    assert restorer.eval().restore(torch.rand(1, 3, 20, 45))['pred'].shape == (1, 3, 20, 45)
+
+
 @pytest.mark.parametrize(
     ('given', 'expected'),
     [
@@ -209,3 +219,22 @@ def test_other_conditions_train(cond):
 def test_contradictions_are_refused(given, expected):
     with pytest.raises(ConfigError, match=expected):
         build(**given)
+
+
+def test_it_trains_in_bfloat16():
+    from mmengine.optim import OptimWrapperDict
+
+    from restorebox.engine.optim import AutocastOptimWrapper
+
+    for stage in (1, 3):
+        restorer = build(stage)
+        made = OptimWrapperDict(
+            **{
+                step: AutocastOptimWrapper(
+                    torch.optim.Adam([p for role in roles for p in getattr(restorer, role).parameters()])
+                )
+                for step, roles in restorer.steps.items()
+            }
+        )
+        log = restorer.train_step(batch_for(restorer), made)
+        assert all(value.dtype == torch.float32 and torch.isfinite(value) for value in log.values())
