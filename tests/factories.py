@@ -26,6 +26,12 @@ SMALL_BACKBONES = {
     'OWAN': dict(channels=4, groups=2, layers=2, blocks=1),
     'FDRNet': dict(channels=4, phases=2, layers=2, process=1, aux=1),
     'FDRUNet': dict(widths=(4, 6, 8), layers=1, process=1),
+    'RainNet': dict(in_channels=3, base_width=4),
+    'TransUNet': dict(in_channels=3, base_width=4),
+    'PhysicsEstimator': dict(base_width=4),
+    'RefUNet': dict(base_width=4),
+    'DepthGuidedDiscriminator': dict(base_width=2),
+    'WindowUNet': dict(base_width=16, levels=1, blocks=1),
 }
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {
@@ -37,6 +43,8 @@ SMALL_HEADS = {
     'RealnessHead': dict(in_channels=4, scale=8),
     'SubPixelHead': dict(in_channels=4, scale=2),
     'ProjectionHead': dict(channels=dict(conv1=4, conv2=6), width=8),
+    'DenseRealnessHead': dict(in_channels=4, side=4, width=8),
+    'PhysicsHead': dict(),
 }
 SMALL_RESTORERS = {
     'SupervisedRestorer': dict(
@@ -88,6 +96,23 @@ SMALL_RESTORERS['AdversarialRestorer'] = dict(
 SMALL_RESTORERS['AdversarialRestorer: regression'] = dict(
     SMALL_RESTORERS['AdversarialRestorer'], discriminator=None, lambda_gan=0.0
 )
+SMALL_RESTORERS['HeavyRainRestorer'] = dict(
+    stage=2,
+    physics=dict(backbone=dict(type='PhysicsEstimator', base_width=4), head=dict(type='PhysicsHead')),
+    generator=dict(backbone=dict(type='RefUNet', base_width=4), head=dict(type='PictureHead', kernel=1, last='relu')),
+    discriminator=dict(
+        backbone=dict(type='DepthGuidedDiscriminator', base_width=2),
+        head=dict(type='DenseRealnessHead', side=4, width=8),
+    ),
+    physics_losses=dict(
+        streak=dict(mse=dict(type='MSELoss')),
+        transmission=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss', weight=0.5)),
+        airlight=dict(mse=dict(type='MSELoss')),
+    ),
+    losses=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),
+)
+SMALL_RESTORERS['HeavyRainRestorer: physics'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=1)
+SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=3)
 SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
 NOT_RESTORERS = {'RestorationPreprocessor'}
 
@@ -125,6 +150,9 @@ def head_features(name: str) -> dict[str, torch.Tensor]:
     cfg = SMALL_HEADS[name]
     if 'channels' in cfg:
         return {tap: torch.rand(2, 8, count, requires_grad=True) for tap, count in cfg['channels'].items()}
+    if name == 'PhysicsHead':
+        shapes = {'streak': (2, 1, 8, 8), 'transmission': (2, 1, 8, 8), 'airlight': (2, 3, 1, 1)}
+        return {tap: torch.rand(shape).mul(0.5).add(0.4).requires_grad_() for tap, shape in shapes.items()}
     return {'out': torch.rand(2, cfg['in_channels'], 8, 8, requires_grad=True)}
 
 
@@ -147,7 +175,8 @@ def small_restorer(name: str) -> torch.nn.Module:
 def random_inputs(restorer: torch.nn.Module, batch: int, size: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """A batch of the pictures that a restorer trains on, in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
-    return {role: torch.rand(batch, 3, size, size, generator=generator) for role in restorer.picture_roles}
+    roles = (*restorer.picture_roles, *restorer.optional_roles)
+    return {role: torch.rand(batch, 3, size, size, generator=generator) for role in roles}
 
 
 def write_pairs(root: Path, split: str, count: int, size: tuple[int, int] = (40, 48), seed: int = 0) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
@@ -35,18 +37,19 @@ def run(config: str, seed: int, data_root: str, folder: Path) -> dict:
 
 def show(name: str, value: float) -> str:
     """A score with the digits that it deserves."""
-    return f'{value:.4f}' if 'ssim' in name else f'{value:.2f}'
+    return f'{value:.4f}' if name.startswith(('ssim', 'mae')) else f'{value:.2f}'
 
 
-def table(results: dict[str, list[dict]]) -> str:
+def table(results: dict[str, list[dict]], scores: Sequence[str] = SCORES) -> str:
     """Mean over the seeds, and in brackets the lowest and the highest of them; the first row does nothing."""
     first = next(iter(results.values()))[0]
-    lines = ['| | ' + ' | '.join(SCORES) + ' | minutes |', '|---' * (len(SCORES) + 2) + '|']
-    untouched = [show(name, first['mean'][f'input/{name}']) for name in SCORES]
+    lines = ['| | ' + ' | '.join(scores) + ' | minutes |', '|---' * (len(scores) + 2) + '|']
+    nothing = {name: first['mean'].get(f'input/{name}') for name in scores}  # a layer has none
+    untouched = ['' if value is None else show(name, value) for name, value in nothing.items()]
     lines.append('| input (do nothing) | ' + ' | '.join(untouched) + ' | |')
     for label, runs in results.items():
         cells = []
-        for name in SCORES:
+        for name in scores:
             values = [each['mean'][name] for each in runs]
             spread = f' ({show(name, min(values))} to {show(name, max(values))})' if len(values) > 1 else ''
             cells.append(show(name, statistics.mean(values)) + spread)
@@ -63,13 +66,13 @@ def draw(results: dict[str, list[dict]], score: str, path: Path) -> None:
     figure = Figure(figsize=(1.6 + 1.1 * len(results), 3.4), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    nothing = next(iter(results.values()))[0]['mean'][f'input/{score}']
+    nothing = next(iter(results.values()))[0]['mean'].get(f'input/{score}', math.inf)
     lowest = min(each['mean'][score] for runs in results.values() for each in runs)
     for i, (label, runs) in enumerate(results.items()):
         values = [each['mean'][score] for each in runs]
         axes.bar(i, statistics.mean(values), width=0.6, color='C0', alpha=0.5, label=label)
         axes.plot([i] * len(values), values, 'k.', markersize=5)
-    if nothing < 99:
+    if nothing < 99:  # not perfect, and not absent as for a layer
         axes.axhline(nothing, color='C3', linestyle='--', linewidth=1)
         axes.text(len(results) - 0.5, nothing, ' input', color='C3', va='center', fontsize=8)
     axes.set_ylim(min(lowest, nothing) - 1)
@@ -86,6 +89,7 @@ def main() -> None:
     parser.add_argument('--data-root', required=True, help='folder of the data sets of all configs')
     parser.add_argument('--data', required=True, help='what the pictures are, for the table')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--scores', nargs='+', default=SCORES, help='columns of the table')
     parser.add_argument('--score', default='psnr_y', help='what the bars show')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'))
     args = parser.parse_args()
@@ -104,7 +108,8 @@ def main() -> None:
         f'{args.data}. {len(args.seeds)} seeds, {cost["samples"]} samples each, {cost["device"]}, '
         f'{cost["threads"]} thread(s), {first["count"]} held-out pictures; mean (lowest to highest seed).'
     )
-    text = f'<!-- written by docs/studies/compare.py -->\n\n{note}\n\n{table(results)}\n\n![as bars]({args.name}.png)\n'
+    figures = table(results, args.scores)
+    text = f'<!-- written by docs/studies/compare.py -->\n\n{note}\n\n{figures}\n\n![as bars]({args.name}.png)\n'
     out.with_suffix('.md').write_text(text)
     print(text)
 

@@ -1,24 +1,36 @@
 """Picture -> features. One file per published trunk."""
 
 from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.backbones.depth_guided_discriminator import DepthGuidedDiscriminator
 from restorebox.backbones.dncnn import DnCNN
 from restorebox.backbones.encoder_decoder import EncoderDecoder
 from restorebox.backbones.fdr_unet import FDRUNet
 from restorebox.backbones.fdrnet import FDRNet
 from restorebox.backbones.owan import OWAN
 from restorebox.backbones.patch_discriminator import PatchDiscriminator
+from restorebox.backbones.physics_estimator import PhysicsEstimator
+from restorebox.backbones.rain_net import RainNet
+from restorebox.backbones.ref_unet import RefUNet
 from restorebox.backbones.resnet_generator import ResNetGenerator
+from restorebox.backbones.trans_unet import TransUNet
 from restorebox.backbones.unet import UNet
+from restorebox.backbones.window_unet import WindowUNet
 
 __all__ = [
     'OWAN',
     'BaseBackbone',
+    'DepthGuidedDiscriminator',
     'DnCNN',
     'EncoderDecoder',
     'FDRNet',
     'FDRUNet',
     'Needs',
     'PatchDiscriminator',
+    'PhysicsEstimator',
+    'RainNet',
+    'RefUNet',
     'ResNetGenerator',
+    'TransUNet',
     'UNet',
+    'WindowUNet',
 ]

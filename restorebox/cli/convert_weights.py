@@ -1,10 +1,12 @@
 """Make a checkpoint of ours from public weights.
 
 Kinds: ``cyclegan`` (netG_A and netD_A of the authors' PyTorch code, A being the degraded side), ``cut`` (netG, netD,
-netF), ``pix2pix`` (netG, netD) and ``owan`` (generator). The config says what the networks are; names, numbers and
-shapes of all layers are checked against it.
+netF), ``pix2pix`` (netG, netD), ``owan`` (generator) and ``heavy_rain`` (the authors' files with ``G`` and ``D``; each
+role takes its part of the file). The config says what the networks are; names, numbers and shapes of all layers are
+checked against it.
 
     convert-weights cyclegan out.pth --weights generator=latest_net_G_A.pth discriminator=latest_net_D_A.pth
+    convert-weights heavy_rain out.pth --weights physics=stage2.pth generator=stage2.pth discriminator=stage2.pth
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ KINDS = {
     'cut': 'configs/cut/cut_spa.py',
     'pix2pix': 'configs/infoaccum/rain800_pix2pix.py',
     'owan': 'configs/fdrnet/div2k_hybrid_owan.py',
+    'heavy_rain': 'configs/heavy_rain/heavy_rain_authors.py',
 }
 
 
@@ -63,6 +66,7 @@ def main(argv: list[str]) -> None:
     from restorebox.engine.checkpoint import load_file, save_file, sha256, write_bytes
     from restorebox.engine.config import load_config
     from restorebox.engine.conversion import convert_by_order, convert_owan
+    from restorebox.engine.conversion_names import HEAVY_RAIN, convert_by_name
     from restorebox.registry import RESTORERS
 
     if args.out.suffix not in ('.pth', '.safetensors'):
@@ -76,7 +80,11 @@ def main(argv: list[str]) -> None:
     state = {}
     for role, file in files.items():
         try:
-            part = convert(load_file(file)['state_dict'], restorer.role(role))
+            if args.kind == 'heavy_rain':
+                state_of_file = load_file(file, key=HEAVY_RAIN[role][0])['state_dict']
+                part = convert_by_name(state_of_file, restorer.role(role), role)
+            else:
+                part = convert(load_file(file)['state_dict'], restorer.role(role))
         except CheckpointError as error:
             raise CheckpointError(f'{role}={file}: {error}') from None
         for key, value in part.items():

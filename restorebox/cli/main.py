@@ -13,6 +13,7 @@ from restorebox.version import __version__
 
 VERBS = {
     'train': 'train a model from a config',
+    'train-stages': 'train several configs in a row, each from the last checkpoint of the one before',
     'test': 'score a checkpoint on the test set of its config',
     'prepare-data': 'check a download of a public data set and lay it out, or say how to obtain it',
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
@@ -22,7 +23,7 @@ VERBS = {
     'analyze-information': 'measure how much of its input a network carries, and what gradient its GAN loss has left',
     'analyze-distortions': 'measure what FDR-Net makes of each distortion: correlation and response of its channels',
     'publish': 'make a small file to hand on from a training checkpoint',
-    'convert-weights': 'make a checkpoint from public CycleGAN, CUT, pix2pix or OWAN weights',
+    'convert-weights': 'make a checkpoint from public CycleGAN, CUT, pix2pix, OWAN or heavy-rain weights',
     'synthesize': 'make a training set: degraded pictures from clean ones, with a manifest',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',
 }

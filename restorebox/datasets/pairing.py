@@ -46,6 +46,21 @@ def same_name(lq: Path, gt: Path, split: str) -> list[Record]:
     return [_pair(stem, *files) for stem, files in pairs.items()]
 
 
+def add_layer(records: list[Record], layer: str, folder: Path, split: str) -> None:
+    """Give each record the picture of its name from a folder of known layers.
+
+    Raises:
+        DataError: the folder is missing or empty, or a record has no picture in it.
+    """
+    known = _by_stem(_listed(folder, split), split)
+    alone = [record['name'] for record in records if record['name'] not in known]
+    if alone:
+        more = f' and {len(alone) - 1} more' if len(alone) > 1 else ''
+        raise DataError(f"split '{split}': {folder} has no {layer} of {alone[0]}{more}")
+    for record in records:
+        record['paths'][layer] = str(known[record['name']])
+
+
 def by_template(lq: Path, gt: Path, template: dict[str, str], split: str) -> list[Record]:
     """Pair many degraded pictures with one clean picture by the pattern of their names.
 

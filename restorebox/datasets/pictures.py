@@ -116,6 +116,10 @@ class PairedPictures(_Pictures):
         template: patterns of the names without suffix, e.g. ``dict(lq='{name}_*_*', gt='{name}')``.
         order: which half of a side-by-side file is which, from left to right.
         list_file: text file, each line a degraded and a clean file.
+        layers: roles of known layers, ``'streak'``, ``'transmission'``, ``'airlight'``: each has a folder of its name
+            in the split, with a picture of each degraded one's name.
+        real: folder of real degraded pictures without clean partners, anywhere. One of them, drawn at random, comes to
+            each sample as ``real``.
         pipeline: transforms or their configs.
         bad_picture: what to do with a file that can't be read. 'error' raises; 'skip' takes another one in training,
             noted in the sample's ``bad``; at test time it gives a sample without inputs, which ``collate_roles`` drops.
@@ -139,6 +143,8 @@ class PairedPictures(_Pictures):
         template: dict[str, str] | None = None,
         order: Sequence[str] = ('lq', 'gt'),
         list_file: str | None = None,
+        layers: Sequence[str] = (),
+        real: str | Path | None = None,
         pipeline: Sequence[dict | Callable] = (),
         bad_picture: str = 'error',
         seed: int = 0,
@@ -163,19 +169,36 @@ class PairedPictures(_Pictures):
             raise ConfigError(f"list_file goes with pairing='list_file'; here pairing='{pairing}'")
         if sorted(order) != ['gt', 'lq']:
             raise ConfigError(f"order is ('lq', 'gt') or ('gt', 'lq'), not {order!r}")
+        if layers and lq is None:
+            raise ConfigError('layers are those of degraded pictures; with lq=None a Degrade makes both')
         self.pairing = pairing
         self.template = template
         self.order = tuple(order)
         self.list_file = list_file
-        self.roles: tuple[str, ...] = ('gt',) if lq is None else ('lq', 'gt')
-        folders = {'gt': gt} if lq is None else {'lq': lq, 'gt': gt}
+        self.layers = tuple(layers)
+        self.real = None if real is None else Path(real)
+        self.roles: tuple[str, ...] = ('gt',) if lq is None else ('lq', 'gt', *self.layers)
+        folders = {'gt': gt} if lq is None else {'lq': lq, 'gt': gt, **{layer: layer for layer in self.layers}}
         super().__init__(data_root, split, folders, pipeline, bad_picture, seed, test_mode, lazy_init, limit)
 
     def load_data_list(self) -> list[dict]:
         """The records, see :mod:`restorebox.datasets.pairing`."""
+        records = self._pairs()
+        for layer in self.layers:
+            pairings.add_layer(records, layer, Path(self.data_prefix[layer]), self.split)
+        if self.real is not None:
+            self._real = [record['paths']['real'] for record in pairings.single(self.real, 'real', self.split)]
+        return records
+
+    def complete(self, results: dict[str, Any]) -> None:
+        """Draw the real picture."""
+        if self.real is not None:
+            results['paths']['real'] = self._real[int(results['rng'].integers(len(self._real)))]
+
+    def _pairs(self) -> list[dict]:
         home = Path(self.data_root, self.split)
         folders = {role: Path(folder) for role, folder in self.data_prefix.items()}
-        if self.roles == ('gt',):
+        if 'lq' not in self.roles:
             return pairings.single(folders['gt'], 'gt', self.split)
         if self.pairing == 'template':
             return pairings.by_template(folders['lq'], folders['gt'], self.template, self.split)

@@ -1,8 +1,8 @@
 """From a record to tensors: load, cut, turn, degrade, pack.
 
 Every array in a sample's dict is a role (``lq``, ``gt``, ``hq`` and physics layers such as ``streak``). All roles but
-``hq`` show the same scene, so one window and one turn goes for all of them; ``hq`` is an unrelated picture with draws
-of its own. Random numbers come from ``results['rng']`` only.
+``hq`` and ``real`` show the same scene, so one window and one turn goes for all of them; those two are unrelated
+pictures with draws of their own. Random numbers come from ``results['rng']`` only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from restorebox.errors import ConfigError, DataError, PictureError
 from restorebox.registry import TRANSFORMS, nearest
 from restorebox.sample import RestorationSample
 
-UNRELATED = 'hq'
+UNRELATED = ('hq', 'real')
 RESAMPLING = {
     'nearest': Image.Resampling.NEAREST,
     'area': Image.Resampling.BOX,
@@ -65,7 +65,7 @@ class LoadPictures(BaseTransform):
 
 
 class GeometricTransform(BaseTransform):
-    """Base of what moves pixels: one draw for all roles of a scene, another one for ``hq``.
+    """Base of what moves pixels: one draw for all roles of a scene, others for ``hq`` and ``real``.
 
     Args:
         roles: work on these only; None means all that the sample has.
@@ -83,7 +83,8 @@ class GeometricTransform(BaseTransform):
                 f"{type(self).__name__} stands behind a Degrade with candidates, of which '{several[0]}' has several; "
                 'put it before'
             )
-        for group in ([r for r in present if r != UNRELATED], [r for r in present if r == UNRELATED]):
+        scene = [role for role in present if role not in UNRELATED]
+        for group in (scene, *([role] for role in UNRELATED if role in present)):
             if group:
                 height, width = _common_size(results, group)
                 drawn = self.draw(results['rng'], height, width)

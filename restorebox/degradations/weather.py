@@ -25,7 +25,7 @@ def compose(
     transmission: np.ndarray | None = None,
     airlight: np.ndarray | None = None,
 ) -> np.ndarray:
-    """I = T (J + S) + (1 - T) A, not yet clipped.
+    """I = T (J + S) + (1 - T) A, not yet clipped. Arrays or tensors, whose shapes need only fit each other.
 
     Args:
         clear: J, HWC float32 in [0, 1].
@@ -44,13 +44,24 @@ def invert(
     streak: np.ndarray | None = None,
     transmission: np.ndarray | None = None,
     airlight: np.ndarray | None = None,
+    eps: float = 0.0,
+    t_min: float = 0.0,
 ) -> np.ndarray:
-    """J = (I - (1 - T) A) / T - S: the inverse of :func:`compose`, exact where T > 0 and nothing was clipped.
+    """J = (I - (1 - T) A) / (max(T, t_min) + eps) - S: the inverse of :func:`compose`.
 
-    Arguments as there; where T is 0 the result is infinite or NaN.
+    Exact at ``eps=0`` where T > t_min and nothing was clipped. With an eps it gives (J + S) eps / (T + eps) too little.
+
+    Args:
+        seen: I. This and the layers as in :func:`compose`; tensors are taken as well, of shapes that fit.
+        streak: S; None leaves it in the picture.
+        transmission: T; where it is 0 and so are eps and t_min the result is infinite or NaN.
+        airlight: A.
+        eps: added to the divisor.
+        t_min: least transmission that is divided by.
     """
     if transmission is not None:
-        seen = (seen - (1 - transmission) * (0 if airlight is None else airlight)) / transmission
+        veil = (1 - transmission) * (0 if airlight is None else airlight)
+        seen = (seen - veil) / (transmission.clip(t_min) + eps)
     return seen if streak is None else seen - streak
 
 

@@ -47,12 +47,13 @@ def _allowed() -> list:
     return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *numpy, (_history_method, 'builtins.getattr')]
 
 
-def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
+def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dict') -> dict:
     """Load a checkpoint from disk.
 
     Args:
         path: ``.pth`` (a training checkpoint, or a bare state dict) or ``.safetensors`` (a published one).
         map_location: as in :func:`torch.load`.
+        key: under which the file has its weights; other people's have several networks.
 
     Returns:
         A dict with ``state_dict``, and whatever else the file holds; a published file's metadata under ``meta``.
@@ -80,13 +81,14 @@ def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
         raise CheckpointError(f"checkpoint {path} can't be read: {line[:200]}") from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'checkpoint {path} holds a {type(checkpoint).__name__}, not a dict of weights')
-    if 'state_dict' not in checkpoint:
+    if key not in checkpoint:
         if not checkpoint or not all(isinstance(v, torch.Tensor) for v in checkpoint.values()):
-            raise CheckpointError(f"checkpoint {path} has no 'state_dict' and is no bare dict of weights either")
-        checkpoint = {'state_dict': checkpoint}
+            raise CheckpointError(f"checkpoint {path} has no '{key}' and is no bare dict of weights either")
+        checkpoint = {key: checkpoint}
+    checkpoint['state_dict'] = checkpoint.pop(key)
     state, meta = checkpoint['state_dict'], checkpoint.setdefault('meta', {})
     if not isinstance(state, dict) or not all(isinstance(k, str) for k in state) or not isinstance(meta, dict):
-        raise CheckpointError(f"checkpoint {path}: 'state_dict' must map names to weights, and 'meta' be a dict")
+        raise CheckpointError(f"checkpoint {path}: '{key}' must map names to weights, and 'meta' be a dict")
     meta.pop('config', None)  # MMEngine's resume would execute it
     return checkpoint
 

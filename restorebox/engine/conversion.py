@@ -1,7 +1,8 @@
 """Weights of other people's networks -> ours.
 
 Public checkpoints name layers by their place in a list. Where a network of ours computes the same function, its layers
-come in the same order, so that order maps one onto the other and every shape is checked on the way.
+come in the same order, so that order maps one onto the other and every shape is checked on the way. Where names say
+what a layer is, a table maps them (``conversion_names.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,13 @@ from restorebox.errors import CheckpointError
 from restorebox.layers.resampling import BlurDouble, BlurHalve
 
 WRAPPERS = ('module.',)  # what DataParallel puts in front of every name
+
+
+def unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A public state without wrappers' names."""
+    for wrapper in WRAPPERS:
+        state = {key.removeprefix(wrapper): value for key, value in state.items()}
+    return state
 
 
 def _natural(name: str) -> list:
@@ -34,9 +42,7 @@ def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 def _numbered_layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """As :func:`_layers` of a public state: without wrappers' names, in the order of its numbers."""
-    for wrapper in WRAPPERS:
-        state = {key.removeprefix(wrapper): value for key, value in state.items()}
-    layers = _layers(state)
+    layers = _layers(unwrapped(state))
     return {name: layers[name] for name in sorted(layers, key=_natural)}
 
 

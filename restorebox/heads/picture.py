@@ -16,7 +16,8 @@ class PictureHead(BaseHead):
     """The last layer of a generator.
 
     At ``scale=2`` what pix2pix ends with: ReLU, 4x4 transposed convolution stride 2, tanh. At ``scale=1`` a
-    convolution after the ReLU, and tanh: 3x3 with zeros around, or CycleGAN's 7x7 with a reflected border.
+    convolution after the ReLU, and tanh: 3x3 with zeros around, or CycleGAN's 7x7 with a reflected border; or heavy
+    rain's 1x1 and a ReLU.
 
     Args:
         in_channels: channels of the backbone's last feature.
@@ -26,10 +27,12 @@ class PictureHead(BaseHead):
             untrained network returns its input. Needs as many input as output channels.
         kernel: odd side of the convolution at ``scale=1``.
         padding: its border, ``'zeros'`` or ``'reflect'``.
-        activation: False for the convolution alone, without the ReLU in front and the tanh behind.
+        activation: False for the convolution alone, without the ReLU in front and whatever is behind.
+        last: ``'tanh'`` for pictures in [-1, 1], or ``'relu'`` for those in [0, 1], not limited above; the bias of the
+            latter starts at mid-grey, since a ReLU that is below 0 everywhere would never learn.
 
     Raises:
-        ConfigError: another scale, kernel or padding.
+        ConfigError: another scale, kernel, padding or last.
     """
 
     output = 'picture'
@@ -43,8 +46,11 @@ class PictureHead(BaseHead):
         kernel: int = 3,
         padding: str = 'zeros',
         activation: bool = True,
+        last: str = 'tanh',
     ) -> None:
         super().__init__()
+        if last not in ('tanh', 'relu') or (residual and last != 'tanh'):
+            raise ConfigError(f"PictureHead: last is '{last}'; it must be 'tanh' or, where not residual, 'relu'")
         if kernel < 1 or kernel % 2 == 0:
             raise ConfigError(f'PictureHead: kernel is {kernel}; it must be odd')
         if padding not in ('zeros', 'reflect'):
@@ -59,7 +65,10 @@ class PictureHead(BaseHead):
             raise ConfigError(f'PictureHead: scale is {scale}; a backbone must end at stride 1 or 2')
         self.residual = residual
         self.activation = activation
+        self.last = last
         normal_init(self, std=0.0 if residual else 0.02)
+        if last == 'relu':
+            nn.init.constant_(self.conv.bias, 0.5)
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
         """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped where there is no tanh)."""
@@ -67,4 +76,6 @@ class PictureHead(BaseHead):
         y = self.conv(torch.relu(y) if self.activation else y)
         if self.residual:
             return x + y
-        return torch.tanh(y) if self.activation else y
+        if not self.activation:
+            return y
+        return torch.tanh(y) if self.last == 'tanh' else torch.relu(y)

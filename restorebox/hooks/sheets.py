@@ -14,10 +14,25 @@ from restorebox.metrics.protocols import protocol
 from restorebox.registry import HOOKS
 from restorebox.sample import RestorationSample
 
+# what a sheet shows of a sample, from left to right
+TITLES = {
+    'lq': 'degraded',
+    'streak': 'streaks',
+    'transmission': 'transmission',
+    'depth': 'depth',
+    'airlight': 'airlight',
+    'physics': 'physics',
+    'pred': 'restored',
+    'gt': 'clean',
+}
+SCORED = ('lq', 'physics', 'pred')
+
 
 @HOOKS.register_module()
 class ComparisonSheetHook(Hook):
     """Draw a sheet of a few pictures of each validation and test, in a thread beside the run.
+
+    Layers that a method estimates stand between the degraded and the restored picture.
 
     Args:
         pictures: how many, spread evenly over the set; the same ones each time.
@@ -38,8 +53,13 @@ class ComparisonSheetHook(Hook):
         for sample in outputs:
             if sample.index in chosen:
                 layers = {
-                    role: (sample.get(role).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-                    for role in ('lq', 'pred', 'gt')
+                    role: (sample.get(role).expand(3, -1, -1).clamp(0, 1) * 255)
+                    .round()
+                    .byte()
+                    .permute(1, 2, 0)
+                    .cpu()
+                    .numpy()
+                    for role in TITLES
                     if role in sample
                 }
                 self.rows.append((sample.index, sample.name, layers))
@@ -52,13 +72,12 @@ class ComparisonSheetHook(Hook):
             self.drawn.append((path, self.pool.submit(self._render, [rows[i] for i in sorted(rows)], path)))
 
     def _render(self, rows: list, path: Path) -> None:
-        titles = {'lq': 'degraded', 'pred': 'restored', 'gt': 'clean'}
         cells = []
         for _, name, layers in rows:
             row = []
             for role, picture in layers.items():
-                caption = f'{name}: {titles[role]}' if role == 'lq' else titles[role]
-                if role != 'gt' and 'gt' in layers and layers['gt'].shape == picture.shape:
+                caption = f'{name}: {TITLES[role]}' if role == 'lq' else TITLES[role]
+                if role in SCORED and 'gt' in layers and layers['gt'].shape == picture.shape:
                     value = self.score(picture / 255.0, layers['gt'] / 255.0)
                     caption += f'  {self.name} {value:.2f}'
                 row.append((caption, picture))

@@ -144,13 +144,15 @@ class TappedFeatures(nn.Module):
     Args:
         trunk: layers in order.
         taps: name -> index of the layer whose output is wanted.
+        normalise: whether to give it pictures of ImageNet's mean and deviation.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, trunk: nn.Sequential, taps: dict[str, int]) -> None:
+    def __init__(self, trunk: nn.Sequential, taps: dict[str, int], normalise: bool = True) -> None:
         super().__init__()
+        self.normalise = normalise
         self.trunk = trunk[: max(taps.values()) + 1]
         self.taps = taps
         # what torchvision's ImageNet classifiers were trained on
@@ -158,8 +160,9 @@ class TappedFeatures(nn.Module):
         self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Features of RGB ``(N, 3, H, W)`` in [0, 1], normalised by ImageNet's mean and deviation first."""
-        x = (x - self.mean) / self.std
+        """Features of RGB ``(N, 3, H, W)`` in [0, 1]."""
+        if self.normalise:
+            x = (x - self.mean) / self.std
         names = {index: name for name, index in self.taps.items()}
         found = {}
         for index, layer in enumerate(self.trunk):
@@ -213,14 +216,15 @@ def _fill_trunk(trunk: nn.Sequential, weights: str, file: str) -> nn.Sequential:
     return trunk
 
 
-def vgg16_taps(layers: tuple[str, ...], weights: str = 'pretrained') -> TappedFeatures:
+def vgg16_taps(layers: tuple[str, ...], weights: str = 'pretrained', normalise: bool = True) -> TappedFeatures:
     """VGG16 from the picture to the deepest of the named layers.
 
     Args:
         layers: names of ``VGG16_LAYERS``, e.g. ``('relu1_2', 'relu2_2')``.
         weights: see :func:`vgg16_features`.
+        normalise: see :class:`TappedFeatures`.
     """
-    return TappedFeatures(vgg16_features(weights), {name: VGG16_LAYERS[name] for name in layers})
+    return TappedFeatures(vgg16_features(weights), {name: VGG16_LAYERS[name] for name in layers}, normalise)
 
 
 def check_lpips_net(net: str) -> None:

@@ -45,6 +45,8 @@ class PerceptualLoss(BaseLoss):
         weight: factor of the sum.
         criterion: ``'l1'`` or ``'mse'``.
         weights: ``'pretrained'``, ``'random'`` (tests) or a state dict's path.
+        normalise: give VGG16 pictures of ImageNet's mean and deviation, as it was trained on. False hands on [0, 1] as
+            it is, which the code of heavy rain does.
 
     Raises:
         ConfigError: an unknown layer or criterion, or no layer.
@@ -59,6 +61,7 @@ class PerceptualLoss(BaseLoss):
         weight: float = 1.0,
         criterion: str = 'l1',
         weights: str = 'pretrained',
+        normalise: bool = True,
     ) -> None:
         super().__init__(weight)
         layers = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8} if layers is None else dict(layers)
@@ -73,7 +76,7 @@ class PerceptualLoss(BaseLoss):
         self.criterion = criterion
         deepest = max(VGG16_LAYERS[name] for name in layers)
         self.min_size = 2 ** sum(VGG16_LAYERS[name] <= deepest for name in VGG16_LAYERS if name.startswith('pool'))
-        self.network = LazyFrozen(partial(vgg16_taps, tuple(layers), weights))
+        self.network = LazyFrozen(partial(vgg16_taps, tuple(layers), weights, normalise))
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
         """``sum_k w_k criterion(VGG_k(pred), VGG_k(target))`` of RGB ``(N, 3, H, W)`` in [0, 1].

@@ -14,6 +14,15 @@ prediction as it would be saved: clamped and rounded to 8 bit. Identical picture
 ==================  =========================================================================================
 
 For the same error full-range luma scores 20 log10(255/219) = 1.32 dB lower than studio-swing luma.
+Layers that were estimated have names of their own, see :class:`LayerScores <restorebox.metrics.LayerScores>`:
+
+=====================  ======================================================================================
+``psnr_streak``        PSNR of the streaks S, over all pixels and channels
+``psnr_transmission``  PSNR of the transmission T
+``psnr_physics``       PSNR of J0, what the physics alone gives, against the clean picture
+``mae_airlight``       mean absolute error of the airlight A in [0, 1], not rounded
+=====================  ======================================================================================
+
 ``NAME@SIZE`` first resizes both 8-bit pictures to SIZE x SIZE (bicubic), as some papers do. SSIM of a picture smaller
 than its window is nan.
 """
@@ -40,7 +49,7 @@ CAP = 100.0
 NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
 """Per-picture names that need a network, see :class:`restorebox.metrics.PictureScores`."""
 
-LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid')
+LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
 
 def as_saved(picture: NDArray) -> Picture:
@@ -128,6 +137,20 @@ PROTOCOLS: dict[str, Protocol] = {
     'ssim_skimage': ssim_skimage,
     'psnr_owan': psnr_owan,
     'psnr_y_full_u8': psnr_y_full_u8,
+}
+
+
+def mae(pred: Picture, gt: Picture) -> float:
+    """Mean absolute error of two arrays of one shape, as they are."""
+    return float(np.abs(np.asarray(pred, np.float64) - np.asarray(gt, np.float64)).mean())
+
+
+# name -> (what a sample has of the estimate, what it has of the truth, score)
+LAYER_PROTOCOLS: dict[str, tuple[str, str, Protocol]] = {
+    'psnr_streak': ('streak', 'true_streak', psnr_rgb),
+    'psnr_transmission': ('transmission', 'true_transmission', psnr_rgb),
+    'psnr_physics': ('physics', 'gt', psnr_rgb),
+    'mae_airlight': ('airlight', 'true_airlight', mae),
 }
 
 

@@ -3,6 +3,7 @@
 from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.cycle import CycleRestorer
+from restorebox.restorers.heavy_rain import HeavyRainRestorer
 from restorebox.restorers.network import Network, build_network
 from restorebox.restorers.preprocessor import RestorationPreprocessor
 from restorebox.restorers.supervised import SupervisedRestorer
@@ -11,6 +12,7 @@ __all__ = [
     'AdversarialRestorer',
     'BaseRestorer',
     'CycleRestorer',
+    'HeavyRainRestorer',
     'Network',
     'RestorationPreprocessor',
     'SupervisedRestorer',

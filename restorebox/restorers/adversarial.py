@@ -76,13 +76,25 @@ class AdversarialRestorer(BaseRestorer):
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
-        lq, gt, pred = memory['lq'], memory['gt'], memory['pred']
         if step == 'discriminator':
-            real = self.discriminator(torch.cat((lq, gt), 1))['realness']
-            fake = self.discriminator(torch.cat((lq, pred.detach()), 1))['realness']
-            return {'loss_d': (self.adversarial(real, True) + self.adversarial(fake, False)) / 2}
+            return self.discriminator_terms(inputs, memory)
+        return self.generator_terms(inputs, memory)
+
+    def discriminator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+        """What tells clean partners from predictions, each beside the degraded picture."""
+        lq, gt, pred = memory['lq'], memory['gt'], memory['pred']
+        real = self.discriminator(torch.cat((lq, gt), 1))['realness']
+        fake = self.discriminator(torch.cat((lq, pred.detach()), 1))['realness']
+        return {'loss_d': (self.adversarial(real, True) + self.adversarial(fake, False)) / 2}
+
+    def generator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+        """The losses against the clean partner, and how far the discriminator is from being deceived."""
+        lq, gt, pred = memory['lq'], memory['gt'], memory['pred']
         terms = {f'loss_{name}': self.apply_loss(loss, pred, gt) for name, loss in self.loss_terms.items()}
         if self.lambda_gan:
-            fake = self.discriminator(torch.cat((lq, pred), 1))['realness']
-            terms['loss_adv'] = self.lambda_gan * self.adversarial(fake, True)
+            terms['loss_adv'] = self.lambda_gan * self.deceive(lq, pred)
         return terms
+
+    def deceive(self, lq: Tensor, pred: Tensor) -> Tensor:
+        """The generator's adversarial loss, unweighted; its gradient reaches ``pred``."""
+        return self.adversarial(self.discriminator(torch.cat((lq, pred), 1))['realness'], True)

@@ -36,6 +36,7 @@ class BaseRestorer(BaseModel):
     (``self.generator(x, taps=...)``), never a part inside it. A subclass says:
 
     - ``picture_roles``: the picture roles that training reads, e.g. ``('lq', 'gt')``;
+    - ``optional_roles``: further ones that it reads where the data set gives them, e.g. layers of rain;
     - ``deployed``: the roles that restoring needs; EMA and publishing cover them;
     - ``steps``: optimiser step -> roles it updates, in the order of the steps of an iteration;
     - :meth:`losses`: the terms of a step;
@@ -50,6 +51,7 @@ class BaseRestorer(BaseModel):
     """
 
     picture_roles: tuple[str, ...] = ('lq', 'gt')
+    optional_roles: tuple[str, ...] = ()
     deployed: tuple[str, ...] = ('generator',)
     steps: dict[str, tuple[str, ...]] = {'generator': ('generator',)}
 
@@ -237,7 +239,8 @@ class BaseRestorer(BaseModel):
 
         Args:
             inputs: ``lq``, and ``gt`` where there is one, see :class:`RestorationPreprocessor`.
-            data_samples: one per picture; filled with ``pred``, layers, ``lq`` and ``gt``.
+            data_samples: one per picture; filled with ``pred``, layers, ``lq`` and ``gt``. Of a layer that is estimated
+                and known, the known one is ``true_LAYER``.
         """
         if not data_samples:  # every picture of the batch was unreadable and skipped
             return []
@@ -254,7 +257,8 @@ class BaseRestorer(BaseModel):
                     data_samples[first + i].set_data({name: value[i]})
             first += group.shape[0]
         for i, sample in enumerate(data_samples):
-            sample.set_data({role: pictures[i] for role, pictures in inputs.items() if role not in sample})
+            for role, pictures in inputs.items():
+                sample.set_data({f'true_{role}' if role in sample else role: pictures[i]})
         return data_samples
 
     # -- training ------------------------------------------------------------------------------------------------

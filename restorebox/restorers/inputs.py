@@ -20,7 +20,7 @@ def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
     """
     stride, smallest = restorer.needs.stride, restorer.smallest_crop
     sizes = {}
-    for role in restorer.picture_roles:
+    for role in (*restorer.picture_roles, *(role for role in restorer.optional_roles if role in inputs)):
         if role not in inputs:
             raise ConfigError(
                 f'train_dataloader: the pipeline gives {", ".join(inputs) or "nothing"}, but {type(restorer).__name__} '

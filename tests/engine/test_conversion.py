@@ -1,8 +1,5 @@
 """Public networks' weights under our names compute what the public networks compute."""
 
-import importlib.util
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -17,26 +14,6 @@ from tests.processes import one_line_error, run, succeed
 
 CYCLEGAN = 'configs/cyclegan/cyclegan_spa.py'
 GENERATOR = dict(backbone=dict(type='ResNetGenerator', blocks=2, base_width=4), head=dict(type='PictureHead', kernel=7))
-
-
-@pytest.fixture(scope='session')
-def parity(shared):
-    """Makes public state dicts and holds the outputs of the public networks."""
-    spec = importlib.util.spec_from_file_location('deterministic', shared / 'parity' / 'deterministic.py')
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    keys = json.loads((shared / 'parity' / 'state_dict_keys.json').read_text())
-    expected = np.load(shared / 'parity' / 'expected_seed23.npz')
-
-    def state(name):
-        return {
-            k: torch.from_numpy(np.asarray(made.deterministic_array(k, tuple(s), 23))) for k, s in keys[name].items()
-        }
-
-    def picture(*shape):
-        return torch.from_numpy(made.deterministic_image(shape, 23)) * 2 - 1
-
-    return state, picture, expected
 
 
 def test_converted_cyclegan_is_the_public_one(parity, tmp_path):

@@ -1,0 +1,16 @@
+# Heavy rain, physics: Adam, halved every 10 epochs of 60; numbers are samples.
+_base_ = '../default_runtime.py'
+epoch = 8_250
+max_samples = 60 * epoch
+optimiser = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4, betas=(0.9, 0.999)))
+halving = dict(type='StepLR', step_size=10 * epoch, gamma=0.5, by_epoch=False)
+train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=10 * epoch)
+val_cfg = dict(type='RestorationValLoop')
+test_cfg = dict(type='RestorationTestLoop')
+optim_wrapper = dict(constructor='RoleOptimWrapperConstructor', physics=optimiser)
+param_scheduler = dict(physics=halving)
+auto_scale_lr = dict(enable=False, base_batch_size=8)
+default_hooks = dict(
+    checkpoint=dict(every_samples=10 * epoch, save_best='psnr_rgb'),
+    ema=None,  # the paper deploys the last weights
+)

@@ -1,0 +1,77 @@
+"""The refinement generator of heavy rain: the U-Net of Li, Cheong and Tan (CVPR 2019), told airlight and depth."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.backbones.double_unet import STRIDE, DoubleUNet
+from restorebox.errors import ConfigError
+from restorebox.registry import BACKBONES, nearest
+
+CONDITIONS = ('both', 'atm', 'depth')
+
+
+@BACKBONES.register_module()
+class RefUNet(BaseBackbone):
+    """What physics made of a rainy picture -> features of a clean one.
+
+    ::
+
+        J0, depth -> DoubleUNet -> 'out'
+                        ^ beside the innermost feature
+        A, tiled to H/64 x W/64 -> transposed 2x2 convolution -> transposed 2x2 convolution, H/16 x W/16
+
+    Args:
+        cond: ``'both'``: the input is J0 and a map of depth, 4 channels, and the airlight is injected; ``'atm'``: J0
+            alone and the airlight, the authors' network; ``'depth'``: J0 and depth, and no airlight.
+        base_width: w of the first level, 64 in the paper; the airlight becomes w / 2 channels.
+
+    Given: ``airlight`` ``(N, 3, 1, 1)`` in [0, 1], unless ``cond='depth'``.
+
+    Taps: ``down1`` .. ``down5``, ``up4`` .. ``up1``.
+
+    Raises:
+        ConfigError: another ``cond``.
+    """
+
+    def __init__(self, cond: str = 'both', base_width: int = 64) -> None:
+        super().__init__()
+        if cond not in CONDITIONS:
+            raise ConfigError(f"RefUNet has no cond '{cond}'; {nearest(str(cond), CONDITIONS)}")
+        self.given = () if cond == 'depth' else ('airlight',)
+        in_channels = 3 if cond == 'atm' else 4
+        injected = base_width // 2 if self.given else 0
+        self.body = DoubleUNet(in_channels, base_width, injected)
+        if self.given:
+            self.inject = nn.Sequential(
+                nn.ConvTranspose2d(3, injected // 2, 2, 2), nn.ConvTranspose2d(injected // 2, injected, 2, 2)
+            )
+        self.tap_channels = self.body.tap_channels
+        self.out_channels = base_width
+        self.out_stride = 1
+        self.needs = Needs(STRIDE, STRIDE, in_channels, (0.0, 1.0), self.field(1))
+
+    def field(self, run: int) -> int:
+        """See :meth:`BaseBackbone.field`."""
+        return self.body.field(run)
+
+    def forward(
+        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, airlight: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`.
+
+        Raises:
+            ConfigError: ``airlight`` is needed and was not given.
+        """
+        kept = self.collect(taps, only_taps)
+        extra = None
+        if self.given:
+            if airlight is None:
+                raise ConfigError("RefUNet: needs the airlight; call it with airlight=..., or set cond='depth'")
+            height, width = (side // STRIDE for side in x.shape[-2:])
+            # the paper's sizes are multiples of 64; for others the last tile is cut
+            tiles = airlight.expand(-1, -1, -(-height // 4), -(-width // 4))
+            extra = self.inject(tiles)[..., :height, :width]
+        x = self.body(x, kept, extra)
+        return kept.features if x is None else kept.end(x)

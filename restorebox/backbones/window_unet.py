@@ -1,0 +1,151 @@
+"""A U of attention in windows, to refine what physics made of a rainy picture.
+
+Wang, Cun, Bao, Zhou, Liu, Li, "Uformer: A General U-Shaped Transformer for Image Restoration" (CVPR 2022): windows are
+not shifted; a depthwise convolution between the two layers of each feed-forward part carries across their borders. In
+the place of :class:`RefUNet`, as the replication report of heavy rain proposes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.errors import ConfigError
+from restorebox.registry import BACKBONES
+
+WINDOW = 8  # pixels of the level at hand
+
+
+class _Norm(nn.Module):
+    """Layer norm over the channels of a map."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class _WindowAttention(nn.Module):
+    """Multi-head attention among the pixels of each window, with a learnt bias for each offset between two."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.leave = nn.Conv2d(channels, channels, 1)
+        side = 2 * WINDOW - 1
+        self.bias = nn.Parameter(torch.zeros(heads, side * side))
+        at = torch.cartesian_prod(torch.arange(WINDOW, device='cpu'), torch.arange(WINDOW, device='cpu'))
+        offset = at[:, None] - at + WINDOW - 1
+        self.register_buffer('offset', offset[..., 0] * side + offset[..., 1], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, height, width = x.shape
+        rows, columns = height // WINDOW, width // WINDOW
+        parts = self.qkv(x).view(n, 3, self.heads, c // self.heads, rows, WINDOW, columns, WINDOW)
+        # (3, n x windows, heads, pixels, channels of a head)
+        q, k, v = parts.permute(1, 0, 4, 6, 2, 5, 7, 3).reshape(3, -1, self.heads, WINDOW**2, c // self.heads)
+        bias = self.bias[:, self.offset.to(x.device)].to(q.dtype)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None])
+        y = y.view(n, rows, columns, self.heads, WINDOW, WINDOW, -1).permute(0, 3, 6, 1, 4, 2, 5)
+        return self.leave(y.reshape(n, c, height, width))
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.attend = nn.Sequential(_Norm(channels), _WindowAttention(channels, heads))
+        wide = 2 * channels
+        self.feed = nn.Sequential(
+            *(_Norm(channels), nn.Conv2d(channels, wide, 1), nn.GELU()),
+            *(nn.Conv2d(wide, wide, 3, 1, 1, groups=wide), nn.GELU(), nn.Conv2d(wide, channels, 1)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attend(x)
+        return x + self.feed(x)
+
+
+@BACKBONES.register_module()
+class WindowUNet(BaseBackbone):
+    """J0, depth and airlight -> features of a clean picture.
+
+    ::
+
+        x, A as planes -> 3x3 -> blocks -> halve -> blocks -> ... -> double, 1x1 with the skip -> blocks -> 'out'
+
+    Args:
+        base_width: channels of the first level, doubled by each halving; a multiple of 16, which is a head's.
+        levels: halvings.
+        blocks: attention blocks per level and direction.
+
+    Given: ``airlight`` ``(N, 3, 1, 1)`` in [0, 1].
+
+    Taps: ``down1`` .. (of the levels, the last is the deepest), ``up1`` is ``'out'``'s level.
+
+    Raises:
+        ConfigError: another ``base_width``, or no level.
+    """
+
+    given = ('airlight',)
+
+    def __init__(self, base_width: int = 32, levels: int = 3, blocks: int = 2) -> None:
+        super().__init__()
+        if base_width < 16 or base_width % 16 or levels < 1:
+            raise ConfigError(
+                f'WindowUNet: base_width is {base_width} and levels {levels}; they must be a multiple of 16, and from 1'
+            )
+        widths = [base_width * 2**i for i in range(levels + 1)]
+        stage = lambda width: nn.Sequential(*(_Block(width, width // 16) for _ in range(blocks)))  # noqa: E731
+        self.enter = nn.Conv2d(4 + 3, base_width, 3, 1, 1)
+        self.down = nn.ModuleList(stage(width) for width in widths)
+        self.halve = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, 2) for i in range(levels))
+        self.enlarge = nn.ModuleList(nn.ConvTranspose2d(widths[i + 1], widths[i], 2, 2) for i in range(levels))
+        self.merge = nn.ModuleList(nn.Conv2d(2 * widths[i], widths[i], 1) for i in range(levels))
+        self.up = nn.ModuleList(stage(widths[i]) for i in range(levels))
+        self.levels, self.blocks = levels, blocks
+        self.tap_channels = {f'down{i + 1}': width for i, width in enumerate(widths)}
+        self.tap_channels.update({f'up{i + 1}': widths[i] for i in reversed(range(levels))})
+        self.out_channels = base_width
+        self.out_stride = 1
+        stride = WINDOW * 2**levels
+        self.needs = Needs(stride, stride, 4, (0.0, 1.0), self.field(1))
+
+    def field(self, run: int) -> int:
+        """See :meth:`BaseBackbone.field`: a block sees its windows and a pixel beyond what it is asked for."""
+        stage = self.blocks * (2 * (WINDOW - 1) + 2)
+        for _ in range(self.levels):
+            run = (run + stage) // 2 + 1
+        run += stage
+        for _ in range(self.levels):
+            run = 2 * run + stage
+        return run + 2
+
+    def forward(
+        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, airlight: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`.
+
+        Raises:
+            ConfigError: ``airlight`` was not given.
+        """
+        kept = self.collect(taps, only_taps)
+        if airlight is None:
+            raise ConfigError('WindowUNet: needs the airlight; call it with airlight=...')
+        x = self.enter(torch.cat((x, airlight.to(x.dtype).expand(-1, -1, *x.shape[-2:])), 1))
+        skips = []
+        for i, stage in enumerate(self.down):
+            x = stage(self.halve[i - 1](x) if i else x)
+            if kept.last(f'down{i + 1}', x):
+                return kept.features
+            skips.append(x)
+        skips.pop()
+        for i in reversed(range(self.levels)):
+            x = self.up[i](self.merge[i](torch.cat((skips.pop(), self.enlarge[i](x)), 1)))
+            if kept.last(f'up{i + 1}', x):
+                return kept.features
+        return kept.end(x)

@@ -1,0 +1,53 @@
+"""Train several configs one after the other, each from the last checkpoint of the one before.
+
+    train-stages configs/heavy_rain/heavy_rain_demo_residue.py configs/heavy_rain/heavy_rain_demo_stage2.py
+
+Each stage has the work directory WORK_DIR/CONFIG. The same command goes on where it was stopped, and a stage that is
+complete is passed over. Options of `train` come behind `--` and go to every stage. For several ranks train the stages
+one by one with tools/dist_train.sh and --cfg-options load_from=...
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from restorebox.errors import ConfigError, RestoreboxError
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of ``train-stages``."""
+    parser = argparse.ArgumentParser(
+        prog='restorebox train-stages', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='configs in the order of the stages')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs'), help='(default: work_dirs)')
+    at = argv.index('--') if '--' in argv else len(argv)
+    args = parser.parse_args(argv[:at])
+    args.passed = argv[at + 1 :]
+    return args
+
+
+def main(argv: list[str]) -> None:
+    """Train all stages.
+
+    Raises:
+        ConfigError: a config stands twice.
+        RestoreboxError: a stage failed; it has said why itself.
+    """
+    args = parse(argv)
+    from restorebox.engine.checkpoint import find_checkpoints
+
+    names = [Path(config).stem for config in args.configs]
+    if len(set(names)) < len(names):
+        raise ConfigError('train-stages: two configs of one name would share a work directory')
+    previous: list[str] = []
+    for config, name in zip(args.configs, names, strict=True):
+        folder = args.work_dir / name
+        command = [sys.executable, '-m', 'restorebox', 'train', config, '--work-dir', str(folder), '--resume']
+        code = subprocess.run([*command, *args.passed, *previous], check=False).returncode
+        if code:
+            raise RestoreboxError(f'{name} ended with exit code {code}; the stages after it were not begun')
+        previous = ['--cfg-options', f'load_from={find_checkpoints(folder)[-1]}']

@@ -1,0 +1,37 @@
+"""Features -> how real a picture looks as a whole."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.heads.base import BaseHead
+from restorebox.registry import HEADS
+
+
+@HEADS.register_module()
+class DenseRealnessHead(BaseHead):
+    """One logit a picture, by two fully connected layers with nothing between them; no sigmoid.
+
+    Li, Cheong and Tan (CVPR 2019), after Qian et al. (CVPR 2018). Features of another size than ``side`` are averaged
+    to it, so that other crops than 256x256 can be judged.
+
+    Args:
+        in_channels: channels of the backbone's last feature.
+        scale: unused; the network passes it to every head.
+        side: of the map that is read, 16 in the paper.
+        width: of the hidden layer, 1024 there.
+    """
+
+    output = 'realness'
+
+    def __init__(self, in_channels: int, scale: int = 1, side: int = 16, width: int = 1024) -> None:
+        super().__init__()
+        self.side = side
+        self.hidden = nn.Linear(in_channels * side**2, width)
+        self.logit = nn.Linear(width, 1)
+
+    def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return logits ``(N, 1)`` of the ``(N, C, h, w)`` feature ``'out'``."""
+        y = F.adaptive_avg_pool2d(features['out'], self.side)
+        return self.logit(self.hidden(y.flatten(1)))

@@ -1,0 +1,63 @@
+"""Estimated layers -> picture, by the law of the weather read backwards."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from restorebox.degradations.weather import invert
+from restorebox.errors import ConfigError
+from restorebox.heads.base import BaseHead
+from restorebox.layers.precision import at_least_float32
+from restorebox.registry import HEADS
+
+
+@HEADS.register_module()
+class PhysicsHead(BaseHead):
+    """J0 = (I - (1 - T) A) / (max(T, t_min) + eps) - S, see :func:`invert <restorebox.degradations.weather.invert>`.
+
+    Li, Cheong and Tan (CVPR 2019). No parameters: it reads the taps ``streak``, ``transmission`` and ``airlight``, and
+    I is the network's input.
+
+    Args:
+        in_channels: unused; the network passes it to every head.
+        scale: unused, likewise.
+        subtract_streak: False leaves the streaks in the picture: what the published equation does.
+        t_min: least transmission that is divided by. The smallest that heavy rain is rendered with is 0.01.
+        eps: added to the divisor.
+        limits: where J0 is cut off, since a small T makes it as large as it likes; None: nowhere.
+
+    Raises:
+        ConfigError: a negative ``t_min`` or ``eps``.
+    """
+
+    output = 'picture'
+    taps = ('streak', 'transmission', 'airlight')
+
+    def __init__(
+        self,
+        in_channels: int | None = None,
+        scale: int = 1,
+        subtract_streak: bool = True,
+        t_min: float = 0.01,
+        eps: float = 1e-3,
+        limits: tuple[float, float] | None = (-1.0, 2.0),
+    ) -> None:
+        super().__init__()
+        if t_min < 0 or eps < 0:
+            raise ConfigError(f'PhysicsHead: t_min is {t_min} and eps {eps}; they must be 0 or more')
+        self.subtract_streak = subtract_streak
+        self.t_min = t_min
+        self.eps = eps
+        self.limits = limits
+
+    def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return J0 ``(N, 3, H, W)``, float32 also under autocast.
+
+        Args:
+            features: ``streak`` and ``transmission`` ``(N, 1, H, W)``, ``airlight`` ``(N, 3, 1, 1)``.
+            x: I ``(N, 3, H, W)`` in [0, 1].
+        """
+        streak, transmission, airlight = (at_least_float32(features[tap]) for tap in self.taps)
+        streak = streak if self.subtract_streak else None
+        picture = invert(at_least_float32(x), streak, transmission, airlight, self.eps, self.t_min)
+        return picture if self.limits is None else picture.clamp(*self.limits)

@@ -1,0 +1,72 @@
+"""Scores of the layers that a method estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from restorebox.errors import ConfigError
+from restorebox.metrics.base import RestorationMetric, mean_ignoring_nan, sample_index
+from restorebox.metrics.protocols import LAYER_PROTOCOLS
+from restorebox.registry import METRICS, nearest
+
+
+@METRICS.register_module()
+class LayerScores(RestorationMetric):
+    """Every estimated layer against the known one, where a sample has both.
+
+    A score that no sample of the set has is said to be unavailable, and the test goes on.
+
+    Args:
+        protocols: names of ``LAYER_PROTOCOLS`` in :mod:`restorebox.metrics.protocols`.
+
+    Raises:
+        ConfigError: an unknown protocol, or none.
+    """
+
+    def __init__(self, protocols: Sequence[str] = tuple(LAYER_PROTOCOLS)) -> None:
+        super().__init__()
+        if isinstance(protocols, str) or not protocols:
+            raise ConfigError(f'LayerScores: protocols is {protocols!r}; it must be a list of names')
+        for name in protocols:
+            if name not in LAYER_PROTOCOLS:
+                raise ConfigError(f"LayerScores: no protocol is called '{name}'; {nearest(name, [*LAYER_PROTOCOLS])}")
+        self.protocols = tuple(dict.fromkeys(protocols))
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Score a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: dicts with layers, estimated ones and ``true_LAYER`` (CHW in [0, 1]), ``name`` and ``index``.
+        """
+        for sample in data_samples:
+            row = {'index': sample_index(sample), 'name': sample['name']}
+            for name in self.protocols:
+                estimate, truth, score = LAYER_PROTOCOLS[name]
+                if sample.get(estimate) is not None and sample.get(truth) is not None:
+                    row[name] = score(*_alike(sample[estimate], sample[truth]))
+            self.results.append(row)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Means over the pictures that have the layer, and the table.
+
+        Args:
+            results: rows in the set's order.
+        """
+        names = [name for name in self.protocols if any(name in row for row in results)]
+        for name in self.protocols:
+            if name not in names:
+                estimate, truth, _ = LAYER_PROTOCOLS[name]
+                self.give_up(name, f'no picture has both {estimate} and {truth}')
+        nan = float('nan')
+        self.table = [{**row, **{name: row.get(name, nan) for name in names}} for row in results]
+        return {name: mean_ignoring_nan([row[name] for row in self.table]) for name in names}
+
+
+def _alike(estimate: Tensor, truth: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """CHW tensors -> HWC arrays; of a layer that is stored with one channel the estimate's are equal."""
+    channels = max(estimate.shape[0], truth.shape[0])
+    return tuple(x.detach().double().cpu().expand(channels, -1, -1).permute(1, 2, 0).numpy() for x in (estimate, truth))

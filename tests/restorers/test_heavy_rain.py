@@ -1,0 +1,240 @@
+"""Heavy rain's stages: invariants 7 to 10 of its card, masks, real pictures, and what all tiles agree on."""
+
+import copy
+
+import pytest
+import torch
+
+from restorebox.errors import ConfigError
+from restorebox.restorers import HeavyRainRestorer
+from tests.factories import SMALL_RESTORERS, random_inputs
+from tests.restorers.test_all_restorers import batch_for, wrappers
+
+SMALL = SMALL_RESTORERS['HeavyRainRestorer']
+LAYERS = ('streak', 'transmission', 'airlight')
+
+
+def build(stage=2, **given):
+    torch.manual_seed(0)
+    return HeavyRainRestorer(**{**SMALL, 'stage': stage, **given}).train()
+
+
+def terms(restorer, step, inputs):
+    return restorer.losses(step, inputs, restorer.prepare(inputs))
+
+
+def without(inputs, *roles):
+    return {role: value for role, value in inputs.items() if role not in roles}
+
+
+def answers(restorer, **layers):
+    """Let the network of physics answer with these layers."""
+    restorer.physics.backbone.forward = lambda x, taps=(), only_taps=False, airlight=None: {'out': x, **layers}
+
+
+def test_the_truth_costs_nothing():
+    restorer = build(1)
+    inputs = random_inputs(restorer, 2, 32)
+    inputs['streak'] = inputs['streak'][:, :1].expand(-1, 3, -1, -1)
+    inputs['transmission'] = inputs['transmission'][:, :1]
+    inputs['airlight'] = inputs['airlight'][..., :1, :1].expand(-1, -1, 32, 32)
+    airlight = inputs['airlight'][..., :1, :1]
+    answers(restorer, streak=inputs['streak'][:, :1], transmission=inputs['transmission'], airlight=airlight)
+    found = terms(restorer, 'physics', inputs)
+    assert set(found) == {
+        f'loss_{x}' for x in ('streak_mse', 'transmission_mse', 'transmission_gradient', 'airlight_mse')
+    }
+    assert all(value.item() == pytest.approx(0, abs=1e-12) for value in found.values())
+    off = dict(inputs, transmission=(inputs['transmission'] + 0.1))
+    assert terms(restorer, 'physics', off)['loss_transmission_mse'].item() == pytest.approx(0.01, abs=1e-5)
+    assert terms(restorer, 'physics', off)['loss_transmission_gradient'].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_set_without_layers_trains_on_streaks_alone():
+    restorer = build(1)
+    inputs = without(random_inputs(restorer, 2, 32), *LAYERS)
+    found = terms(restorer, 'physics', inputs)
+    assert set(found) == {'loss_streak_mse'}
+    derived = dict(inputs, streak=(inputs['lq'] - inputs['gt']).clamp(0, 1))
+    assert torch.equal(found['loss_streak_mse'], terms(restorer, 'physics', derived)['loss_streak_mse'])
+    veiled = dict(inputs, transmission=torch.rand(2, 1, 32, 32))  # the difference is not the streaks then
+    assert set(terms(restorer, 'physics', veiled)) == {'loss_transmission_mse', 'loss_transmission_gradient'}
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_the_discriminator_loses_nothing_when_scores_and_maps_are_right(known):
+    restorer = build()
+    inputs = random_inputs(restorer, 2, 32)
+    inputs = inputs if known else without(inputs, 'transmission')
+    memory = restorer.prepare(inputs)
+    veil = 1 - (inputs['transmission'].mean(1, keepdim=True) if known else memory['seen']['transmission'])
+
+    def judged(score, depth):
+        return {'realness': torch.full((2, 1), score), 'depth': depth}
+
+    def found(real, fake):
+        each = iter((real, fake))
+        restorer.discriminator.forward = lambda x, taps=(): next(each)
+        return sum(restorer.losses('discriminator', inputs, memory).values()).item()
+
+    right = judged(50.0, torch.zeros_like(veil)), judged(-50.0, veil)
+    assert found(*right) == pytest.approx(0, abs=1e-12)
+    assert found(judged(50.0, torch.full_like(veil, 0.5)), right[1]) == pytest.approx(0.25)
+    assert found(right[0], judged(-50.0, veil + 0.5)) == pytest.approx(0.25, rel=1e-4)
+    assert found(judged(0.0, torch.zeros_like(veil)), right[1]) == pytest.approx(0.6931, abs=1e-4)
+    assert found(right[0], judged(0.0, veil)) == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_the_adversarial_loss_alone_moves_the_generator():
+    """The released code cuts its gradient off."""
+    restorer = build(losses={}, real_rate=0.0)
+    before = copy.deepcopy(restorer.generator.state_dict())
+    inputs = random_inputs(restorer, 2, 32)
+    assert set(terms(restorer, 'generator', inputs)) == {'loss_adv'}
+    restorer.train_step(batch_for(restorer), wrappers(restorer))
+    assert any(not torch.equal(value, before[key]) for key, value in restorer.generator.state_dict().items())
+
+
+def test_stage_2_leaves_the_network_of_physics_alone():
+    restorer = build()
+    before = copy.deepcopy(restorer.physics.state_dict())
+    for seed in range(3):
+        restorer.train_step(batch_for(restorer, seed=seed), wrappers(restorer))
+    after = restorer.physics.state_dict()
+    assert all(torch.equal(value, before[key]) for key, value in after.items())  # batch norm's averages too
+    assert restorer.training
+    assert not restorer.physics.training
+    restorer.eval().train()
+    assert not restorer.physics.training
+    joint = build(3)
+    before = copy.deepcopy(joint.physics.state_dict())
+    joint.train_step(batch_for(joint), wrappers(joint))
+    assert joint.physics.training
+    assert any(not torch.equal(value, before[key]) for key, value in joint.physics.state_dict().items())
+
+
+def test_a_stage_begins_from_the_one_before():
+    first, second, third = build(1), build(2), build(3)
+    assert first.roles_in(first.state_dict()) == ('physics',)
+    second.load_weights(first.state_dict(), ('physics',))
+    lq = torch.rand(1, 3, 40, 50)
+    assert torch.equal(second.eval().restore(lq)['physics'], first.eval().restore(lq)['pred'])
+    third.load_weights(second.state_dict())
+    assert torch.equal(third.eval().restore(lq)['pred'], second.restore(lq)['pred'])
+    assert not hasattr(first, 'generator')
+
+
+def test_a_stage_without_the_one_before_says_so(monkeypatch):
+    said = []
+    monkeypatch.setattr('restorebox.restorers.heavy_rain.print_log', lambda message, *_: said.append(message))
+    restorer = build()
+    for _ in range(2):
+        restorer.prepare(random_inputs(restorer, 1, 32))
+    assert len(said) == 1
+    assert 'set load_from' in said[0]
+    loaded = build()
+    loaded.load_weights(restorer.state_dict(), ('physics',))
+    for silent in (build(1), loaded):
+        silent.prepare(random_inputs(restorer, 1, 32))
+    assert len(said) == 1
+
+
+def test_real_pictures_are_judged_now_and_then_and_alike_after_a_resume():
+    def judged(restorer, count):
+        inputs = random_inputs(restorer, 1, 32)
+        return ['real_pred' in restorer.prepare(inputs) for _ in range(count)]
+
+    restorer = build(real_rate=0.5)
+    first = judged(restorer, 6)
+    state = restorer.training_state()
+    then = judged(restorer, 12)
+    assert {True, False} == {*first, *then}
+    twin = build(real_rate=0.5)
+    twin.load_training_state(state)
+    assert judged(twin, 12) == then
+    always = build(real_rate=1.0)
+    inputs = random_inputs(always, 1, 32)
+    assert 'loss_adv_real' in terms(always, 'generator', inputs)
+    assert 'loss_adv_real' not in terms(always, 'generator', without(inputs, 'real'))
+    assert 'loss_adv_real' not in terms(build(real_rate=0.0), 'generator', inputs)
+
+
+def test_tiles_agree_on_the_airlight_of_the_whole():
+    restorer = build().eval()
+    lq = torch.rand(1, 3, 300, 280)
+    shared = restorer.estimate_shared(lq)
+    assert shared['airlight'].shape == (1, 3, 1, 1)
+    whole, tile = restorer.restore(lq, shared=shared), restorer.restore(lq[..., 200:, 200:], shared=shared)
+    for out in (whole, tile):
+        torch.testing.assert_close(out['airlight'], shared['airlight'].expand_as(out['airlight']))
+    assert not torch.allclose(restorer.restore(lq[..., 200:, 200:])['airlight'], tile['airlight'])
+    assert set(whole) == {'pred', 'physics', 'depth', *LAYERS}
+    assert all(value.shape == lq.shape for value in whole.values())
+    torch.testing.assert_close(whole['depth'], 1 - whole['transmission'])
+
+
+def test_what_is_known_of_a_layer_stands_beside_the_estimate():
+    from restorebox.sample import RestorationSample
+
+    restorer = build(1).eval()
+    inputs = without(random_inputs(restorer, 1, 32), 'real')
+    sample = RestorationSample(metainfo=dict(name='a', index=0))
+    out = restorer.test_step(dict(inputs=inputs, data_samples=[sample]))[0]
+    for layer in LAYERS:
+        assert torch.equal(out.get(f'true_{layer}'), inputs[layer][0])
+        assert not torch.equal(out.get(layer), inputs[layer][0])
+    assert torch.equal(out.lq, inputs['lq'][0])
+
+
+@pytest.mark.parametrize('cond', ['atm', 'depth'])
+def test_other_conditions_train(cond):
+    generator = dict(SMALL['generator'], backbone=dict(type='RefUNet', base_width=4, cond=cond))
+    restorer = build(generator=generator)
+    restorer.train_step(batch_for(restorer), wrappers(restorer))
+    assert restorer.eval().restore(torch.rand(1, 3, 20, 20))['pred'].shape == (1, 3, 20, 20)
+
+
+def test_attention_in_windows_refines_as_well():
+    """20 steps on one batch; it has learnt something of it by then."""
+    generator = dict(SMALL['generator'], backbone=dict(type='WindowUNet', base_width=16, levels=1, blocks=1))
+    restorer = build(generator=generator, real_rate=0.0)
+    made, batch = wrappers(restorer), batch_for(restorer, size=32)
+    logs = [restorer.train_step(batch, made) for _ in range(20)]
+    assert logs[-1]['total_generator'] < 0.95 * logs[0]['total_generator']
+    assert restorer.eval().restore(torch.rand(1, 3, 20, 45))['pred'].shape == (1, 3, 20, 45)
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (dict(stage=4), 'stage is 4'),
+        (dict(real_rate=2), 'real_rate is 2'),
+        (dict(generator=None), 'stage 2 needs a generator'),
+        (dict(discriminator=None), 'needs a discriminator'),
+        (dict(stage=1, physics_losses={}), 'needs physics_losses'),
+        (dict(stage=1, physics_losses=dict(streaks={})), "no layer 'streaks'; did you mean 'streak'"),
+        (dict(generator=dict(SMALL['generator'], backbone=dict(type='UNet', levels=2, in_channels=6))), 'reads 6'),
+    ],
+)
+def test_contradictions_are_refused(given, expected):
+    with pytest.raises(ConfigError, match=expected):
+        build(**given)
+
+
+def test_it_trains_in_bfloat16():
+    from mmengine.optim import OptimWrapperDict
+
+    from restorebox.engine.optim import AutocastOptimWrapper
+
+    for stage in (1, 3):
+        restorer = build(stage)
+        made = OptimWrapperDict(
+            **{
+                step: AutocastOptimWrapper(
+                    torch.optim.Adam([p for role in roles for p in getattr(restorer, role).parameters()])
+                )
+                for step, roles in restorer.steps.items()
+            }
+        )
+        log = restorer.train_step(batch_for(restorer), made)
+        assert all(value.dtype == torch.float32 and torch.isfinite(value) for value in log.values())
