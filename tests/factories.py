@@ -23,7 +23,14 @@ SMALL_BACKBONES = {
     'PatchDiscriminator': dict(base_width=4),
     'EncoderDecoder': dict(levels=3, base_width=4, max_width=8),
     'FDRUNet': dict(widths=(4, 6, 8), layers=1, process=1),
+    'DDPMUNet': dict(base_width=4, multipliers=(1, 2, 2), blocks=1, attention=(2,)),
+    'ResNetEstimator': dict(base_width=4, depths=(1, 2), out_width=8),
+    'VGGEstimator': dict(base_width=4, depths=(1, 2, 1), out_width=8),
+    'NTBGenerator': dict(levels=2, base_width=4),
 }
+SMALL_BACKBONES['MultiScaleNoise'] = dict(
+    inner=dict(type='DDPMUNet', **SMALL_BACKBONES['DDPMUNet']), scales=(1, 2), mask_width=4
+)
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {
     'airlight': lambda count: torch.rand(count, 3, 1, 1),
@@ -33,6 +40,8 @@ SMALL_HEADS = {
     'PictureHead': dict(in_channels=4, scale=2),
     'RealnessHead': dict(in_channels=4, scale=8),
     'SubPixelHead': dict(in_channels=4, scale=2),
+    'NoiseHead': dict(in_channels=4, scale=1),
+    'IdentityHead': dict(in_channels=4, scale=1),
     'ProjectionHead': dict(channels=dict(conv1=4, conv2=6), width=8),
 }
 SMALL_RESTORERS = {
@@ -82,6 +91,39 @@ SMALL_RESTORERS['AdversarialRestorer: regression'] = dict(
     SMALL_RESTORERS['AdversarialRestorer'], discriminator=None, lambda_gan=0.0
 )
 SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
+SMALL_RESTORERS['DiffusionRestorer'] = dict(
+    denoiser=dict(
+        backbone=dict(type='DDPMUNet', **SMALL_BACKBONES['DDPMUNet']),
+        head=dict(type='NoiseHead'),
+    ),
+    sampling=dict(steps=5, spacing='trailing', clip_x0=True),
+)
+SMALL_RESTORERS['DiffusionRestorer: x0 in windows'] = dict(
+    SMALL_RESTORERS['DiffusionRestorer'],
+    prediction='x0',
+    sampling=dict(steps=5, eta=0.5, mode='overlap', window=16, window_stride=8, clip_x0=True),
+)
+SMALL_RESTORERS['RainDiffusion'] = dict(
+    denoiser=dict(
+        backbone=dict(type='MultiScaleNoise', **SMALL_BACKBONES['MultiScaleNoise']),
+        head=dict(type='IdentityHead'),
+    ),
+    generator=dict(
+        backbone=dict(type='NTBGenerator', **SMALL_BACKBONES['NTBGenerator']),
+        head=dict(type='PictureHead', kernel=1),
+    ),
+    sampling=dict(steps=5, clip_x0=True),
+)
+for name, settings in {
+    'L1 alone': dict(terms=('L1',), lambda_cyc=0.0),
+    'no rain denoiser': dict(terms=('L1', 'L4')),
+    'no clean cycle': dict(terms=('L1', 'L3', 'L4'), cycles=('rainy',)),
+    'targets detached': dict(detach='target'),
+    'all detached': dict(detach='all'),
+    'generators held': dict(detach='all', lambda_cyc=0.0),
+    'domain prior': dict(domain_prior=True, condition_dropout=0.5),
+}.items():
+    SMALL_RESTORERS[f'RainDiffusion: {name}'] = dict(SMALL_RESTORERS['RainDiffusion'], **settings)
 NOT_RESTORERS = {'RestorationPreprocessor'}
 
 

@@ -94,6 +94,8 @@ class TestEveryBackbone:
         backbone = small_backbone(name)
         if backbone.out_stride not in (1, 2):
             pytest.skip('no picture head for this stride: it is not a generator')
+        if backbone.given:
+            pytest.skip('reads more than a picture; tests/restorers walk any size with what it is given')
         head = HEADS.build(dict(type='PictureHead', in_channels=backbone.out_channels, scale=backbone.out_stride))
         restorer = SupervisedRestorer(Network(backbone, head), losses=dict(l1=dict(type='L1Loss'))).eval()
         lq = torch.rand(1, 3, *size)
