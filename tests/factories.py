@@ -120,7 +120,6 @@ for name, settings in {
     'no clean cycle': dict(terms=('L1', 'L3', 'L4'), cycles=('rainy',)),
     'targets detached': dict(detach='target'),
     'all detached': dict(detach='all'),
-    'generators held': dict(detach='all', lambda_cyc=0.0),
     'domain prior': dict(domain_prior=True, condition_dropout=0.5),
 }.items():
     SMALL_RESTORERS[f'RainDiffusion: {name}'] = dict(SMALL_RESTORERS['RainDiffusion'], **settings)

@@ -65,7 +65,7 @@ class RainDiffusion(DiffusionRestorer):
     paper: generators that start from a CycleGAN of this toolbox (the roles have its names: ``load_from`` of its
     checkpoint takes them), and ``domain_prior``.
 
-    Networks that no term reads are not built, and generators that no term would train are not stepped.
+    Networks that no term reads are not built.
 
     Args:
         denoiser: deployed network, see :class:`DiffusionRestorer`; ``rain_denoiser`` is another of the same kind.
@@ -123,7 +123,7 @@ class RainDiffusion(DiffusionRestorer):
         denoisers = tuple(dict.fromkeys(TERMS[term][0] for term in self.terms))
         if 'rain_denoiser' in denoisers:
             self.rain_denoiser = build_network(denoiser, 'rain_denoiser')
-        self.generators = tuple(role for role in used if role in self._reached())
+        self.generators = tuple(used)
         if domain_prior:
             self.steps = {'denoiser': denoisers, 'generator': self.generators}
         else:
@@ -148,6 +148,8 @@ class RainDiffusion(DiffusionRestorer):
         for term, cycle in (('L2', 'clean'), ('L4', 'rainy')):
             if term in self.terms and cycle not in cycles:
                 raise ConfigError(f"{owner}: {term} needs the reconstruction of '{cycle}' in cycles; or leave it out")
+        if self.detach == 'all' and not self.cycles:
+            raise ConfigError(f"{owner}: detach='all' without a cycle loss leaves nothing to train the generators")
         complete = set(self.terms) == set(TERMS) and self.detach == 'none' and self.condition_dropout
         if self.domain_prior and not complete:
             raise ConfigError(f"{owner}: domain_prior needs all four terms, detach='none' and a condition_dropout")
@@ -158,15 +160,6 @@ class RainDiffusion(DiffusionRestorer):
         read |= {f'rec_{cycle}' for cycle in self.cycles}
         read |= {MADE[picture][1] for picture in read if picture in MADE}
         return tuple(picture for picture in MADE if picture in read)
-
-    def _reached(self) -> set[str]:
-        """Generators that some term has a gradient for."""
-        reached = [f'rec_{cycle}' for cycle in self.cycles]
-        for term in self.terms if self.detach != 'all' else ():
-            _, target, condition = TERMS[term]
-            reached += [] if self.domain_prior else [condition]
-            reached += [target] if self.detach == 'none' and term not in REAL else []
-        return {role for picture in reached for role in behind(picture)}
 
     # -- training state and record -------------------------------------------------------------------------------
 
@@ -189,15 +182,14 @@ class RainDiffusion(DiffusionRestorer):
         """The generators' passes, and what is drawn for each of the two denoisers (algorithm 1)."""
         pictures = {'clean': self.to_range(inputs['hq']), 'rainy': self.to_range(inputs['lq'])}
         self._check_crop(pictures['clean'])
-        with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.generators)):
-            for name in self.pictures:
-                role, source = MADE[name]
-                pictures[name] = getattr(self, role)(pictures[source])['picture']
+        for name in self.pictures:
+            role, source = MADE[name]
+            pictures[name] = getattr(self, role)(pictures[source])['picture']
         drawn = {role: self.draw_step_and_noise(pictures['clean']) for role in ('denoiser', 'rain_denoiser')}
         return {'pictures': pictures, 'drawn': drawn}
 
     def _check_crop(self, x: Tensor) -> None:
-        for role in dict.fromkeys(MADE[name][0] for name in self.pictures):
+        for role in self.generators:
             stride = self.role(role).needs.stride
             if x.shape[-1] % stride or x.shape[-2] % stride:
                 raise ConfigError(
