@@ -1,5 +1,5 @@
-# RainDiffusion's objective to the letter at laptop size: light networks, crops of 64, rain drawn over half of your clean
-# photographs, data/clean/{train,test}/gt; the other half is the clean side. Watch shift_rainy and shift_clean fall.
+# RainDiffusion's objective to the letter at laptop size: light networks, crops of 64, rain drawn over half of your
+# clean photographs, data/clean/{train,test}/gt; the other half is the clean side. Watch shift_rainy and shift_clean fall.
 _base_ = [
     '../_base_/models/raindiffusion.py',
     '../_base_/datasets/clean_folder_line_rain_unpaired.py',

@@ -104,7 +104,8 @@ class DDPMUNet(BaseBackbone):
         self.tap_channels['middle'] = widths[-1]
         self.tap_channels.update({f'up{i}': widths[i - 1] for i in range(levels, 1, -1)})
         stride = 2 ** (levels - 1)
-        self.needs = Needs(stride, stride, in_channels, (-1.0, 1.0))
+        # twice the stride: at 1x1 the norms of a narrow network would have a single value each
+        self.needs = Needs(stride, 2 * stride, in_channels, (-1.0, 1.0))
 
     def field(self, run: int) -> None:
         """None: attention sees everything."""

@@ -8,12 +8,13 @@ Semantic Image Segmentation" (CVPR 2016).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.backbones.base import BaseBackbone
 from restorebox.errors import ConfigError
 from restorebox.layers.diffusion_blocks import NoiseReadout
 from restorebox.registry import BACKBONES, nearest
@@ -105,8 +106,8 @@ class MultiScaleNoise(BaseBackbone):
         self.out_channels = out_channels
         self.out_stride = 1
         self.tap_channels = {'masks': len(scales)}
-        stride = self.inner.needs.stride * max(scales)
-        self.needs = Needs(stride, stride, self.inner.needs.in_channels, self.inner.needs.value_range)
+        needs, most = self.inner.needs, max(scales)
+        self.needs = replace(needs, stride=needs.stride * most, min_size=needs.min_size * most)
 
     def field(self, run: int) -> None:
         """None: everything, as the estimators inside."""

@@ -90,7 +90,8 @@ class ResNetEstimator(BaseBackbone):
         self.out_stride = 1
         self.tap_channels = {'stem': base_width, **{f'stage{i + 1}': c for i, c in enumerate(channels[1:])}}
         stride = 2 ** len(depths)
-        self.needs = Needs(stride, stride, in_channels, (-1.0, 1.0))
+        # twice the stride: at 1x1 the norms of a narrow network would have a single value each
+        self.needs = Needs(stride, 2 * stride, in_channels, (-1.0, 1.0))
 
     def field(self, run: int) -> None:
         """None: not counted, since it takes statistics over the picture wherever it is used."""

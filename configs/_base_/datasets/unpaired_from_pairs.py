@@ -1,5 +1,5 @@
-# The training folders of a paired set, used unpaired: a clean picture is drawn anew for every rainy one. Tests are pairs.
-# At 128 pixels, as RainDiffusion is trained.
+# The training folders of a paired set, used unpaired: a clean picture is drawn anew for every rainy one; crops of 128,
+# as RainDiffusion is trained. Tests are pairs.
 _base_ = 'paired_folder.py'
 crop = 128
 train_dataloader = dict(
