@@ -1,4 +1,4 @@
-# A conditional diffusion model with WeatherDiffusion's U-Net for crops of 128, 85.6 M weights. Card: raindiffusion, 2, 6.
+# WeatherDiffusion's U-Net for crops of 128, 85.6 M weights, conditional. Card: raindiffusion, sections 2.2 and 6.
 model = dict(
     type='DiffusionRestorer',
     denoiser=dict(
