@@ -1,15 +1,15 @@
-# A paired diffusion model at laptop size: the light U-Net, heavy rain drawn over your clean photographs,
-# data/clean/{train,test}/gt. It estimates the clean picture and not the noise, which a short training can do.
+# A paired diffusion model at laptop size: the light U-Net at half its width, heavy rain drawn over your clean
+# photographs, data/clean/{train,test}/gt. It estimates the clean picture and not the noise, which a short training can do.
 _base_ = [
     '../_base_/models/diffusion.py',
     '../_base_/datasets/clean_folder_heavy_rain.py',
     '../_base_/schedules/adam_diffusion_400k.py',
 ]
 batch, crop = 4, 64
-max_samples = 2_000 * batch  # steps x batch
-light = dict(base_width=32, multipliers=(1, 2, 2, 4), blocks=1, attention=(4,))
+max_samples = 6_000 * batch  # steps x batch
+narrow = dict(base_width=16, multipliers=(1, 2, 2, 4), blocks=1, attention=(4,))
 model = dict(
-    denoiser=dict(backbone=light),
+    denoiser=dict(backbone=narrow),
     prediction='x0',
     sampling=dict(steps=5, spacing='trailing', clip_x0=True, window=crop, window_stride=32, window_memory=512),
 )
