@@ -1,5 +1,6 @@
 # A paired diffusion model at laptop size: the light U-Net at half its width, heavy rain drawn over your clean
-# photographs, data/clean/{train,test}/gt. It estimates the clean picture and not the noise, which a short training can do.
+# photographs, data/clean/{train,test}/gt. It estimates the clean picture and not the noise, with which a short training
+# gets further.
 _base_ = [
     '../_base_/models/diffusion.py',
     '../_base_/datasets/clean_folder_heavy_rain.py',
