@@ -12,17 +12,21 @@ narrow = dict(base_width=16, multipliers=(1, 2, 2, 4), blocks=1, attention=(4,))
 model = dict(
     denoiser=dict(backbone=narrow),
     prediction='x0',
-    sampling=dict(steps=5, spacing='trailing', clip_x0=True, window=crop, window_stride=32, window_memory=512),
+    # more steps lose: an early estimate is taken for the truth by those that follow
+    sampling=dict(
+        steps=5, spacing='trailing', clip_x0=True, mode='overlap', window=crop, window_stride=32, window_memory=512
+    ),
 )
 load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'gt'))
-window = dict(type='RandomWindow', size=crop)
+# rendered larger than it is cut, since a veil is as wide as the picture that it is drawn over
+scene, window = dict(type='RandomWindow', size=192), dict(type='RandomWindow', size=crop)
 train_dataloader = dict(
     batch_size=batch,
     num_workers=1,
-    dataset=dict(pipeline=[load, window, dict(type='Flip', p=0.5), _base_.rain, pack]),
+    dataset=dict(pipeline=[load, scene, dict(type='Flip', p=0.5), _base_.rain, window, pack]),
 )
 centre = dict(type='CentreWindow', size=128)  # a look on the way; tests take whole pictures
-val_dataloader = dict(dataset=dict(pipeline=[load, centre, _base_.rain, pack]))
+val_dataloader = dict(dataset=dict(pipeline=[load, _base_.rain, centre, pack]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99)))
 param_scheduler = [
