@@ -32,7 +32,14 @@ SMALL_BACKBONES = {
     'RefUNet': dict(base_width=4),
     'DepthGuidedDiscriminator': dict(base_width=2),
     'WindowUNet': dict(base_width=16, levels=1, blocks=1),
+    'DDPMUNet': dict(base_width=4, multipliers=(1, 2, 2), blocks=1, attention=(2,)),
+    'ResNetEstimator': dict(base_width=4, depths=(1, 2), out_width=8),
+    'VGGEstimator': dict(base_width=4, depths=(1, 2, 1), out_width=8),
+    'NTBGenerator': dict(levels=2, base_width=4),
 }
+SMALL_BACKBONES['MultiScaleNoise'] = dict(
+    inner=dict(type='DDPMUNet', **SMALL_BACKBONES['DDPMUNet']), scales=(1, 2), mask_width=4
+)
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {
     'airlight': lambda count: torch.rand(count, 3, 1, 1),
@@ -42,6 +49,8 @@ SMALL_HEADS = {
     'PictureHead': dict(in_channels=4, scale=2),
     'RealnessHead': dict(in_channels=4, scale=8),
     'SubPixelHead': dict(in_channels=4, scale=2),
+    'NoiseHead': dict(in_channels=4, scale=1),
+    'IdentityHead': dict(in_channels=4, scale=1),
     'ProjectionHead': dict(channels=dict(conv1=4, conv2=6), width=8),
     'DenseRealnessHead': dict(in_channels=4, side=4, width=8),
     'PhysicsHead': dict(),
@@ -114,6 +123,38 @@ SMALL_RESTORERS['HeavyRainRestorer'] = dict(
 SMALL_RESTORERS['HeavyRainRestorer: physics'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=1)
 SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=3)
 SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
+SMALL_RESTORERS['DiffusionRestorer'] = dict(
+    denoiser=dict(
+        backbone=dict(type='DDPMUNet', **SMALL_BACKBONES['DDPMUNet']),
+        head=dict(type='NoiseHead'),
+    ),
+    sampling=dict(steps=5, spacing='trailing', clip_x0=True),
+)
+SMALL_RESTORERS['DiffusionRestorer: x0 in windows'] = dict(
+    SMALL_RESTORERS['DiffusionRestorer'],
+    prediction='x0',
+    sampling=dict(steps=5, eta=0.5, mode='overlap', window=16, window_stride=8, clip_x0=True),
+)
+SMALL_RESTORERS['RainDiffusion'] = dict(
+    denoiser=dict(
+        backbone=dict(type='MultiScaleNoise', **SMALL_BACKBONES['MultiScaleNoise']),
+        head=dict(type='IdentityHead'),
+    ),
+    generator=dict(
+        backbone=dict(type='NTBGenerator', **SMALL_BACKBONES['NTBGenerator']),
+        head=dict(type='PictureHead', kernel=1),
+    ),
+    sampling=dict(steps=5, clip_x0=True),
+)
+for name, settings in {
+    'L1 alone': dict(terms=('L1',), lambda_cyc=0.0),
+    'no rain denoiser': dict(terms=('L1', 'L4')),
+    'no clean cycle': dict(terms=('L1', 'L3', 'L4'), cycles=('rainy',)),
+    'targets detached': dict(detach='target'),
+    'all detached': dict(detach='all'),
+    'domain prior': dict(domain_prior=True, condition_dropout=0.5),
+}.items():
+    SMALL_RESTORERS[f'RainDiffusion: {name}'] = dict(SMALL_RESTORERS['RainDiffusion'], **settings)
 NOT_RESTORERS = {'RestorationPreprocessor'}
 
 

@@ -11,7 +11,7 @@ PACKAGE = REPO / 'restorebox'
 FLOORS = [  # a room imports from its own floor's lower neighbours and from below, never from above
     {'errors', 'version', 'sample', 'registry', 'drawing'},
     {'layers'},
-    {'backbones', 'heads', 'losses', 'degradations'},
+    {'backbones', 'heads', 'losses', 'degradations', 'diffusion'},
     {'restorers', 'datasets', 'metrics'},
     {'engine'},
     {'hooks'},

@@ -7,7 +7,7 @@ resume = False
 randomness = dict(seed=0, deterministic=False)
 env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
 log_processor = dict(
-    type='LogProcessor', by_epoch=False, window_size=50, mean_pattern=r'.*(loss|total|time|grad_norm|colour).*'
+    type='LogProcessor', by_epoch=False, window_size=50, mean_pattern=r'.*(loss|total|time|grad_norm|colour|shift).*'
 )
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 

@@ -13,7 +13,7 @@ from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.errors import CheckpointError
 
 # parts of a model's config that don't change what the deployed networks compute from their weights
-TRAINING_ONLY = ('losses', 'feature_losses', 'statistics_window', 'data_preprocessor')
+TRAINING_ONLY = ('losses', 'feature_losses', 'statistics_window', 'data_preprocessor', 'sampling')
 
 
 def precision(runner: Any) -> str:

@@ -2,6 +2,7 @@
 
 from restorebox.heads.base import BaseHead
 from restorebox.heads.dense_realness import DenseRealnessHead
+from restorebox.heads.noise import IdentityHead, NoiseHead
 from restorebox.heads.physics import PhysicsHead
 from restorebox.heads.picture import PictureHead
 from restorebox.heads.projection import ProjectionHead
@@ -11,6 +12,8 @@ from restorebox.heads.sub_pixel import SubPixelHead
 __all__ = [
     'BaseHead',
     'DenseRealnessHead',
+    'IdentityHead',
+    'NoiseHead',
     'PhysicsHead',
     'PictureHead',
     'ProjectionHead',

@@ -1,0 +1,66 @@
+"""How fast a picture turns into noise: schedules of the forward process.
+
+Ho et al., "Denoising Diffusion Probabilistic Models" (NeurIPS 2020); Nichol and Dhariwal, "Improved Denoising Diffusion
+Probabilistic Models" (ICML 2021). Steps are counted from 1 to T; step 0 is the picture itself.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from restorebox.errors import ConfigError
+from restorebox.registry import nearest
+
+SCHEDULES = ('linear', 'cosine')
+
+
+def linear_betas(steps: int, first: float = 1e-4, last: float = 0.02) -> Tensor:
+    """Variances that grow evenly, with the ends that Ho et al. use at T = 1000: ``(T,)`` float64."""
+    return torch.linspace(first, last, steps, dtype=torch.float64, device='cpu')
+
+
+def cosine_betas(steps: int, offset: float = 0.008, largest: float = 0.999) -> Tensor:
+    """Variances after which ``abar`` falls like a squared cosine, eq 17 of Nichol and Dhariwal: ``(T,)`` float64."""
+    at = torch.arange(steps + 1, dtype=torch.float64, device='cpu') / steps
+    level = ((at + offset) / (1 + offset) * math.pi / 2).cos().square()
+    return (1 - level[1:] / level[:-1]).clamp(max=largest)
+
+
+class NoiseSchedule:
+    """A schedule by name, as the products ``abar`` that both training and sampling read.
+
+    Args:
+        name: ``'linear'`` or ``'cosine'``.
+        steps: T, 5 or more.
+
+    Attributes:
+        steps: T.
+        abar: ``(T + 1,)`` float64 on the CPU, ``abar[t] = (1 - beta_1) ... (1 - beta_t)`` and ``abar[0] = 1``: the
+            share of the picture's variance that is left after t steps.
+
+    Raises:
+        ConfigError: another name or number.
+    """
+
+    def __init__(self, name: str = 'linear', steps: int = 1000) -> None:
+        if name not in SCHEDULES:
+            raise ConfigError(f"schedule is '{name}'; {nearest(str(name), SCHEDULES)}")
+        if not isinstance(steps, int) or steps < 5:
+            raise ConfigError(f'timesteps is {steps!r}; it must be a whole number from 5')
+        betas = linear_betas(steps) if name == 'linear' else cosine_betas(steps)
+        self.steps = steps
+        self.abar = torch.cat((betas.new_ones(1), (1 - betas).cumprod(0)))
+
+    def noisy(self, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """The forward process in one go: ``sqrt(abar_t) x + sqrt(1 - abar_t) noise``.
+
+        Args:
+            x: ``(N, ...)`` pictures.
+            t: ``(N,)`` int64 steps on the CPU, 0 to T.
+            noise: of the shape of ``x``.
+        """
+        level = self.abar[t].view(-1, *[1] * (x.dim() - 1))
+        return level.sqrt().to(x) * x + (1 - level).sqrt().to(x) * noise

@@ -1,0 +1,64 @@
+"""Features -> the estimate of a diffusion model."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from restorebox.errors import ConfigError
+from restorebox.heads.base import BaseHead
+from restorebox.layers.diffusion_blocks import NoiseReadout
+from restorebox.registry import HEADS
+
+
+def _check_scale(scale: int, owner: str) -> None:
+    if scale != 1:
+        raise ConfigError(f'{owner}: scale is {scale}; it reads features of full size')
+
+
+@HEADS.register_module()
+class NoiseHead(BaseHead):
+    """GroupNorm, SiLU, 3x3 convolution: how the U-Net of Ho et al. (NeurIPS 2020) ends.
+
+    Args:
+        in_channels: channels of the backbone's last feature.
+        scale: input pixels per pixel of that feature: 1.
+        out_channels: channels of the estimate.
+
+    Raises:
+        ConfigError: another scale.
+    """
+
+    output = 'estimate'
+    reach = 3
+
+    def __init__(self, in_channels: int, scale: int, out_channels: int = 3) -> None:
+        super().__init__()
+        _check_scale(scale, 'NoiseHead')
+        self.readout = NoiseReadout(in_channels, out_channels)
+
+    def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return ``(N, out_channels, H, W)``, unbounded."""
+        return self.readout(features['out'])
+
+
+@HEADS.register_module()
+class IdentityHead(BaseHead):
+    """Hands over the backbone's last feature, where that is an estimate already (:class:`MultiScaleNoise`).
+
+    Args:
+        in_channels: channels of the backbone's last feature, and of the estimate.
+        scale: input pixels per pixel of that feature: 1.
+
+    Raises:
+        ConfigError: another scale.
+    """
+
+    output = 'estimate'
+
+    def __init__(self, in_channels: int, scale: int) -> None:
+        super().__init__()
+        _check_scale(scale, 'IdentityHead')
+
+    def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return ``(N, in_channels, H, W)`` as it came."""
+        return features['out']

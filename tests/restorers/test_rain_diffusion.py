@@ -1,0 +1,298 @@
+"""The unpaired diffusion model: terms, who learns from which, the collapse and its remedies (invariants 7 to 9)."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
+
+from restorebox.errors import ConfigError
+from restorebox.restorers import RainDiffusion
+from restorebox.restorers.collapse import STEPS, CollapseWatch
+from tests.factories import SMALL_CYCLE, SMALL_RESTORERS, random_inputs, small_restorer
+
+SMALL = SMALL_RESTORERS['RainDiffusion']
+GENERATORS = ('generator', 'rain_generator')
+ALL = ('denoiser', 'rain_denoiser', *GENERATORS)
+PRIOR = dict(domain_prior=True, condition_dropout=0.5)
+
+
+def build(**settings):
+    torch.manual_seed(0)
+    return RainDiffusion(**{**copy.deepcopy(SMALL), **settings})
+
+
+def inputs(restorer, count=2):
+    return random_inputs(restorer, count, 16)
+
+
+class Fake(nn.Module):
+    """In the place of a network: remembers what it is given, and answers by a function of it."""
+
+    def __init__(self, network, name, answer):
+        super().__init__()
+        self.needs, self.name, self.answer, self.seen = network.needs, name, answer, []
+
+    def forward(self, x, **given):
+        self.seen.append(x)
+        return {self.name: self.answer(x)}
+
+
+def fakes(restorer, generate=lambda x: x, estimate=lambda x: torch.zeros_like(x[:, :3])):
+    for role in ALL:
+        if hasattr(restorer, role):
+            name, answer = ('picture', generate) if role in GENERATORS else ('estimate', estimate)
+            setattr(restorer, role, Fake(getattr(restorer, role), name, answer))
+    return restorer
+
+
+def terms_of(restorer, count=2, step='joint'):
+    given = inputs(restorer, count)
+    return restorer.losses(step, given, restorer.prepare(given))
+
+
+def touched(restorer, names, step='joint'):
+    """Roles that the sum of some terms has a gradient for."""
+    terms = terms_of(restorer, step=step)
+    sum(terms[name] for name in names).backward()
+    found = set()
+    for role in ALL:
+        if hasattr(restorer, role) and any(
+            p.grad is not None and p.grad.abs().sum() > 0 for p in getattr(restorer, role).parameters()
+        ):
+            found.add(role)
+    return found
+
+
+def test_terms_of_a_denoiser_that_says_nothing_have_expectation_one():
+    """Invariant 8, and that each is a mean: a sum would be in the thousands."""
+    terms = terms_of(fakes(build()), 64)
+    for name in ('L1', 'L2', 'L3', 'L4'):
+        assert float(terms[f'loss_{name}']) == pytest.approx(1, abs=0.02)
+
+
+def test_identity_generators_have_no_cycle_loss():
+    """Invariant 7: the collapse is the objective's own minimum."""
+    terms = terms_of(fakes(build()))
+    assert float(terms['loss_cyc']) == 0
+    assert float(terms['shift_rainy']) == float(terms['shift_clean']) == 0
+
+
+def test_each_denoiser_is_conditioned_on_the_other_domain():
+    """Two fakes that can be told apart: A adds, B takes away."""
+    restorer = fakes(build())
+    restorer.rain_generator.answer, restorer.generator.answer = (lambda x: x + 10), (lambda x: x - 30)
+    given = inputs(restorer)
+    x, y = given['hq'] * 2 - 1, given['lq'] * 2 - 1
+    memory = restorer.prepare(given)
+    restorer.losses('joint', given, memory)
+    (to_clean,), (to_rainy,) = restorer.denoiser.seen, restorer.rain_denoiser.seen  # one pass each
+    for seen, role, pairs in (
+        (to_clean, 'denoiser', ((x + 10, x), (y - 30 + 10, y - 30))),  # L1, L4
+        (to_rainy, 'rain_denoiser', ((x + 10 - 30, x + 10), (y - 30, y))),  # L2, L3
+    ):
+        t, noise = memory['drawn'][role]
+        for part, (condition, target) in zip(seen.chunk(2), pairs, strict=True):
+            torch.testing.assert_close(part[:, :3], condition)
+            torch.testing.assert_close(part[:, 3:], restorer.schedule.noisy(target, t, noise))
+
+
+def test_the_cycle_loss_is_the_sum_of_both_mean_differences():
+    restorer = fakes(build(lambda_cyc=2.0), generate=lambda x: x + 0.25)
+    assert float(terms_of(restorer)['loss_cyc']) == pytest.approx(2 * (0.5 + 0.5), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'names', 'expected'),
+    [
+        (dict(), ('loss_L1',), {'denoiser', 'rain_generator'}),
+        (dict(), ('loss_L2',), {'rain_denoiser', *GENERATORS}),
+        (dict(), ('loss_L3',), {'rain_denoiser', 'generator'}),
+        (dict(), ('loss_L4',), {'denoiser', *GENERATORS}),
+        (dict(), ('loss_cyc',), set(GENERATORS)),
+        (dict(detach='target'), ('loss_L1',), {'denoiser', 'rain_generator'}),
+        (dict(detach='all'), ('loss_L1', 'loss_L4'), {'denoiser'}),
+        (dict(detach='all'), ('loss_L2', 'loss_L3'), {'rain_denoiser'}),
+        (dict(detach='all'), ('loss_L1', 'loss_L2', 'loss_L3', 'loss_L4', 'loss_cyc'), set(ALL)),
+    ],
+)
+def test_who_learns_from_which_term(settings, names, expected):
+    """Invariant 9."""
+    assert touched(build(**settings), names) == expected
+
+
+def test_pseudo_targets_can_be_held_while_their_conditions_are_not():
+    """With ``target`` the gradient of L2 for the rain generator comes through the condition alone, so it differs."""
+
+    def gradient(detach):
+        restorer = build(detach=detach)
+        terms_of(restorer)['loss_L2'].backward()
+        return torch.cat([p.grad.flatten() for p in restorer.rain_generator.parameters()])
+
+    free, held = gradient('none'), gradient('target')
+    assert held.abs().sum() > 0
+    assert not torch.allclose(free, held)
+
+
+def test_with_the_prior_photographs_train_denoisers_and_pseudo_targets_generators():
+    restorer = build(**PRIOR)
+    assert restorer.steps == {'denoiser': ('denoiser', 'rain_denoiser'), 'generator': GENERATORS[::-1]}
+    assert touched(restorer, ('loss_L1', 'loss_L3'), 'denoiser') == {'denoiser', 'rain_denoiser'}
+    assert set(terms_of(build(**PRIOR), step='generator')) == {
+        'loss_L2', 'loss_L4', 'loss_cyc', 'shift_rainy', 'shift_clean'
+    }  # fmt: skip
+
+
+def test_with_the_prior_each_step_moves_its_own_roles_alone():
+    restorer = build(**PRIOR).train()
+    made = {
+        step: OptimWrapper(torch.optim.SGD([p for r in roles for p in getattr(restorer, r).parameters()], lr=1.0))
+        for step, roles in restorer.steps.items()
+    }
+    gradients = {}
+    for step, wrapper in made.items():
+
+        def note(loss, step=step, wrapper=wrapper):
+            loss.backward()
+            gradients[step] = {
+                role
+                for role in ALL
+                if any(p.grad is not None and p.grad.any() for p in getattr(restorer, role).parameters())
+            }
+            restorer.zero_grad()
+
+        wrapper.update_params = note
+    restorer.train_step(dict(inputs=inputs(restorer), data_samples=[]), OptimWrapperDict(**made))
+    assert gradients == {'denoiser': {'denoiser', 'rain_denoiser'}, 'generator': set(GENERATORS)}
+
+
+def test_the_prior_is_asked_without_a_condition():
+    restorer = fakes(build(**PRIOR), generate=lambda x: 0.5 * x)
+    terms_of(restorer, step='generator')
+    for role in ('denoiser', 'rain_denoiser'):
+        (seen,) = getattr(restorer, role).seen
+        assert not seen[:, :3].any()
+        assert seen[:, 3:].any()
+
+
+def test_the_stated_share_of_conditions_is_dropped():
+    restorer = fakes(build(condition_dropout=0.3))
+    terms_of(restorer, 500)
+    for role, real in (('denoiser', 0), ('rain_denoiser', 1)):
+        (seen,) = getattr(restorer, role).seen
+        dropped = [float((part[:, :3].flatten(1) == 0).all(1).float().mean()) for part in seen.chunk(2)]
+        assert dropped[real] == pytest.approx(0.3, abs=0.07)
+        assert dropped[1 - real] == 0
+
+
+@pytest.mark.parametrize(
+    ('settings', 'roles'),
+    [
+        (dict(terms=('L1',), lambda_cyc=0.0), {'denoiser', 'rain_generator'}),
+        (dict(terms=('L1', 'L4')), {'denoiser', *GENERATORS}),
+        (dict(terms=('L1', 'L2', 'L3'), cycles=('clean',)), set(ALL)),
+        (dict(terms=('L1', 'L3'), lambda_cyc=0.0), set(ALL)),
+    ],
+)
+def test_what_no_term_reads_is_not_built(settings, roles):
+    restorer = build(**settings)
+    assert {name for name in ALL if hasattr(restorer, name)} == roles
+    assert {role for each in restorer.steps.values() for role in each} == roles
+
+
+def test_only_pictures_that_are_read_are_made():
+    restorer = fakes(build(terms=('L1', 'L3', 'L4'), cycles=('rainy',)))
+    terms_of(restorer)
+    assert [len(getattr(restorer, role).seen) for role in GENERATORS] == [1, 2]
+
+
+def watched(values, watch=None):
+    """Warnings of a watch that is told some differences, a stretch each."""
+    watch, said = watch or CollapseWatch(), []
+    logger = MMLogger.get_current_instance()
+    original, logger.warning = logger.warning, said.append
+    try:
+        for rainy, clean in values:
+            for _ in range(STEPS):
+                watch.add({'shift_rainy': torch.tensor(rainy), 'shift_clean': torch.tensor(clean)})
+    finally:
+        logger.warning = original
+    return said, watch
+
+
+def test_the_watch_warns_once_when_both_differences_vanish():
+    said, watch = watched([(0.5, 0.4), (0.005, 0.02), (0.02, 0.005)])
+    assert not said
+    assert not watch.collapsed
+    said, watch = watched([(0.5, 0.4), (0.005, 0.004), (0.003, 0.002)], watch)
+    assert len(said) == 1
+    assert 'COLLAPSE' in said[0]
+    assert 'shift_rainy = 0.0050' in said[0]
+    assert '\n' not in said[0]
+    assert watch.collapsed
+
+
+def test_a_collapse_is_told_in_training_and_in_what_scores_record():
+    restorer = fakes(build())
+    assert restorer.record() == {}
+    said = []
+    logger = MMLogger.get_current_instance()
+    original, logger.warning = logger.warning, said.append
+    try:
+        given = inputs(restorer, 1)
+        for _ in range(STEPS):
+            restorer.losses('joint', given, restorer.prepare(given))
+    finally:
+        logger.warning = original
+    assert len(said) == 1
+    assert restorer.record() == {'shift_rainy': 0.0, 'shift_clean': 0.0, 'collapsed': True}
+
+
+def test_what_the_watch_has_seen_survives_a_resume():
+    restorer, twin = build(), build()
+    for _ in range(STEPS // 2):
+        restorer.watch.add({'shift_rainy': torch.tensor(0.5), 'shift_clean': torch.tensor(0.1)})
+    twin.load_training_state(restorer.training_state())
+    for _ in range(STEPS // 2):
+        twin.watch.add({'shift_rainy': torch.tensor(0.3), 'shift_clean': torch.tensor(0.1)})
+    assert twin.record() == pytest.approx({'shift_rainy': 0.4, 'shift_clean': 0.1, 'collapsed': False})
+
+
+def test_generators_come_from_a_cyclegan():
+    """The roles have the same names, so that load_from takes what both have."""
+    cycle = small_restorer('CycleRestorer: CycleGAN')
+    restorer = build(generator=copy.deepcopy(SMALL_CYCLE['generator']))
+    state = cycle.state_dict()
+    assert set(restorer.roles_in(state)) == set(GENERATORS)
+    restorer.load_weights(state, restorer.roles_in(state))
+    x = torch.rand(1, 3, 16, 16)
+    for role in GENERATORS:
+        assert torch.equal(restorer.role(role)(x)['picture'], cycle.role(role)(x)['picture'])
+
+
+@pytest.mark.parametrize(
+    ('settings', 'expected'),
+    [
+        (dict(terms=('L5', 'L1')), "terms: there is no 'L5'"),
+        (dict(terms=('L2', 'L3')), 'L1 or L4 must be among them'),
+        (dict(cycles=('clean', 'rain')), "did you mean 'rainy'"),
+        (dict(cycles=('clean',)), "L4 needs the reconstruction of 'rainy'"),
+        (dict(detach='al'), "did you mean 'all'"),
+        (dict(detach='all', lambda_cyc=0.0), 'nothing to train the generators'),
+        (dict(lambda_cyc=-1), 'lambda_cyc is -1'),
+        (dict(condition_dropout=1.0), 'condition_dropout is 1.0'),
+        (dict(domain_prior=True), 'a condition_dropout'),
+        (dict(PRIOR, terms=('L1', 'L3')), 'all four terms'),
+    ],
+)
+def test_mistakes_are_named(settings, expected):
+    with pytest.raises(ConfigError, match=expected):
+        build(**settings)
+
+
+def test_a_crop_that_does_not_fit_the_generators_is_named():
+    restorer = build(generator=dict(SMALL['generator'], backbone=dict(type='NTBGenerator', levels=5, base_width=4)))
+    with pytest.raises(ConfigError, match=r'16x16 .* needs multiples of 32'):
+        terms_of(restorer)
