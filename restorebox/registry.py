@@ -63,7 +63,15 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
         ``"did you mean 'x'?"``, or ``'known: a, b, c'`` when nothing is near.
     """
     lower = {name.lower(): name for name in known}
-    close = [lower[name] for name in difflib.get_close_matches(word.lower(), list(lower), n=3, cutoff=0.6)]
+    match = difflib.SequenceMatcher(b=word.lower())
+    alike = {}
+    for name in lower:
+        match.set_seq1(name)
+        alike[name] = match.ratio()
+    best = max(alike.values(), default=0)
+    # one that is much nearer than the others is meant: a house full of networks has many names that end alike
+    floor = max(0.6, best - 0.12)
+    close = [lower[name] for name in sorted(alike, key=alike.get, reverse=True) if alike[name] >= floor][:3]
     if close:
         return 'did you mean ' + ' or '.join(f"'{name}'" for name in close) + '?'
     return 'known: ' + (', '.join(sorted(known)) or 'nothing')
