@@ -60,10 +60,10 @@ class RainDiffusion(DiffusionRestorer):
         cycle: |x'' - x| + |y'' - y|, eq 12
 
     As printed nothing makes x' look rainy or y' clean: generators that return their input have no cycle loss, show each
-    denoiser its own target, and the deployed one learns to copy. |x' - x| and |y' - y| are logged as ``shift_rainy``
-    and ``shift_clean``, a warning is given when both vanish, and stored scores say so. Two remedies, neither of the
-    paper: generators that start from a CycleGAN of this toolbox (the roles have its names: ``load_from`` of its
-    checkpoint takes them), and ``domain_prior``.
+    denoiser its own target, and the deployed one learns to copy. How far x' is from x and y' from y is logged as
+    ``shift_rainy`` and ``shift_clean``, a warning is given when both vanish, and stored scores say so. Two remedies,
+    neither of the paper: generators that start from a CycleGAN of this toolbox (the roles have its names: ``load_from``
+    of its checkpoint takes them), and ``domain_prior``.
 
     Networks that no term reads are not built.
 

@@ -82,6 +82,7 @@ def test_attention_is_bounded_by_its_input(channels):
 
 def test_attention_with_a_local_window():
     layer = ChannelAttention(C).eval()
+    layer.squeeze.bias.data.fill_(3)  # both hidden units may start dead otherwise
     left, right = torch.randn(1, C, 1, 1).expand(1, C, 20, 20), torch.randn(1, C, 1, 1).expand(1, C, 20, 20)
     both = torch.cat((left, right), 3)
     whole = layer(both)
