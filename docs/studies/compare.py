@@ -105,7 +105,7 @@ def main() -> None:
     first = next(iter(results.values()))[0]
     cost = first['training']
     note = (
-        f'{args.data}. {len(args.seeds)} seeds, {cost["samples"]} samples each, {cost["device"]}, '
+        f'{args.data}. {len(args.seeds)} seed(s), {cost["samples"]} samples each, {cost["device"]}, '
         f'{cost["threads"]} thread(s), {first["count"]} held-out pictures; mean (lowest to highest seed).'
     )
     figures = table(results, args.scores)
