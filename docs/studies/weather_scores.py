@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from restorebox.datasets.pairing import Record, same_name, side_by_side, single
+from restorebox.datasets.pairing import Record, by_template, same_name, side_by_side, single
 from restorebox.datasets.reading import read_picture
 from restorebox.drawing import draw_sheet
 from restorebox.engine.checkpoint import sha256
@@ -39,15 +39,11 @@ def folders(lq: str, gt: str) -> Callable[[Path], list[Record]]:
 
 def hazy(root: Path) -> list[Record]:
     """RESIDE's names: the clean one's, then a number and the airlight."""
-    from restorebox.datasets.pairing import by_template
-
     return by_template(root / 'hazy', root / 'clean', {'lq': '{name}_*_*', 'gt': '{name}'}, root.name)
 
 
 def camera_noise(root: Path) -> list[Record]:
     """NAME_real.JPG and NAME_mean.JPG in one folder."""
-    from restorebox.datasets.pairing import by_template
-
     return by_template(root, root, {'lq': '{name}_real', 'gt': '{name}_mean'}, root.name)
 
 
