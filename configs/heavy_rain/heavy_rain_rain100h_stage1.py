@@ -1,23 +1,11 @@
 # Stage 1 on Rain100H, which has neither veil nor layers: streaks alone are learnt, as degraded minus clean.
 _base_ = [
     '../_base_/models/heavy_rain.py',
-    '../_base_/datasets/rain100h.py',
+    '../_base_/datasets/rain100h_grey_noise.py',
     '../_base_/schedules/heavy_rain_stage1.py',
 ]
 epoch = 1_254
 max_samples = 60 * epoch
-train_dataloader = dict(
-    batch_size=8,
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadPictures'),
-            dict(type='RandomWindow', size=256),
-            dict(type='Flip', p=0.5),
-            dict(type='Degrade', source='lq', recipe=dict(type='GreyNoise', sigma=(1, 1))),
-            dict(type='Pack'),
-        ]
-    ),
-)
 train_cfg = dict(max_samples=max_samples, val_samples=10 * epoch)
 halving = dict(step_size=10 * epoch)
 param_scheduler = dict(physics=halving)
