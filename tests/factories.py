@@ -25,7 +25,7 @@ SMALL_BACKBONES = {
     'DnCNN': dict(layers=4, width=4),
     'OWAN': dict(channels=4, groups=2, layers=2, blocks=1),
     'FDRNet': dict(channels=4, phases=2, layers=2, process=1, aux=1),
-    'FDRUNet': dict(widths=(4, 6, 8), layers=1, process=1),
+    'FDRUNet': dict(widths=(4, 6, 8), blocks=(1, 1, 1)),
     'RainNet': dict(in_channels=3, base_width=4),
     'TransUNet': dict(in_channels=3, base_width=4),
     'PhysicsEstimator': dict(base_width=4),

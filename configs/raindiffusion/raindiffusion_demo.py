@@ -7,12 +7,12 @@ _base_ = [
     '../_base_/schedules/adam_diffusion_400k.py',
 ]
 batch, crop = 2, 64
-max_samples = 2_000 * batch  # steps x batch
+max_samples = 1_200 * batch  # steps x batch
 light = dict(base_width=16, multipliers=(1, 2, 2, 4), blocks=1, attention=(4,))
 model = dict(
     denoiser=dict(backbone=dict(inner=light, scales=(1, 2), mask_width=16)),
     generator=dict(backbone=dict(levels=3, base_width=16)),
-    prediction='x0',
+    prediction='residual',
     sampling=dict(steps=5, spacing='trailing', clip_x0=True),
 )
 load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'hq'))
@@ -25,5 +25,5 @@ train_dataloader = dict(
 centre = dict(type='CentreWindow', size=128)  # a look on the way; tests take whole pictures
 val_dataloader = dict(dataset=dict(pipeline=[load, centre, _base_.rain, dict(type='Pack', roles=('lq', 'gt'))]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
-optim_wrapper = dict(optimizer=dict(lr=5e-4, betas=(0.9, 0.99)))
+optim_wrapper = dict(type='AutocastOptimWrapper', optimizer=dict(lr=5e-4, betas=(0.9, 0.99)))
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))

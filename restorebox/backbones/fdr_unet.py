@@ -1,65 +1,77 @@
-"""A U of FDR blocks: the fast relative of FDR-Net that is shipped."""
+"""A U with FDR blocks in its depth: the fast relative of FDR-Net that is shipped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
-from restorebox.layers.disentangle import AggregateLayer, ChannelAttention, DisentangleLayer, ResidualBlock
+from restorebox.layers.disentangle import AggregateLayer, DisentangleLayer, ResidualBlock
+from restorebox.layers.initialise import he_init
 from restorebox.registry import BACKBONES
 
 
-class _Process(nn.Module):
-    """A residual block whose change goes through channel attention: RCAN's block, for the deepest level."""
+class FDRBlock(nn.Module):
+    """x + FA(ReLU(1x1 convolution(FD(x)))): one pair of FDR-Net's layers with its own small process between them.
 
-    def __init__(self, channels: int, stride: int) -> None:
+    The last convolution starts at zero, so that an untrained block passes its input on.
+
+    Args:
+        channels: C.
+        inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`.
+        stride: of the channel attention, see there.
+    """
+
+    def __init__(self, channels: int, inverse: str, stride: int) -> None:
         super().__init__()
-        self.block = ResidualBlock(channels)
-        self.attention = ChannelAttention(channels, stride)
+        self.disentangle = DisentangleLayer(channels)
+        self.process = nn.Conv2d(channels, channels, 1)
+        self.aggregate = AggregateLayer(channels, inverse, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.attention(self.block(x) - x)
+        """``(N, C, H, W)`` -> the same shape."""
+        d, s = self.disentangle(x)
+        return x + self.aggregate(torch.relu(self.process(d)), d, s, self.disentangle.gain)
 
 
 @BACKBONES.register_module()
 class FDRUNet(BaseBackbone):
-    """FDR-Net's pairs of disentanglement and aggregation, one pair of modules per level of a U.
+    """A U of residual blocks on pixel-unshuffled features; its deepest level is a row of FDR blocks.
 
     ::
 
-        pixels 2x2 -> channels -> D -> halve -> D -> halve -> process -> double -> A -> double -> A -> 'out'
-                                  |             |                                  |             |
-                                  |             +------- D1..Dn, shared gain ------+             |
-                                  +----------------------- D1..Dn, shared gain ------------------+
+        pixels 2x2 -> widths[0] -> blocks -> halve -> blocks -> halve -> FDR blocks -> double -> blocks -> double
+                                     |                  |                                +                   +
+                                     |                  +--------------------------------+                   |
+                                     +-----------------------------------------------------------------------+
 
-    At full resolution FDR-Net (Li et al., ECCV 2020) needs 0.5 TFLOP for a picture of 481x321. Here a level's FD layers
-    stand on the way down and the FA layers that undo them on the way up, so that the process module works on few
-    pixels and sees far. Each level adds its input, as FDR-Net's phases do.
+    At full resolution FDR-Net (Li et al., ECCV 2020) needs 0.5 TFLOP for a picture of 481x321. Gain control moves more
+    numbers than it multiplies, so here it stands where there are few pixels, and where a block sees enough of the
+    picture to tell a veil from a bright wall. What was tried instead is in docs/fdrnet.md.
 
     Args:
         widths: channels per level, the first at half the picture's size.
-        layers: FD and FA layers per level but the deepest.
-        process: residual blocks with channel attention at the deepest level.
+        blocks: per level: residual blocks on the way down and as many on the way up; the last is the number of FDR
+            blocks.
         inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`. Each layer of ``'paper'``
-            squares large values, so that a whole U of them overflows in training.
+            squares large values, so that a row of them overflows in training.
         in_channels: channels of the input.
         value_range: of the input.
 
-    Taps: ``disentangle1`` .. (the last D of a level), ``process``.
+    Taps: ``down1`` .. (the end of a level on the way down), ``process`` (behind the FDR blocks).
 
     Raises:
-        ConfigError: fewer than two levels.
+        ConfigError: fewer than two levels, or not one number of blocks per level.
     """
 
     def __init__(
         self,
-        widths: Sequence[int] = (32, 64, 96),
-        layers: int = 2,
-        process: int = 6,
+        widths: Sequence[int] = (32, 64, 128),
+        blocks: Sequence[int] = (1, 2, 4),
         inverse: str = 'stored',
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 1.0),
@@ -67,70 +79,62 @@ class FDRUNet(BaseBackbone):
         super().__init__()
         if len(widths) < 2:
             raise ConfigError(f'FDRUNet: widths is {widths!r}; it must name two levels or more')
+        if len(blocks) != len(widths):
+            raise ConfigError(f'FDRUNet: {len(blocks)} numbers of blocks for {len(widths)} levels')
         levels = len(widths) - 1
-        self.enter = nn.Conv2d(4 * in_channels, widths[0], 3, 1, 1)
-        self.disentangle = nn.ModuleList(
-            nn.ModuleList(DisentangleLayer(width) for _ in range(layers)) for width in widths[:-1]
-        )
-        self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, 2) for i in range(levels))
-        self.process = nn.Sequential(*(_Process(widths[-1], 2 ** (levels + 1)) for _ in range(process)))
-        self.up = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in range(levels))
-        self.aggregate = nn.ModuleList(
-            nn.ModuleList(AggregateLayer(width, inverse, stride=2 ** (i + 1)) for _ in range(layers))
-            for i, width in enumerate(widths[:-1])
-        )
         stride = 2 ** (levels + 1)
-        self.tap_channels = {
-            **{f'disentangle{i + 1}': width for i, width in enumerate(widths[:-1])},
-            'process': widths[-1],
-        }
+        self.enter = nn.Conv2d(4 * in_channels, widths[0], 3, 1, 1)
+        self.before = nn.ModuleList(self._row(widths[i], blocks[i]) for i in range(levels))
+        self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, 2) for i in range(levels))
+        self.process = nn.Sequential(*(FDRBlock(widths[-1], inverse, stride) for _ in range(blocks[-1])))
+        self.up = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in range(levels))
+        self.behind = nn.ModuleList(self._row(widths[i], blocks[i]) for i in range(levels))
+        he_init(self)
+        for block in self.modules():
+            last = getattr(block, 'conv2', None) or (block.aggregate.conv if isinstance(block, FDRBlock) else None)
+            if last is not None:
+                nn.init.zeros_(last.weight)
+        self.tap_channels = {**{f'down{i + 1}': widths[i] for i in range(levels)}, 'process': widths[-1]}
         self.out_channels = widths[0]
         self.out_stride = 2
-        self._deep = 4 * process
-        self._layers = layers
+        self._blocks = tuple(blocks)
         self.needs = Needs(
             stride=stride,
             min_size=stride,
             in_channels=in_channels,
             value_range=tuple(value_range),
-            receptive_field=self.field(1, stride),
+            receptive_field=self.field(1),
         )
 
-    def field(self, run: int, stride: int | None = None) -> int:
+    @staticmethod
+    def _row(width: int, number: int) -> nn.Sequential:
+        return nn.Sequential(*(ResidualBlock(width) for _ in range(number)))
+
+    def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`: the widest path goes through the deepest level."""
-        stride = stride or self.needs.stride
         span = run  # pixels of the level at hand, the first at half size
-        levels = stride.bit_length() - 2
-        for _ in range(levels):
-            span += 2 * self._layers  # 3x3 convolutions of FA layers
-            span = -(-(span + 1) // 2)  # as many pixels at half the size, at the worst alignment
-        span += self._deep
-        for _ in range(levels):
-            span = 2 * span + 2 * self._layers
+        *upper, deepest = self._blocks
+        for number in upper:
+            span = -(-(span + 4 * number + 1) // 2)  # as many pixels at half the size, at the worst alignment
+        span += 4 * deepest
+        for number in reversed(upper):
+            span = 2 * span + 4 * number
         return 2 * (span + 2)
 
     def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`."""
         kept = self.collect(taps, only_taps)
         x = self.enter(F.pixel_unshuffle(x, 2))
-        memory = []
-        for i, layers in enumerate(self.disentangle):
-            passed, pairs = x, []
-            for layer in layers:
-                x, s = layer(x)
-                pairs.append((x, s))
-            if kept.last(f'disentangle{i + 1}', x):
+        passed = []
+        for i, (row, halve) in enumerate(zip(self.before, self.down, strict=True)):
+            x = row(x)
+            if kept.last(f'down{i + 1}', x):
                 return kept.features
-            memory.append((passed, pairs))
-            x = self.down[i](x + passed)
+            passed.append(x)
+            x = halve(x)
         x = self.process(x)
         if kept.last('process', x):
             return kept.features
-        for i in reversed(range(len(memory))):
-            passed, pairs = memory[i]
-            y = F.pixel_shuffle(self.up[i](x), 2) + passed
-            x = y
-            for k in reversed(range(len(pairs))):
-                x = self.aggregate[i][k](x, *pairs[k], self.disentangle[i][k].gain)
-            x = x + y
+        for double, row, skip in reversed(list(zip(self.up, self.behind, passed, strict=True))):
+            x = row(F.pixel_shuffle(double(x), 2) + skip)
         return kept.end(x)

@@ -5,7 +5,7 @@ from restorebox.losses.base import BaseLoss, build_feature_losses, build_picture
 from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
 from restorebox.losses.gradient import GradientLoss
 from restorebox.losses.perceptual import LPIPSLoss, PerceptualLoss
-from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
+from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss, PSNRLoss
 from restorebox.losses.semantic import SemanticLoss
 from restorebox.losses.ssim import SSIMLoss
 from restorebox.losses.svdo import SVDOLoss
@@ -20,6 +20,7 @@ __all__ = [
     'L1Loss',
     'LPIPSLoss',
     'MSELoss',
+    'PSNRLoss',
     'PatchNCELoss',
     'PerceptualLoss',
     'SSIMLoss',

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -49,3 +52,31 @@ class CharbonnierLoss(BaseLoss):
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
         """``mean sqrt((pred - target)^2 + eps^2)``."""
         return ((pred - target).square() + self.eps**2).sqrt().mean()
+
+
+@LOSSES.register_module()
+class PSNRLoss(BaseLoss):
+    """How far each picture is from its target in dB, so that a small error of a good picture weighs like a large one.
+
+    The negative PSNR with a floor (as Chen et al., "HINet", CVPR workshops 2021, train on it). Its gradient is that of
+    MSE over MSE itself: from scratch, a mixture that has undamaged pictures teaches a network to change nothing, so
+    begin with another loss.
+
+    Args:
+        weight: factor of the result.
+        floor: mean squared error below which nothing is to be gained, in squared units of the value range.
+
+    Raises:
+        ConfigError: ``floor`` is not positive.
+    """
+
+    def __init__(self, weight: float = 1.0, floor: float = 1e-4) -> None:
+        super().__init__(weight)
+        if floor <= 0:
+            raise ConfigError(f'PSNRLoss: floor is {floor}; it must be positive (at 0 the gradient is undefined)')
+        self.floor = floor
+
+    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
+        """``mean over pictures of 10 log10((MSE + floor) / floor)``; 0 for equal pictures."""
+        mse = (pred - target).square().flatten(1).mean(1)
+        return 10 / math.log(10) * torch.log1p(mse / self.floor).mean()

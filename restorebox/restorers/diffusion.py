@@ -32,7 +32,7 @@ from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
 
-PREDICTIONS = ('noise', 'x0')
+PREDICTIONS = ('noise', 'x0', 'residual')
 
 
 @RESTORERS.register_module()
@@ -53,8 +53,9 @@ class DiffusionRestorer(BaseRestorer):
         denoiser: deployed network, ``dict(backbone=..., head=...)``; 6 channels in, 3 out, reads ``timestep``.
         schedule: ``'linear'`` or ``'cosine'``, see :class:`~restorebox.diffusion.NoiseSchedule`.
         timesteps: T.
-        prediction: what the denoiser estimates: ``'noise'`` as in the papers, or ``'x0'``, the clean picture: a short
-            training goes further with it, since at large t an error of the noise is amplified by a hundred.
+        prediction: what the denoiser estimates: ``'noise'`` as in the papers; ``'x0'``, the clean picture: a short
+            training goes further with it, since at large t an error of the noise is amplified by a hundred; or
+            ``'residual'``, what is to be added to the degraded picture to have the clean one, where both are alike.
         sampling: how pictures are made at test, see :class:`~restorebox.diffusion.Sampling`.
         data_preprocessor: see :class:`BaseRestorer`.
 
@@ -149,7 +150,7 @@ class DiffusionRestorer(BaseRestorer):
         return t, torch.stack(noise)
 
     def estimate(self, role: str, condition: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
-        """A training pass of a denoiser.
+        """A training pass of a denoiser: the noise, or the clean picture, see ``prediction``.
 
         Args:
             role: the denoiser.
@@ -158,7 +159,8 @@ class DiffusionRestorer(BaseRestorer):
             t: ``(N,)`` steps from 1.
         """
         # networks of the DDPM family count steps from 0
-        return getattr(self, role)(torch.cat((condition, noisy), 1), timestep=(t - 1).to(noisy.device))['estimate']
+        out = getattr(self, role)(torch.cat((condition, noisy), 1), timestep=(t - 1).to(noisy.device))['estimate']
+        return condition + out if self.prediction == 'residual' else out
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """The simple loss, eq 14 of Ho et al."""
@@ -202,6 +204,7 @@ class DiffusionRestorer(BaseRestorer):
         return {'pred': pred}
 
     def _network(self, x: Tensor, t: int) -> Tensor:
-        """The denoiser's estimate for condition and noisy picture at one step, in the input's precision."""
+        """What :meth:`estimate` gives, for condition and noisy picture at one step, in the input's precision."""
         timestep = torch.full((x.shape[0],), t - 1, device=x.device)
-        return self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype)
+        out = self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype)
+        return x[:, : out.shape[1]] + out if self.prediction == 'residual' else out

@@ -12,10 +12,10 @@ from restorebox.restorers import Network
 @pytest.mark.parametrize(
     'given',
     [
-        dict(widths=(3, 4), layers=1, process=1),
-        dict(widths=(3, 4), layers=3, process=2),
-        dict(widths=(2, 3, 4), layers=1, process=1),
-        dict(widths=(2, 3, 4), layers=2, process=0),
+        dict(widths=(3, 4), blocks=(1, 1)),
+        dict(widths=(3, 4), blocks=(2, 3)),
+        dict(widths=(2, 3, 4), blocks=(1, 1, 1)),
+        dict(widths=(2, 3, 4), blocks=(1, 2, 0)),
     ],
 )
 def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
@@ -44,12 +44,25 @@ def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
     assert (difference == 0).all()
 
 
-def test_one_level_is_no_u():
-    with pytest.raises(ConfigError, match='it must name two levels or more'):
-        FDRUNet((32,))
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        (dict(widths=(32,), blocks=(1,)), 'it must name two levels or more'),
+        (dict(widths=(4, 6), blocks=(1,)), '1 numbers of blocks for 2 levels'),
+    ],
+)
+def test_levels_and_blocks_must_fit(given, message):
+    with pytest.raises(ConfigError, match=message):
+        FDRUNet(**given)
 
 
 def test_an_untrained_network_with_a_residual_head_is_the_identity():
-    net = Network(dict(type='FDRUNet', widths=(4, 6), layers=1, process=1), dict(type='SubPixelHead', residual=True))
+    net = Network(dict(type='FDRUNet', widths=(4, 6), blocks=(1, 1)), dict(type='SubPixelHead', residual=True))
     x = torch.rand(1, 3, 16, 20)
     assert torch.equal(net(x)['picture'], x)
+
+
+def test_an_untrained_block_passes_its_input_on():
+    block = FDRUNet(widths=(4, 6), blocks=(1, 1)).process[0]
+    x = torch.rand(1, 6, 8, 8)
+    assert torch.equal(block(x), x)

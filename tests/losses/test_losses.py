@@ -19,6 +19,7 @@ from restorebox.losses import (
     LPIPSLoss,
     MSELoss,
     PerceptualLoss,
+    PSNRLoss,
     SSIMLoss,
 )
 from restorebox.registry import LOSSES
@@ -140,6 +141,24 @@ def test_pixel_losses_by_hand(pair):
     assert CharbonnierLoss(eps=0.05)(pred, target).item() == pytest.approx(np.sqrt(d**2 + 0.0025).mean(), rel=1e-5)
     with pytest.raises(ConfigError, match='eps'):
         CharbonnierLoss(eps=0)
+
+
+def test_psnr_loss_is_decibels_above_its_floor(pair):
+    pred, target = pair
+    mse = ((pred - target).double() ** 2).mean((1, 2, 3)).numpy()
+    expected = (10 * np.log10(mse + 1e-3) - 10 * np.log10(1e-3)).mean()
+    assert PSNRLoss(floor=1e-3)(pred, target).item() == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ConfigError, match='must be positive'):
+        PSNRLoss(floor=0)
+
+
+def test_psnr_loss_weighs_a_small_error_like_a_large_one(pair):
+    target = pair[1]
+    error = torch.stack([0.01 * torch.ones(3, 24, 20), 0.2 * torch.ones(3, 24, 20)])
+    pred = (target + error).requires_grad_()
+    PSNRLoss(floor=1e-9)(pred, target).backward()
+    gain = (pred.grad * error).sum((1, 2, 3))  # what a step of the same share of each error brings
+    assert gain[0].item() == pytest.approx(gain[1].item(), rel=1e-3)
 
 
 def test_float64_is_kept(pair):

@@ -72,6 +72,14 @@ def test_the_clean_picture_is_the_target_when_it_is_what_is_estimated():
     assert float(loss) == pytest.approx(float(4 * (inputs['lq'] - inputs['gt']).square().mean()), rel=1e-5)
 
 
+def test_a_residual_of_nothing_is_the_degraded_picture():
+    restorer = replaced(lambda x, t: torch.zeros_like(x[:, :3]), prediction='residual', sampling=dict(steps=5))
+    inputs = batch()
+    loss = restorer.losses('denoiser', inputs, {})['loss_residual']
+    assert float(loss) == pytest.approx(float(4 * (inputs['lq'] - inputs['gt']).square().mean()), rel=1e-5)
+    assert torch.allclose(restorer.eval().restore(inputs['lq'])['pred'], inputs['lq'], atol=1e-5)
+
+
 def test_ranks_draw_the_parts_of_one_batch(monkeypatch):
     def drawn(rank, world, count):
         monkeypatch.setattr('restorebox.restorers.diffusion.get_dist_info', lambda: (rank, world))

@@ -4,14 +4,13 @@ veiled_rain = dict(type='HeavyRain', beta=(0.8, 4.2), brightness=(0.4, 1.2))
 veil = dict(type='Veil', beta=(0.8, 4.2), airlight=(0.4, 1.0))
 weather = dict(
     type='OneOf',
-    recipes=[None, 'light_rain', 'did_rain', 'rain100h', 'rain100l', veiled_rain, 'rain_fog', veil, 'haze', 'snow'],
-    weights=[0.32, 0.18, 0.14, 0.04, 0.04, 0.14, 0.03, 0.03, 0.03, 0.05],
+    recipes=['light_rain', 'did_rain', 'rain100h', 'rain100l', veiled_rain, 'rain_fog', veil, 'haze', 'snow'],
+    weights=[0.17, 0.14, 0.04, 0.04, 0.12, 0.03, 0.03, 0.03, 0.04],
 )
 # strengths begin where damage is seen: what a camera or a file does to every good photograph is to be left alone
 camera = dict(
     type='OneOf',
     recipes=[
-        None,
         'moderate',
         'mild',
         dict(type='GaussianNoise', sigma=(5, 40)),
@@ -20,9 +19,13 @@ camera = dict(
         dict(type='JPEG', quality=(15, 60)),
         'poisson',
     ],
-    weights=[0.66, 0.1, 0.06, 0.05, 0.04, 0.02, 0.05, 0.02],
+    weights=[0.2, 0.05, 0.05, 0.04, 0.02, 0.06, 0.02],
 )
-damage = dict(type='Degrade', recipe=dict(type='Compose', recipes=[weather, camera]))
+both = dict(type='Compose', recipes=[weather, camera])
+damage = dict(
+    type='Degrade',
+    recipe=dict(type='OneOf', recipes=[None, weather, camera, both], weights=[0.2, 0.36, 0.16, 0.28]),
+)
 pack = dict(type='Pack', roles=('lq', 'gt'))
 train_dataloader = dict(
     dataset=dict(
