@@ -6,14 +6,14 @@ _base_ = [
     '../_base_/schedules/heavy_rain_stage1.py',
 ]
 batch, crop = 4, 96
-max_samples = 1_500 * batch
+max_samples = 1_200 * batch
 rain = dict(type='Degrade', recipe='outdoor_rain')
 noise = dict(type='Degrade', source='lq', recipe=dict(type='GreyNoise', sigma=(1, 1)))
 pack = dict(type='Pack', roles=('lq', 'gt', 'streak', 'transmission', 'airlight'))
 load, cut, flip = dict(type='LoadPictures'), dict(type='RandomWindow', size=crop), dict(type='Flip', p=0.5)
 model = dict(
-    physics=dict(backbone=dict(base_width=8)),
-    generator=dict(backbone=dict(base_width=16)),
+    physics=dict(backbone=dict(base_width=8), channels_last=True),
+    generator=dict(backbone=dict(base_width=16), channels_last=True),
     discriminator=dict(backbone=dict(base_width=1), head=dict(side=6, width=64)),
     losses=dict(_delete_=True, mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),  # VGG needs a file
 )
@@ -26,6 +26,6 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
-optim_wrapper = dict(physics=dict(optimizer=dict(lr=1e-3)))
+optim_wrapper = dict(physics=dict(type='AutocastOptimWrapper', optimizer=dict(lr=1e-3)))
 param_scheduler = dict(physics=dict(step_size=max_samples // 4))
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))
