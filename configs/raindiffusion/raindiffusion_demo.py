@@ -23,7 +23,8 @@ train_dataloader = dict(
     dataset=dict(pipeline=[load, window, dict(type='Flip', p=0.5), _base_.rain, pack]),
 )
 centre = dict(type='CentreWindow', size=128)  # a look on the way; tests take whole pictures
-val_dataloader = dict(dataset=dict(pipeline=[load, centre, _base_.rain, dict(type='Pack', roles=('lq', 'gt'))]))
+falls = dict(type='Degrade', recipe=dict(type='LineRain'))
+val_dataloader = dict(dataset=dict(pipeline=[load, centre, falls, dict(type='Pack', roles=('lq', 'gt'))]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
 optim_wrapper = dict(type='AutocastOptimWrapper', optimizer=dict(lr=5e-4, betas=(0.9, 0.99)))
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))

@@ -9,6 +9,9 @@ from restorebox.registry import DATASETS
 
 BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('clean_folder_*.py'))
 PAIRED = [name for name in BASES if 'unpaired' not in name]
+DEMOS = sorted(
+    p for p in configs_dir().glob('*/*.py') if '_demo' in p.stem or p.stem in ('weather', 'weather_finetune')
+)
 LAYERS = {'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'}}
 
 
@@ -32,3 +35,17 @@ def test_a_base_builds_and_gives_samples(base, tmp_path):
     test = DATASETS.build(cfg.test_dataloader.dataset.to_dict())
     assert set(test[0]['inputs']) == {'lq', 'gt'}
     assert (test[0]['inputs']['lq'] == test[0]['inputs']['lq']).all()
+
+
+@pytest.mark.parametrize('path', DEMOS, ids=lambda path: path.stem)
+def test_what_is_trained_at_laptop_size_can_be_looked_at_and_tested(path, tmp_path):
+    cfg = load_config(path)
+    for split in ('train', 'test'):
+        (tmp_path / split / 'gt').mkdir(parents=True)
+        for name in ('a', 'b'):
+            Image.new('RGB', (300, 260), (90, 120, 150)).save(tmp_path / split / 'gt' / f'{name}.png')
+    set_data_root(cfg, str(tmp_path))
+    assert DATASETS.build(cfg.train_dataloader.dataset.to_dict())[0]['inputs']
+    for part in ('val', 'test'):
+        sample = DATASETS.build(cfg[f'{part}_dataloader'].dataset.to_dict())[0]['inputs']
+        assert {'lq', 'gt'} <= set(sample)
