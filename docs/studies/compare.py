@@ -104,8 +104,9 @@ def main() -> None:
     draw(results, args.score, out.with_suffix('.png'))
     first = next(iter(results.values()))[0]
     cost = first['training']
+    samples = sorted({runs[0]['training']['samples'] for runs in results.values()})
     note = (
-        f'{args.data}. {len(args.seeds)} seed(s), {cost["samples"]} samples each, {cost["device"]}, '
+        f'{args.data}. {len(args.seeds)} seed(s), {" or ".join(map(str, samples))} samples each, {cost["device"]}, '
         f'{cost["threads"]} thread(s), {first["count"]} held-out pictures; mean (lowest to highest seed).'
     )
     figures = table(results, args.scores)
