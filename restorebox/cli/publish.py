@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
         scores.pop('per_picture', None)
     facts = {
         'format': 'restorebox 1',
-        'cfg_json': json.dumps(cfg),
+        'cfg_json': json.dumps(without_folders(cfg)),
         'source_sha256': sha256(args.checkpoint),
         'average': 'moving average' if 'ema_state_dict' in checkpoint else 'live weights',
         'compute': checkpoint['meta'].get('compute'),
@@ -83,3 +83,12 @@ def main(argv: list[str]) -> None:
     write_bytes(save(state, {key: json.dumps(value) for key, value in facts.items()}), out)
     count = sum(v.numel() for v in state.values())
     print(f'{out}: {count:,} weights, {out.stat().st_size / 2**20:.2f} MiB, sha256 {sha256(out)}')
+
+
+def without_folders(value: object) -> object:
+    """A config whose absolute paths are cut to their last part: those who get the file have no use for the rest."""
+    if isinstance(value, dict):
+        return {key: without_folders(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_folders(each) for each in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from restorebox.engine.checkpoint import save_file
-from restorebox.engine.published import load_restorer
+from restorebox.cli.publish import main as publish
+from restorebox.engine.checkpoint import load_file, save_file
+from restorebox.engine.published import load_restorer, stored_config
 from restorebox.errors import CheckpointError
 from tests.factories import SMALL_RESTORERS, small_restorer
 
@@ -40,3 +41,17 @@ class TestLoadRestorer:
         save_file(whole, tmp_path / 'less.pth')
         with pytest.raises(CheckpointError, match=r'less\.pth.*is missing'):
             load_restorer(tmp_path / 'less.pth')
+
+
+def test_a_published_file_tells_nobody_where_its_makers_folders_are(tmp_path):
+    trained = checkpoint(small_restorer('SupervisedRestorer'))
+    cfg = json.loads(trained['meta']['cfg_json'])
+    cfg |= {'load_from': str(tmp_path / 'iter_5.pth'), 'data': [{'root': str(tmp_path), 'lq': 'lq/a'}]}
+    trained['meta']['cfg_json'] = json.dumps(cfg)
+    save_file(trained, tmp_path / 'a.pth')
+    publish([str(tmp_path / 'a.pth'), str(tmp_path / 'a.safetensors'), '--licence', 'any', '--limits', 'all'])
+    kept = stored_config(load_file(tmp_path / 'a.safetensors'), 'a')
+    assert kept['model'] == cfg['model']
+    assert kept['load_from'] == 'iter_5.pth'
+    assert kept['data'] == [{'root': tmp_path.name, 'lq': 'lq/a'}]
+    assert str(tmp_path) not in (tmp_path / 'a.safetensors').read_bytes().decode('latin1')
