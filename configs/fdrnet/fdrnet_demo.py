@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 batch, crop = 8, 64
-max_samples = 800 * batch
+max_samples = 600 * batch
 model = dict(
     generator=dict(backbone=dict(channels=16, phases=2, layers=3, process=2, aux=1)),
     statistics_window=crop,

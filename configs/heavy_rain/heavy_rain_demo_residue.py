@@ -5,19 +5,24 @@ _base_ = [
     '../_base_/datasets/clean_folder_heavy_rain.py',
     '../_base_/schedules/heavy_rain_stage1.py',
 ]
-batch, crop = 4, 96
-max_samples = 1_200 * batch
+batch, crop = 2, 192
+max_samples = 1_000 * batch
 rain = dict(type='Degrade', recipe='outdoor_rain')
 noise = dict(type='Degrade', source='lq', recipe=dict(type='GreyNoise', sigma=(1, 1)))
 pack = dict(type='Pack', roles=('lq', 'gt', 'streak', 'transmission', 'airlight'))
-load, cut, flip = dict(type='LoadPictures'), dict(type='RandomWindow', size=crop), dict(type='Flip', p=0.5)
+load, flip, cut = dict(type='LoadPictures'), dict(type='Flip', p=0.5), dict(type='RandomWindow', size=crop)
+scene = dict(
+    type='RandomWindow', size=240
+)  # rendered larger than it is cut: a veil is as wide as what it is drawn over
 model = dict(
     physics=dict(backbone=dict(base_width=8), channels_last=True),
     generator=dict(backbone=dict(base_width=16), channels_last=True),
-    discriminator=dict(backbone=dict(base_width=1), head=dict(side=6, width=64)),
+    discriminator=dict(backbone=dict(base_width=1), head=dict(side=12, width=64)),
     losses=dict(_delete_=True, mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),  # VGG needs a file
 )
-train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[load, cut, flip, rain, noise, pack]))
+train_dataloader = dict(
+    batch_size=batch, num_workers=1, dataset=dict(pipeline=[load, scene, flip, rain, cut, noise, pack])
+)
 val_dataloader = dict(num_workers=1, dataset=dict(pipeline=[load, rain, pack]))
 test_dataloader = val_dataloader
 val_evaluator = [

@@ -1,10 +1,13 @@
-# Remedy, not of the paper: the generators start from a CycleGAN, raindiffusion_rain800_cyclegan.py, trained before.
+# Remedy, not of the paper: the generators are those of a CycleGAN, raindiffusion_rain800_cyclegan.py, trained before,
+# and are held.
 _base_ = 'raindiffusion_rain800.py'
 model = dict(
     generator=dict(
         _delete_=True,
         backbone=dict(type='ResNetGenerator', blocks=9, base_width=64, antialias=False),
         head=dict(type='PictureHead', kernel=7, padding='reflect'),
-    )
+    ),
+    detach='all',
+    lambda_cyc=0.0,
 )
 load_from = 'work_dirs/raindiffusion_rain800_cyclegan/iter_140000.pth'

@@ -42,7 +42,7 @@ class CollapseWatch:
             MMLogger.get_current_instance().warning(
                 f'COLLAPSE: the generators have become the identity ({each}, both under {THRESHOLD} over {STEPS} '
                 'steps): pseudo pictures look like their sources, and the denoiser learns to copy its condition. '
-                'Start them from a CycleGAN (load_from) or use domain_prior; see configs/raindiffusion/README.md'
+                'Hold those of a CycleGAN or use domain_prior; see configs/raindiffusion/README.md'
             )
 
     def state(self) -> dict:

@@ -7,9 +7,11 @@ Deraining" (arXiv 2301.09430 v3). No code of it is public. What is the paper's a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from restorebox.errors import ConfigError
@@ -62,8 +64,10 @@ class RainDiffusion(DiffusionRestorer):
     As printed nothing makes x' look rainy or y' clean: generators that return their input have no cycle loss, show each
     denoiser its own target, and the deployed one learns to copy. How far x' is from x and y' from y is logged as
     ``shift_rainy`` and ``shift_clean``, a warning is given when both vanish, and stored scores say so. Two remedies,
-    neither of the paper: generators that start from a CycleGAN of this toolbox (the roles have its names: ``load_from``
-    of its checkpoint takes them), and ``domain_prior``.
+    neither of the paper: generators that are those of a CycleGAN of this toolbox (the roles have its names:
+    ``load_from`` of its checkpoint takes them) and held, and ``domain_prior``. Only to start from a CycleGAN is not
+    enough: trained further by this objective it is the identity within a hundred steps
+    (docs/results/raindiffusion_demo.md).
 
     Networks that no term reads are not built.
 
@@ -74,7 +78,8 @@ class RainDiffusion(DiffusionRestorer):
         lambda_cyc: weight of the cycle loss; 1 in the paper.
         cycles: of ``'clean'`` (x, x', x'') and ``'rainy'`` (y, y', y''), those that are closed.
         detach: ``'none'``, gradients reach generators from everywhere, the paper; ``'target'``, not through the pseudo
-            targets of L2 and L4; ``'all'``, from the cycle alone.
+            targets of L2 and L4; ``'all'``, from the cycle alone. With ``lambda_cyc=0`` that leaves none: the
+            generators are held as ``load_from`` brought them, and the denoisers learn from their pseudo pairs.
         domain_prior: L1 and L3 train the denoisers alone. L2 and L4 train the generators alone, through frozen
             denoisers that are shown no condition (with one, the identity would still be the cheapest), so that a
             pseudo target is pulled towards what the denoiser of its domain finds likely. Two optimiser steps.
@@ -124,10 +129,15 @@ class RainDiffusion(DiffusionRestorer):
         if 'rain_denoiser' in denoisers:
             self.rain_denoiser = build_network(denoiser, 'rain_denoiser')
         self.generators = tuple(used)
+        self.held = detach == 'all' and not self.cycles
+        if self.held:
+            for name in used:
+                self.role(name).requires_grad_(False)
+        self._loaded = not self.held
         if domain_prior:
             self.steps = {'denoiser': denoisers, 'generator': self.generators}
         else:
-            self.steps = {'joint': denoisers + self.generators}
+            self.steps = {'joint': denoisers if self.held else denoisers + self.generators}
         self.l1 = L1Loss()
         self.watch = CollapseWatch()
 
@@ -148,8 +158,6 @@ class RainDiffusion(DiffusionRestorer):
         for term, cycle in (('L2', 'clean'), ('L4', 'rainy')):
             if term in self.terms and cycle not in cycles:
                 raise ConfigError(f"{owner}: {term} needs the reconstruction of '{cycle}' in cycles; or leave it out")
-        if self.detach == 'all' and not self.cycles:
-            raise ConfigError(f"{owner}: detach='all' without a cycle loss leaves nothing to train the generators")
         complete = set(self.terms) == set(TERMS) and self.detach == 'none' and self.condition_dropout
         if self.domain_prior and not complete:
             raise ConfigError(f"{owner}: domain_prior needs all four terms, detach='none' and a condition_dropout")
@@ -160,6 +168,19 @@ class RainDiffusion(DiffusionRestorer):
         read |= {f'rec_{cycle}' for cycle in self.cycles}
         read |= {MADE[picture][1] for picture in read if picture in MADE}
         return tuple(picture for picture in MADE if picture in read)
+
+    def train(self, mode: bool = True) -> RainDiffusion:
+        """MMEngine's; generators that are held stay in evaluation mode."""
+        super().train(mode)
+        if self.held:
+            for name in self.generators:
+                self.role(name).eval()
+        return self
+
+    def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
+        """See :meth:`BaseRestorer.load_weights`."""
+        super().load_weights(state, roles)
+        self._loaded = self._loaded or roles is None or set(self.generators) <= set(roles)
 
     # -- training state and record -------------------------------------------------------------------------------
 
@@ -180,6 +201,12 @@ class RainDiffusion(DiffusionRestorer):
 
     def prepare(self, inputs: Inputs) -> dict:
         """The generators' passes, and what is drawn for each of the two denoisers (algorithm 1)."""
+        if not self._loaded:
+            self._loaded = True
+            message = (
+                "detach='all' and lambda_cyc=0 hold untrained generators: set load_from to a CycleGAN's checkpoint"
+            )
+            print_log(f'{type(self).__name__}: {message}', 'current', logging.WARNING)
         pictures = {'clean': self.to_range(inputs['hq']), 'rainy': self.to_range(inputs['lq'])}
         self._check_crop(pictures['clean'])
         for name in self.pictures:
