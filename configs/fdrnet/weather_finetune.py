@@ -1,17 +1,20 @@
 # What is shipped: weather.py's network, trained further by decibels and on larger windows, since whether a picture is
-# veiled is seen from the whole of it. Rain near the lens joins, each damage is alone more often.
+# veiled is seen from the whole of it. Rain near the lens and in sheets joins, each damage is alone more often.
 _base_ = 'weather.py'
-max_samples = 13_000 * 4  # steps x batch
+max_samples = 8_500 * 4  # steps x batch
 load_from = 'work_dirs/weather/iter_16000.pth'
 model = dict(
     losses=dict(_delete_=True, psnr=dict(type='PSNRLoss', weight=0.1)),
     statistics_window=512,  # pictures up to this size are judged as a whole
 )
 near = dict(density=(4e-4, 0.01), length=(20, 80), width=(1, 3), brightness=(0.15, 0.7), spread=(0.5, 5))
+sheets = dict(
+    density=(5e-3, 0.04), length=(15, 60), width=(0.6, 2), brightness=(0.1, 0.4), spread=(0.5, 8), sheet=(0.03, 0.5)
+)
 weather = dict(
     type='OneOf',
-    recipes=[*_base_.weather.recipes, dict(type='TemplateRain', **near)],
-    weights=[0.15, 0.13, 0.04, 0.04, 0.1, 0.03, 0.03, 0.03, 0.04, 0.16],
+    recipes=[*_base_.weather.recipes, dict(type='TemplateRain', **near), dict(type='TemplateRain', **sheets)],
+    weights=[0.14, 0.12, 0.04, 0.04, 0.1, 0.02, 0.03, 0.03, 0.04, 0.14, 0.16],
 )
 camera = dict(type='OneOf', recipes=_base_.camera.recipes, weights=[0.3, *_base_.camera.weights[1:]])
 both = dict(type='Compose', recipes=[weather, camera])
@@ -28,4 +31,4 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, begin=200 * 4, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 auto_scale_lr = dict(base_batch_size=4)
-default_hooks = dict(checkpoint=dict(every_samples=max_samples // 26))
+default_hooks = dict(checkpoint=dict(every_samples=max_samples // 17))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from restorebox.degradations.base import as_range, as_whole_range
@@ -34,6 +35,8 @@ class TemplateRain(AdditiveRain):
         angle: of a direction in degrees from vertical, positive leaning to the right at the top.
         spread: standard deviation of single streaks' angles around their direction's, in degrees.
         brightness: of the brightest streaks, in [0, 1]; single ones are down to a fifth of it.
+        sheet: brightness in [0, 1] of the rain that is too far for streaks to be told apart, at its densest. Where it
+            is not (0, 0), that and the streaks come and go smoothly over the picture, as gusts make them.
     """
 
     strength = 'density'
@@ -47,9 +50,11 @@ class TemplateRain(AdditiveRain):
         angle: Sequence[float] = (-30, 30),
         spread: Sequence[float] = (1, 18),
         brightness: Sequence[float] = (0.12, 0.35),
+        sheet: Sequence[float] = (0, 0),
     ) -> None:
         self.directions = as_whole_range(directions, 'TemplateRain: directions', 1, 20)
         self.angle = as_range(angle, 'TemplateRain: angle', -90, 90)
+        self.sheet = as_range(sheet, 'TemplateRain: sheet', 0, 1)
         self.ranges = {
             'density': as_range(density, 'TemplateRain: density', 0, 1),
             'length': as_range(length, 'TemplateRain: length', 1, 1000),
@@ -63,6 +68,8 @@ class TemplateRain(AdditiveRain):
         drawn = super().sample(rng, shape)
         count = int(rng.integers(*self.directions, endpoint=True))
         drawn['angles'] = rng.uniform(*self.angle, count).tolist()
+        if self.sheet[1]:  # not drawn where there is none, so that rain without it stays what it was
+            drawn['sheet'] = rng.uniform(*self.sheet)
         return drawn
 
     @staticmethod
@@ -74,7 +81,17 @@ class TemplateRain(AdditiveRain):
             rng = np.random.default_rng([parameters['seed'], number])  # a layer does not depend on those before it
             templates = _templates(angle, parameters, rng)
             total += scatter(size, templates, density, rng, parameters['brightness'])
+        if 'sheet' in parameters:
+            rng = np.random.default_rng([parameters['seed'], len(parameters['angles'])])
+            total = (total + parameters['sheet']) * _gusts(size, rng)
         return np.minimum(total, 1)
+
+
+def _gusts(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Where rain is dense: HW float32 from 0 to 1, smooth, a few hills a picture."""
+    coarse = rng.random((3, 4), dtype=np.float32)
+    field = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return (field - field.min()) / max(float(np.ptp(field)), 1e-6)
 
 
 def _templates(angle: float, parameters: dict[str, Any], rng: np.random.Generator) -> list[np.ndarray]:

@@ -183,6 +183,20 @@ def test_streaks_of_rain_and_fog_fade_with_the_distance():
     assert far < near / 3
 
 
+def test_a_sheet_of_rain_comes_and_goes_smoothly():
+    plain, sheet = TemplateRain(), TemplateRain(sheet=(0.4, 0.4))
+    drawn = sheet.sample(np.random.default_rng(0), GREY.shape)
+    without = plain.sample(np.random.default_rng(0), GREY.shape)
+    assert drawn == {**without, 'sheet': 0.4}  # rain without one stays what it was
+    drawn['density'] = 0.0
+    veil = TemplateRain.streak((160, 200), drawn)
+    assert veil.min() == 0
+    assert veil.max() == pytest.approx(0.4, abs=1e-6)
+    assert np.abs(np.gradient(veil)).max() < 0.03
+    with pytest.raises(ConfigError, match='TemplateRain: sheet'):
+        TemplateRain(sheet=(0, 1.5))
+
+
 def test_directions_of_template_rain():
     rain = TemplateRain(directions=(2, 5), angle=(-45, 45))
     counts = {len(rain.sample(np.random.default_rng(seed), (8, 8, 3))['angles']) for seed in range(40)}
