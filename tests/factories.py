@@ -29,6 +29,7 @@ SMALL_BACKBONES = {
     'RainNet': dict(in_channels=3, base_width=4),
     'TransUNet': dict(in_channels=3, base_width=4),
     'PhysicsEstimator': dict(base_width=4),
+    'MobileUNet': dict(widths=(4, 6), blocks=1),
     'RefUNet': dict(base_width=4),
     'DepthGuidedDiscriminator': dict(base_width=2),
     'WindowUNet': dict(base_width=16, levels=1, blocks=1),
@@ -122,6 +123,17 @@ SMALL_RESTORERS['HeavyRainRestorer'] = dict(
 )
 SMALL_RESTORERS['HeavyRainRestorer: physics'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=1)
 SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=3)
+SMALL_RESTORERS['HeavyRainRestorer: told and taught'] = dict(
+    SMALL_RESTORERS['HeavyRainRestorer'],
+    generator=dict(
+        backbone=dict(type='MobileUNet', widths=(4, 6), blocks=1), head=dict(type='PictureHead', kernel=1, last='relu')
+    ),
+    depth_network=dict(
+        backbone=dict(type='FDRUNet', widths=(4, 6), blocks=(1, 1)),
+        head=dict(type='PictureHead', out_channels=1, last='relu'),
+    ),
+    teacher=SMALL_RESTORERS['HeavyRainRestorer']['generator'],
+)
 SMALL_RESTORERS['ToyGAN'] = dict(generator=SMALL_RESTORERS['SupervisedRestorer']['generator'])
 SMALL_RESTORERS['DiffusionRestorer'] = dict(
     denoiser=dict(
@@ -134,6 +146,9 @@ SMALL_RESTORERS['DiffusionRestorer: x0 in windows'] = dict(
     SMALL_RESTORERS['DiffusionRestorer'],
     prediction='x0',
     sampling=dict(steps=5, eta=0.5, mode='overlap', window=16, window_stride=8, clip_x0=True),
+)
+SMALL_RESTORERS['PhysicsDiffusion'] = dict(
+    SMALL_RESTORERS['DiffusionRestorer'], physics=SMALL_RESTORERS['HeavyRainRestorer']['physics']
 )
 SMALL_RESTORERS['RainDiffusion'] = dict(
     denoiser=dict(
@@ -152,6 +167,7 @@ for name, settings in {
     'no clean cycle': dict(terms=('L1', 'L3', 'L4'), cycles=('rainy',)),
     'targets detached': dict(detach='target'),
     'all detached': dict(detach='all'),
+    'generators held': dict(detach='all', lambda_cyc=0.0),
     'domain prior': dict(domain_prior=True, condition_dropout=0.5),
 }.items():
     SMALL_RESTORERS[f'RainDiffusion: {name}'] = dict(SMALL_RESTORERS['RainDiffusion'], **settings)

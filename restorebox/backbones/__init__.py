@@ -7,6 +7,7 @@ from restorebox.backbones.dncnn import DnCNN
 from restorebox.backbones.encoder_decoder import EncoderDecoder
 from restorebox.backbones.fdr_unet import FDRUNet
 from restorebox.backbones.fdrnet import FDRNet
+from restorebox.backbones.mobile_unet import MobileUNet
 from restorebox.backbones.multi_scale_noise import MultiScaleNoise
 from restorebox.backbones.ntb_generator import NTBGenerator
 from restorebox.backbones.owan import OWAN
@@ -30,6 +31,7 @@ __all__ = [
     'EncoderDecoder',
     'FDRNet',
     'FDRUNet',
+    'MobileUNet',
     'MultiScaleNoise',
     'NTBGenerator',
     'Needs',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from restorebox.backbones.base import BaseBackbone, Needs
@@ -9,7 +10,7 @@ from restorebox.backbones.double_unet import STRIDE, DoubleUNet
 from restorebox.errors import ConfigError
 from restorebox.registry import BACKBONES, nearest
 
-CONDITIONS = ('both', 'atm', 'depth')
+CONDITIONS = ('both', 'atm', 'depth', 'attention')
 
 
 @BACKBONES.register_module()
@@ -24,7 +25,9 @@ class RefUNet(BaseBackbone):
 
     Args:
         cond: ``'both'``: the input is J0 and a map of depth, 4 channels, and the airlight is injected; ``'atm'``: J0
-            alone and the airlight, the authors' network; ``'depth'``: J0 and depth, and no airlight.
+            alone and the airlight, the authors' network; ``'depth'``: J0 and depth, and no airlight; ``'attention'``:
+            J0 and the airlight, and in the place of depth a map in (0, 1) of where to look, which two convolutions
+            make of J0 and nobody tells the truth of (after Qian et al., CVPR 2018, whose maps are taught).
         base_width: w of the first level, 64 in the paper; the airlight becomes w / 2 channels.
 
     Given: ``airlight`` ``(N, 3, 1, 1)`` in [0, 1], unless ``cond='depth'``.
@@ -40,9 +43,16 @@ class RefUNet(BaseBackbone):
         if cond not in CONDITIONS:
             raise ConfigError(f"RefUNet has no cond '{cond}'; {nearest(str(cond), CONDITIONS)}")
         self.given = () if cond == 'depth' else ('airlight',)
-        in_channels = 3 if cond == 'atm' else 4
+        in_channels = 3 if cond in ('atm', 'attention') else 4
         injected = base_width // 2 if self.given else 0
-        self.body = DoubleUNet(in_channels, base_width, injected)
+        self.attend = None
+        if cond == 'attention':
+            width = base_width // 2
+            self.attend = nn.Sequential(
+                *(nn.Conv2d(3, width, 3, 1, 1), nn.ReLU()),
+                *(nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, 1, 3, 1, 1), nn.Sigmoid()),
+            )
+        self.body = DoubleUNet(3 if cond == 'atm' else 4, base_width, injected)
         if self.given:
             self.inject = nn.Sequential(
                 nn.ConvTranspose2d(3, injected // 2, 2, 2), nn.ConvTranspose2d(injected // 2, injected, 2, 2)
@@ -54,7 +64,7 @@ class RefUNet(BaseBackbone):
 
     def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`."""
-        return self.body.field(run)
+        return self.body.field(run) + (6 if self.attend is not None else 0)
 
     def forward(
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, airlight: Tensor | None = None
@@ -73,5 +83,7 @@ class RefUNet(BaseBackbone):
             # the paper's sizes are multiples of 64; for others the last tile is cut
             tiles = airlight.expand(-1, -1, -(-height // 4), -(-width // 4))
             extra = self.inject(tiles)[..., :height, :width]
+        if self.attend is not None:
+            x = torch.cat((x, self.attend(x)), 1)
         x = self.body(x, kept, extra)
         return kept.features if x is None else kept.end(x)

@@ -20,6 +20,7 @@ class BaseLoss(nn.Module):
             None: any range, as given.
 
         of_pictures: whether it is called as ``loss(pred, target)`` with two batches of pictures.
+        reads_degraded: whether it is called as ``loss(pred, target, degraded)``, with the degraded pictures as well.
         of_features: whether it is called as ``loss(features)`` with one feature map of a batch.
 
     Args:
@@ -27,6 +28,7 @@ class BaseLoss(nn.Module):
     """
 
     of_pictures: bool = True
+    reads_degraded: bool = False
     of_features: bool = False
     value_range: tuple[float, float] | None = None
 
@@ -34,12 +36,13 @@ class BaseLoss(nn.Module):
         super().__init__()
         self.weight = weight
 
-    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+    def forward(self, pred: Tensor, target: Tensor, *others: Tensor) -> Tensor:
         """``weight * compute(pred, target)`` in float32 (float64 stays), also under autocast.
 
         Args:
             pred: ``(N, C, H, W)``; gradients reach it.
             target: of the same shape.
+            others: of the same shape; the degraded pictures for a loss that ``reads_degraded``.
 
         Returns:
             A scalar.
@@ -47,13 +50,14 @@ class BaseLoss(nn.Module):
         Raises:
             ValueError: the shapes differ (broadcasting would hide a mistake).
         """
-        if pred.shape != target.shape:
-            raise ValueError(f'{type(self).__name__}: pred is {tuple(pred.shape)}, target is {tuple(target.shape)}')
+        for name, x in zip(('target', 'degraded'), (target, *others), strict=False):
+            if pred.shape != x.shape:
+                raise ValueError(f'{type(self).__name__}: pred is {tuple(pred.shape)}, {name} is {tuple(x.shape)}')
         with torch.autocast(pred.device.type, enabled=False):
-            return self.weight * self.compute(at_least_float32(pred), at_least_float32(target))
+            return self.weight * self.compute(*(at_least_float32(x) for x in (pred, target, *others)))
 
-    def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """The loss of two tensors of one shape, unweighted: a scalar."""
+    def compute(self, pred: Tensor, target: Tensor, *others: Tensor) -> Tensor:
+        """The loss of tensors of one shape, unweighted: a scalar."""
         raise NotImplementedError
 
     def extra_repr(self) -> str:
@@ -61,12 +65,13 @@ class BaseLoss(nn.Module):
         return f'weight={self.weight}'
 
 
-def build_picture_losses(losses: dict[str, dict], owner: str) -> nn.ModuleDict:
+def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = True) -> nn.ModuleDict:
     """Build a restorer's losses between prediction and clean partner.
 
     Args:
         losses: name -> config.
         owner: the restorer, for the message.
+        degraded: whether there are degraded pictures to show them.
 
     Raises:
         ConfigError: a loss of something else (logits, embeddings).
@@ -76,6 +81,9 @@ def build_picture_losses(losses: dict[str, dict], owner: str) -> nn.ModuleDict:
         if not getattr(loss, 'of_pictures', True):
             kind = type(loss).__name__
             raise ConfigError(f"{owner}: losses.{name}: {kind} does not compare two pictures, so it can't stand here")
+        if getattr(loss, 'reads_degraded', False) and not degraded:
+            kind = type(loss).__name__
+            raise ConfigError(f"{owner}: losses.{name}: {kind} reads the degraded picture, which isn't there for it")
     return built
 
 

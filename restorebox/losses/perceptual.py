@@ -2,7 +2,8 @@
 
 Johnson et al. 2016, "Perceptual losses for real-time style transfer and super-resolution",
 https://arxiv.org/abs/1603.08155, section 3.2; Zhang et al. 2018, "The unreasonable effectiveness of deep features as a
-perceptual metric" (LPIPS), https://arxiv.org/abs/1801.03924.
+perceptual metric" (LPIPS), https://arxiv.org/abs/1801.03924; Wu et al. 2021, "Contrastive Learning for Compact Single
+Image Dehazing", https://arxiv.org/abs/2104.09367.
 """
 
 from __future__ import annotations
@@ -65,18 +66,11 @@ class PerceptualLoss(BaseLoss):
     ) -> None:
         super().__init__(weight)
         layers = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8} if layers is None else dict(layers)
-        if not layers:
-            raise ConfigError('PerceptualLoss: layers is empty; name at least one, e.g. dict(relu2_2=1.0)')
-        for name in layers:
-            if name not in VGG16_LAYERS:
-                raise ConfigError(f"PerceptualLoss: VGG16 has no layer '{name}'; {nearest(name, list(VGG16_LAYERS))}")
+        self.layers, self.min_size = _known_layers('PerceptualLoss', layers)
         if criterion not in CRITERIA:
             raise ConfigError(f"PerceptualLoss: no criterion '{criterion}'; {nearest(criterion, list(CRITERIA))}")
-        self.layers = layers
         self.criterion = criterion
-        deepest = max(VGG16_LAYERS[name] for name in layers)
-        self.min_size = 2 ** sum(VGG16_LAYERS[name] <= deepest for name in VGG16_LAYERS if name.startswith('pool'))
-        self.network = LazyFrozen(partial(vgg16_taps, tuple(layers), weights, normalise))
+        self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, normalise))
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
         """``sum_k w_k criterion(VGG_k(pred), VGG_k(target))`` of RGB ``(N, 3, H, W)`` in [0, 1].
@@ -88,6 +82,50 @@ class PerceptualLoss(BaseLoss):
         ours, theirs = self.network(pred), self.network(target)
         distance = CRITERIA[self.criterion]
         return torch.stack([w * distance(ours[name], theirs[name]) for name, w in self.layers.items()]).sum()
+
+
+@LOSSES.register_module()
+class ContrastiveRegularisation(BaseLoss):
+    """How much nearer a prediction is to the clean picture than the degraded one is, in VGG16 features.
+
+    ``sum_k w_k |VGG_k(target) - VGG_k(pred)| / |VGG_k(degraded) - VGG_k(pred)|``, mean absolute differences: the
+    prediction is pulled to the clean picture and pushed from the degraded one (Wu et al., eq 3). They use VGG19.
+
+    Args:
+        layers: layer name -> w_k; by default the last ReLU of each of VGG16's five levels, weighted as in the
+            paper.
+        weight: factor of the sum.
+        weights: see :class:`PerceptualLoss`.
+
+    Raises:
+        ConfigError: an unknown layer, or none.
+        WeightsError: at first use, when the weights file is absent.
+    """
+
+    reads_degraded = True
+    value_range = (0.0, 1.0)
+
+    def __init__(
+        self, layers: dict[str, float] | None = None, weight: float = 1.0, weights: str = 'pretrained'
+    ) -> None:
+        super().__init__(weight)
+        default = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8, 'relu4_3': 1 / 4, 'relu5_3': 1.0}
+        self.layers, self.min_size = _known_layers('ContrastiveRegularisation', default if layers is None else layers)
+        self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, True))
+
+    def compute(self, pred: Tensor, target: Tensor, degraded: Tensor) -> Tensor:
+        """See the class, for RGB ``(N, 3, H, W)`` in [0, 1].
+
+        Raises:
+            ValueError: not 3 channels, or too small for the deepest layer's poolings.
+        """
+        _check_pictures('ContrastiveRegularisation', pred, self.min_size)
+        ours, clean, spoilt = self.network(pred), self.network(target), self.network(degraded)
+        terms = [
+            weight * F.l1_loss(ours[name], clean[name]) / (F.l1_loss(ours[name], spoilt[name]) + 1e-7)
+            for name, weight in self.layers.items()
+        ]
+        return torch.stack(terms).sum()
 
 
 @LOSSES.register_module()
@@ -122,6 +160,17 @@ class LPIPSLoss(BaseLoss):
         """
         _check_pictures('LPIPSLoss', pred, LPIPS_MIN_SIZE[self.net])
         return self.network(pred * 2 - 1, target * 2 - 1).mean()
+
+
+def _known_layers(loss: str, layers: dict[str, float]) -> tuple[dict[str, float], int]:
+    """The layers, and the side in pixels that the poolings up to the deepest need."""
+    if not layers:
+        raise ConfigError(f'{loss}: layers is empty; name at least one, e.g. dict(relu2_2=1.0)')
+    for name in layers:
+        if name not in VGG16_LAYERS:
+            raise ConfigError(f"{loss}: VGG16 has no layer '{name}'; {nearest(name, list(VGG16_LAYERS))}")
+    deepest = max(VGG16_LAYERS[name] for name in layers)
+    return dict(layers), 2 ** sum(VGG16_LAYERS[name] <= deepest for name in VGG16_LAYERS if name.startswith('pool'))
 
 
 def _check_pictures(loss: str, x: Tensor, min_size: int) -> None:

@@ -6,6 +6,7 @@ from restorebox.restorers.cycle import CycleRestorer
 from restorebox.restorers.diffusion import DiffusionRestorer
 from restorebox.restorers.heavy_rain import HeavyRainRestorer
 from restorebox.restorers.network import Network, build_network
+from restorebox.restorers.physics_diffusion import PhysicsDiffusion
 from restorebox.restorers.preprocessor import RestorationPreprocessor
 from restorebox.restorers.rain_diffusion import RainDiffusion
 from restorebox.restorers.supervised import SupervisedRestorer
@@ -17,6 +18,7 @@ __all__ = [
     'DiffusionRestorer',
     'HeavyRainRestorer',
     'Network',
+    'PhysicsDiffusion',
     'RainDiffusion',
     'RestorationPreprocessor',
     'SupervisedRestorer',

@@ -90,7 +90,7 @@ class AdversarialRestorer(BaseRestorer):
     def generator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """The losses against the clean partner, and how far the discriminator is from being deceived."""
         lq, gt, pred = memory['lq'], memory['gt'], memory['pred']
-        terms = {f'loss_{name}': self.apply_loss(loss, pred, gt) for name, loss in self.loss_terms.items()}
+        terms = {f'loss_{name}': self.apply_loss(loss, pred, gt, lq) for name, loss in self.loss_terms.items()}
         if self.lambda_gan:
             terms['loss_adv'] = self.lambda_gan * self.deceive(lq, pred)
         return terms

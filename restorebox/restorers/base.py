@@ -39,6 +39,7 @@ class BaseRestorer(BaseModel):
     - ``optional_roles``: further ones that it reads where the data set gives them, e.g. layers of rain;
     - ``deployed``: the roles that restoring needs; EMA and publishing cover them;
     - ``steps``: optimiser step -> roles it updates, in the order of the steps of an iteration;
+    - ``frozen``: further roles that stand still, neither trained nor deployed; checkpoints keep them for a resume;
     - :meth:`losses`: the terms of a step;
     - :meth:`infer` where restoring is more than one pass of ``generator``;
     - :meth:`training_state` where training remembers more than weights, and :meth:`record` where it depends on more
@@ -54,6 +55,7 @@ class BaseRestorer(BaseModel):
     optional_roles: tuple[str, ...] = ()
     deployed: tuple[str, ...] = ('generator',)
     steps: dict[str, tuple[str, ...]] = {'generator': ('generator',)}
+    frozen: tuple[str, ...] = ()
 
     def __init__(self, statistics_window: int | None = None, data_preprocessor: dict | None = None) -> None:
         super().__init__(RESTORERS.build(data_preprocessor or dict(type='RestorationPreprocessor')))
@@ -144,8 +146,8 @@ class BaseRestorer(BaseModel):
             self._smallest = max(network.needs.min_size for network in networks if hasattr(network, 'needs'))
         return self._smallest
 
-    def _combined_needs(self) -> Needs:
-        each = {name: self.role(name).needs for name in self.deployed}
+    def _combined_needs(self, roles: tuple[str, ...] | None = None) -> Needs:
+        each = {name: self.role(name).needs for name in roles or self.deployed}
         ranges = {needs.value_range for needs in each.values()}
         if len(ranges) > 1:
             raise ConfigError(f'{type(self).__name__}: deployed networks differ in value_range: {each}')
@@ -304,11 +306,10 @@ class BaseRestorer(BaseModel):
         """What a stored score must say about this training beyond its config: plain values by name."""
         return {}
 
-    def apply_loss(self, loss: BaseLoss, pred: Tensor, target: Tensor) -> Tensor:
+    def apply_loss(self, loss: BaseLoss, pred: Tensor, target: Tensor, degraded: Tensor | None = None) -> Tensor:
         """Call a loss on tensors in the network's range, mapped to [0, 1] first for losses that ask for it."""
-        if loss.value_range is not None:
-            pred, target = self.from_range(pred), self.from_range(target)
-        return loss(pred, target)
+        given = (pred, target, degraded) if loss.reads_degraded else (pred, target)
+        return loss(*(given if loss.value_range is None else map(self.from_range, given)))
 
     @contextmanager
     def _only(self, roles: tuple[str, ...]) -> Iterator[None]:

@@ -111,7 +111,7 @@ class DiffusionRestorer(BaseRestorer):
 
     def _combined_needs(self) -> Needs:
         """The network's, for one of the two pictures that it reads; and a window at least."""
-        needs = super()._combined_needs()
+        needs = super()._combined_needs(('denoiser',))
         window = self.sampling.window if self.sampling.mode == 'overlap' else 1
         return replace(
             needs,

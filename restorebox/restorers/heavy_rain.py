@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from restorebox.errors import ConfigError
-from restorebox.losses import build_picture_losses
+from restorebox.losses import L1Loss, build_picture_losses
 from restorebox.registry import RESTORERS, nearest
 from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.base import BaseRestorer
@@ -51,6 +52,12 @@ class HeavyRainRestorer(AdversarialRestorer):
         losses: name -> config of a loss between prediction and clean partner.
         lambda_gan: weight of the generator's adversarial loss; the discriminator's is binary cross entropy.
         lambda_depth: weight of the two losses of the discriminator's map.
+        depth_network: network from the degraded picture to one channel, which the generator is told in the place of
+            1 - T. Trained with the generator on how far things are by the known transmission (or the estimated one,
+            where the set gives none): ``-ln T``, over its highest.
+        teacher: a generator that stands still, whose picture the generator is to hit as well (Hinton et al. 2015).
+            ``load_from`` of a checkpoint without one takes its generator for it.
+        lambda_teacher: weight of the mean absolute difference to the teacher's picture.
         real_rate: see above, 0 to 1.
         data_preprocessor: see :class:`BaseRestorer`.
 
@@ -71,6 +78,9 @@ class HeavyRainRestorer(AdversarialRestorer):
         lambda_gan: float = 0.01,
         lambda_depth: float = 1.0,
         real_rate: float = 0.1,
+        depth_network: Network | dict | None = None,
+        teacher: Network | dict | None = None,
+        lambda_teacher: float = 1.0,
         data_preprocessor: dict | None = None,
     ) -> None:
         owner = type(self).__name__
@@ -92,11 +102,22 @@ class HeavyRainRestorer(AdversarialRestorer):
             if reads not in (3, 4):
                 raise ConfigError(f'{owner}: the generator reads {reads} channels; it must be J0 (3) or J0, depth (4)')
             self.deployed = ('physics', 'generator')
-            if stage == 3:
-                self.steps['generator'] = ('physics', 'generator')
+            if depth_network is not None:
+                if reads != 4:
+                    raise ConfigError(
+                        f'{owner}: depth_network needs a generator that reads 4 channels; it reads {reads}'
+                    )
+                self.depth_network = build_network(depth_network, 'depth_network')
+                self.deployed += ('depth_network',)
+            if teacher is not None:
+                self.teacher = build_network(teacher, 'teacher').requires_grad_(False)
+                self.frozen = ('teacher',)
+            self.steps['generator'] = tuple(name for name in self.deployed if name != 'physics' or stage == 3)
         self.physics = build_network(physics, 'physics')
         self.stage = stage
         self.lambda_depth = lambda_depth
+        self.lambda_teacher = lambda_teacher
+        self.l1 = L1Loss()
         self.real_rate = real_rate
         self.layer_terms = nn.ModuleDict()
         if stage == 2:
@@ -107,21 +128,34 @@ class HeavyRainRestorer(AdversarialRestorer):
             for layer, cfgs in physics_losses.items():
                 if layer not in LAYERS:
                     raise ConfigError(f"{owner}: physics_losses has no layer '{layer}'; {nearest(layer, LAYERS)}")
-                self.layer_terms[layer] = build_picture_losses(cfgs, owner)
+                self.layer_terms[layer] = build_picture_losses(cfgs, owner, degraded=False)
         # all ranks build the model under one seed, so they judge real pictures in the same iterations
         self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
         self._loaded = stage == 1
 
     def train(self, mode: bool = True) -> HeavyRainRestorer:
-        """MMEngine's; in stage 2 the network of physics stays in evaluation mode."""
+        """MMEngine's; in stage 2 the network of physics stays in evaluation mode, and a teacher always."""
         super().train(mode)
         if self.stage == 2:
             self.role('physics').eval()
+        if hasattr(self, 'teacher'):
+            self.teacher.eval()
         return self
+
+    def _with_teacher(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a checkpoint whose generator becomes the teacher, unless it has one."""
+        if not hasattr(self, 'teacher') or any(key.startswith('teacher.') for key in state):
+            return state
+        own = 'generator.'
+        return {f'teacher.{k.removeprefix(own)}' if k.startswith(own) else k: value for k, value in state.items()}
+
+    def roles_in(self, state: dict[str, Tensor]) -> tuple[str, ...]:
+        """See :meth:`BaseRestorer.roles_in`."""
+        return super().roles_in(self._with_teacher(state))
 
     def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
         """See :meth:`BaseRestorer.load_weights`."""
-        super().load_weights(state, roles)
+        super().load_weights(self._with_teacher(state) if roles and 'teacher' in roles else state, roles)
         self._loaded = self._loaded or roles is None or 'physics' in roles
 
     def training_state(self) -> dict:
@@ -143,14 +177,19 @@ class HeavyRainRestorer(AdversarialRestorer):
         """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 as ``physics``."""
         seen = self.role('physics')(x, taps=LAYERS, **(shared or {}))
         out = {layer: seen[layer].expand(-1, 3, *x.shape[-2:]) for layer in LAYERS}
+        depth = 1 - out['transmission']
+        if 'depth_network' in self.deployed:
+            seen['depth'] = self.role('depth_network')(x)['picture']
+            depth = seen['depth'].expand_as(depth)
         pred = seen['picture'] if self.stage == 1 else self._refine(self.role('generator'), seen)
-        return {'pred': pred, 'physics': seen['picture'], 'depth': 1 - out['transmission'], **out}
+        return {'pred': pred, 'physics': seen['picture'], 'depth': depth, **out}
 
     def _refine(self, generator: nn.Module, seen: dict[str, Tensor]) -> Tensor:
-        plain = self.role('generator')
+        plain = generator.module if is_model_wrapper(generator) else generator
         x = seen['picture']
         if plain.needs.in_channels == 4:
-            x = torch.cat((x, 1 - seen['transmission']), 1)
+            depth = seen['depth'].clamp(0, 1) if 'depth' in seen else 1 - seen['transmission']
+            x = torch.cat((x, depth), 1)
         given = {name: seen[name] for name in plain.backbone.given}
         return generator(x, **given)['picture']
 
@@ -166,6 +205,10 @@ class HeavyRainRestorer(AdversarialRestorer):
         if self.stage == 1:
             return memory
         memory['pred'] = self._refine(self.generator, memory['seen'])
+        if hasattr(self, 'teacher'):
+            with torch.no_grad():
+                taught = {name: value for name, value in memory['seen'].items() if name != 'depth'}
+                memory['taught'] = self._refine(self.teacher, taught)
         # drawn whether there are real pictures or not, so that nothing else depends on it
         drawn = torch.rand((), generator=self.draws, device='cpu') < self.real_rate
         if drawn and self.lambda_gan and 'real' in inputs:
@@ -175,8 +218,12 @@ class HeavyRainRestorer(AdversarialRestorer):
     def _estimate(self, lq: Tensor) -> dict[str, Tensor]:
         if self.stage == 2:
             with torch.no_grad():
-                return self.role('physics')(lq, taps=LAYERS)
-        return self.physics(lq, taps=LAYERS)
+                seen = self.role('physics')(lq, taps=LAYERS)
+        else:
+            seen = self.physics(lq, taps=LAYERS)
+        if 'depth_network' in self.deployed:
+            seen['depth'] = self.depth_network(lq)['picture']
+        return seen
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
@@ -213,6 +260,25 @@ class HeavyRainRestorer(AdversarialRestorer):
     def generator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """Those of the base class, of real pictures and, in stage 3, of the layers."""
         terms = super().generator_terms(inputs, memory)
+        if 'depth' in memory['seen']:
+            known = inputs.get('transmission')
+            t = memory['seen']['transmission'].detach() if known is None else known.mean(1, keepdim=True)
+            terms['loss_distance'] = self.l1(memory['seen']['depth'], relative_distance(t))
+        if 'taught' in memory:
+            terms['loss_teacher'] = self.lambda_teacher * self.l1(memory['pred'], memory['taught'])
         if 'real_pred' in memory:
             terms['loss_adv_real'] = self.lambda_gan * self.deceive(inputs['real'], memory['real_pred'])
         return {**terms, **self.physics_terms(inputs, memory)} if self.stage == 3 else terms
+
+
+def relative_distance(transmission: Tensor) -> Tensor:
+    """How far things are, from how little of their light arrives: ``-ln T`` over its highest in each picture.
+
+    Args:
+        transmission: ``(N, 1, H, W)`` in (0, 1]; limited to 0.01 from below.
+
+    Returns:
+        ``(N, 1, H, W)`` in [0, 1]; zeros where nothing is veiled.
+    """
+    far = -transmission.float().clamp(0.01, 1).log()
+    return far / far.amax((-2, -1), keepdim=True).clamp_min(1e-6)

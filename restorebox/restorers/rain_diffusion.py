@@ -129,15 +129,14 @@ class RainDiffusion(DiffusionRestorer):
         if 'rain_denoiser' in denoisers:
             self.rain_denoiser = build_network(denoiser, 'rain_denoiser')
         self.generators = tuple(used)
-        self.held = detach == 'all' and not self.cycles
-        if self.held:
-            for name in used:
-                self.role(name).requires_grad_(False)
-        self._loaded = not self.held
+        self.frozen = tuple(used) if detach == 'all' and not self.cycles else ()
+        for name in self.frozen:
+            self.role(name).requires_grad_(False)
+        self._loaded = not self.frozen
         if domain_prior:
             self.steps = {'denoiser': denoisers, 'generator': self.generators}
         else:
-            self.steps = {'joint': denoisers if self.held else denoisers + self.generators}
+            self.steps = {'joint': denoisers if self.frozen else denoisers + self.generators}
         self.l1 = L1Loss()
         self.watch = CollapseWatch()
 
@@ -172,9 +171,8 @@ class RainDiffusion(DiffusionRestorer):
     def train(self, mode: bool = True) -> RainDiffusion:
         """MMEngine's; generators that are held stay in evaluation mode."""
         super().train(mode)
-        if self.held:
-            for name in self.generators:
-                self.role(name).eval()
+        for name in self.frozen:
+            self.role(name).eval()
         return self
 
     def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:

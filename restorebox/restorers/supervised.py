@@ -55,10 +55,10 @@ class SupervisedRestorer(BaseRestorer):
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
         taps = tuple(dict.fromkeys(tap for each in self.feature_taps.values() for tap in each))
-        out = self.generator(self.to_range(inputs['lq']), taps=taps)
-        target = self.to_range(inputs['gt'])
+        lq, target = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
+        out = self.generator(lq, taps=taps)
         terms = {
-            f'loss_{name}': self.apply_loss(loss, out['picture'], target) for name, loss in self.loss_terms.items()
+            f'loss_{name}': self.apply_loss(loss, out['picture'], target, lq) for name, loss in self.loss_terms.items()
         }
         for name, loss in self.feature_terms.items():
             each = [loss(out[tap]) for tap in self.feature_taps[name]]

@@ -15,18 +15,27 @@ from restorebox.errors import ConfigError, WeightsError
 from restorebox.losses import (
     BaseLoss,
     CharbonnierLoss,
+    ContrastiveRegularisation,
     L1Loss,
     LPIPSLoss,
     MSELoss,
     PerceptualLoss,
     PSNRLoss,
     SSIMLoss,
+    build_picture_losses,
 )
 from restorebox.registry import LOSSES
 
 MINIMUM = {'CharbonnierLoss': 1e-3}  # equal pictures cost eps
-# losses of something else than two pictures, or that need an argument: each has a test file of its own
-OTHERS = {'AdversarialLoss', 'InterContrastiveLoss', 'IntraContrastiveLoss', 'PatchNCELoss', 'SemanticLoss'}
+# losses of something else than two pictures, or that need another argument: each has tests of its own
+OTHERS = {
+    'AdversarialLoss',
+    'ContrastiveRegularisation',
+    'InterContrastiveLoss',
+    'IntraContrastiveLoss',
+    'PatchNCELoss',
+    'SemanticLoss',
+}
 
 
 def picture_losses() -> list[str]:
@@ -141,6 +150,24 @@ def test_pixel_losses_by_hand(pair):
     assert CharbonnierLoss(eps=0.05)(pred, target).item() == pytest.approx(np.sqrt(d**2 + 0.0025).mean(), rel=1e-5)
     with pytest.raises(ConfigError, match='eps'):
         CharbonnierLoss(eps=0)
+
+
+def test_contrastive_regularisation_pulls_to_the_clean_and_pushes_from_the_degraded(pair):
+    degraded, target = pair
+    loss = ContrastiveRegularisation(layers={'relu1_2': 1.0, 'relu2_2': 0.5}, weight=2.0, weights='random')
+    assert loss(target, target, degraded).item() == pytest.approx(0, abs=1e-6)
+    near, far = torch.lerp(target, degraded, 0.2), torch.lerp(target, degraded, 0.8)
+    assert loss(near, target, degraded) < loss(far, target, degraded)
+    ours, clean, spoilt = (loss.network(x) for x in (near, target, degraded))
+    ratio = lambda name: (ours[name] - clean[name]).abs().mean() / (ours[name] - spoilt[name]).abs().mean()  # noqa: E731
+    expected = 2 * (ratio('relu1_2') + 0.5 * ratio('relu2_2'))
+    assert loss(near, target, degraded).item() == pytest.approx(expected.item(), rel=1e-4)
+    with pytest.raises(ValueError, match='degraded is'):
+        loss(near, target, degraded[:1])
+    with pytest.raises(ConfigError, match='no layer'):
+        ContrastiveRegularisation(layers={'relu9_9': 1.0})
+    with pytest.raises(ConfigError, match="which isn't there"):
+        build_picture_losses({'cr': dict(type='ContrastiveRegularisation')}, 'Toy', degraded=False)
 
 
 def test_psnr_loss_is_decibels_above_its_floor(pair):

@@ -7,6 +7,7 @@ import torch
 
 from restorebox.errors import ConfigError
 from restorebox.restorers import HeavyRainRestorer
+from restorebox.restorers.heavy_rain import relative_distance
 from tests.factories import SMALL_RESTORERS, random_inputs
 from tests.restorers.test_all_restorers import batch_for, wrappers
 
@@ -194,20 +195,80 @@ def test_other_conditions_train(cond):
     assert restorer.eval().restore(torch.rand(1, 3, 20, 20))['pred'].shape == (1, 3, 20, 20)
 
 
-def test_attention_in_windows_refines_as_well():
-    """20 steps on one batch; it has learnt something of it by then."""
-    generator = dict(SMALL['generator'], backbone=dict(type='WindowUNet', base_width=16, levels=1, blocks=1))
-    restorer = build(generator=generator, real_rate=0.0)
+NET_OF_DEPTH = SMALL_RESTORERS['HeavyRainRestorer: told and taught']['depth_network']
+LIGHT = SMALL_RESTORERS['HeavyRainRestorer: told and taught']['generator']
+CONTRASTIVE = dict(type='ContrastiveRegularisation', layers=dict(relu1_2=1.0), weights='random')
+PROPOSALS = {
+    'attention in windows': dict(
+        generator=dict(SMALL['generator'], backbone=dict(type='WindowUNet', base_width=16, levels=1, blocks=1))
+    ),
+    'no depth, attention': dict(
+        generator=dict(SMALL['generator'], backbone=dict(type='RefUNet', base_width=4, cond='attention'))
+    ),
+    'a network of depth': dict(depth_network=NET_OF_DEPTH),
+    'light and taught': dict(generator=LIGHT, teacher=SMALL['generator']),
+    'contrastive': dict(losses=dict(mse=dict(type='MSELoss'), contrastive=CONTRASTIVE)),
+}
+TERMS = {'a network of depth': 'loss_distance', 'light and taught': 'loss_teacher', 'contrastive': 'loss_contrastive'}
+
+
+@pytest.mark.parametrize('name', PROPOSALS)
+def test_what_the_report_proposes_refines_as_well(name):
+    """20 steps on one batch; it has learnt something of it by then, and what stands still stood still."""
+    restorer = build(real_rate=0.0, **PROPOSALS[name])
     made, batch = wrappers(restorer), batch_for(restorer, size=32)
+    still = [role for role in ('physics', 'teacher') if hasattr(restorer, role)]
+    before = copy.deepcopy({role: restorer.role(role).state_dict() for role in still})
     logs = [restorer.train_step(batch, made) for _ in range(20)]
-    assert logs[-1]['total_generator'] < 0.95 * logs[0]['total_generator']
+    assert TERMS.get(name, 'loss_adv') in logs[0]
+    assert all(torch.isfinite(value) for log in logs for value in log.values())
+    assert logs[-1]['total_generator'] < 0.995 * logs[0]['total_generator']
+    for role in still:
+        assert all(torch.equal(value, before[role][key]) for key, value in restorer.role(role).state_dict().items())
     assert restorer.eval().restore(torch.rand(1, 3, 20, 45))['pred'].shape == (1, 3, 20, 45)
+
+
+def test_the_light_generator_learns_from_the_one_of_a_checkpoint():
+    trained, student = build(), build(generator=LIGHT, teacher=SMALL['generator'])
+    state = trained.state_dict()
+    roles = student.roles_in(state)
+    assert set(roles) == {'physics', 'teacher', 'discriminator'}
+    student.load_weights(state, roles)
+    memory = student.prepare(random_inputs(student, 1, 32))
+    with torch.no_grad():
+        expected = trained.eval()._refine(trained.generator, memory['seen'])
+    assert torch.allclose(memory['taught'], expected, atol=1e-6)
+    resumed = build(generator=LIGHT, teacher=SMALL['generator'])
+    resumed.load_weights(student.state_dict())  # its own checkpoint has a teacher
+    assert all(torch.equal(value, student.state_dict()[key]) for key, value in resumed.state_dict().items())
+    assert student.deployed == ('physics', 'generator')
+
+
+def test_distance_is_one_where_least_light_arrives():
+    t = torch.tensor([[1.0, 0.5, 0.25]]).view(1, 1, 1, 3)
+    assert torch.allclose(relative_distance(t).flatten(), torch.tensor([0, 0.5, 1]))
+    assert torch.equal(relative_distance(torch.ones(1, 1, 2, 2)), torch.zeros(1, 1, 2, 2))
+
+
+def test_the_generator_is_told_what_the_network_of_depth_says():
+    restorer = build(depth_network=NET_OF_DEPTH).eval()
+    lq = torch.rand(1, 3, 32, 32)
+    near = restorer.restore(lq)
+    torch.nn.init.constant_(restorer.depth_network.head.conv.bias, 0.9)
+    far = restorer.restore(lq)
+    assert far['depth'].mean() > near['depth'].mean() + 0.1
+    assert not torch.equal(far['pred'], near['pred'])
+    assert torch.equal(far['physics'], near['physics'])
 
 
 @pytest.mark.parametrize(
     ('given', 'expected'),
     [
         (dict(stage=4), 'stage is 4'),
+        (
+            dict(PROPOSALS['no depth, attention'], depth_network=NET_OF_DEPTH),
+            'needs a generator that reads 4 channels; it reads 3',
+        ),
         (dict(real_rate=2), 'real_rate is 2'),
         (dict(generator=None), 'stage 2 needs a generator'),
         (dict(discriminator=None), 'needs a discriminator'),

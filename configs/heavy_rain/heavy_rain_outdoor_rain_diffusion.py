@@ -1,0 +1,13 @@
+# In the place of stage 2 a diffusion model that is given J0; it begins from stage 1's last checkpoint (load_from).
+_base_ = [
+    '../_base_/models/diffusion.py',
+    '../_base_/datasets/outdoor_rain.py',
+    '../_base_/schedules/adam_diffusion_400k.py',
+]
+model = dict(
+    type='PhysicsDiffusion',
+    physics=dict(
+        backbone=dict(type='PhysicsEstimator', guide='residue', base_width=64),
+        head=dict(type='PhysicsHead', t_min=0.01, eps=1e-3),
+    ),
+)

@@ -1,0 +1,116 @@
+"""A light U of inverted residuals, to refine what physics made of a rainy picture.
+
+Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (CVPR 2018). In the
+place of :class:`RefUNet`, as the replication report of heavy rain proposes, to be taught by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.errors import ConfigError
+from restorebox.layers.initialise import he_init
+from restorebox.registry import BACKBONES
+
+EXPANSION = 3
+
+
+class InvertedResidual(nn.Module):
+    """x + 1x1(3x3 depthwise(1x1(x))): wide where a pixel is looked at, narrow in between; without norm.
+
+    Args:
+        channels: C; the inside has ``EXPANSION`` times as many.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        wide = EXPANSION * channels
+        self.enter = nn.Conv2d(channels, wide, 1)
+        self.look = nn.Conv2d(wide, wide, 3, 1, 1, groups=wide)
+        self.leave = nn.Conv2d(wide, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        return x + self.leave(F.relu6(self.look(F.relu6(self.enter(x)))))
+
+
+@BACKBONES.register_module()
+class MobileUNet(BaseBackbone):
+    """J0, depth and airlight -> features of a clean picture, with a fortieth of :class:`RefUNet`'s arithmetic.
+
+    ::
+
+        x, A as planes -> 3x3 -> blocks -> halve -> blocks -> ... -> double, plus the skip -> blocks -> 'out'
+
+    Args:
+        widths: channels per level, from the picture's size down.
+        blocks: inverted residuals per level and direction.
+
+    Given: ``airlight`` ``(N, 3, 1, 1)`` in [0, 1].
+
+    Taps: ``down1`` .. (of the levels, the last is the deepest).
+
+    Raises:
+        ConfigError: fewer than two levels.
+    """
+
+    given = ('airlight',)
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 96), blocks: int = 2) -> None:
+        super().__init__()
+        if len(widths) < 2:
+            raise ConfigError(f'MobileUNet: widths is {widths!r}; it must name two levels or more')
+        levels = len(widths) - 1
+        row = lambda width: nn.Sequential(*(InvertedResidual(width) for _ in range(blocks)))  # noqa: E731
+        self.enter = nn.Conv2d(4 + 3, widths[0], 3, 1, 1)
+        self.down = nn.ModuleList(row(width) for width in widths)
+        self.halve = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, 2) for i in range(levels))
+        self.enlarge = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in range(levels))
+        self.up = nn.ModuleList(row(widths[i]) for i in range(levels))
+        he_init(self)
+        for block in self.modules():
+            if isinstance(block, InvertedResidual):  # without a norm, an untrained block passes its input on
+                nn.init.zeros_(block.leave.weight)
+        self.levels, self.blocks = levels, blocks
+        self.tap_channels = {f'down{i + 1}': width for i, width in enumerate(widths)}
+        self.out_channels = widths[0]
+        self.out_stride = 1
+        self.needs = Needs(2**levels, 2**levels, 4, (0.0, 1.0), self.field(1))
+
+    def field(self, run: int) -> int:
+        """See :meth:`BaseBackbone.field`: the widest path goes through the deepest level."""
+        row = 2 * self.blocks
+        for _ in range(self.levels):
+            run = -(-(run + row + 1) // 2)  # as many pixels at half the size, at the worst alignment
+        run += 2 * row
+        for _ in range(self.levels - 1):
+            run = 2 * run + row
+        return 2 * run + row + 2
+
+    def forward(
+        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, airlight: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`.
+
+        Raises:
+            ConfigError: ``airlight`` was not given.
+        """
+        kept = self.collect(taps, only_taps)
+        if airlight is None:
+            raise ConfigError('MobileUNet: needs the airlight; call it with airlight=...')
+        x = self.enter(torch.cat((x, airlight.to(x.dtype).expand(-1, -1, *x.shape[-2:])), 1))
+        skips = []
+        for i, row in enumerate(self.down):
+            x = row(self.halve[i - 1](x) if i else x)
+            if kept.last(f'down{i + 1}', x):
+                return kept.features
+            skips.append(x)
+        skips.pop()
+        for i in reversed(range(self.levels)):
+            x = self.up[i](F.pixel_shuffle(self.enlarge[i](x), 2) + skips.pop())
+        return kept.end(x)

@@ -1,0 +1,84 @@
+"""A diffusion model that refines what physics made of a rainy picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from restorebox.backbones.base import Needs
+from restorebox.registry import RESTORERS
+from restorebox.restorers.diffusion import DiffusionRestorer
+from restorebox.restorers.inputs import Inputs
+from restorebox.restorers.network import Network, build_network
+
+
+@RESTORERS.register_module()
+class PhysicsDiffusion(DiffusionRestorer):
+    """Diffusion given J0, the picture that a network of physics has rid of its veil, instead of the degraded one.
+
+    ::
+
+        lq -> physics -> J0 -> condition of the denoiser
+
+    In the place of heavy rain's second stage (Li, Cheong and Tan, CVPR 2019), as its replication report proposes. The
+    network of physics stands still: ``load_from`` of the first stage's checkpoint brings it.
+
+    Args:
+        physics: ``dict(backbone=..., head=...)`` of a :class:`PhysicsEstimator` and a :class:`PhysicsHead`.
+        denoiser: see :class:`DiffusionRestorer`.
+        schedule: see :class:`DiffusionRestorer`.
+        timesteps: see :class:`DiffusionRestorer`.
+        prediction: see :class:`DiffusionRestorer`.
+        sampling: see :class:`DiffusionRestorer`.
+        data_preprocessor: see :class:`BaseRestorer`.
+    """
+
+    deployed = ('physics', 'denoiser')
+
+    def __init__(
+        self,
+        physics: Network | dict,
+        denoiser: Network | dict,
+        schedule: str = 'linear',
+        timesteps: int = 1000,
+        prediction: str = 'noise',
+        sampling: dict | None = None,
+        data_preprocessor: dict | None = None,
+    ) -> None:
+        super().__init__(denoiser, schedule, timesteps, prediction, sampling, data_preprocessor)
+        self.physics = build_network(physics, 'physics').requires_grad_(False)
+
+    def train(self, mode: bool = True) -> PhysicsDiffusion:
+        """MMEngine's; the network of physics stays in evaluation mode."""
+        super().train(mode)
+        self.role('physics').eval()
+        return self
+
+    def _combined_needs(self) -> Needs:
+        needs, physics = super()._combined_needs(), self.role('physics').needs
+        stride = math.lcm(needs.stride, physics.stride)
+        return replace(needs, stride=stride, min_size=max(needs.min_size, physics.min_size))
+
+    @torch.no_grad()
+    def _physics(self, lq: Tensor) -> Tensor:
+        """J0 of RGB in [0, 1], limited to it: dark transmissions blow up what is left of rain."""
+        return self.role('physics')(lq)['picture'].clamp(0, 1)
+
+    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+        """See :meth:`DiffusionRestorer.losses`."""
+        return super().losses(step, {**inputs, 'lq': self._physics(inputs['lq'])}, memory)
+
+    def infer(
+        self,
+        x: Tensor,
+        shared: dict[str, Tensor] | None,
+        generator: torch.Generator | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> dict[str, Tensor]:
+        """See :meth:`DiffusionRestorer.infer`: ``pred``, and J0 as ``physics``."""
+        seen = self._physics(self.from_range(x))
+        return {**super().infer(self.to_range(seen), shared, generator, progress), 'physics': seen}
