@@ -9,9 +9,7 @@ from restorebox.registry import DATASETS
 
 BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('clean_folder_*.py'))
 PAIRED = [name for name in BASES if 'unpaired' not in name]
-DEMOS = sorted(
-    p for p in configs_dir().glob('*/*.py') if '_demo' in p.stem or p.stem in ('weather', 'weather_finetune')
-)
+DEMOS = sorted(p for p in configs_dir().glob('*/*.py') if '_demo' in p.stem or p.stem in ('weather', 'weather_stage1'))
 LAYERS = {'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'}}
 
 
