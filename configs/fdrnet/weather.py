@@ -1,5 +1,5 @@
-# What is shipped: weather_stage1.py's network, trained further by decibels and on larger windows, since whether a
-# picture is veiled is seen from the whole of it. Rain near the lens and in sheets joins, each damage is alone more often.
+# What is shipped: weather_stage1.py's network, trained further by decibels and on larger windows, since a veil is seen
+# from the whole of a picture. Rain near the lens and in sheets joins, each damage is alone more often.
 _base_ = 'weather_stage1.py'
 max_samples = 8_500 * 4  # steps x batch
 load_from = 'work_dirs/weather_stage1/iter_16000.pth'
