@@ -49,11 +49,11 @@ class ToyGAN(BaseRestorer):
     def losses(self, step, inputs, memory):
         lq, hq = self.to_range(inputs['lq']), self.to_range(inputs['hq'])
         if step == 'discriminator':
-            real, fake = self.discriminator(hq), self.discriminator(memory['fake'].detach())
+            real, fake = self.discriminator(hq).float(), self.discriminator(memory['fake'].detach()).float()
             return {'loss_d': ((real - 1) ** 2).mean() + (fake**2).mean(), 'd_real': real.mean()}
         fake = memory['fake']
         return {
-            'loss_features': torch.nn.functional.mse_loss(self.features(fake), self.features(lq)),
-            'loss_adv': ((self.discriminator(fake) - 1) ** 2).mean(),
-            'loss_idt': torch.nn.functional.l1_loss(fake, lq),
+            'loss_features': torch.nn.functional.mse_loss(self.features(fake).float(), self.features(lq).float()),
+            'loss_adv': ((self.discriminator(fake).float() - 1) ** 2).mean(),
+            'loss_idt': torch.nn.functional.l1_loss(fake.float(), lq),
         }

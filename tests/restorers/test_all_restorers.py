@@ -7,15 +7,16 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
+from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.errors import CheckpointError, NonFiniteError
 from restorebox.layers import LocalStatistics
 from restorebox.sample import RestorationSample
 from tests.factories import random_inputs, restorer_names, small_restorer
 
 
-def wrappers(restorer):
+def wrappers(restorer, kind=OptimWrapper):
     made = {
-        step: OptimWrapper(torch.optim.Adam([p for r in roles for p in getattr(restorer, r).parameters()], lr=1e-3))
+        step: kind(torch.optim.Adam([p for r in roles for p in getattr(restorer, r).parameters()], lr=1e-3))
         for step, roles in restorer.steps.items()
     }
     return OptimWrapperDict(**made) if len(made) > 1 else next(iter(made.values()))
@@ -117,6 +118,17 @@ class TestEveryRestorer:
         together = torch.stack(predict(0, 3))
         alone = torch.stack([predict(i, i + 1)[0] for i in range(3)])
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+    def test_trains_in_bfloat16(self, name):
+        plain, half = small_restorer(name).train(), small_restorer(name).train()
+        half.load_weights(plain.state_dict())
+        made = wrappers(half, AutocastOptimWrapper)
+        terms, log = (
+            restorer.train_step(batch_for(restorer, size=32), each)
+            for restorer, each in ((plain, wrappers(plain)), (half, made))
+        )
+        assert all(value.dtype == torch.float32 and torch.isfinite(value) for value in log.values())
+        assert log.keys() == terms.keys()
 
     def test_training_only_parts_stay_out_of_the_state_dict(self, name):
         restorer = small_restorer(name)

@@ -280,22 +280,3 @@ def test_the_generator_is_told_what_the_network_of_depth_says():
 def test_contradictions_are_refused(given, expected):
     with pytest.raises(ConfigError, match=expected):
         build(**given)
-
-
-def test_it_trains_in_bfloat16():
-    from mmengine.optim import OptimWrapperDict
-
-    from restorebox.engine.optim import AutocastOptimWrapper
-
-    for stage in (1, 3):
-        restorer = build(stage)
-        made = OptimWrapperDict(
-            **{
-                step: AutocastOptimWrapper(
-                    torch.optim.Adam([p for role in roles for p in getattr(restorer, role).parameters()])
-                )
-                for step, roles in restorer.steps.items()
-            }
-        )
-        log = restorer.train_step(batch_for(restorer), made)
-        assert all(value.dtype == torch.float32 and torch.isfinite(value) for value in log.values())
