@@ -1,6 +1,7 @@
 """Pictures of any size in bounded memory: whole where they fit, otherwise in overlapping tiles.
 
-A tile's outer ``margin`` sees another surrounding than it would in the whole picture, so it is thrown away; across the next ``blend`` pixels neighbours fade into each other (raised cosine)::
+A tile's outer ``margin`` sees another surrounding than it would in the whole picture, so it is thrown away; across the
+next ``blend`` pixels neighbours fade into each other (raised cosine)::
 
     |<- margin ->|<- blend ->|        tile i        |<- blend ->|<- margin ->|
                                                     |<- margin ->|<- blend ->|      tile i + 1 ...
