@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -68,22 +69,30 @@ def read_file(path: str | Path) -> PictureFile:
     if picture.dtype != np.uint8:
         picture *= 65535
         picture = np.rint(picture, out=picture).astype(np.uint16)
-    with Image.open(path) as image:  # the header alone
-        mode, profile = image.mode, image.info.get('icc_profile')
-        try:
-            exif = image.getexif()
-        except Exception:  # broken EXIF of any sort: the picture itself is fine
-            exif = Image.Exif()
-    kept = Image.Exif()
-    for tag in _DESCRIBING & exif.keys():
-        kept[tag] = exif.get_ifd(tag) if tag in (34665, 34853) else exif[tag]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # whatever is odd about it, the picture itself has been read
+        with Image.open(path) as image:  # the header alone
+            mode, profile, exif = image.mode, image.info.get('icc_profile'), describing_exif(image)
     return PictureFile(
         colours=np.ascontiguousarray(picture[..., :3]),
         alpha=np.ascontiguousarray(picture[..., 3]) if picture.shape[-1] == 4 else None,
         grey=mode in ('1', 'L', 'LA', 'I') or mode.startswith('I;16'),
         profile=None if mode == 'CMYK' else profile,  # a profile of inks is wrong for RGB
-        exif=kept or None,
+        exif=exif or None,
     )
+
+
+def describing_exif(image: Image.Image) -> Image.Exif:
+    """What EXIF says about the photograph and not about its old file; empty where it is broken."""
+    kept = Image.Exif()
+    try:
+        exif = image.getexif()
+        for tag in _DESCRIBING & exif.keys():
+            kept[tag] = exif.get_ifd(tag) if tag in (34665, 34853) else exif[tag]
+        kept.tobytes()
+    except Exception:  # broken EXIF makes Pillow raise anything
+        return Image.Exif()
+    return kept
 
 
 def target_name(name: str) -> str:
@@ -127,7 +136,7 @@ def _encode(picture: PictureFile, suffix: str) -> bytes:
         if picture.profile:
             options['icc_profile'] = picture.profile
         if picture.exif:
-            options['exif'] = picture.exif
+            options['exif'] = picture.exif.tobytes()  # of which Pillow's TIFF writer can read the directories
     buffer = BytesIO()
     kind = {'.pbm': 'PPM', '.pgm': 'PPM', '.pnm': 'PPM'}.get(suffix) or Image.registered_extensions()[suffix]
     Image.fromarray(picture.layers).save(buffer, kind, **options)

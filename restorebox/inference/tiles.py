@@ -31,9 +31,9 @@ WHITE = {'uint8': 255, 'uint16': 65535, 'float32': 1}
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
     """HWC uint8, uint16 or float32 -> ``(1, C, H, W)`` float32 in [0, 1]."""
-    plain = np.ascontiguousarray(picture.astype(np.float32 if picture.dtype != np.uint8 else np.uint8, copy=False))
-    x = torch.from_numpy(plain).to(device).float().div_(WHITE[picture.dtype.name])
-    return x.permute(2, 0, 1)[None].contiguous()
+    kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # torch has few operations for uint16
+    x = torch.from_numpy(np.require(picture, kind, ('C', 'W'))).to(device).float().permute(2, 0, 1)[None]
+    return x.contiguous() / WHITE[picture.dtype.name]
 
 
 def rounded(x: Tensor, kind: np.dtype) -> np.ndarray:
