@@ -107,7 +107,8 @@ def target_name(name: str) -> str:
 def write_file(picture: PictureFile, path: str | Path) -> None:
     """Write a picture in the format that the name asks for, whole or not at all.
 
-    EXIF and ICC profile go into PNG, JPEG, TIFF and WebP.
+    EXIF and ICC profile go into PNG, JPEG, TIFF and WebP; of EXIF a 16-bit TIFF takes the text alone. TIFF with 8 bits
+    is not compressed, since compressing writers leave EXIF's directories out.
 
     Raises:
         PictureError: the format can't hold 16 bits or alpha.
@@ -130,13 +131,13 @@ def _encode(picture: PictureFile, suffix: str) -> bytes:
         options = {'quality': QUALITY, 'subsampling': 0}
     elif suffix == '.webp':
         options = {'quality': QUALITY, 'exact': True}
-    elif suffix in ('.tif', '.tiff'):
-        options = {'compression': 'tiff_deflate'}
     if suffix in ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp'):
         if picture.profile:
             options['icc_profile'] = picture.profile
         if picture.exif:
-            options['exif'] = picture.exif.tobytes()  # of which Pillow's TIFF writer can read the directories
+            options['exif'] = (
+                picture.exif.tobytes()
+            )  # bytes: Pillow's TIFF writer needs a file to read directories from
     buffer = BytesIO()
     kind = {'.pbm': 'PPM', '.pgm': 'PPM', '.pnm': 'PPM'}.get(suffix) or Image.registered_extensions()[suffix]
     Image.fromarray(picture.layers).save(buffer, kind, **options)

@@ -106,9 +106,10 @@ def test_bad_pictures_are_named_and_the_others_restored(mixed, published, tmp_pa
 def test_killed_in_the_middle_it_goes_on(mixed, published, tmp_path, capsys):
     home, bad = mixed
     good = tmp_path / 'good'
-    shutil.copytree(home, good)
-    for path in bad:
-        (good / path.relative_to(home)).unlink()
+    good.mkdir()
+    pictures = [path for path in list_pictures(home, recursive=True) if path not in bad][:80]
+    for path in pictures:
+        shutil.copy(path, good)
     words = [good, '--model', published, '--out', tmp_path / 'out', '--device', 'cpu', '--ensemble']
     process = subprocess.Popen(command(*words), cwd=REPO, env=environment(), stdout=subprocess.DEVNULL)
     until = time.monotonic() + 60
@@ -118,15 +119,13 @@ def test_killed_in_the_middle_it_goes_on(mixed, published, tmp_path, capsys):
     assert process.wait() == -9, 'it should have been killed in the middle'
     first = hashes(tmp_path / 'out')
     whole = {name for name in first if not name.endswith('.tmp')}
-    assert 5 <= len(whole) < 185
+    assert 5 <= len(whole) < 80
     stamps = {name: (tmp_path / 'out' / name).stat().st_mtime_ns for name in whole}
     main(['restore', *map(str, words)])
-    assert (
-        f'{185 - len(whole)} restored into {tmp_path / "out"}, {len(whole)} were there already'
-        in capsys.readouterr().out
-    )
+    made, before = 80 - len(whole), len(whole)
+    assert f'{made} restored into {tmp_path / "out"}, {before} were there already' in capsys.readouterr().out
     second = hashes(tmp_path / 'out')
-    assert len(second) == 185
+    assert len(second) == 80
     assert {name: (tmp_path / 'out' / name).stat().st_mtime_ns for name in whole} == stamps
     assert all(second[name] == first[name] for name in whole)
     for path in list_pictures(tmp_path / 'out', recursive=True):
@@ -135,7 +134,7 @@ def test_killed_in_the_middle_it_goes_on(mixed, published, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_two_processes_make_each_picture_once(mixed, published, tmp_path):
-    home, bad = mixed
+    home, _ = mixed
     out = tmp_path / 'out'
     launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node=2', f'--master-port={free_port()}']
     words = ['-m', 'restorebox', 'restore', str(home), '--model', str(published), '--out', str(out), '--device', 'cpu']
@@ -199,4 +198,4 @@ def test_models_and_info(published, capsys):
     assert 'over a window of 256 pixels' in text
     with pytest.raises(SystemExit):
         main(['info', 'unet5_pared'])
-    assert "did you mean 'unet5_paired'?" in capsys.readouterr().err
+    assert "did you mean 'unet5_paired'" in capsys.readouterr().err
