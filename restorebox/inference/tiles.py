@@ -22,6 +22,7 @@ from torch import Tensor
 
 from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
 from restorebox.errors import ConfigError
+from restorebox.layers import set_statistics_window
 from restorebox.restorers.base import BaseRestorer
 
 BLEND = 32  # pixels over which tiles fade into each other
@@ -106,9 +107,10 @@ class Tiler:
         needs = restorer.needs
         self.stride = needs.stride
         self.device = next(restorer.parameters()).device
-        field = needs.receptive_field or 0
+        window = restorer.statistics_window or 0
+        layers = sum(set_statistics_window(restorer.role(name), window or None) for name in restorer.deployed)
         # what a pixel sees through convolutions, or takes its statistics from
-        self.reach = max(field, restorer.statistics_window or 0) // 2
+        self.reach = max(needs.receptive_field or 0, window if layers else 0) // 2
         self._pixel: float | None = None
 
     @property
