@@ -77,7 +77,7 @@ def read_file(path: str | Path) -> PictureFile:
         colours=np.ascontiguousarray(picture[..., :3]),
         alpha=np.ascontiguousarray(picture[..., 3]) if picture.shape[-1] == 4 else None,
         grey=mode in ('1', 'L', 'LA', 'I') or mode.startswith('I;16'),
-        profile=None if mode == 'CMYK' else profile,  # a profile of inks is wrong for RGB
+        profile=None if mode in ('CMYK', 'LAB') else profile,  # they become RGB, for which theirs is wrong
         exif=exif or None,
     )
 
@@ -111,7 +111,7 @@ def write_file(picture: PictureFile, path: str | Path) -> None:
     is not compressed, since compressing writers leave EXIF's directories out.
 
     Raises:
-        PictureError: the format can't hold 16 bits or alpha.
+        PictureError: the format can't hold 16 bits, alpha, or so large a picture.
         OSError: the disk is full or not writable; its ``filename`` is ``path``.
     """
     path = Path(path)
@@ -121,7 +121,13 @@ def write_file(picture: PictureFile, path: str | Path) -> None:
     if picture.alpha is not None and suffix in ('.jpg', '.jpeg', '.pbm', '.pgm', '.ppm', '.pnm'):
         raise PictureError(f"{path}: {suffix} files can't hold the alpha that the picture has; name it .png")
     encode = _encode_deep if picture.colours.dtype == np.uint16 else _encode
-    _write_whole(path, encode(picture, suffix))
+    try:
+        data = encode(picture, suffix)
+    except (ValueError, RuntimeError, OSError) as error:  # a format's largest size or longest EXIF, for example
+        raise PictureError(
+            f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
+        ) from None
+    _write_whole(path, data)
 
 
 def _encode(picture: PictureFile, suffix: str) -> bytes:

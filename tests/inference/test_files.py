@@ -151,6 +151,9 @@ def test_what_a_format_cannot_hold(tmp_path):
     Image.fromarray(smooth(channels=4)).save(tmp_path / 'a.png')
     with pytest.raises(PictureError, match=r"can't hold the alpha"):
         write_file(read_file(tmp_path / 'a.png'), tmp_path / 'out.ppm')
+    Image.new('L', (16400, 1)).save(tmp_path / 'wide.png')
+    with pytest.raises(PictureError, match=r"wide\.webp: can't be written as \.webp"):
+        write_file(read_file(tmp_path / 'wide.png'), tmp_path / 'wide.webp')
     assert not (tmp_path / 'out.jpg').exists()
     assert target_name('a.JPG') == 'a.JPG'
     assert target_name('a.gif') == 'a.gif.png'
