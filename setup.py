@@ -32,7 +32,7 @@ setup(
     python_requires='>=3.10',
     packages=[*find_packages(include=['restorebox', 'restorebox.*']), 'restorebox.configs'],
     package_dir={'restorebox.configs': 'configs'},
-    package_data={'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml']},
+    package_data={'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml', '**/*.safetensors']},
     install_requires=requirements('runtime'),
     extras_require={name: requirements(name) for name in ('demo', 'optional', 'clip', 'tests', 'docs')},
     entry_points={'console_scripts': ['restorebox = restorebox.cli.main:main']},

@@ -6,6 +6,7 @@ with its name, so a new component is covered the day it is registered.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +248,18 @@ def write_pairs(root: Path, split: str, count: int, size: tuple[int, int] = (40,
         lq = np.clip(gt + rng.normal(0, 25, gt.shape), 0, 255).astype(np.uint8)
         Image.fromarray(gt).save(root / split / 'gt' / f'{i:02d}.png')
         Image.fromarray(lq).save(root / split / 'lq' / f'{i:02d}.png')
+
+
+def publish_small(folder: Path, model: dict | None = None, seed: int = 0) -> Path:
+    """A small restorer with drawn weights as a published file, through ``restorebox publish``."""
+    from restorebox.cli.publish import main
+    from restorebox.engine.checkpoint import save_file
+
+    model = model or dict(type='SupervisedRestorer', **SMALL_RESTORERS['SupervisedRestorer'])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = RESTORERS.build(model).state_dict()
+    save_file({'state_dict': state, 'meta': {'cfg_json': json.dumps({'model': model})}}, folder / 'trained.pth')
+    out = folder / 'published.safetensors'
+    main([str(folder / 'trained.pth'), str(out), '--licence', 'CC0', '--limits', 'knows nothing'])
+    return out

@@ -12,6 +12,9 @@ from restorebox.registry import nearest
 from restorebox.version import __version__
 
 VERBS = {
+    'restore': 'restore pictures: files, folders, patterns; any size',
+    'models': 'list the models by name, and which have weights',
+    'info': 'say what is known about a model or a file of weights',
     'train': 'train a model from a config',
     'train-stages': 'train several configs in a row, each from the last checkpoint of the one before',
     'test': 'score a checkpoint on the test set of its config',

@@ -31,7 +31,7 @@ _ORIENTATION = 274  # of EXIF and of TIFF alike
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLES, _TIFF_PLANAR, _TIFF_EXTRA, _TIFF_FORMAT = 258, 262, 277, 284, 338, 339
 
 
-def read_picture(path: str | os.PathLike) -> np.ndarray:
+def read_picture(path: str | os.PathLike, alpha: bool = False) -> np.ndarray:
     """Read one picture file of any usual kind.
 
     EXIF orientation is applied; grey, palette, 1-bit and CMYK become RGB; alpha is dropped and the colours are left as
@@ -39,6 +39,7 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 
     Args:
         path: the file.
+        alpha: keep it, as a fourth channel, where the file has one.
 
     Returns:
         HWC RGB: uint8 in [0, 255] of files with 8 bits or fewer, float32 in [0, 1] (value / 65535) of 16-bit files.
@@ -49,7 +50,7 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
     """
     data = _read_bytes(path)
     try:
-        return _decode(data)
+        return _decode(data, alpha)
     except _Refused as error:
         raise PictureError(f'{path}: {error}') from None
 
@@ -112,24 +113,24 @@ def _read_bytes(path: str | os.PathLike) -> bytes:
     return data
 
 
-def _decode(data: bytes) -> np.ndarray:
-    """Bytes of a file -> HWC RGB, uint8 or float32."""
+def _decode(data: bytes, alpha: bool = False) -> np.ndarray:
+    """Bytes of a file -> HWC RGB or RGBA, uint8 or float32."""
     tiff = _tiff_fields(data) if data[:4] in (b'II*\0', b'MM\0*', b'II+\0') else {}
     largest = _largest_value(data, tiff)
     # First with Pillow even where it isn't the decoder: at damage it raises, while the others print to stderr as well.
-    image, orientation = _load(data)
+    image, orientation = _load(data, alpha)
     if largest > 255:
         orientation = tiff[_ORIENTATION][0][0] if _ORIENTATION in tiff else orientation
-        picture = _decode_deep(data, largest, tiff)
-    elif image.mode == 'RGB':
+        picture = _decode_deep(data, largest, tiff, alpha)
+    elif image.mode in ('RGB', 'RGBA'):
         picture = np.asarray(image)
     else:  # 16-bit grey of a format other than PNG, TIFF and PNM
         picture = _grey_to_rgb(np.asarray(image).astype(np.float32) / 65535)
     return _orient(picture, orientation)
 
 
-def _load(data: bytes) -> tuple[Image.Image, int]:
-    """Pillow's picture, decoded, of mode RGB or I;16 (any byte order), and its EXIF orientation."""
+def _load(data: bytes, alpha: bool) -> tuple[Image.Image, int]:
+    """Pillow's picture, decoded, of mode RGB, RGBA or I;16 (any byte order), and its EXIF orientation."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # e.g. about EXIF that is cut short: the picture itself decides
@@ -137,8 +138,9 @@ def _load(data: bytes) -> tuple[Image.Image, int]:
             image.load()
             orientation = _orientation(image)
             wide = image.mode == 'F' or (image.mode == 'I' and image.format != 'PPM')  # 16-bit PGM opens as I
-            if image.mode not in ('RGB', 'I', 'F') and not image.mode.startswith('I;16'):
-                image = image.convert('RGB')
+            mode = 'RGBA' if alpha and image.has_transparency_data else 'RGB'
+            if image.mode not in (mode, 'I', 'F') and not image.mode.startswith('I;16'):
+                image = image.convert(mode)
     except UnidentifiedImageError:
         raise _Refused('is not a picture of a known kind, or is damaged at its very beginning') from None
     except Image.DecompressionBombError:
@@ -167,8 +169,8 @@ def _largest_value(data: bytes, tiff: dict) -> int:
     return max(255, int(header[1])) if header else 255
 
 
-def _decode_deep(data: bytes, largest: int, tiff: dict) -> np.ndarray:
-    """Decode a 16-bit PNG, TIFF or PNM, unoriented -> HWC RGB float32 in [0, 1]."""
+def _decode_deep(data: bytes, largest: int, tiff: dict, alpha: bool) -> np.ndarray:
+    """Decode a 16-bit PNG, TIFF or PNM, unoriented -> HWC RGB or RGBA float32 in [0, 1]."""
     raw = bytearray(data)
     if tiff:
         photometric = tiff.get(_TIFF_PHOTOMETRIC, ((1,), 0))[0][0]
@@ -193,7 +195,8 @@ def _decode_deep(data: bytes, largest: int, tiff: dict) -> np.ndarray:
         if tiff and photometric == 0:  # WhiteIsZero
             picture = 1 - picture
         return _grey_to_rgb(picture)
-    return np.ascontiguousarray(picture[..., 2::-1])  # BGR or BGRA -> RGB
+    order = [2, 1, 0, 3] if alpha and picture.shape[2] == 4 else [2, 1, 0]  # from BGR or BGRA
+    return np.ascontiguousarray(picture[..., order])
 
 
 def _grey_to_rgb(picture: np.ndarray) -> np.ndarray:

@@ -31,12 +31,13 @@ def stored_config(checkpoint: dict, path: str | Path) -> dict:
     return cfg
 
 
-def load_restorer(path: str | Path, device: str | torch.device = 'cpu') -> BaseRestorer:
+def load_restorer(path: str | Path, device: str | torch.device = 'cpu', model: dict | None = None) -> BaseRestorer:
     """Build the restorer of a training checkpoint (.pth) or published file (.safetensors), with its weights.
 
     Args:
         path: the file.
         device: where the restorer goes.
+        model: the restorer's config; None for the one inside the file.
 
     Returns:
         In evaluation mode, ready for ``restore``; networks that only training reads have no weights.
@@ -45,7 +46,7 @@ def load_restorer(path: str | Path, device: str | torch.device = 'cpu') -> BaseR
         CheckpointError: no such file, no config inside, or weights that do not fit it.
     """
     checkpoint = load_file(path)
-    restorer = RESTORERS.build(stored_config(checkpoint, path)['model'])
+    restorer = RESTORERS.build(stored_config(checkpoint, path)['model'] if model is None else model)
     try:
         restorer.load_weights(deployed_state(checkpoint), restorer.deployed)
     except CheckpointError as error:

@@ -1,0 +1,73 @@
+"""Say what is known about a model or a file of weights: method, size, needs, scores, licence, limits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restorebox.restorers import BaseRestorer
+
+
+def main(argv: list[str]) -> None:
+    """Print what is known, a fact a line."""
+    parser = argparse.ArgumentParser(prog='restorebox info', description=__doc__)
+    parser.add_argument('model', help='a name (`restorebox models` lists them) or a file of weights')
+    model = parser.parse_args(argv).model
+    from restorebox.engine.checkpoint import load_file, sha256
+    from restorebox.engine.config import load_config
+    from restorebox.engine.published import stored_config
+    from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
+
+    facts: dict[str, object] = {}
+    entry = None
+    if not is_url(model) and Path(model).suffix not in WEIGHTS_SUFFIXES:
+        entry = find_model(model)
+        facts |= {'model': entry.name, 'method': entry.collection, 'config': entry.config}
+        if entry.paper:
+            facts['paper'] = f'{entry.paper[0]}, {entry.paper[1]}'
+    if entry is not None and entry.weights is None:
+        facts['weights'] = f'none published: restorebox train {entry.config}'
+        restorer = load_config(entry.config).model
+    else:
+        path = find_weights(model)
+        checkpoint = load_file(path)
+        restorer = stored_config(checkpoint, path)['model']
+        facts |= {'weights': f'{path}, {path.stat().st_size / 2**20:.2f} MiB', 'sha256': sha256(path)}
+        facts |= published_facts(checkpoint['meta'])
+    facts |= network_facts(restorer)
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f'{name:<{width}}  {value}')
+
+
+def published_facts(meta: dict) -> dict[str, object]:
+    """What a published file says about itself."""
+    facts = {name: meta[name] for name in ('licence', 'limits', 'average') if meta.get(name)}
+    scores = (meta.get('scores') or {}).get('mean') or {}
+    if scores:
+        facts['scores'] = ', '.join(f'{name} {value:.4g}' for name, value in scores.items())
+    return facts
+
+
+def network_facts(cfg: dict) -> dict[str, object]:
+    """What the networks of a config need; built without memory."""
+    import torch
+
+    from restorebox.registry import RESTORERS
+
+    with torch.device('meta'):
+        restorer: BaseRestorer = RESTORERS.build(cfg)
+    needs = restorer.needs
+    counts = {role: sum(p.numel() for p in restorer.role(role).parameters()) for role in restorer.deployed}
+    field = 'the whole picture' if needs.receptive_field is None else f'{needs.receptive_field} pixels'
+    window = restorer.statistics_window
+    return {
+        'regime': type(restorer).__name__,
+        'networks': ', '.join(f'{role}: {count:,} weights' for role, count in counts.items()),
+        'sees': field,
+        'statistics': 'over the whole picture, if any' if window is None else f'over a window of {window} pixels',
+        'stride': needs.stride,
+        'large pictures': 'averages windows in its sampler' if needs.tiling == 'noise' else 'in tiles',
+    }

@@ -1,0 +1,149 @@
+"""Restore pictures: files, folders with their structure, glob patterns; any size, never resized.
+
+Pictures keep their names, bit depth, alpha, ICC profile and EXIF. One that is in the output folder already is not made
+again, so that the same command goes on where a run was stopped. Under torchrun each process takes its share. Pictures
+that could not be restored are named at the end, and the exit code is 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from restorebox.cli.common import leave, one_line, positive
+from restorebox.cli.progress import Progress
+from restorebox.errors import PictureError
+
+if TYPE_CHECKING:
+    from restorebox.inference import RestoreInferencer
+    from restorebox.inference.files import PictureFile
+    from restorebox.inference.sources import Job
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of ``restore``."""
+    parser = argparse.ArgumentParser(prog='restorebox restore', description=__doc__)
+    parser.add_argument('source', nargs='+', help="a picture, a folder, or a pattern such as 'photos/**/*.jpg'")
+    parser.add_argument(
+        '--model',
+        default='weather',
+        help='a name (`restorebox models` lists them), a file of weights, URL#sha256=DIGITS, or with --checkpoint a '
+        'config (default: %(default)s)',
+    )
+    parser.add_argument('--checkpoint', help='weights for a config')
+    parser.add_argument('--out', default='restored', help='the folder to write into (default: %(default)s)')
+    parser.add_argument('--device', help="such as cpu or cuda:1 (default: this process's GPU where there is one)")
+    parser.add_argument(
+        '--memory',
+        type=positive,
+        default=1024,
+        metavar='MIB',
+        help="what the network's work may take; larger pictures are restored in tiles (default: %(default)s)",
+    )
+    parser.add_argument(
+        '--ensemble', action='store_true', help='the mean over eight flips and rotations: eight times the work'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    """Restore; prints what was done and the pictures that could not be restored."""
+    args = parse(argv)
+    from restorebox.inference import RestoreInferencer
+    from restorebox.inference.sources import plan_jobs
+
+    rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+    jobs = plan_jobs(args.source, args.out)[rank::world]  # before any is left out, so that all ranks share alike
+    inferencer = RestoreInferencer(
+        args.model, args.checkpoint, device=args.device, memory=args.memory, ensemble=args.ensemble
+    )
+    meeting = world > 1 and 'MASTER_ADDR' in os.environ
+    if meeting:
+        import torch.distributed as dist
+
+        dist.init_process_group('gloo', timeout=timedelta(days=30))  # one rank may be done long before another
+    todo = [job for job in jobs if not job.target.exists()]
+    bad = restore_all(inferencer, todo)
+    counts = [len(todo) - len(bad), len(jobs) - len(todo)]
+    if meeting:
+        # torchrun ends all ranks when one fails, so none may leave before the last is done
+        answers: list = [None] * world
+        dist.all_gather_object(answers, (counts, bad))
+        counts = [sum(each) for each in zip(*(numbers for numbers, _ in answers), strict=True)]
+        bad = sorted(line for _, lines in answers for line in lines)
+    if rank == 0 or not meeting:
+        report(counts, bad, args.out)
+    if meeting:
+        dist.barrier()
+        leave(1 if bad else 0)
+    if bad:
+        sys.exit(1)
+
+
+def report(counts: list[int], bad: list[str], out: str) -> None:
+    """Print (restored, there before) and a line for each picture that could not be restored."""
+    restored, before = counts
+    there = f', {before} were there already' if before else ''
+    failed = f', {len(bad)} could not be restored' if bad else ''
+    print(f'{restored} restored into {out}{there}{failed}')
+    for line in bad:
+        print(f'not restored: {line}', file=sys.stderr)
+
+
+def restore_all(inferencer: RestoreInferencer, jobs: list[Job]) -> list[str]:
+    """Restore files one after the other, while the next is read and the last is written.
+
+    Returns:
+        A line for each that could not be restored: the file, and why.
+    """
+    import torch
+
+    from restorebox.inference.files import write_file
+
+    bad: list[str] = []
+    writing: tuple[Job, Future] | None = None
+    with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers, Progress(len(jobs), 'restore') as progress:
+
+        def settle(job: Job, result: Future) -> PictureFile | None:
+            """A future's result; notes a picture's fault."""
+            try:
+                return result.result()
+            except PictureError as error:
+                line = one_line(error)
+                bad.append(line if str(job.source) in line else f'{job.source}: {line}')
+            except OSError as error:
+                bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
+            return None
+
+        for job, reading in read_ahead(readers, jobs):
+            picture = settle(job, reading)
+            if picture is not None:
+                try:
+                    picture.colours = inferencer.tiler(picture.colours)
+                except (MemoryError, torch.OutOfMemoryError):
+                    bad.append(f'{job.source}: the memory is not enough for it; try a smaller --memory')
+                    picture = None
+            if writing is not None:
+                settle(*writing)
+            writing = None if picture is None else (job, writers.submit(write_file, picture, job.target))
+            progress.advance()
+        if writing is not None:
+            settle(*writing)
+    return bad
+
+
+def read_ahead(readers: ThreadPoolExecutor, jobs: list[Job]) -> Iterator[tuple[Job, Future[PictureFile]]]:
+    """Each job and its picture; that of the next is being read meanwhile, and no other."""
+    from restorebox.inference.files import read_file
+
+    following = readers.submit(read_file, jobs[0].source) if jobs else None
+    for i, job in enumerate(jobs):
+        reading = following
+        if i + 1 < len(jobs):
+            following = readers.submit(read_file, jobs[i + 1].source)
+        yield job, reading

@@ -1,0 +1,179 @@
+"""Restore arrays and files from Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from restorebox.errors import ConfigError, PictureError
+from restorebox.inference.files import PictureFile, read_file, write_file
+from restorebox.inference.models import load_model
+from restorebox.inference.sources import find_pictures
+from restorebox.inference.tiles import Tiler
+
+DEFAULT_MODEL = 'weather'
+MEMORY = 1024  # MiB
+Source = np.ndarray | str | os.PathLike
+
+
+def default_device() -> torch.device:
+    """The GPU of this process under torchrun, the first one otherwise, the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device('cpu')
+    return torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count())
+
+
+class RestoreInferencer:
+    """Any picture, of any size, through any model; never resized.
+
+    Args:
+        model: a model's name (``restorebox models`` lists them), a training checkpoint (.pth), a published file
+            (.safetensors), ``URL#sha256=DIGITS``; with ``checkpoint`` the path of a config or a model's name.
+        checkpoint: weights for a config.
+        device: such as ``'cuda:1'``; None for a GPU where there is one.
+        memory: MiB that the network's work may take; larger pictures are restored in tiles, see :class:`Tiler`.
+        ensemble: the mean over the eight flips and rotations: eight times the work.
+
+    Raises:
+        ConfigError, CheckpointError: see :func:`load_model`.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike = DEFAULT_MODEL,
+        checkpoint: str | os.PathLike | None = None,
+        *,
+        device: str | torch.device | None = None,
+        memory: float = MEMORY,
+        ensemble: bool = False,
+    ) -> None:
+        try:
+            device = torch.device(device) if device is not None else default_device()
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"device '{device}': {reason}; 'cpu' is always there") from None
+        self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
+        self.tiler = Tiler(self.restorer, memory, ensemble)
+
+    def __call__(
+        self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None
+    ) -> np.ndarray | list[np.ndarray]:
+        """Restore pictures and return them.
+
+        Args:
+            source: an array, see :meth:`restore_array`; a file, a folder, a glob pattern; or several of these.
+            progress: called with (done, total) tiles or steps of each picture.
+
+        Returns:
+            An array for an array or a file; a list of them, in the order of the names, for all else. Files become
+            ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16.
+
+        Raises:
+            PictureError: a picture that can't be read, or an array of another form.
+            DataError: a folder without pictures, a pattern that fits none.
+        """
+        if isinstance(source, np.ndarray):
+            return self.restore_array(source, progress)
+        if isinstance(source, (str, os.PathLike)):
+            if Path(source).is_file():
+                return self.restore_file(source, progress=progress).layers
+            found = [path for path, _ in find_pictures(source)]
+            if found == [Path(source)]:  # no such file, which is said where it is read
+                return self.restore_file(source, progress=progress).layers
+            return [self.restore_file(path, progress=progress).layers for path in found]
+        restored: list[np.ndarray] = []
+        for each in source:
+            done = self(each, progress)
+            restored += done if isinstance(done, list) else [done]
+        return restored
+
+    def restore_array(self, picture: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Restore one array.
+
+        Args:
+            picture: ``(H, W)``, ``(H, W, 1)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, where alpha is passed
+                through; uint8, uint16, or float in [0, 1].
+            progress: see :meth:`__call__`.
+
+        Returns:
+            The same shape and kind (float32 for any float).
+
+        Raises:
+            PictureError: another form, or values outside [0, 1].
+        """
+        array = _checked(picture)
+        grey = array.ndim == 2 or array.shape[-1] == 1
+        colours = np.repeat(array.reshape(*array.shape[:2], 1), 3, -1) if grey else array[..., :3]
+        alpha = array[..., 3] if array.ndim == 3 and array.shape[-1] == 4 else None
+        done = PictureFile(self.tiler(np.ascontiguousarray(colours), progress), alpha, grey)
+        return done.layers.reshape(array.shape)
+
+    def restore_file(
+        self,
+        path: str | os.PathLike,
+        target: str | os.PathLike | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> PictureFile:
+        """Restore one file.
+
+        Args:
+            path: the file.
+            target: where to write the result, in the format of its suffix; None for nowhere.
+            progress: see :meth:`__call__`.
+
+        Returns:
+            The restored picture with what its file has besides.
+
+        Raises:
+            PictureError: the file can't be read, or the target's format can't hold the picture.
+            OSError: the target can't be written.
+        """
+        picture = read_file(path)
+        restored = replace(picture, colours=self.tiler(picture.colours, progress))
+        if target is not None:
+            write_file(restored, target)
+        return restored
+
+
+def _checked(picture: np.ndarray) -> np.ndarray:
+    """An array of a kind and form that can be restored."""
+    if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[-1] not in (1, 3, 4)) or 0 in picture.shape:
+        raise PictureError(f'an array of shape {picture.shape} is no picture; it must be (H, W), or (H, W, 1, 3 or 4)')
+    if picture.dtype in (np.uint8, np.uint16):
+        return picture
+    if not np.issubdtype(picture.dtype, np.floating):
+        raise PictureError(f'an array of {picture.dtype} is no picture; it must be uint8, uint16 or float in [0, 1]')
+    if not (np.isfinite(picture).all() and picture.min() >= 0 and picture.max() <= 1):
+        raise PictureError('an array of floats must lie in [0, 1]; divide one of bytes by 255')
+    return picture.astype(np.float32, copy=False)
+
+
+def restore(
+    source: Source | Iterable[Source],
+    model: str | os.PathLike = DEFAULT_MODEL,
+    checkpoint: str | os.PathLike | None = None,
+    *,
+    device: str | torch.device | None = None,
+    memory: float = MEMORY,
+    ensemble: bool = False,
+) -> np.ndarray | list[np.ndarray]:
+    """Restore pictures with a model: ``restore('rainy.jpg')``.
+
+    Args:
+        source: see :meth:`RestoreInferencer.__call__`, which says what comes back as well.
+        model: see :class:`RestoreInferencer`, of which one should be kept where several calls use one model.
+        checkpoint: see there.
+        device: see there.
+        memory: see there.
+        ensemble: see there.
+
+    Raises:
+        RestoreboxError: says in a line what is wrong with the model or the pictures.
+    """
+    return RestoreInferencer(model, checkpoint, device=device, memory=memory, ensemble=ensemble)(source)

@@ -1,0 +1,214 @@
+"""Models by name: what the metafiles of ``configs/`` list, and where the weights are.
+
+A model's entry in a ``metafile.yml``::
+
+    - Name: weather
+      In Collection: FDR-Net
+      Config: configs/fdrnet/weather.py
+      Weights: configs/fdrnet/weather.safetensors   # in the package, on disk, or a URL
+      SHA256: 64 hexadecimal digits
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import yaml
+
+from restorebox.engine.checkpoint import sha256
+from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.published import load_restorer
+from restorebox.errors import CheckpointError, ConfigError
+from restorebox.registry import nearest
+from restorebox.restorers.base import BaseRestorer
+
+WEIGHTS_SUFFIXES = ('.safetensors', '.pth')
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that a metafile lists.
+
+    Attributes:
+        name: of the model.
+        collection: the method that it belongs to.
+        config: path of its config, beginning with ``configs/``.
+        weights: a path below ``configs/`` or of a file on disk, or a URL; None where nothing has been published.
+        sha256: hash of the weights file, 64 hexadecimal digits.
+        paper: (title, URL) of the method, or None.
+    """
+
+    name: str
+    collection: str
+    config: str
+    weights: str | None = None
+    sha256: str | None = None
+    paper: tuple[str, str] | None = None
+
+
+def known_models(folder: str | Path | None = None) -> dict[str, ModelEntry]:
+    """All models of the metafiles, by name.
+
+    Args:
+        folder: one with ``METHOD/metafile.yml``; None for the configs of the package.
+
+    Raises:
+        ConfigError: a metafile that can't be read, or two models of one name.
+    """
+    found: dict[str, ModelEntry] = {}
+    for file in sorted(Path(folder or configs_dir()).glob('*/metafile.yml')):
+        try:
+            content = yaml.safe_load(file.read_text(encoding='utf-8'))
+            papers = {each['Name']: each.get('Paper') for each in content['Collections']}
+            entries = [_entry(each, papers) for each in content['Models']]
+        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            reason = ' '.join(str(error).split())
+            raise ConfigError(f"metafile {file}: can't be read: {type(error).__name__}: {reason}") from error
+        for entry in entries:
+            if entry.name in found:
+                raise ConfigError(f"metafile {file}: the model '{entry.name}' is in another metafile as well")
+            found[entry.name] = entry
+    return found
+
+
+def _entry(each: dict, papers: dict[str, dict | None]) -> ModelEntry:
+    collection = each['In Collection']
+    paper = papers[collection]
+    return ModelEntry(
+        name=each['Name'],
+        collection=collection,
+        config=each['Config'],
+        weights=each.get('Weights'),
+        sha256=each.get('SHA256'),
+        paper=(paper['Title'], paper['URL']) if paper else None,
+    )
+
+
+def find_model(name: str, folder: str | Path | None = None) -> ModelEntry:
+    """The model of that name.
+
+    Args:
+        name: as in a metafile.
+        folder: see :func:`known_models`.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    models = known_models(folder)
+    if name not in models:
+        raise ConfigError(
+            f"there is no model '{name}'; {nearest(name, list(models))} (`restorebox models` lists them; a file of "
+            f'weights is named {" or ".join("*" + suffix for suffix in WEIGHTS_SUFFIXES)})'
+        )
+    return models[name]
+
+
+def is_url(text: str) -> bool:
+    """Whether something is to be downloaded."""
+    return text.startswith(('http://', 'https://'))
+
+
+def weights_path(weights: str, digest: str | None) -> Path:
+    """A weights file on this machine, checked against its hash; one behind a URL is downloaded once.
+
+    Args:
+        weights: a path, a path below ``configs/``, or a URL.
+        digest: its SHA-256; a URL must have one.
+
+    Raises:
+        CheckpointError: no such file, another hash, or a download that fails.
+    """
+    if digest is not None and not _SHA256.fullmatch(digest):
+        raise CheckpointError(f"weights {weights}: the sha256 is '{digest}'; it must be 64 hexadecimal digits")
+    if is_url(weights):
+        return _downloaded(weights, digest)
+    path = Path(weights)
+    if not path.is_file() and path.parts[:1] == ('configs',):
+        path = configs_dir().joinpath(*path.parts[1:])
+    if not path.is_file():
+        raise CheckpointError(f'weights {weights}: no such file')
+    _check_hash(path, digest, weights)
+    return path
+
+
+def cached_path(url: str, digest: str) -> Path:
+    """Where the file behind a URL lies once it is downloaded: ``$TORCH_HOME/hub/checkpoints/restorebox/...``."""
+    return Path(torch.hub.get_dir()) / 'checkpoints' / 'restorebox' / digest[:12] / url.split('?')[0].rsplit('/', 1)[-1]
+
+
+def _downloaded(url: str, digest: str | None) -> Path:
+    if digest is None:
+        raise CheckpointError(
+            f'weights {url}: a URL needs the hash of its file; write URL#sha256=64 hexadecimal digits'
+        )
+    path = cached_path(url, digest)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:  # it is renamed when complete and right, so that ranks may download at the same time
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=digest, progress=False)
+        except (URLError, OSError, RuntimeError, ValueError, HTTPException) as error:
+            raise CheckpointError(f"weights {url} can't be downloaded: {type(error).__name__}: {error}") from None
+    _check_hash(path, digest, url)
+    return path
+
+
+def _check_hash(path: Path, digest: str | None, weights: str) -> None:
+    if digest is not None and (own := sha256(path)) != digest:
+        raise CheckpointError(
+            f'weights {weights}: {path} has the sha256 {own}, it should have {digest}; it is damaged or another file'
+        )
+
+
+def find_weights(model: str, folder: str | Path | None = None) -> Path:
+    """The weights file that a name, a path or a URL means.
+
+    Args:
+        model: a model's name, a path of a weights file, or ``URL#sha256=DIGITS``.
+        folder: see :func:`known_models`.
+
+    Raises:
+        ConfigError: no such model, or one without published weights.
+        CheckpointError: see :func:`weights_path`.
+    """
+    if is_url(model):
+        url, _, digest = model.partition('#sha256=')
+        return weights_path(url, digest or None)
+    if Path(model).suffix in WEIGHTS_SUFFIXES:
+        return weights_path(model, None)
+    if Path(model).suffix == '.py':
+        raise ConfigError(f'model {model}: a config needs a checkpoint with the weights as well')
+    entry = find_model(model, folder)
+    if entry.weights is None:
+        ready = sorted(each.name for each in known_models(folder).values() if each.weights)
+        raise ConfigError(
+            f"model '{model}' has no published weights: train it with `restorebox train {entry.config}` and name the "
+            f'checkpoint; models with weights: {", ".join(ready) or "none"}'
+        )
+    return weights_path(entry.weights, entry.sha256)
+
+
+def load_model(model: str, checkpoint: str | None = None, device: str | torch.device = 'cpu') -> BaseRestorer:
+    """A restorer with its weights, in evaluation mode.
+
+    Args:
+        model: a model's name, a training checkpoint, a published file, ``URL#sha256=DIGITS``, or with ``checkpoint`` a
+            config: its path or the name of a model.
+        checkpoint: weights for a config: a path, or ``URL#sha256=DIGITS``.
+        device: where the restorer goes.
+
+    Raises:
+        ConfigError, CheckpointError: nothing of that name, or weights that can't be read or don't fit.
+    """
+    if checkpoint is None:
+        return load_restorer(find_weights(model), device)
+    config = model if Path(model).suffix == '.py' else find_model(model).config
+    if not is_url(checkpoint) and not Path(checkpoint).is_file():
+        raise CheckpointError(f'checkpoint {checkpoint}: no such file')
+    path = find_weights(checkpoint) if is_url(checkpoint) else checkpoint
+    return load_restorer(path, device, load_config(config).model)

@@ -1,0 +1,80 @@
+"""What to restore: files, folders and glob patterns -> files, and where each goes."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from restorebox.datasets.reading import PICTURE_SUFFIXES, list_pictures
+from restorebox.errors import DataError
+from restorebox.inference.files import target_name
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture to restore: ``source`` -> ``target``."""
+
+    source: Path
+    target: Path
+
+
+def find_pictures(sources: str | os.PathLike | Iterable[str | os.PathLike]) -> list[tuple[Path, Path]]:
+    """The picture files that files, folders (with sub-folders) and glob patterns (``**`` for sub-folders) name.
+
+    Returns:
+        (path, path below the folder or below the pattern's fixed part), sorted by name within each source, none twice.
+        A file that is named itself is taken whether it exists or not, so that it is missed where it is read.
+
+    Raises:
+        DataError: a folder without pictures, a pattern that fits none.
+    """
+    found: dict[Path, Path] = {}
+    for source in [sources] if isinstance(sources, (str, os.PathLike)) else sources:
+        path = Path(source)
+        if path.is_dir():
+            pairs = [(each, each.relative_to(path)) for each in list_pictures(path, recursive=True)]
+        elif glob.has_magic(str(source)) and not path.exists():
+            pairs = _matches(str(source))
+        else:
+            pairs = [(path, Path(path.name))]
+        for each, below in pairs:
+            found.setdefault(each, below)
+    return list(found.items())
+
+
+def _matches(pattern: str) -> list[tuple[Path, Path]]:
+    parts = Path(pattern).parts
+    fixed = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
+    files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    files = [file for file in files if file.is_file() and file.suffix.lower() in PICTURE_SUFFIXES]
+    if not files:
+        raise DataError(f'{pattern}: no picture fits this pattern (looked for {" ".join(PICTURE_SUFFIXES)})')
+    return [(file, file.relative_to(fixed)) for file in files]
+
+
+def plan_jobs(sources: str | os.PathLike | Iterable[str | os.PathLike], out: str | Path) -> list[Job]:
+    """Where each picture goes; what lies in ``out`` already is no source.
+
+    Raises:
+        DataError: see :func:`find_pictures`; or two pictures for one place, or one for its own.
+    """
+    home = Path(out).resolve()
+    jobs: dict[Path, Job] = {}
+    found = find_pictures(sources)
+    for source, below in found:
+        target = Path(out) / below.with_name(target_name(below.name))
+        if source.resolve() == target.resolve():
+            raise DataError(f'{source} would be written over itself; take another folder than {out}')
+        if home in source.resolve().parents:
+            continue
+        if target in jobs:
+            raise DataError(
+                f'{jobs[target].source} and {source} would both become {target}; restore them into two folders'
+            )
+        jobs[target] = Job(source, target)
+    if not jobs:
+        raise DataError(f'{found[0][0]}: lies in {out}, where the restored pictures go; nothing is left to restore')
+    return list(jobs.values())

@@ -1,0 +1,216 @@
+"""Pictures of any size in bounded memory: whole where they fit, otherwise in overlapping tiles.
+
+A tile's outer ``margin`` sees another surrounding than it would in the whole picture, so it is thrown away; across the
+next ``blend`` pixels neighbours fade into each other (raised cosine)::
+
+    |<- margin ->|<- blend ->|        tile i        |<- blend ->|<- margin ->|
+                                                    |<- margin ->|<- blend ->|      tile i + 1 ...
+
+Only the rows of one band of tiles are held as floats; finished ones are rounded into the result.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
+from restorebox.errors import ConfigError
+from restorebox.layers import set_statistics_window
+from restorebox.restorers.base import BaseRestorer
+
+BLEND = 32  # pixels over which tiles fade into each other
+PROBE = 192  # side in pixels of the picture with which memory is measured
+WHITE = {'uint8': 255, 'uint16': 65535, 'float32': 1}
+
+
+def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+    """HWC uint8, uint16 or float32 -> ``(1, C, H, W)`` float32 in [0, 1]."""
+    kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # torch has few operations for uint16
+    x = torch.from_numpy(np.require(picture, kind, ('C', 'W'))).to(device).float().permute(2, 0, 1)[None]
+    return x.contiguous() / WHITE[picture.dtype.name]
+
+
+def rounded(x: Tensor, kind: np.dtype) -> np.ndarray:
+    """HWC float in [0, 1] -> an array of a kind, rounded to the nearest where it holds whole numbers."""
+    if kind == np.float32:
+        return x.float().cpu().numpy()
+    return (x * WHITE[kind.name]).round_().cpu().numpy().astype(kind)
+
+
+def axis_tiles(length: int, size: int, overlap: int, stride: int) -> list[tuple[int, int]]:
+    """(first, end) of tiles along an axis, all of about the same length.
+
+    Args:
+        length: of the axis in pixels.
+        size: of a tile at most, a multiple of ``stride``; the last may be up to ``stride`` - 1 longer.
+        overlap: of neighbours at least.
+        stride: every tile begins at a multiple of it, as the whole picture does.
+    """
+    if length <= size:
+        return [(0, length)]
+    # beginnings are rounded down, which may bring two of them apart by up to a stride
+    number = 1 + math.ceil((length - size) / (size - overlap - stride))
+    size = math.ceil((length + (number - 1) * (overlap + stride)) / number / stride) * stride
+    starts = [(length - size) * i // (number - 1) // stride * stride for i in range(number)]
+    return [(start, start + size if i < number - 1 else length) for i, start in enumerate(starts)]
+
+
+def axis_weights(tiles: list[tuple[int, int]], margin: int, blend: int) -> list[Tensor]:
+    """How much each tile counts at each of its pixels along an axis; over the tiles the sum is 1 at every pixel."""
+    length = tiles[-1][1]
+    weights = []
+    for first, end in tiles:
+        place = torch.arange(first, end, dtype=torch.float32) + 0.5
+        weight = torch.ones(end - first)
+        if first > 0:
+            weight *= _ramp((place - first - margin) / blend)
+        if end < length:
+            weight *= _ramp((end - margin - place) / blend)
+        weights.append(weight)
+    total = torch.zeros(length)
+    for (first, end), weight in zip(tiles, weights, strict=True):
+        total[first:end] += weight
+    return [weight / total[first:end] for (first, end), weight in zip(tiles, weights, strict=True)]
+
+
+def _ramp(x: Tensor) -> Tensor:
+    """0 up to 0, 1 from 1, half a cosine between."""
+    return 0.5 - 0.5 * torch.cos(math.pi * x.clamp(0, 1))
+
+
+class Tiler:
+    """A restorer for pictures of any size.
+
+    Args:
+        restorer: in evaluation mode.
+        memory: MiB that the network's work may take besides the picture and the result. Tiles are chosen to fit; where
+            not even small ones do, small ones are taken.
+        ensemble: restore the eight flips and rotations of every tile and take their mean: eight times the work.
+
+    Raises:
+        ConfigError: ``memory`` is not positive.
+    """
+
+    def __init__(self, restorer: BaseRestorer, memory: float = 1024, ensemble: bool = False) -> None:
+        if not memory > 0:
+            raise ConfigError(f'memory is {memory}; it must be a positive number of MiB')
+        self.restorer = restorer
+        self.memory = memory
+        self.ensemble = ensemble
+        needs = restorer.needs
+        self.stride = needs.stride
+        self.device = next(restorer.parameters()).device
+        window = restorer.statistics_window or 0
+        layers = sum(set_statistics_window(restorer.role(name), window or None) for name in restorer.deployed)
+        # what a pixel sees through convolutions, or takes its statistics from
+        self.reach = max(needs.receptive_field or 0, window if layers else 0) // 2
+        self._pixel: float | None = None
+
+    @property
+    def pixel_bytes(self) -> float:
+        """Bytes that the network takes per pixel of a picture, measured when first asked for."""
+        if self._pixel is None:
+            # past the window, since layers with statistics take more memory there
+            side = max(PROBE, (self.restorer.statistics_window or 0) + 64, self.restorer.needs.min_size)
+            probe = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.device)
+            with PeakBytes() as seen:
+                self.restorer.restore(probe, shared=self.restorer.estimate_shared(probe))
+            self._pixel = SCRATCH * seen.peak / (side * side)
+        return self._pixel
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether a picture is restored whole."""
+        if self.restorer.needs.tiling == 'noise' or max(height, width) <= PROBE:
+            return True
+        return height * width * self.pixel_bytes <= self.memory * MIB
+
+    def plan(self, height: int, width: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
+        """Tiles for a picture that does not fit.
+
+        Returns:
+            (first, end) of the rows of tiles, of their columns, and the margin: all in pixels.
+        """
+        stride = self.stride
+        pixels = self.memory * MIB / self.pixel_bytes
+        side = max(math.isqrt(int(pixels)), PROBE, self.restorer.needs.min_size)
+        # a network that sees far would spend all its time on margins where memory is short
+        margin = min(self.reach, side // 6)
+        overlap = 2 * margin + BLEND
+        across = min(width, side)
+        down = max(side, min(height, int(pixels / across)))
+        if down >= height:
+            across = max(side, int(pixels / height))
+        sizes = (math.ceil(size / stride) * stride for size in (down, across))
+        rows, columns = (axis_tiles(n, size, overlap, stride) for n, size in zip((height, width), sizes, strict=True))
+        return rows, columns, margin
+
+    def __call__(self, picture: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Restore a picture.
+
+        Args:
+            picture: ``(H, W, 3)`` RGB, uint8, uint16, or float32 in [0, 1].
+            progress: called with (done, total) tiles, or steps of a sampler.
+
+        Returns:
+            An array of the same shape and kind.
+        """
+        height, width = picture.shape[:2]
+        if self.fits(height, width):
+            x = to_tensor(picture, self.device)
+            y = self._restore(x, self.restorer.estimate_shared(x), progress)
+            return rounded(y[0].permute(1, 2, 0), picture.dtype)
+        shared = self._shared(picture)
+        rows, columns, margin = self.plan(height, width)
+        across = [w.to(self.device) for w in axis_weights(columns, margin, BLEND)]
+        downs = [w.to(self.device) for w in axis_weights(rows, margin, BLEND)]
+        out = np.empty_like(picture)
+        count = itertools.count(1)
+        total = len(rows) * len(columns)
+        carried = torch.zeros(3, 0, width, device=self.device)  # rows that the next band of tiles adds to
+        for i, (top, bottom) in enumerate(rows):
+            band = torch.zeros(3, bottom - top, width, device=self.device)
+            band[:, : carried.shape[1]] = carried
+            for (left, right), weight in zip(columns, across, strict=True):
+                y = self._restore(to_tensor(picture[top:bottom, left:right], self.device), shared)[0]
+                band[..., left:right] += y * (downs[i][:, None] * weight)
+                if progress:
+                    progress(next(count), total)
+            done = rows[i + 1][0] if i + 1 < len(rows) else height
+            out[top:done] = rounded(band[:, : done - top].clamp_(0, 1).permute(1, 2, 0), picture.dtype)
+            carried = band[:, done - top :]
+        return out
+
+    def _shared(self, picture: np.ndarray) -> dict[str, Tensor] | None:
+        """What all tiles agree on, estimated from the picture made small enough for the memory."""
+        if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:
+            return None  # the copy as floats would be for nothing
+        height, width = picture.shape[:2]
+        scale = min(1.0, math.sqrt(self.memory * MIB / self.pixel_bytes / (height * width)))
+        size = (max(1, int(width * scale)), max(1, int(height * scale)))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        return self.restorer.estimate_shared(to_tensor(small, self.device))
+
+    def _restore(
+        self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None = None
+    ) -> Tensor:
+        """``(1, 3, H, W)`` in [0, 1] -> the same; with ``ensemble`` the mean over its eight positions."""
+        if not self.ensemble:
+            return self._once(x, shared, progress)
+        total = torch.zeros_like(x)
+        for turns, flip in itertools.product(range(4), (False, True)):
+            turned = torch.rot90(x.flip(-1) if flip else x, turns, (-2, -1))
+            y = torch.rot90(self._once(turned.contiguous(), shared, progress), -turns, (-2, -1))
+            total += y.flip(-1) if flip else y
+        return total / 8
+
+    def _once(self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None) -> Tensor:
+        # what a sampler draws is the same for every picture, so that its place in a folder makes no difference
+        generator = torch.Generator(x.device).manual_seed(0)
+        return self.restorer.restore(x, shared=shared, generator=generator, progress=progress)['pred']

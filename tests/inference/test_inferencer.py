@@ -1,0 +1,79 @@
+"""From Python: arrays, files, folders, patterns and lists."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import restorebox
+from restorebox.errors import CheckpointError, ConfigError, DataError, PictureError
+from tests.factories import write_pairs
+
+
+@pytest.mark.parametrize('shape', [(20, 31), (20, 31, 1), (20, 31, 3), (20, 31, 4)])
+@pytest.mark.parametrize('kind', ['uint8', 'uint16', 'float32', 'float64'])
+def test_arrays_keep_shape_and_kind(inferencer, shape, kind):
+    rng = np.random.default_rng(0)
+    array = rng.random(shape)
+    array = array.astype(kind) if kind.startswith('f') else (array * np.iinfo(kind).max).astype(kind)
+    before = array.copy()
+    out = inferencer(array)
+    assert out.shape == shape
+    assert out.dtype == (np.float32 if kind.startswith('f') else kind)
+    assert np.array_equal(array, before)
+    if shape[-1] == 4:
+        np.testing.assert_allclose(out[..., 3], array[..., 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('array', 'words'),
+    [
+        (np.zeros((4, 4, 2), np.uint8), r'shape \(4, 4, 2\)'),
+        (np.zeros((0, 4, 3), np.uint8), r'shape \(0, 4, 3\)'),
+        (np.zeros((4, 4, 3), np.int64), 'int64'),
+        (np.full((4, 4, 3), 255.0), r'must lie in \[0, 1\]'),
+        (np.full((4, 4, 3), np.nan), r'must lie in \[0, 1\]'),
+    ],
+)
+def test_what_is_no_picture_is_refused(inferencer, array, words):
+    with pytest.raises(PictureError, match=words):
+        inferencer(array)
+
+
+def test_files_folders_patterns_and_lists(inferencer, tmp_path):
+    write_pairs(tmp_path, 'test', 3)
+    folder = tmp_path / 'test' / 'lq'
+    one = inferencer(folder / '01.png')
+    assert np.array_equal(one, inferencer(np.asarray(Image.open(folder / '01.png'))))
+    for source in (folder, f'{folder}/*.png', sorted(folder.iterdir())):
+        several = inferencer(source)
+        assert len(several) == 3
+        assert np.array_equal(several[1], one)
+    with pytest.raises(DataError, match=r'no picture fits this pattern'):
+        inferencer(f'{folder}/*.jpg')
+    with pytest.raises(PictureError, match=r'99\.png: no such file'):
+        inferencer(folder / '99.png')
+
+
+def test_restore_in_a_line_and_a_config_with_a_checkpoint(published, inferencer, tmp_path):
+    lq = np.random.default_rng(1).random((16, 16, 3))
+    assert np.array_equal(restorebox.restore(lq, model=published, device='cpu'), inferencer(lq))
+    config = tmp_path / 'toy.py'
+    config.write_text(
+        "model = dict(type='SupervisedRestorer', generator=dict(backbone=dict(type='UNet', levels=2, base_width=4, "
+        "max_width=8), head=dict(type='PictureHead')), losses=dict(l1=dict(type='L1Loss')))"
+    )
+    assert np.array_equal(restorebox.restore(lq, model=config, checkpoint=published, device='cpu'), inferencer(lq))
+    with pytest.raises(ConfigError, match='a config needs a checkpoint'):
+        restorebox.restore(lq, model=config)
+    with pytest.raises(CheckpointError, match='it is of another model'):
+        restorebox.restore(lq, model='unet5_paired', checkpoint=published)
+    with pytest.raises(ConfigError, match=r"device 'gpu7'.*'cpu' is always there"):
+        restorebox.restore(lq, model=published, device='gpu7')
+
+
+def test_the_package_hands_the_names_out_when_they_are_asked_for():
+    assert restorebox.RestoreInferencer is sys.modules['restorebox.inference'].RestoreInferencer
+    with pytest.raises(AttributeError, match='restoer'):
+        restorebox.restoer  # noqa: B018

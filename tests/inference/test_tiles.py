@@ -1,0 +1,163 @@
+"""Tiles against the whole picture."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from restorebox.diffusion.windows import MIB
+from restorebox.errors import ConfigError
+from restorebox.inference import Tiler
+from restorebox.inference.tiles import BLEND, axis_tiles, axis_weights
+from restorebox.registry import RESTORERS
+from tests.factories import SMALL_RESTORERS, small_restorer
+
+
+def picture(height=500, width=700, kind=np.uint8):
+    """Smooth, with fine noise on it."""
+    rng = np.random.default_rng(3)
+    base = cv2.resize(rng.random((9, 12, 3)), (width, height), interpolation=cv2.INTER_CUBIC)
+    base = np.clip(base + rng.normal(0, 0.05, base.shape), 0, 1)
+    return base.astype(np.float32) if kind == np.float32 else np.rint(base * np.iinfo(kind).max).astype(kind)
+
+
+def drawn(name='SupervisedRestorer', **changes):
+    torch.manual_seed(0)
+    cfg = {'type': name.split(':')[0], **SMALL_RESTORERS[name], **changes}
+    return RESTORERS.build(cfg).eval()
+
+
+def network(**backbone):
+    return dict(backbone=backbone, head=dict(type='PictureHead'))
+
+
+def tiler_for(restorer, side, **options):
+    """One whose memory allows tiles of about ``side`` pixels."""
+    pixel = Tiler(restorer).pixel_bytes
+    return Tiler(restorer, pixel * side * side / MIB, **options)
+
+
+@pytest.mark.parametrize(
+    ('length', 'size', 'overlap', 'stride'),
+    [(500, 200, 60, 8), (503, 200, 60, 8), (209, 208, 64, 16), (4000, 1664, 260, 8), (31, 32, 0, 4), (700, 100, 50, 1)],
+)
+def test_tiles_cover_an_axis_and_their_weights_sum_to_one(length, size, overlap, stride):
+    tiles = axis_tiles(length, size, overlap, stride)
+    margin = max(0, (overlap - 10) // 2)
+    weights = axis_weights(tiles, margin, 10)
+    total = torch.zeros(length)
+    for i, ((first, end), weight) in enumerate(zip(tiles, weights, strict=True)):
+        assert first % stride == 0
+        assert end - first < size + stride
+        if i:
+            assert tiles[i - 1][1] - first >= overlap
+            assert (weight[:margin] == 0).all()
+        total[first:end] += weight
+    assert tiles[0][0] == 0
+    assert tiles[-1][1] == length
+    torch.testing.assert_close(total, torch.ones(length))
+
+
+@pytest.mark.parametrize(
+    'generator',
+    [
+        network(type='UNet', levels=3, base_width=4, max_width=8, norm=None),
+        network(type='DnCNN', layers=6, width=4),
+    ],
+    ids=['UNet', 'DnCNN'],
+)
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16])
+def test_without_statistics_tiles_equal_the_whole(generator, kind):
+    restorer = drawn(generator=generator)
+    whole, tiles = Tiler(restorer, 1e6), tiler_for(restorer, 240)
+    lq = picture(kind=kind)
+    assert whole.fits(500, 700)
+    assert not tiles.fits(500, 700)
+    assert len(tiles.plan(500, 700)[0]) > 1
+    a, b = whole(lq), tiles(lq)
+    assert a.dtype == b.dtype == kind
+    assert a.shape == lq.shape
+    assert np.abs(a.astype(float) - b).max() <= np.iinfo(kind).max / 255
+
+
+@pytest.mark.parametrize('window', [64, 128])
+def test_with_statistics_over_a_window_tiles_are_near_the_whole(window):
+    restorer = drawn(statistics_window=window)
+    a, b = (t(picture()).astype(float) for t in (Tiler(restorer, 1e6), tiler_for(restorer, 300)))
+    assert np.abs(a - picture()).mean() > 5, 'the network should do something'
+    assert np.abs(a - b).mean() <= 0.5
+
+
+def test_what_the_picture_agrees_on_is_estimated_once(monkeypatch):
+    restorer = drawn('HeavyRainRestorer: physics')
+    tiles = tiler_for(restorer, 240)
+    seen, given = [], []
+    estimate, run = restorer.estimate_shared, restorer.restore
+
+    def estimated(lq):
+        seen.append(lq.shape)
+        return estimate(lq)
+
+    def restored(lq, shared=None, **rest):
+        given.append(shared['airlight'])
+        return run(lq, shared=shared, **rest)
+
+    tiles.pixel_bytes  # noqa: B018 (measured before the count begins)
+    monkeypatch.setattr(restorer, 'estimate_shared', estimated)
+    monkeypatch.setattr(restorer, 'restore', restored)
+    tiles(picture(200, 300))
+    assert len(seen) == 1
+    assert len(given) > 1
+    assert all(torch.equal(each, given[0]) for each in given)
+
+
+def test_a_sampler_is_never_cut():
+    tiles = Tiler(small_restorer('DiffusionRestorer: x0 in windows').eval(), 0.001)
+    assert tiles.fits(4000, 6000)
+    lq = picture(40, 33)
+    assert tiles(lq).shape == lq.shape
+    assert np.array_equal(tiles(lq), tiles(lq)), 'what it draws does not depend on what was drawn before'
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 300), (257, 3), (200, 201)])
+def test_any_size(size):
+    tiles = Tiler(drawn(statistics_window=32), 0.01)
+    lq = picture(*size, kind=np.float32)
+    out = tiles(lq)
+    assert out.shape == lq.shape
+    assert out.dtype == np.float32
+    assert 0 <= out.min() <= out.max() <= 1
+
+
+def test_the_ensemble_does_not_care_how_the_picture_lies():
+    restorer = drawn()
+    one, eight = Tiler(restorer), Tiler(restorer, ensemble=True)
+    lq = picture(64, 48, np.float32)
+    turned = np.ascontiguousarray(np.rot90(lq))
+    assert not np.allclose(np.rot90(one(lq)), one(turned), atol=1e-3)
+    np.testing.assert_allclose(np.rot90(eight(lq)), eight(turned), atol=1e-5)
+
+
+def test_more_memory_means_larger_tiles():
+    restorer = drawn()
+    counts = [
+        len(rows) * len(columns) for rows, columns, _ in (tiler_for(restorer, s).plan(2000, 3000) for s in (400, 900))
+    ]
+    assert counts[0] > counts[1] > 1
+    rows, columns, margin = tiler_for(restorer, 400).plan(2000, 3000)
+    assert margin == restorer.needs.receptive_field // 2
+    assert all(a[1] - b[0] >= 2 * margin + BLEND for axis in (rows, columns) for a, b in itertools.pairwise(axis))
+
+
+def test_progress_counts_tiles():
+    seen = []
+    tiler_for(drawn(), 240)(picture(), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(i + 1, len(seen)) for i in range(len(seen))]
+    assert len(seen) > 1
+
+
+def test_no_memory_is_refused():
+    with pytest.raises(ConfigError, match='memory is 0'):
+        Tiler(drawn(), 0)
