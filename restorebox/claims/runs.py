@@ -1,4 +1,4 @@
-"""Training and testing a config in processes of their own, once: what is complete stays, what was interrupted goes on."""
+"""Training and testing a config in processes of their own: the complete stays, the interrupted goes on."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ def judge(
 ) -> Outcome:
     """Compare two sides seed by seed.
 
-    ``reproduced``: every paired difference has the claim's sign. ``direction only``: their mean has. ``equivalent``, for
-    a claim of equality: each is within the tolerance, so that two large ones of opposite sign don't pass.
+    ``reproduced``: every paired difference has the claim's sign. ``direction only``: their mean has. ``equivalent``,
+    for a claim of equality: each is within the tolerance, so that two large ones of opposite sign don't pass.
 
     Args:
         better: seed -> score of the side that the claim puts first; None where that run failed.
