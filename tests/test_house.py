@@ -14,7 +14,7 @@ FLOORS = [  # a room imports from its own floor's lower neighbours and from belo
     {'backbones', 'heads', 'losses', 'degradations', 'diffusion'},
     {'restorers', 'datasets', 'metrics'},
     {'engine'},
-    {'hooks', 'inference'},
+    {'hooks', 'inference', 'claims'},
     {'cli', '__main__', '__init__'},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -25,6 +25,7 @@ VERBS = {
     'benchmark': 'measure speed and memory',
     'analyze-information': 'measure how much of its input a network carries, and what gradient its GAN loss has left',
     'analyze-distortions': 'measure what FDR-Net makes of each distortion: correlation and response of its channels',
+    'reproduce': "check the papers' claims: train both sides of each, compare, write docs/claims",
     'publish': 'make a small file to hand on from a training checkpoint',
     'convert-weights': 'make a checkpoint from public CycleGAN, CUT, pix2pix, OWAN or heavy-rain weights',
     'synthesize': 'make a training set: degraded pictures from clean ones, with a manifest',

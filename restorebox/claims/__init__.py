@@ -1,0 +1,1 @@
+"""What the papers claim, which runs check it, and what came of them."""

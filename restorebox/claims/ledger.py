@@ -1,0 +1,191 @@
+"""Reading ``configs/METHOD/claims.yml``: models by name, budgets, and the claims that compare the models.
+
+A model says what trains it at ``paper`` and at ``small`` (the budget's config unless it names its own), and
+``overrides`` for the latter. ``tiny`` is ``small`` with the overrides of that budget on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import restorebox
+from restorebox.errors import ConfigError
+from restorebox.registry import nearest
+
+BUDGETS = ('tiny', 'small', 'paper')
+TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict, 'claims': list}
+BUDGET = {'config': str, 'data': str, 'overrides': dict}
+MODEL = {'label': str, 'paper': str, 'small': str, 'overrides': dict, 'paper_overrides': dict, 'after': str, 'why': str}
+CLAIM = {
+    'id': str,
+    'sentence': str,
+    'where': str,
+    'metric': str,
+    'paper_metric': str,
+    'other_metric': str,
+    'better': str,
+    'other': str,
+    'lower_is_better': bool,
+    'tolerance': float,
+    'size': float,
+    'published': list,
+    'why_not': str,
+}
+REQUIRED = ('id', 'sentence', 'where', 'metric')
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What trains one model at one budget: a config below ``configs/``, overrides, and the model to start from."""
+
+    config: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of a paper and the two models that check it."""
+
+    method: str
+    id: str
+    sentence: str
+    where: str
+    metric: str
+    better: str | None = None
+    other: str | None = None
+    other_metric: str | None = None
+    paper_metric: str | None = None
+    lower_is_better: bool = False
+    tolerance: float | None = None
+    size: float | None = None
+    published: tuple = ()
+    why_not: str = ''
+
+    def sides(self) -> tuple[tuple[str, str], ...]:
+        """(model, metric) of the better side and of the other; empty where nothing is trained for it."""
+        if self.better is None or self.other is None:
+            return ()
+        return (self.better, self.metric), (self.other, self.other_metric or self.metric)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All of one method's ``claims.yml``."""
+
+    method: str
+    paper: str
+    url: str
+    budgets: dict[str, dict]
+    models: dict[str, dict]
+    claims: tuple[Claim, ...]
+
+    def spec(self, model: str, budget: str) -> Spec | None:
+        """What trains a model at a budget, or None where nothing does."""
+        entry, own = self.models[model], self.budgets.get(budget, {})
+        if budget == 'paper':
+            if 'paper' not in entry:
+                return None
+            return Spec(entry['paper'], dict(entry.get('paper_overrides', {})), None, entry.get('after'))
+        if 'why' in entry:
+            return None
+        small = self.budgets['small']
+        overrides = {**small.get('overrides', {}), **entry.get('overrides', {})}
+        if budget == 'tiny':
+            overrides |= own.get('overrides', {})
+        return Spec(entry.get('small', small['config']), overrides, small.get('data'), entry.get('after'))
+
+    def label(self, model: str) -> str:
+        """A model's name for a reader."""
+        return self.models[model].get('label', model)
+
+
+def claims_dir() -> Path:
+    """``configs/``, found without reading a config, which would import torch."""
+    package = Path(restorebox.__file__).parent
+    packaged = package / 'configs'
+    return packaged if packaged.is_dir() else package.parent / 'configs'
+
+
+def _check(where: str, node: object, keys: dict[str, type], required: tuple[str, ...] = ()) -> dict:
+    if not isinstance(node, dict):
+        raise ConfigError(f'{where}: must be keys with values, got {node!r}')
+    for key, value in node.items():
+        if key not in keys:
+            raise ConfigError(f"{where}: has no key '{key}'; {nearest(str(key), tuple(keys))}")
+        wanted = (int, float) if keys[key] is float else keys[key]
+        if not isinstance(value, wanted) or (keys[key] is float and isinstance(value, bool)):
+            raise ConfigError(f'{where}: {key} is {value!r}; it must be a {keys[key].__name__}')
+    for key in required:
+        if key not in node:
+            raise ConfigError(f"{where}: misses the key '{key}'")
+    return node
+
+
+def read_ledger(file: Path) -> Ledger:
+    """Read and check one ``claims.yml``.
+
+    Raises:
+        ConfigError: names the file, the place in it and the key.
+    """
+    try:
+        text = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        mark = getattr(error, 'problem_mark', None)
+        line = f', line {mark.line + 1}' if mark else ''
+        raise ConfigError(f'{file}{line}: no valid YAML: {getattr(error, "problem", error)}') from error
+    _check(str(file), text, TOP, tuple(TOP))
+    for name, budget in text['budgets'].items():
+        if name not in BUDGETS:
+            raise ConfigError(f"{file}: budgets: has no key '{name}'; {nearest(str(name), BUDGETS)}")
+        _check(f'{file}: budgets.{name}', budget, BUDGET, ('config',) if name == 'small' else ())
+    if 'small' not in text['budgets']:
+        raise ConfigError(f"{file}: budgets: misses the key 'small'")
+    for name, model in text['models'].items():
+        _check(f'{file}: models.{name}', model, MODEL)
+        if model.get('after', name) not in text['models']:
+            raise ConfigError(f"{file}: models.{name}: after: there is no model '{model['after']}'")
+    claims: list[Claim] = []
+    for number, node in enumerate(text['claims'], 1):
+        here = f'{file}: claims, number {number}'
+        if isinstance(node, dict) and 'id' in node:
+            here = f'{file}: claim {node["id"]}'
+        _check(here, node, CLAIM, REQUIRED)
+        for side in ('better', 'other'):
+            if side not in node and 'why_not' not in node:
+                raise ConfigError(f"{here}: misses the key '{side}' (or why_not, where no training checks it)")
+            if side in node and node[side] not in text['models']:
+                names = tuple(text['models'])
+                raise ConfigError(f"{here}: {side}: there is no model '{node[side]}'; {nearest(node[side], names)}")
+        if node['id'] in {claim.id for claim in claims}:
+            raise ConfigError(f'{here}: id: stands twice')
+        claims.append(Claim(**{**node, 'method': text['method'], 'published': tuple(node.get('published', ()))}))
+    return Ledger(**{key: text[key] for key in TOP if key != 'claims'}, claims=tuple(claims))
+
+
+def read_all() -> dict[str, Ledger]:
+    """Method -> its ledger."""
+    return {file.parent.name: read_ledger(file) for file in sorted(claims_dir().glob('*/claims.yml'))}
+
+
+def select(ledgers: dict[str, Ledger], wanted: str | None) -> list[tuple[Ledger, list[Claim]]]:
+    """The claims that ``METHOD`` or ``METHOD/CLAIM`` names, all without.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    if not wanted:
+        return [(ledger, list(ledger.claims)) for ledger in ledgers.values()]
+    method, _, claim = wanted.strip('/').partition('/')
+    if method not in ledgers:
+        raise ConfigError(f"reproduce: no method '{method}' has claims; {nearest(method, tuple(ledgers))}")
+    found = [each for each in ledgers[method].claims if claim in ('', each.id)]
+    if not found:
+        ids = tuple(each.id for each in ledgers[method].claims)
+        raise ConfigError(f"reproduce: {method} has no claim '{claim}'; {nearest(claim, ids)}")
+    return [(ledgers[method], found)]

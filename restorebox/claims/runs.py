@@ -1,0 +1,191 @@
+"""Training and testing a config in processes of their own: the complete stays, the interrupted goes on."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from restorebox.claims.ledger import Claim, Ledger, Spec
+from restorebox.errors import RestoreboxError
+
+KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model of a ledger at one budget with one seed."""
+
+    method: str
+    model: str
+    budget: str
+    seed: int
+    spec: Spec
+
+    @property
+    def digest(self) -> str:
+        """Tells whether a stored result is still of this config and these overrides."""
+        text = json.dumps([self.spec.config, self.spec.overrides, self.spec.after], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """METHOD/BUDGET/MODEL_sSEED."""
+        return f'{self.method}/{self.budget}/{self.model}_s{self.seed}'
+
+    def folder(self, work: Path) -> Path:
+        """Where it trains; another config or other overrides have another folder."""
+        return work / f'{self.name}_{self.digest}'
+
+    def stored(self, docs: Path) -> Path:
+        """Where its result is kept."""
+        return docs / 'runs' / f'{self.name}.json'
+
+
+def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]) -> list[Run]:
+    """The runs that claims need, each once, a model after the one that it starts from; seed by seed."""
+    runs: dict[str, Run] = {}
+
+    def add(ledger: Ledger, model: str, seed: int) -> None:
+        spec = ledger.spec(model, budget)
+        if spec is None:
+            return
+        if spec.after:
+            add(ledger, spec.after, seed)
+        run = Run(ledger.method, model, budget, seed, spec)
+        runs.setdefault(run.name, run)
+
+    for seed in seeds:
+        for ledger, claims in chosen:
+            for claim in claims:
+                if all(ledger.spec(model, budget) for model, _ in claim.sides()):
+                    for model, _ in claim.sides():
+                        add(ledger, model, seed)
+    return list(runs.values())
+
+
+def read_result(run: Run, docs: Path) -> dict | None:
+    """A run's stored result, unless there is none or it is of another config or other overrides."""
+    try:
+        result = json.loads(run.stored(docs).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RestoreboxError(f'{run.stored(docs)}: no valid JSON ({error}); delete it to run it again') from error
+    return result if result.get('digest') == run.digest else None
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write to a temporary name, then rename."""
+    write_text(path, json.dumps(content, indent=1) + '\n')
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write to a temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == 'linux':  # elsewhere the lock makes a second start wait for an orphan
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _verb(arguments: list[str], log: Path, lock: int, environment: Mapping[str, str] | None) -> None:
+    with open(log, 'ab') as out:
+        code = subprocess.run(
+            [sys.executable, '-m', 'restorebox', *arguments],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock,),
+            preexec_fn=_die_with_parent,
+            env=environment,
+            check=False,
+        ).returncode
+    if code:
+        lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
+        said = [line for line in lines if line.startswith('error')] or lines[-1:] or ['it said nothing']
+        raise RestoreboxError(f'{arguments[0]} ended with exit code {code}: {said[-1][:300]}')
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """The newest checkpoint of a run.
+
+    Raises:
+        RestoreboxError: there is none.
+    """
+    found = sorted(folder.glob('iter_*.pth'), key=lambda path: int(path.stem.split('_')[1]))
+    if not found:
+        raise RestoreboxError(f'{folder}: holds no checkpoint')
+    return found[-1]
+
+
+def train_and_test(
+    config: str,
+    seed: int,
+    folder: Path,
+    *,
+    data_root: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> dict:
+    """Train a config and score its last checkpoint, or go on, or read what is there -> its ``scores.json``.
+
+    Output goes to ``folder/output.txt``. A second caller of the same folder waits for the first.
+
+    Raises:
+        RestoreboxError: training or testing failed; says what it said.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / 'lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        scores = folder / 'scores.json'
+        if not scores.is_file():
+            options = ['--work-dir', str(folder)]
+            options += ['--data-root', data_root] if data_root else []
+            if overrides:
+                options += ['--cfg-options', *(f'{key}={_word(value)}' for key, value in overrides.items())]
+            log = folder / 'output.txt'
+            _verb(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
+            trained = str(last_checkpoint(folder))
+            _verb(['test', config, trained, *options], log, lock.fileno(), environment)
+        return json.loads(scores.read_text())
+
+
+def _word(value: object) -> str:
+    """A value as ``--cfg-options`` reads it."""
+    if isinstance(value, (list, tuple)):
+        return '[' + ','.join(map(_word, value)) + ']'
+    return str(value)
+
+
+def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environment: Mapping[str, str]) -> dict:
+    """Do one run and store its result, or that it failed and why."""
+    overrides = dict(run.spec.overrides)
+    result: dict[str, Any] = {'digest': run.digest, 'seed': run.seed}
+    try:
+        if run.spec.after:
+            before = next(work.glob(f'{run.method}/{run.budget}/{run.spec.after}_s{run.seed}_*'), None)
+            if before is None:
+                raise RestoreboxError(f'{run.spec.after}, from which it starts, is not trained')
+            overrides['load_from'] = str(last_checkpoint(before))
+        root = data_root or run.spec.data
+        scores = train_and_test(
+            run.spec.config, run.seed, run.folder(work), data_root=root, overrides=overrides, environment=environment
+        )
+        result |= {key: scores[key] for key in KEPT if key in scores}
+    except RestoreboxError as error:
+        result['failed'] = str(error)
+    write_json(run.stored(docs), result)
+    return result

@@ -1,0 +1,150 @@
+"""Check the papers' claims: train both sides of each, test, compare, and write the pages of docs/claims.
+
+    reproduce --list                          what is claimed
+    reproduce --status                        what came of it so far
+    reproduce fdrnet/C1 --budget small        plan, train, test, write
+    reproduce --render                        write the pages again from the stored results
+
+The same command goes on where it was stopped. What is complete is not run again; what failed is tried again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from restorebox.claims.ledger import BUDGETS, Claim, Ledger, read_all, select
+from restorebox.claims.runs import Run, execute, plan, read_result
+from restorebox.cli.common import positive
+from restorebox.errors import RestoreboxError
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of ``reproduce``."""
+    parser = argparse.ArgumentParser(
+        prog='restorebox reproduce', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('claims', nargs='?', metavar='METHOD[/CLAIM]', help='(default: all)')
+    parser.add_argument('--budget', choices=BUDGETS, default='small', help='(default: small)')
+    parser.add_argument('--seeds', type=positive, help='how many (default: 3; 1 at tiny)')
+    parser.add_argument('--first-seed', type=int, default=0, help='the first of them (default: 0)')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    parser.add_argument('--data-root', help="folder of the pictures (default: the budget's; drawn ones at tiny)")
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/claims'), help='(default: work_dirs/claims)')
+    parser.add_argument('--docs', type=Path, default=Path('docs/claims'), help='pages and results (docs/claims)')
+    parser.add_argument('--published', type=Path, default=Path('docs/published'), help="the papers' tables")
+    parser.add_argument('--list', action='store_true', help='list the claims and stop')
+    parser.add_argument('--status', action='store_true', help='list the verdicts and stop')
+    parser.add_argument('--plan', action='store_true', help='show the plan and stop')
+    parser.add_argument('--render', action='store_true', help='write the pages from stored results and stop')
+    args = parser.parse_args(argv)
+    kind, _, number = args.device.partition(':')
+    if kind not in ('auto', 'cpu', 'cuda') or (number and (kind != 'cuda' or not number.isdigit())):
+        parser.error(f'--device {args.device}: it must be auto, cpu, cuda or cuda:N')
+    return args
+
+
+def environment(device: str) -> dict[str, str]:
+    """The environment of a run: the device is chosen by what it can see."""
+    visible = {'cpu': '', 'cuda': '0'}.get(device, device.partition(':')[2])
+    return {**os.environ, **({} if device == 'auto' else {'CUDA_VISIBLE_DEVICES': visible})}
+
+
+def minutes_known(run: Run, docs: Path) -> float | None:
+    """What the same model took with any seed at this budget, from stored results."""
+    for path in sorted((docs / 'runs' / run.method / run.budget).glob(f'{run.model}_s*.json')):
+        seed = path.stem.rpartition('_s')[2]
+        other = Run(run.method, run.model, run.budget, int(seed), run.spec) if seed.isdigit() else None
+        result = read_result(other, docs) if other else None
+        if result and 'training' in result:
+            return result['training'].get('minutes')
+    return None
+
+
+def show_plan(runs: list[Run], todo: list[Run], docs: Path) -> None:
+    """One line a run, and the sum."""
+    total, unknown = 0.0, 0
+    for run in runs:
+        known = minutes_known(run, docs)
+        if run not in todo:
+            print(f'  done   {run.name}')
+            continue
+        total, unknown = total + (known or 0), unknown + (known is None)
+        print(f'  to do  {run.name}: ' + ('time unknown' if known is None else f'about {known:.1f} min'))
+    left = f'{len(todo)} of {len(runs)} runs to do, about {total:.0f} min'
+    print(left + (f' and {unknown} of unknown time' if unknown else ''), flush=True)
+
+
+def draw_pictures(root: Path) -> Path:
+    """A few pictures for ``tiny``, the same on every call."""
+    import numpy as np
+    from PIL import Image
+
+    for split, count in (('train', 4), ('test', 2)):
+        folder = root / split / 'gt'
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            coarse = np.random.default_rng((split == 'test', i)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC).save(folder / f'{i}.png')
+    return root
+
+
+def list_claims(chosen: list[tuple[Ledger, list[Claim]]], docs: Path, verdicts: bool) -> None:
+    """``--list`` and ``--status``: nothing heavy is imported."""
+    from restorebox.claims.rows import rows
+
+    count = 0
+    for ledger, claims in chosen:
+        for claim in claims:
+            count += 1
+            if not verdicts:
+                size = '' if claim.size is None else f' ({claim.size:+g})'
+                print(f'{ledger.method}/{claim.id}: {claim.sentence}{size}. {claim.where}')
+        if verdicts:
+            for row in rows(ledger, claims, docs):
+                print(f'{ledger.method}/{row["id"]} {row["budget"]}: {row["verdict"]}')
+    print(f'{count} claims')
+
+
+def main(argv: list[str]) -> None:
+    """Plan, run, write.
+
+    Raises:
+        RestoreboxError: runs failed, after all others were made and the pages written.
+    """
+    args = parse(argv)
+    ledgers = read_all()
+    chosen = select(ledgers, args.claims)
+    if args.list or args.status:
+        list_claims(chosen, args.docs, args.status)
+        return
+    if args.render:
+        from restorebox.claims.pages import write_pages
+
+        write_pages(ledgers, args.docs, args.published)
+        return
+    count = args.seeds or (1 if args.budget == 'tiny' else 3)
+    runs = plan(chosen, args.budget, list(range(args.first_seed, args.first_seed + count)))
+    stored = {run.name: read_result(run, args.docs) for run in runs}
+    todo = [run for run in runs if not stored[run.name] or 'failed' in stored[run.name]]
+    show_plan(runs, todo, args.docs)
+    if args.plan:
+        return
+    from restorebox.claims.pages import write_pages
+
+    data_root = args.data_root
+    if data_root is None and args.budget == 'tiny' and todo:
+        data_root = str(draw_pictures(args.work_dir / 'tiny_pictures'))
+    failed = 0
+    for number, run in enumerate(todo, 1):
+        began = time.perf_counter()
+        result = execute(run, args.work_dir, args.docs, data_root=data_root, environment=environment(args.device))
+        failed += 'failed' in result
+        said = f'failed: {result["failed"]}' if 'failed' in result else 'done'
+        print(f'[{number}/{len(todo)}] {run.name}: {said} ({(time.perf_counter() - began) / 60:.1f} min)', flush=True)
+        write_pages(ledgers, args.docs, args.published)
+    write_pages(ledgers, args.docs, args.published)
+    if failed:
+        raise RestoreboxError(f'reproduce: {failed} of {len(todo)} runs failed; the same command tries them again')

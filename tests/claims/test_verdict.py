@@ -1,0 +1,46 @@
+"""Verdicts on made-up results."""
+
+import pytest
+
+from restorebox.claims.verdict import VERDICTS, judge
+
+BASE = {0: 20.0, 1: 21.0, 2: 19.0}
+
+
+def side(*differences):
+    return {seed: BASE[seed] + difference for seed, difference in enumerate(differences)}
+
+
+@pytest.mark.parametrize(
+    ('better', 'options', 'verdict'),
+    [
+        (side(0.5, 0.4, 0.6), {'size': 0.5}, 'reproduced'),
+        (side(1.5, -0.4, 0.6), {'size': 0.5}, 'direction only'),
+        (side(-0.5, -0.4, -0.6), {'size': 0.5}, 'not reproduced'),
+        (side(0.5, -0.9, 0.1), {'size': 0.5}, 'not reproduced'),
+        ({0: 21.0}, {'size': 3.0}, 'insufficient seeds'),
+        (side(1.5, 1.4), {'size': 3.0}, 'reproduced'),
+        (side(0.5, 0.4), {'size': 0.5}, 'insufficient seeds'),
+        (side(0.5, 0.4), {}, 'insufficient seeds'),
+        ({**side(0.5, 0.4), 2: None}, {'size': 0.5}, 'failed'),
+        ({0: None}, {'size': 0.5}, 'failed'),
+        ({}, {'size': 0.5}, 'not run'),
+        (side(0.1, -0.2, 0.0), {'tolerance': 0.3}, 'equivalent'),
+        (side(5.0, -5.0, 0.0), {'tolerance': 0.3}, 'not reproduced'),
+        (side(0.1), {'tolerance': 0.3, 'size': 2.0}, 'insufficient seeds'),
+        (side(-0.5, -0.4, -0.6), {'lower_is_better': True}, 'reproduced'),
+    ],
+)
+def test_judge(better, options, verdict):
+    outcome = judge(better, BASE, metric='psnr_y', **options)
+    assert outcome.verdict == verdict
+    assert verdict in VERDICTS
+
+
+def test_figures_are_of_the_seeds_that_both_sides_have():
+    outcome = judge({1: 22.0, 2: 22.0, 7: 99.0}, BASE, metric='psnr_y', size=2)
+    assert (outcome.seeds, outcome.mean, outcome.lowest, outcome.highest) == ((1, 2), 2.0, 1.0, 3.0)
+
+
+def test_an_ssim_needs_three_seeds():
+    assert judge({0: 0.9, 1: 0.9}, {0: 0.1, 1: 0.1}, metric='ssim_y', size=2).verdict == 'insufficient seeds'
