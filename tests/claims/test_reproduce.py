@@ -15,7 +15,8 @@ TINY = ('reproduce.py', 'fdrnet/C2', '--budget', 'tiny', '--device', 'cpu', '--w
 
 @pytest.mark.parametrize('option', ['--list', '--status'])
 def test_lists_import_no_torch(tmp_path, option):
-    code = f"import sys; from restorebox.cli.main import main; main(['reproduce', '{option}']); print('torch' in sys.modules)"
+    call = f"from restorebox.cli.main import main; main(['reproduce', '{option}'])"
+    code = f"import sys; {call}; print('torch' in sys.modules)"
     result = subprocess.run(
         [sys.executable, '-c', code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
     )
