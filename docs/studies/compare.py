@@ -13,26 +13,13 @@ import argparse
 import json
 import math
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from restorebox.claims.runs import KEPT, train_and_test
+
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SCORES = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb')
-KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
-
-
-def run(config: str, seed: int, data_root: str, folder: Path) -> dict:
-    """Train and test one, or go on, or read what is there already -> its scores.json."""
-    scores = folder / 'scores.json'
-    if not scores.is_file():
-        options = ['--data-root', data_root, '--work-dir', str(folder)]
-        verb = [sys.executable, '-m', 'restorebox']
-        subprocess.run([*verb, 'train', config, '--seed', str(seed), '--resume', *options], check=True)
-        last = max(folder.glob('iter_*.pth'), key=lambda path: int(path.stem.split('_')[1]))
-        subprocess.run([*verb, 'test', config, str(last), *options], check=True)
-    return json.loads(scores.read_text())
 
 
 def show(name: str, value: float) -> str:
@@ -97,7 +84,7 @@ def main() -> None:
     for item in args.configs:
         label, config = item.split('=', 1)
         folders = {seed: args.work_dir / f'{Path(config).stem}_s{seed}' for seed in args.seeds}
-        results[label] = [run(config, seed, args.data_root, folder) for seed, folder in folders.items()]
+        results[label] = [train_and_test(config, seed, at, data_root=args.data_root) for seed, at in folders.items()]
     stored = {label: [{key: each[key] for key in KEPT} for each in runs] for label, runs in results.items()}
     out = RESULTS / f'{args.name}.json'
     out.write_text(json.dumps({'data': args.data, 'seeds': args.seeds, 'results': stored}, indent=1) + '\n')

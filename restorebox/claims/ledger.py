@@ -46,6 +46,7 @@ class Spec:
     overrides: dict[str, Any] = field(default_factory=dict)
     data: str | None = None
     after: str | None = None
+    start: Spec | None = None  # what trains ``after``
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,19 @@ class Ledger:
     def spec(self, model: str, budget: str) -> Spec | None:
         """What trains a model at a budget, or None where nothing does."""
         entry, own = self.models[model], self.budgets.get(budget, {})
+        after = entry.get('after')
+        start = self.spec(after, budget) if after else None
         if budget == 'paper':
             if 'paper' not in entry:
                 return None
-            return Spec(entry['paper'], dict(entry.get('paper_overrides', {})), None, entry.get('after'))
+            return Spec(entry['paper'], dict(entry.get('paper_overrides', {})), None, after, start)
         if 'why' in entry:
             return None
         small = self.budgets['small']
         overrides = {**small.get('overrides', {}), **entry.get('overrides', {})}
         if budget == 'tiny':
             overrides |= own.get('overrides', {})
-        return Spec(entry.get('small', small['config']), overrides, small.get('data'), entry.get('after'))
+        return Spec(entry.get('small', small['config']), overrides, small.get('data'), after, start)
 
     def label(self, model: str) -> str:
         """A model's name for a reader."""
@@ -150,6 +153,8 @@ def read_ledger(file: Path) -> Ledger:
         _check(f'{file}: models.{name}', model, MODEL)
         if model.get('after', name) not in text['models']:
             raise ConfigError(f"{file}: models.{name}: after: there is no model '{model['after']}'")
+        if model.get('after') and text['models'][model['after']].get('after'):
+            raise ConfigError(f'{file}: models.{name}: after: {model["after"]} starts from another model itself')
     claims: list[Claim] = []
     for number, node in enumerate(text['claims'], 1):
         here = f'{file}: claims, number {number}'

@@ -34,7 +34,11 @@ class Run:
     @property
     def digest(self) -> str:
         """Tells whether a stored result is still of this config and these overrides."""
-        text = json.dumps([self.spec.config, self.spec.overrides, self.spec.after], sort_keys=True)
+        chain, spec = [], self.spec
+        while spec is not None:
+            chain.append([spec.config, spec.overrides])
+            spec = spec.start
+        text = json.dumps(chain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
@@ -175,11 +179,9 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
     overrides = dict(run.spec.overrides)
     result: dict[str, Any] = {'digest': run.digest, 'seed': run.seed}
     try:
-        if run.spec.after:
-            before = next(work.glob(f'{run.method}/{run.budget}/{run.spec.after}_s{run.seed}_*'), None)
-            if before is None:
-                raise RestoreboxError(f'{run.spec.after}, from which it starts, is not trained')
-            overrides['load_from'] = str(last_checkpoint(before))
+        if run.spec.start:
+            before = Run(run.method, run.spec.after, run.budget, run.seed, run.spec.start)
+            overrides['load_from'] = str(last_checkpoint(before.folder(work)))
         root = data_root or run.spec.data
         scores = train_and_test(
             run.spec.config, run.seed, run.folder(work), data_root=root, overrides=overrides, environment=environment

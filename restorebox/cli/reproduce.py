@@ -82,12 +82,12 @@ def draw_pictures(root: Path) -> Path:
     import numpy as np
     from PIL import Image
 
-    for split, count in (('train', 4), ('test', 2)):
+    for split, count, size in (('train', 4, 256), ('test', 2, 64)):  # 256: the largest crop
         folder = root / split / 'gt'
         folder.mkdir(parents=True, exist_ok=True)
         for i in range(count):
             coarse = np.random.default_rng((split == 'test', i)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-            Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC).save(folder / f'{i}.png')
+            Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC).save(folder / f'{i}.png')
     return root
 
 

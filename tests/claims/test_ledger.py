@@ -1,5 +1,6 @@
 """The ledger of claims: whole, readable, its mistakes named; pages come from stored results alone."""
 
+import functools
 import json
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from restorebox.claims.ledger import BUDGETS, claims_dir, read_all, read_ledger, select
 from restorebox.claims.pages import write_pages
 from restorebox.claims.runs import Run, plan
-from restorebox.engine.config import load_config
+from restorebox.engine.config import check_override, load_config
 from restorebox.errors import ConfigError
 from tests.conftest import REPO
 
@@ -19,6 +20,11 @@ for one in LEDGERS.values():
         for key in one.models:
             if found := one.spec(key, each):
                 SPECS[f'{one.method}-{each}-{key}'] = found
+
+
+@functools.cache
+def loaded(config):
+    return load_config(claims_dir() / config)
 
 
 def test_every_claim_of_the_five_papers():
@@ -41,7 +47,9 @@ def test_published_sizes_are_differences():
 def test_configs_of_all_sides_load(method):
     for name, spec in SPECS.items():
         if name.startswith(f'{method}-'):
-            load_config(claims_dir() / spec.config, spec.overrides)
+            loaded(spec.config)
+            for key in spec.overrides:
+                check_override(loaded(spec.config), key)
 
 
 @pytest.mark.parametrize(
