@@ -1,0 +1,57 @@
+"""How far generated pictures are from their sources while RainDiffusion trains: curves of runs, from their logs.
+
+    python docs/studies/collapse_curve.py NAME LABEL=WORK_DIR [LABEL=WORK_DIR ...]
+
+Writes docs/results/NAME.json and NAME.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from restorebox.restorers.collapse import THRESHOLD
+
+RESULTS = Path(__file__).resolve().parents[1] / 'results'
+SHIFTS = {'shift_rainy': "|x' - x|", 'shift_clean': "|y' - y|"}
+
+
+def read(folder: Path) -> dict[str, list]:
+    """Steps and shifts of a run, resumed or not."""
+    rows = {}
+    for file in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            if 'shift_rainy' in row:
+                rows[row['step']] = row
+    return {'step': sorted(rows), **{name: [rows[step][name] for step in sorted(rows)] for name in SHIFTS}}
+
+
+def main() -> None:
+    """Read, write, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('name')
+    parser.add_argument('runs', nargs='+', metavar='LABEL=WORK_DIR')
+    args = parser.parse_args()
+    curves = {label: read(Path(folder)) for label, folder in (item.split('=', 1) for item in args.runs)}
+    (RESULTS / f'{args.name}.json').write_text(json.dumps(curves, indent=1) + '\n')
+    figure = Figure(figsize=(9, 3.2), layout='constrained')
+    FigureCanvasAgg(figure)
+    for axes, (name, title) in zip(figure.subplots(1, 2, sharey=True), SHIFTS.items(), strict=True):
+        for label, curve in curves.items():
+            axes.plot(curve['step'], curve[name], label=label)
+        axes.axhline(THRESHOLD, color='k', linestyle=':', linewidth=1, label="the detector's threshold")
+        axes.set_yscale('log')
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel('step')
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(RESULTS / f'{args.name}.png', dpi=110)
+
+
+if __name__ == '__main__':
+    main()
