@@ -13,8 +13,8 @@ from tests.processes import one_line_error, run, succeed
 STAGES = [f'configs/heavy_rain/heavy_rain_demo_{name}.py' for name in ('residue', 'stage2')]
 TINY = [
     'model.physics.backbone.base_width=4',
-    'train_cfg.max_samples=8',
-    'default_hooks.checkpoint.every_samples=8',
+    'train_cfg.max_samples=4',
+    'default_hooks.checkpoint.every_samples=4',
     'train_dataloader.num_workers=0',
     'val_dataloader.num_workers=0',
 ]

@@ -82,7 +82,7 @@ def test_every_row_of_the_tables_differs_from_the_full_one_in_what_it_says():
         'sr3': {'denoiser', 'sampling'},
         **{name: {'detach'} for name in ('detach_targets', 'detach_all')},
         'domain_prior': {'domain_prior', 'condition_dropout'},
-        'ntb_init': {'generator'},
+        'ntb_init': {'generator', 'detach', 'lambda_cyc'},
     }
 
 
