@@ -22,7 +22,7 @@ from restorebox.errors import PictureError
 if TYPE_CHECKING:
     from restorebox.inference import RestoreInferencer
     from restorebox.inference.files import PictureFile
-    from restorebox.inference.sources import Job
+    from restorebox.inference.sources import RestoreJob
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -95,7 +95,7 @@ def report(counts: list[int], bad: list[str], out: str) -> None:
         print(f'not restored: {line}', file=sys.stderr)
 
 
-def restore_all(inferencer: RestoreInferencer, jobs: list[Job]) -> list[str]:
+def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[str]:
     """Restore files one after the other, while the next is read and the last is written.
 
     Returns:
@@ -106,10 +106,10 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[Job]) -> list[str]:
     from restorebox.inference.files import write_file
 
     bad: list[str] = []
-    writing: tuple[Job, Future] | None = None
+    writing: tuple[RestoreJob, Future] | None = None
     with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers, Progress(len(jobs), 'restore') as progress:
 
-        def settle(job: Job, result: Future) -> PictureFile | None:
+        def settle(job: RestoreJob, result: Future) -> PictureFile | None:
             """A future's result; notes a picture's fault."""
             try:
                 return result.result()
@@ -137,7 +137,7 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[Job]) -> list[str]:
     return bad
 
 
-def read_ahead(readers: ThreadPoolExecutor, jobs: list[Job]) -> Iterator[tuple[Job, Future[PictureFile]]]:
+def read_ahead(readers: ThreadPoolExecutor, jobs: list[RestoreJob]) -> Iterator[tuple[RestoreJob, Future[PictureFile]]]:
     """Each job and its picture; that of the next is being read meanwhile, and no other."""
     from restorebox.inference.files import read_file
 

@@ -14,7 +14,7 @@ from restorebox.inference.files import target_name
 
 
 @dataclass(frozen=True)
-class Job:
+class RestoreJob:
     """A picture to restore: ``source`` -> ``target``."""
 
     source: Path
@@ -55,14 +55,14 @@ def _matches(pattern: str) -> list[tuple[Path, Path]]:
     return [(file, file.relative_to(fixed)) for file in files]
 
 
-def plan_jobs(sources: str | os.PathLike | Iterable[str | os.PathLike], out: str | Path) -> list[Job]:
+def plan_jobs(sources: str | os.PathLike | Iterable[str | os.PathLike], out: str | Path) -> list[RestoreJob]:
     """Where each picture goes; what lies in ``out`` already is no source.
 
     Raises:
         DataError: see :func:`find_pictures`; or two pictures for one place, or one for its own.
     """
     home = Path(out).resolve()
-    jobs: dict[Path, Job] = {}
+    jobs: dict[Path, RestoreJob] = {}
     found = find_pictures(sources)
     for source, below in found:
         target = Path(out) / below.with_name(target_name(below.name))
@@ -74,7 +74,7 @@ def plan_jobs(sources: str | os.PathLike | Iterable[str | os.PathLike], out: str
             raise DataError(
                 f'{jobs[target].source} and {source} would both become {target}; restore them into two folders'
             )
-        jobs[target] = Job(source, target)
+        jobs[target] = RestoreJob(source, target)
     if not jobs:
         raise DataError(f'{found[0][0]}: lies in {out}, where the restored pictures go; nothing is left to restore')
     return list(jobs.values())
