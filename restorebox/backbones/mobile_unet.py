@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.backbones.base import Needs
+from restorebox.backbones.told_unet import ToldUNet
 from restorebox.errors import ConfigError
 from restorebox.layers.initialise import he_init
 from restorebox.registry import BACKBONES
@@ -40,7 +40,7 @@ class InvertedResidual(nn.Module):
 
 
 @BACKBONES.register_module()
-class MobileUNet(BaseBackbone):
+class MobileUNet(ToldUNet):
     """J0, depth and airlight -> features of a clean picture, with a fortieth of :class:`RefUNet`'s arithmetic.
 
     ::
@@ -58,8 +58,6 @@ class MobileUNet(BaseBackbone):
     Raises:
         ConfigError: fewer than two levels.
     """
-
-    given = ('airlight',)
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64, 96), blocks: int = 2) -> None:
         super().__init__()
@@ -92,25 +90,6 @@ class MobileUNet(BaseBackbone):
             run = 2 * run + row
         return 2 * run + row + 2
 
-    def forward(
-        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, airlight: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`.
-
-        Raises:
-            ConfigError: ``airlight`` was not given.
-        """
-        kept = self.collect(taps, only_taps)
-        if airlight is None:
-            raise ConfigError('MobileUNet: needs the airlight; call it with airlight=...')
-        x = self.enter(torch.cat((x, airlight.to(x.dtype).expand(-1, -1, *x.shape[-2:])), 1))
-        skips = []
-        for i, row in enumerate(self.down):
-            x = row(self.halve[i - 1](x) if i else x)
-            if kept.last(f'down{i + 1}', x):
-                return kept.features
-            skips.append(x)
-        skips.pop()
-        for i in reversed(range(self.levels)):
-            x = self.up[i](F.pixel_shuffle(self.enlarge[i](x), 2) + skips.pop())
-        return kept.end(x)
+    def join(self, i: int, x: Tensor, skip: Tensor) -> Tensor:
+        """Double, and add the skip."""
+        return F.pixel_shuffle(self.enlarge[i](x), 2) + skip

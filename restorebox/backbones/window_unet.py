@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.backbones.base import Needs
+from restorebox.backbones.told_unet import ToldUNet
 from restorebox.errors import ConfigError
 from restorebox.registry import BACKBONES
 
@@ -71,7 +72,7 @@ class _Block(nn.Module):
 
 
 @BACKBONES.register_module()
-class WindowUNet(BaseBackbone):
+class WindowUNet(ToldUNet):
     """J0, depth and airlight -> features of a clean picture.
 
     ::
@@ -90,8 +91,6 @@ class WindowUNet(BaseBackbone):
     Raises:
         ConfigError: another ``base_width``, or no level.
     """
-
-    given = ('airlight',)
 
     def __init__(self, base_width: int = 32, levels: int = 3, blocks: int = 2) -> None:
         super().__init__()
@@ -125,27 +124,6 @@ class WindowUNet(BaseBackbone):
             run = 2 * run + stage
         return run + 2
 
-    def forward(
-        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, airlight: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`.
-
-        Raises:
-            ConfigError: ``airlight`` was not given.
-        """
-        kept = self.collect(taps, only_taps)
-        if airlight is None:
-            raise ConfigError('WindowUNet: needs the airlight; call it with airlight=...')
-        x = self.enter(torch.cat((x, airlight.to(x.dtype).expand(-1, -1, *x.shape[-2:])), 1))
-        skips = []
-        for i, stage in enumerate(self.down):
-            x = stage(self.halve[i - 1](x) if i else x)
-            if kept.last(f'down{i + 1}', x):
-                return kept.features
-            skips.append(x)
-        skips.pop()
-        for i in reversed(range(self.levels)):
-            x = self.up[i](self.merge[i](torch.cat((skips.pop(), self.enlarge[i](x)), 1)))
-            if kept.last(f'up{i + 1}', x):
-                return kept.features
-        return kept.end(x)
+    def join(self, i: int, x: Tensor, skip: Tensor) -> Tensor:
+        """Double, and merge with the skip by a 1x1 convolution."""
+        return self.merge[i](torch.cat((skip, self.enlarge[i](x)), 1))
