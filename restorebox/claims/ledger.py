@@ -34,6 +34,7 @@ CLAIM = {
     'size': float,
     'published': list,
     'why_not': str,
+    'explanation': str,
 }
 REQUIRED = ('id', 'sentence', 'where', 'metric')
 
@@ -67,6 +68,7 @@ class Claim:
     size: float | None = None
     published: tuple = ()
     why_not: str = ''
+    explanation: str = ''  # of a verdict 'not reproduced': scale, an ambiguity of the paper, or ours
 
     def sides(self) -> tuple[tuple[str, str], ...]:
         """(model, metric) of the better side and of the other; empty where nothing is trained for it."""
