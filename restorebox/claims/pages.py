@@ -144,7 +144,8 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         found = rows(ledger, ledger.claims, docs)
         write_json(docs / f'{method}.json', {'paper': ledger.paper, 'url': ledger.url, 'rows': found})
         picture = f'\n\n![differences]({method}.png)' if draw(found, docs / f'{method}.png') else ''
-        text = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n{table(found)}{explanations(found)}{picture}\n'
+        head = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n'
+        text = f'{head}{table(found)}{explanations(found)}{picture}\n'
         write_text(docs / f'{method}.md', text)
         count = Counter(one['verdict'] for one in found)
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')
