@@ -63,6 +63,7 @@ def test_configs_of_all_sides_load(method):
         (lambda d: d['claims'].append(d['claims'][0]), 'claim C1: id: stands twice'),
         (lambda d: d.update(budgets={}), "budgets: misses the key 'small'"),
         (lambda d: d['models']['full'].update(confg='x'), "models.full: has no key 'confg'"),
+        (lambda d: d['models']['full'].update(analysis='x'), 'models.full: analysis: known: analyze-distortions'),
         (lambda d: d.update(claims='x'), "claims is 'x'; it must be a list"),
     ],
 )
