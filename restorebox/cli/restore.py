@@ -48,6 +48,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--ensemble', action='store_true', help='the mean over eight flips and rotations: eight times the work'
     )
+    parser.add_argument(
+        '--backend',
+        choices=('torch', 'onnxruntime'),
+        help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
+    )
     return parser.parse_args(argv)
 
 
@@ -60,7 +65,12 @@ def main(argv: list[str]) -> None:
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
     jobs = plan_jobs(args.source, args.out)[rank::world]  # before any is left out, so that all ranks share alike
     inferencer = RestoreInferencer(
-        args.model, args.checkpoint, device=args.device, memory=args.memory, ensemble=args.ensemble
+        args.model,
+        args.checkpoint,
+        device=args.device,
+        memory=args.memory,
+        ensemble=args.ensemble,
+        backend=args.backend,
     )
     meeting = world > 1 and 'MASTER_ADDR' in os.environ
     if meeting:

@@ -11,13 +11,16 @@ import numpy as np
 import torch
 
 from restorebox.errors import ConfigError, PictureError
+from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.models import load_model
 from restorebox.inference.sources import find_pictures
 from restorebox.inference.tiles import Tiler
+from restorebox.restorers.base import BaseRestorer
 
 DEFAULT_MODEL = 'weather'
 MEMORY = 1024  # MiB
+BACKENDS = ('torch', 'onnxruntime')
 Source = np.ndarray | str | os.PathLike
 
 
@@ -38,9 +41,12 @@ class RestoreInferencer:
         device: such as ``'cuda:1'``; None for a GPU where there is one.
         memory: MiB that the network's work may take; larger pictures are restored in tiles, see :class:`Tiler`.
         ensemble: the mean over the eight flips and rotations: eight times the work.
+        backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file that ``restorebox export`` made, which runs on the
+            CPU; None for what the model's suffix says.
 
     Raises:
-        ConfigError, CheckpointError: see :func:`load_model`.
+        ConfigError, CheckpointError, ExportError: see :func:`load_model` and :class:`ExportedNetwork
+            <restorebox.inference.exported.ExportedNetwork>`.
     """
 
     def __init__(
@@ -51,14 +57,30 @@ class RestoreInferencer:
         device: str | torch.device | None = None,
         memory: float = MEMORY,
         ensemble: bool = False,
+        backend: str | None = None,
     ) -> None:
+        onnx = Path(model).suffix == '.onnx'
+        if backend not in (None, *BACKENDS) or (backend is not None and onnx != (backend == 'onnxruntime')):
+            raise ConfigError(
+                f"backend '{backend}' does not run {model}: 'onnxruntime' runs files named *.onnx, which `restorebox "
+                "export` makes; 'torch' runs all else"
+            )
+        if onnx and (checkpoint is not None or str(device or 'cpu') != 'cpu'):
+            raise ConfigError(
+                f'model {model}: has its weights inside and runs on the CPU; give no checkpoint or device'
+            )
+        if onnx:
+            device = 'cpu'
         try:
             device = torch.device(device) if device is not None else default_device()
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
             reason = str(error).splitlines()[0]
             raise ConfigError(f"device '{device}': {reason}; 'cpu' is always there") from None
-        self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
+        if onnx:
+            self.restorer: BaseRestorer = ExportedRestorer(model)
+        else:
+            self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
         self.tiler = Tiler(self.restorer, memory, ensemble)
 
     def __call__(
@@ -162,6 +184,7 @@ def restore(
     device: str | torch.device | None = None,
     memory: float = MEMORY,
     ensemble: bool = False,
+    backend: str | None = None,
 ) -> np.ndarray | list[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
@@ -172,8 +195,11 @@ def restore(
         device: see there.
         memory: see there.
         ensemble: see there.
+        backend: see there.
 
     Raises:
         RestoreboxError: says in a line what is wrong with the model or the pictures.
     """
-    return RestoreInferencer(model, checkpoint, device=device, memory=memory, ensemble=ensemble)(source)
+    return RestoreInferencer(model, checkpoint, device=device, memory=memory, ensemble=ensemble, backend=backend)(
+        source
+    )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebox.errors import ConfigError
+from restorebox.layers.precision import traced
 
 
 def _box_mean_1d(x: Tensor, size: int, dim: int) -> Tensor:
@@ -22,6 +23,17 @@ def _box_mean_1d(x: Tensor, size: int, dim: int) -> Tensor:
     zero = torch.zeros_like(total.narrow(dim, 0, 1))
     lower = torch.cat((zero, total.narrow(dim, 0, length - size)), dim)
     return (upper - lower) / size
+
+
+def _traced_mean_1d(x: Tensor, window: int, dim: int) -> Tensor:
+    """What :func:`local_mean` does along one axis, its length a tensor all the way: the same numbers, a pass more."""
+    place = torch.arange(x.shape[dim], device=x.device)
+    length = place[-1:] + 1
+    size = length.clamp_max(window)
+    first = torch.minimum((place - size // 2).clamp_min(0), length - size)
+    total = x.cumsum(dim)
+    total = torch.cat((torch.zeros_like(total.narrow(dim, 0, 1)), total), dim)
+    return (total.index_select(dim, first + size) - total.index_select(dim, first)) / size.to(x.dtype)
 
 
 def local_mean(x: Tensor, window: int) -> Tensor:
@@ -38,6 +50,9 @@ def local_mean(x: Tensor, window: int) -> Tensor:
         ``(N, C, H, W)``.
     """
     for dim in (-2, -1):
+        if traced():
+            x = _traced_mean_1d(x, window, x.dim() + dim)
+            continue
         length = x.shape[dim]
         size = min(window, length)
         means = _box_mean_1d(x, size, dim)
@@ -65,7 +80,8 @@ class LocalStatistics(nn.Module):
         if self.training or self.window is None:
             return None
         window = max(self.window // self.stride, 2)
-        return window if max(x.shape[-2:]) > window else None
+        # the mean over a window past the map's sides is that of the map, so that what is recorded is right for all
+        return window if traced() or max(x.shape[-2:]) > window else None
 
     def mean(self, x: Tensor) -> Tensor:
         """Means per channel of ``(N, C, H, W)``: ``(N, C, 1, 1)``, or ``(N, C, H, W)`` over a local window."""
@@ -99,7 +115,7 @@ class InstanceNorm(LocalStatistics):
         window = self.local_window(x)
         if window is None:
             # variance of a single pixel is undefined for torch in training, and the result is the shift alone
-            if x.shape[-1] * x.shape[-2] == 1:
+            if not traced() and x.shape[-1] * x.shape[-2] == 1:
                 zero = torch.zeros_like(x)
                 return zero if self.bias is None else zero + self.bias[:, None, None].to(x.dtype)
             return nn.functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
