@@ -1,4 +1,4 @@
-"""Numbers that need care: what autocast must not reach, directions of vectors that have none, sizes in exported files."""
+"""Numbers that need care: what autocast must not reach, directions of vectors that have none, and sizes."""
 
 from __future__ import annotations
 
