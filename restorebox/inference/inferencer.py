@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.models import load_model
 from restorebox.inference.sources import find_pictures
 from restorebox.inference.tiles import Tiler
+from restorebox.inference.video import is_video, read_frames, restore_video
 from restorebox.restorers.base import BaseRestorer
 
 DEFAULT_MODEL = 'weather'
@@ -67,7 +68,7 @@ class RestoreInferencer:
             )
         if onnx and (checkpoint is not None or str(device or 'cpu') != 'cpu'):
             raise ConfigError(
-                f'model {model}: has its weights inside and runs on the CPU; give no checkpoint or device'
+                f'model {model}: has its weights inside and runs on the CPU; give neither checkpoint nor device'
             )
         if onnx:
             device = 'cpu'
@@ -85,7 +86,7 @@ class RestoreInferencer:
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray | list[np.ndarray]:
+    ) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
         """Restore pictures and return them.
 
         Args:
@@ -94,7 +95,8 @@ class RestoreInferencer:
 
         Returns:
             An array for an array or a file; a list of them, in the order of the names, for all else. Files become
-            ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16.
+            ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16. A
+            video file becomes an iterator of its frames, ``(H, W, 3)``; in folders only pictures are looked for.
 
         Raises:
             PictureError: a picture that can't be read, or an array of another form.
@@ -103,6 +105,8 @@ class RestoreInferencer:
         if isinstance(source, np.ndarray):
             return self.restore_array(source, progress)
         if isinstance(source, (str, os.PathLike)):
+            if is_video(source):
+                return map(self.tiler, read_frames(source))
             if Path(source).is_file():
                 return self.restore_file(source, progress=progress).layers
             found = [path for path, _ in find_pictures(source)]
@@ -162,6 +166,27 @@ class RestoreInferencer:
             write_file(restored, target)
         return restored
 
+    def restore_video(
+        self,
+        path: str | os.PathLike,
+        target: str | os.PathLike,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Restore a clip frame by frame into a file; rate, time stamps and sound are kept.
+
+        Args:
+            path: the clip.
+            target: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, written whole or not at all.
+            progress: called with (done, total) frames; total is 0 where the clip does not say.
+
+        Returns:
+            How many frames.
+
+        Raises:
+            PictureError, OSError, MissingPackageError: see :func:`restorebox.inference.video.restore_video`.
+        """
+        return restore_video(path, target, self.tiler, progress)
+
 
 def _checked(picture: np.ndarray) -> np.ndarray:
     """An array of a kind and form that can be restored."""
@@ -185,7 +210,7 @@ def restore(
     memory: float = MEMORY,
     ensemble: bool = False,
     backend: str | None = None,
-) -> np.ndarray | list[np.ndarray]:
+) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
     Args:
