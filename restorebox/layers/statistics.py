@@ -27,12 +27,13 @@ def _box_mean_1d(x: Tensor, size: int, dim: int) -> Tensor:
 
 def _traced_mean_1d(x: Tensor, window: int, dim: int) -> Tensor:
     """What :func:`local_mean` does along one axis, its length a tensor all the way: the same numbers, a pass more."""
-    place = torch.arange(x.shape[dim], device=x.device)
-    length = place[-1:] + 1
+    number = x.shape[dim]
+    place = torch.arange(number, device=x.device)
+    length = torch.arange(number, number + 1, device=x.device)
     size = length.clamp_max(window)
     first = torch.minimum((place - size // 2).clamp_min(0), length - size)
-    total = x.cumsum(dim)
-    total = torch.cat((torch.zeros_like(total.narrow(dim, 0, 1)), total), dim)
+    before = (1, 0) if dim == x.dim() - 1 else (0, 0, 1, 0)
+    total = nn.functional.pad(x.cumsum(dim), before)
     return (total.index_select(dim, first + size) - total.index_select(dim, first)) / size.to(x.dtype)
 
 
@@ -121,8 +122,11 @@ class InstanceNorm(LocalStatistics):
             return nn.functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
         y = x.float()
         y = y - y.mean((-2, -1), keepdim=True)
-        mean = local_mean(y, window)
-        variance = (local_mean(y * y, window) - mean * mean).clamp_min_(0)
+        if traced():  # one pass over both, for half as many operations in a file
+            mean, square = local_mean(torch.cat((y, y * y), 1), window).chunk(2, 1)
+        else:
+            mean, square = local_mean(y, window), local_mean(y * y, window)
+        variance = (square - mean * mean).clamp_min_(0)
         y = (y - mean) * torch.rsqrt(variance + self.eps)
         if self.weight is not None:
             y = y * self.weight[:, None, None] + self.bias[:, None, None]

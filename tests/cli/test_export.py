@@ -8,7 +8,7 @@ from PIL import Image
 
 from restorebox import RestoreInferencer
 from restorebox.cli.main import main
-from tests.factories import publish_small
+from tests.factories import publish_small, write_pairs
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
 pytest.importorskip('onnxscript', reason='onnxscript (requirements/export.txt) is not installed')
@@ -45,6 +45,29 @@ def test_a_file_restores_what_its_checkpoint_restores(home, monkeypatch, capsys)
     assert np.array_equal(RestoreInferencer('toy.onnx')('a.png'), made)
 
 
+def test_eight_bits_with_their_cost_and_gain(home, monkeypatch, capsys):
+    monkeypatch.chdir(home)
+    write_pairs(home, 'pairs', 2)
+    main(['export', 'toy.py', 'published.safetensors', '--to', 'onnx', '--int8', '--calibrate', 'pairs'])
+    printed = capsys.readouterr().out
+    assert 'toy_int8.onnx: ' in printed
+    assert ' dB: psnr_rgb ' in printed
+    assert ' s a picture' in printed
+    report = json.loads((home / 'toy_int8.json').read_text())
+    assert report['pictures'] == 2
+    assert abs(report['cost_db']) < 0.5
+    main(['restore', 'a.png', '--model', 'toy_int8.onnx', '--out', 'd'])
+    assert (home / 'd' / 'a.png').is_file()
+
+
+@pytest.mark.parametrize('words', ['--int8', '--int8 --calibrate .', '--to onnx --calibrate .'])
+def test_eight_bits_need_onnx_and_pictures(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(f'export a.py b.pth --to pt2 {words}'.split())
+    assert caught.value.code == 2
+    assert '--int8' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
@@ -53,6 +76,7 @@ def test_a_file_restores_what_its_checkpoint_restores(home, monkeypatch, capsys)
         ('export toy.py nothing.pth --to pt2', 'checkpoint nothing.pth: no such file'),
         ('export toy.py --to pt2', 'a config needs a checkpoint'),
         ('export unet5_paired --to pt2', 'has no published weights'),
+        ('export toy.py published.safetensors --to onnx --int8 --calibrate no', 'no: no such folder'),
         ('restore a.png --model nothing.onnx', 'model nothing.onnx: no such file'),
         ('restore a.png --model bad.onnx', "model bad.onnx: onnxruntime can't read it"),
         ('restore a.png --model published.safetensors --backend onnxruntime', "'onnxruntime' runs files named *.onnx"),

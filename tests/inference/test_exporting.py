@@ -57,6 +57,7 @@ def exported(restorer, folder, name='x'):
     return ExportedRestorer(folder / 'model.onnx')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [*NETWORKS, 'weather'])
 def test_onnx_gives_what_pytorch_gives(name, tmp_path):
     restorer = load_model('weather') if name == 'weather' else drawn(name)

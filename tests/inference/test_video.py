@@ -145,7 +145,7 @@ def test_damaged_clips_are_a_line_and_leave_nothing(tmp_path):
     with pytest.raises(PictureError, match='videos are written as'):
         restore_video(clip, tmp_path / 'a.avi', lambda x: x)
     (tmp_path / 'file').touch()
-    with pytest.raises(OSError, match='file/a.mp4'):
+    with pytest.raises(OSError, match=r'file/a\.mp4'):
         restore_video(clip, tmp_path / 'file' / 'a.mp4', lambda x: x)
 
 
