@@ -16,15 +16,17 @@ from restorebox.errors import ExportError
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of ``export``."""
     parser = argparse.ArgumentParser(prog='restorebox export', description=__doc__)
-    parser.add_argument('config', help='a config, or the name of a model (`restorebox models` lists them)')
-    parser.add_argument('checkpoint', nargs='?', help="the weights; may be left out where a name's are published")
+    parser.add_argument('config', help='a config, a file of weights, or the name of a model')
+    parser.add_argument(
+        'checkpoint', nargs='?', help='the weights, where the config is one; a name or a file has its own'
+    )
     parser.add_argument('--to', required=True, choices=('onnx', 'torchscript', 'pt2'), help='the kind of file')
     parser.add_argument('--out', help="the file to write (default: the config's name with .onnx, .ts or .pt2)")
     parser.add_argument('--int8', action='store_true', help='quantise the convolutions of an ONNX file to 8 bits')
     parser.add_argument(
         '--calibrate',
         metavar='FOLDER',
-        help='pictures as the model will get them, for --int8; a folder with lq and gt in it gives the cost in dB as well',
+        help='for --int8, pictures as the model will get them; lq and gt in the folder give the cost in dB as well',
     )
     args = parser.parse_args(argv)
     if args.int8 and (args.to != 'onnx' or not args.calibrate):
@@ -61,10 +63,10 @@ def main(argv: list[str]) -> None:
     if args.int8:
         data, report = quantise(data, facts, args.calibrate)
         near = f'fp32 {near}, int8 {report["agreement_db"]:.1f} dB from it'
-        write_bytes((json.dumps(report, indent=2) + '\n').encode(), out.with_suffix('.json'))
     write_bytes(data, out)
     print(f'{out}: {len(data) / 2**20:.2f} MiB, {near}, sha256 {sha256(out)}')
     if args.int8:
+        write_bytes((json.dumps(report, indent=2) + '\n').encode(), out.with_suffix('.json'))
         print_report(report)
 
 
@@ -76,6 +78,6 @@ def print_report(report: dict) -> None:
         print(f'costs {report["cost_db"]:.2f} dB: psnr_rgb {before:.2f} -> {after:.2f} on {report["measured"]} pairs')
     else:
         print(
-            'the cost against clean pictures is not known: --calibrate got none (a folder with lq and gt in it has them)'
+            'costs: not known against clean pictures; --calibrate got none (they lie in gt, beside the pictures in lq)'
         )
     print(f'gains {report["gain"]:.2f} times: {seconds["fp32"]:.3f} -> {seconds["int8"]:.3f} s a picture')

@@ -14,7 +14,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +32,22 @@ TOLERANCE = 1e-3
 Run = Callable[[Tensor], Tensor]
 
 
+def check_exportable(restorer: BaseRestorer) -> None:
+    """Refuse what a file of one network can't do.
+
+    Raises:
+        ExportError: it restores by more than one pass of one network.
+    """
+    kind = type(restorer)
+    if restorer.needs.tiling == 'noise':
+        raise ExportError(f"{kind.__name__} can't be exported: it restores by a sampler of many passes, not by one")
+    if kind.infer is not BaseRestorer.infer or kind.estimate_shared is not BaseRestorer.estimate_shared:
+        raise ExportError(
+            f"{kind.__name__} can't be exported: what its whole picture must agree on (the airlight) is estimated "
+            'before, outside of its network'
+        )
+
+
 class DeployedNetwork(nn.Module):
     """What is exported: ``(1, 3, H, W)`` in [0, 1] -> restored, the same.
 
@@ -40,19 +55,12 @@ class DeployedNetwork(nn.Module):
         restorer: in evaluation mode, on the CPU; its layers take their statistics as its ``restore`` does.
 
     Raises:
-        ExportError: it restores by more than one pass of one network.
+        ExportError: see :func:`check_exportable`.
     """
 
     def __init__(self, restorer: BaseRestorer) -> None:
         super().__init__()
-        kind = type(restorer)
-        if restorer.needs.tiling == 'noise':
-            raise ExportError(f"{kind.__name__} can't be exported: it restores by a sampler of many passes, not by one")
-        if kind.infer is not BaseRestorer.infer or kind.estimate_shared is not BaseRestorer.estimate_shared:
-            raise ExportError(
-                f"{kind.__name__} can't be exported: what its whole picture must agree on (the airlight) is estimated "
-                'before, outside of its network'
-            )
+        check_exportable(restorer)
         self.network = restorer.role('generator')
         set_statistics_window(self.network, restorer.statistics_window)
         self.low, self.high = restorer.needs.value_range
@@ -76,7 +84,11 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
         ``stride``; ``min_size``, two strides at least, since exporters take a map of one pixel for a special case;
         ``value_range`` of input and output; ``receptive_field``, or the window over which statistics are taken where
         that is larger, None for everything; ``pixel_bytes``, the memory that a pass takes per pixel.
+
+    Raises:
+        ExportError: see :func:`check_exportable`.
     """
+    check_exportable(restorer)
     tiler, needs = Tiler(restorer), restorer.needs
     everything = needs.receptive_field is None and not tiler.reach
     return {
@@ -232,14 +244,3 @@ def _cannot(kind: str, error: Exception) -> ExportError:
 
 
 _ENCODERS = {'onnx': _encode_onnx, 'torchscript': _encode_torchscript, 'pt2': _encode_pt2}
-
-
-def read_facts(path: str | Path) -> dict:
-    """The facts of an exported ONNX file, see :func:`file_facts`.
-
-    Raises:
-        ExportError: the file can't be read, or was not made by restorebox.
-    """
-    from restorebox.inference.exported import open_session, session_facts
-
-    return session_facts(open_session(path, str(path)), str(path))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from restorebox import RestoreInferencer
 from restorebox.cli.main import main
-from tests.factories import publish_small, write_pairs
+from tests.factories import SMALL_RESTORERS, publish_small, write_pairs
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
 pytest.importorskip('onnxscript', reason='onnxscript (requirements/export.txt) is not installed')
@@ -66,6 +66,18 @@ def test_eight_bits_need_onnx_and_pictures(words, capsys):
         main(f'export a.py b.pth --to pt2 {words}'.split())
     assert caught.value.code == 2
     assert '--int8' in capsys.readouterr().err
+
+
+def test_a_model_of_many_passes_is_a_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    publish_small(tmp_path, dict(type='DiffusionRestorer', **SMALL_RESTORERS['DiffusionRestorer']))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main(['export', 'published.safetensors', '--to', 'onnx'])
+    assert caught.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "error: DiffusionRestorer can't be exported: it restores by a sampler of many passes, not by one"
+    assert not list(tmp_path.glob('*onnx*'))
 
 
 @pytest.mark.parametrize(
