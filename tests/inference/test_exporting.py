@@ -72,9 +72,12 @@ def test_onnx_gives_what_pytorch_gives(name, tmp_path):
 
 
 def test_the_tiler_cuts_for_a_file_as_for_its_network(tmp_path):
-    restorer = drawn('UNet-5')
+    restorer = small_restorer('SupervisedRestorer').eval()
+    restorer.statistics_window = 64
     other = exported(restorer, tmp_path)
-    tilers = Tiler(restorer, 60), Tiler(other, 60)
+    memory = Tiler(restorer).pixel_bytes * 250 * 250 / 2**20
+    tilers = Tiler(restorer, memory), Tiler(other, memory)
+    assert tilers[0].reach == tilers[1].reach == 32
     assert not tilers[1].fits(500, 400)
     assert tilers[0].plan(500, 400) == tilers[1].plan(500, 400)
 
