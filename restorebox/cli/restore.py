@@ -1,4 +1,4 @@
-"""Restore pictures: files, folders with their structure, glob patterns; any size, never resized.
+"""Restore pictures and videos: files, folders with their structure, glob patterns; any size, never resized.
 
 Pictures keep their names, bit depth, alpha, ICC profile and EXIF. One that is in the output folder already is not made
 again, so that the same command goes on where a run was stopped. Under torchrun each process takes its share. Pictures
@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from restorebox.cli.common import leave, one_line, positive
 from restorebox.cli.progress import Progress
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
     from restorebox.inference.files import PictureFile
     from restorebox.inference.sources import RestoreJob
 
+T = TypeVar('T')
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of ``restore``."""
     parser = argparse.ArgumentParser(prog='restorebox restore', description=__doc__)
-    parser.add_argument('source', nargs='+', help="a picture, a folder, or a pattern such as 'photos/**/*.jpg'")
+    parser.add_argument(
+        'source', nargs='+', help="a picture, a video, a folder, or a pattern such as 'photos/**/*.jpg'"
+    )
     parser.add_argument(
         '--model',
         default='weather',
@@ -48,6 +54,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--ensemble', action='store_true', help='the mean over eight flips and rotations: eight times the work'
     )
+    parser.add_argument(
+        '--backend',
+        choices=('torch', 'onnxruntime'),
+        help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
+    )
     return parser.parse_args(argv)
 
 
@@ -56,11 +67,20 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.inference import RestoreInferencer
     from restorebox.inference.sources import plan_jobs
+    from restorebox.inference.video import is_video, need_av
 
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
-    jobs = plan_jobs(args.source, args.out)[rank::world]  # before any is left out, so that all ranks share alike
+    jobs = plan_jobs(args.source, args.out)
+    if any(is_video(job.source) for job in jobs):
+        need_av()
+    jobs = jobs[rank::world]  # before any is left out, so that all ranks share alike
     inferencer = RestoreInferencer(
-        args.model, args.checkpoint, device=args.device, memory=args.memory, ensemble=args.ensemble
+        args.model,
+        args.checkpoint,
+        device=args.device,
+        memory=args.memory,
+        ensemble=args.ensemble,
+        backend=args.backend,
     )
     meeting = world > 1 and 'MASTER_ADDR' in os.environ
     if meeting:
@@ -106,13 +126,15 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
     from restorebox.inference.files import write_file
 
     bad: list[str] = []
-    writing: tuple[RestoreJob, Future] | None = None
+    writing: tuple[RestoreJob, Callable[[], None]] | None = None
     with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers, Progress(len(jobs), 'restore') as progress:
 
-        def settle(job: RestoreJob, result: Future) -> PictureFile | None:
-            """A future's result; notes a picture's fault."""
+        def settle(job: RestoreJob, work: Callable[[], T]) -> T | None:
+            """The result of some work, often a future's; notes a picture's fault."""
             try:
-                return result.result()
+                return work()
+            except (MemoryError, torch.OutOfMemoryError):
+                bad.append(f'{job.source}: the memory is not enough for it; try a smaller --memory')
             except PictureError as error:
                 line = one_line(error)
                 bad.append(line if str(job.source) in line else f'{job.source}: {line}')
@@ -121,29 +143,36 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
             return None
 
         for job, reading in read_ahead(readers, jobs):
-            picture = settle(job, reading)
+            picture = None
+            if reading is None:
+                settle(job, partial(inferencer.restore_video, job.source, job.target))
+            else:
+                picture = settle(job, reading.result)
             if picture is not None:
-                try:
-                    picture.colours = inferencer.tiler(picture.colours)
-                except (MemoryError, torch.OutOfMemoryError):
-                    bad.append(f'{job.source}: the memory is not enough for it; try a smaller --memory')
-                    picture = None
+                colours = settle(job, partial(inferencer.tiler, picture.colours))
+                picture = None if colours is None else replace(picture, colours=colours)
             if writing is not None:
                 settle(*writing)
-            writing = None if picture is None else (job, writers.submit(write_file, picture, job.target))
+            writing = None if picture is None else (job, writers.submit(write_file, picture, job.target).result)
             progress.advance()
         if writing is not None:
             settle(*writing)
     return bad
 
 
-def read_ahead(readers: ThreadPoolExecutor, jobs: list[RestoreJob]) -> Iterator[tuple[RestoreJob, Future[PictureFile]]]:
-    """Each job and its picture; that of the next is being read meanwhile, and no other."""
+def read_ahead(
+    readers: ThreadPoolExecutor, jobs: list[RestoreJob]
+) -> Iterator[tuple[RestoreJob, Future[PictureFile] | None]]:
+    """Each job and its picture, None for a clip; that of the next is being read meanwhile, and no other."""
     from restorebox.inference.files import read_file
+    from restorebox.inference.video import is_video
 
-    following = readers.submit(read_file, jobs[0].source) if jobs else None
+    def begin(job: RestoreJob) -> Future[PictureFile] | None:
+        return None if is_video(job.source) else readers.submit(read_file, job.source)
+
+    following = begin(jobs[0]) if jobs else None
     for i, job in enumerate(jobs):
         reading = following
         if i + 1 < len(jobs):
-            following = readers.submit(read_file, jobs[i + 1].source)
+            following = begin(jobs[i + 1])
         yield job, reading

@@ -5,11 +5,12 @@ Colours go through the network; alpha, ICC profile and EXIF are handed on. A gre
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -127,7 +128,8 @@ def write_file(picture: PictureFile, path: str | Path) -> None:
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
-    _write_whole(path, data)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def _encode(picture: PictureFile, suffix: str) -> bytes:
@@ -204,16 +206,23 @@ def _encode_deep_tiff(picture: PictureFile, layers: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside the place, then rename. The temporary name is always the same, so that a killed run leaves nothing
-    that the next does not overwrite.
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A name beside the place to write to, which is renamed when all went well and removed when not.
+
+    It is always the same, so that a killed run leaves nothing that the next does not overwrite.
+
+    Raises:
+        OSError: the disk is full or not writable; its ``filename`` is ``path``.
     """
     temporary = path.with_name(f'.{path.name}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
