@@ -5,8 +5,6 @@ Colours go through the network; alpha, ICC profile and EXIF are handed on. A gre
 
 from __future__ import annotations
 
-import errno
-import os
 import struct
 import warnings
 import zlib
@@ -20,6 +18,7 @@ from PIL import Image
 
 from restorebox.datasets.reading import PICTURE_SUFFIXES, read_picture
 from restorebox.errors import PictureError
+from restorebox.files import write_whole
 
 DEEP_SUFFIXES = ('.png', '.tif', '.tiff', '.pgm', '.ppm', '.pnm')  # that hold 16 bits
 QUALITY = 95  # of JPEG and WebP
@@ -127,7 +126,8 @@ def write_file(picture: PictureFile, path: str | Path) -> None:
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
-    _write_whole(path, data)
+    # always the same name, so that a killed run leaves nothing that the next does not overwrite
+    write_whole(path, data, temporary=f'.{path.name}.tmp')
 
 
 def _encode(picture: PictureFile, suffix: str) -> bytes:
@@ -202,18 +202,3 @@ def _encode_deep_tiff(picture: PictureFile, layers: np.ndarray) -> bytes:
         software=False,
     )
     return buffer.getvalue()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside the place, then rename. The temporary name is always the same, so that a killed run leaves nothing
-    that the next does not overwrite.
-    """
-    temporary = path.with_name(f'.{path.name}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -21,9 +21,10 @@ import torch
 import yaml
 
 from restorebox.engine.checkpoint import sha256
-from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.config import load_config
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError, ConfigError
+from restorebox.files import configs_dir
 from restorebox.registry import nearest
 from restorebox.restorers.base import BaseRestorer
 
