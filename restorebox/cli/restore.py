@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING
 from restorebox.cli.common import leave, one_line, positive
 from restorebox.cli.progress import Progress
 from restorebox.errors import PictureError
+
+WAITING = 2  # pictures per thread that are read ahead, and that wait to be written
+PRECISIONS = ('auto', 'fp32', 'bf16')
 
 if TYPE_CHECKING:
     from restorebox.inference import RestoreInferencer
@@ -48,6 +52,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--ensemble', action='store_true', help='the mean over eight flips and rotations: eight times the work'
     )
+    parser.add_argument(
+        '--precision',
+        choices=PRECISIONS,
+        default='auto',
+        help="of the network's numbers; auto: bf16 where the processor has it and the model bears it, else fp32",
+    )
     return parser.parse_args(argv)
 
 
@@ -60,8 +70,15 @@ def main(argv: list[str]) -> None:
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
     jobs = plan_jobs(args.source, args.out)[rank::world]  # before any is left out, so that all ranks share alike
     inferencer = RestoreInferencer(
-        args.model, args.checkpoint, device=args.device, memory=args.memory, ensemble=args.ensemble
+        args.model,
+        args.checkpoint,
+        device=args.device,
+        memory=args.memory,
+        ensemble=args.ensemble,
+        precision=args.precision,
     )
+    if rank == 0:
+        print(f'{args.model} in {inferencer.precision} on {inferencer.tiler.device}', flush=True)
     meeting = world > 1 and 'MASTER_ADDR' in os.environ
     if meeting:
         import torch.distributed as dist
@@ -96,7 +113,9 @@ def report(counts: list[int], bad: list[str], out: str) -> None:
 
 
 def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[str]:
-    """Restore files one after the other, while the next is read and the last is written.
+    """Restore files one after the other, while others are read and written.
+
+    What waits on either side is bounded, so that a folder takes no more memory than some of its pictures.
 
     Returns:
         A line for each that could not be restored: the file, and why.
@@ -106,8 +125,14 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
     from restorebox.inference.files import write_file
 
     bad: list[str] = []
-    writing: tuple[RestoreJob, Future] | None = None
-    with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers, Progress(len(jobs), 'restore') as progress:
+    writing: deque[tuple[RestoreJob, Future]] = deque()
+    # on a CPU more threads would only take the cores from the network; a GPU waits for them
+    threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
+    with (
+        ThreadPoolExecutor(threads) as readers,
+        ThreadPoolExecutor(threads) as writers,
+        Progress(len(jobs), 'restore') as progress,
+    ):
 
         def settle(job: RestoreJob, result: Future) -> PictureFile | None:
             """A future's result; notes a picture's fault."""
@@ -118,9 +143,11 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
                 bad.append(line if str(job.source) in line else f'{job.source}: {line}')
             except OSError as error:
                 bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
+            except MemoryError:
+                bad.append(f'{job.source}: the memory is not enough for it')
             return None
 
-        for job, reading in read_ahead(readers, jobs):
+        for job, reading in read_ahead(readers, jobs, WAITING * threads):
             picture = settle(job, reading)
             if picture is not None:
                 try:
@@ -128,22 +155,26 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
                 except (MemoryError, torch.OutOfMemoryError):
                     bad.append(f'{job.source}: the memory is not enough for it; try a smaller --memory')
                     picture = None
-            if writing is not None:
-                settle(*writing)
-            writing = None if picture is None else (job, writers.submit(write_file, picture, job.target))
+            if len(writing) == WAITING * threads:
+                settle(*writing.popleft())
+            if picture is not None:
+                writing.append((job, writers.submit(write_file, picture, job.target)))
             progress.advance()
-        if writing is not None:
-            settle(*writing)
+        while writing:
+            settle(*writing.popleft())
     return bad
 
 
-def read_ahead(readers: ThreadPoolExecutor, jobs: list[RestoreJob]) -> Iterator[tuple[RestoreJob, Future[PictureFile]]]:
-    """Each job and its picture; that of the next is being read meanwhile, and no other."""
+def read_ahead(
+    readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int
+) -> Iterator[tuple[RestoreJob, Future[PictureFile]]]:
+    """Each job and its picture; those of the next ``ahead`` are being read or wait meanwhile, and no others."""
     from restorebox.inference.files import read_file
 
-    following = readers.submit(read_file, jobs[0].source) if jobs else None
-    for i, job in enumerate(jobs):
-        reading = following
-        if i + 1 < len(jobs):
-            following = readers.submit(read_file, jobs[i + 1].source)
-        yield job, reading
+    reading: deque[tuple[RestoreJob, Future]] = deque()
+    for job in jobs:
+        reading.append((job, readers.submit(read_file, job.source)))
+        if len(reading) > ahead:
+            yield reading.popleft()
+    while reading:
+        yield reading.popleft()

@@ -12,7 +12,8 @@ import torch
 
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.files import PictureFile, read_file, write_file
-from restorebox.inference.models import load_model
+from restorebox.inference.models import borne_precision, load_model
+from restorebox.inference.precision import choose_precision
 from restorebox.inference.sources import find_pictures
 from restorebox.inference.tiles import Tiler
 
@@ -38,6 +39,11 @@ class RestoreInferencer:
         device: such as ``'cuda:1'``; None for a GPU where there is one.
         memory: MiB that the network's work may take; larger pictures are restored in tiles, see :class:`Tiler`.
         ensemble: the mean over the eight flips and rotations: eight times the work.
+        precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 where the device has it and the model's metafile says
+            that it bears it.
+
+    Attributes:
+        precision: ``'fp32'`` or ``'bf16'``, whichever it is.
 
     Raises:
         ConfigError, CheckpointError: see :func:`load_model`.
@@ -51,6 +57,7 @@ class RestoreInferencer:
         device: str | torch.device | None = None,
         memory: float = MEMORY,
         ensemble: bool = False,
+        precision: str = 'auto',
     ) -> None:
         try:
             device = torch.device(device) if device is not None else default_device()
@@ -59,7 +66,9 @@ class RestoreInferencer:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"device '{device}': {reason}; 'cpu' is always there") from None
         self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
-        self.tiler = Tiler(self.restorer, memory, ensemble)
+        borne = borne_precision(str(model)) if checkpoint is None else None
+        self.precision = choose_precision(precision, borne, device)
+        self.tiler = Tiler(self.restorer, memory, ensemble, bf16=self.precision == 'bf16')
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None
@@ -162,6 +171,7 @@ def restore(
     device: str | torch.device | None = None,
     memory: float = MEMORY,
     ensemble: bool = False,
+    precision: str = 'auto',
 ) -> np.ndarray | list[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
@@ -172,8 +182,10 @@ def restore(
         device: see there.
         memory: see there.
         ensemble: see there.
+        precision: see there.
 
     Raises:
         RestoreboxError: says in a line what is wrong with the model or the pictures.
     """
-    return RestoreInferencer(model, checkpoint, device=device, memory=memory, ensemble=ensemble)(source)
+    options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'precision': precision}
+    return RestoreInferencer(model, checkpoint, **options)(source)
