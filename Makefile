@@ -1,4 +1,4 @@
-# make demo   from a bare clone to a model trained on real photographs, a score table and a sheet, in minutes
+# make demo   from a bare clone to restored photographs, then to a model trained on others, with scores and sheets
 # make test   lint and tests
 # make docs   the documentation, into docs/_build/html
 # All set-up happens in .venv; VENV=dir and PYTHON=python3.12 choose others.
