@@ -51,7 +51,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         action='append',
         default=[],
         metavar=('LQ', 'GT'),
-        help='folders of pairs of the same name; may be given several times',
+        help='folders of pairs of the same name, or twice one of clean pictures; may be given several times',
     )
     parser.add_argument('--out', type=Path, help='write the figures as JSON, and the rows as a table beside it (.md)')
     return parser.parse_args(argv)
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> None:
     from restorebox.inference.precision import has_bf16
     from restorebox.metrics.scores import library_versions
 
-    scored = {str(Path(lq.parent.name, lq.name)): read_pairs(lq, gt) for lq, gt in args.scored}
+    scored = {lq.name if lq == gt else f'{lq.parent.name}/{lq.name}': read_pairs(lq, gt) for lq, gt in args.scored}
     load = [os.getloadavg()[0]]
     inferencer = RestoreInferencer(args.model)
     paths, pictures = read_some(args.folder, args.pictures, inferencer)
@@ -129,16 +129,20 @@ def read_some(folder: Path, count: int, inferencer: RestoreInferencer) -> tuple[
 
 
 def read_pairs(lq: Path, gt: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Degraded and clean pictures, ``(H, W, 3)`` uint8.
+    """Degraded and clean pictures, ``(H, W, 3)`` uint8; clean ones twice where both folders are the same.
 
     Raises:
         DataError: a folder is missing or empty, or a picture has no partner.
     """
     from restorebox.datasets.pairing import same_name
+    from restorebox.datasets.reading import list_pictures
     from restorebox.inference.files import read_file
 
-    records = same_name(lq, gt, lq.parent.name)
-    return [tuple(read_file(record['paths'][role]).colours for role in ('lq', 'gt')) for record in records]
+    if lq == gt:
+        paths = [(path, path) for path in list_pictures(gt)]
+    else:
+        paths = [(each['paths']['lq'], each['paths']['gt']) for each in same_name(lq, gt, lq.parent.name)]
+    return [(read_file(a).colours, read_file(b).colours) for a, b in paths]
 
 
 def measure_folder(

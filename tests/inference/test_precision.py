@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from restorebox.cli.main import main
 from restorebox.errors import ConfigError
 from restorebox.inference import RestoreInferencer, known_models, precision
 from restorebox.inference.precision import choose_precision, has_bf16
@@ -52,6 +53,11 @@ def test_pictures_come_out_alike(published, inferencer):
     assert b.dtype == np.float32
     assert 0 < np.abs(a - b).max() < 0.1
     assert not torch.is_autocast_enabled('cpu')
+
+
+def test_info_says_it(capsys):
+    main(['info', 'weather'])
+    assert 'bf16: restore uses it where the processor has it' in capsys.readouterr().out
 
 
 def test_what_the_metafile_says_has_been_measured():
