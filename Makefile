@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 # a folder of your own clean photographs, used beside those that come inside Python packages
 DATA ?= $(wildcard ../shared/data/bsds500_clean/train)
 
+# tests run in as many processes, each of which computes on one core and may hold 2 GiB
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count()))')
+
 .PHONY: demo test docs clean
 
 demo: $(VENV)/.demo
@@ -16,7 +19,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS)
 
 docs: $(VENV)/.tests
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html

@@ -19,7 +19,18 @@ from restorebox.registry import nearest
 BUDGETS = ('tiny', 'small', 'paper')
 TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict, 'claims': list}
 BUDGET = {'config': str, 'data': str, 'overrides': dict}
-MODEL = {'label': str, 'paper': str, 'small': str, 'overrides': dict, 'paper_overrides': dict, 'after': str, 'why': str}
+MODEL = {
+    'label': str,
+    'paper': str,
+    'small': str,
+    'overrides': dict,
+    'paper_overrides': dict,
+    'after': str,
+    'analysis': str,
+    'why': str,
+}
+# verbs that measure a checkpoint, and the file whose 'mean' is joined to the scores: correlation.after, ...
+ANALYSES = {'analyze-distortions': 'distortions.json'}
 CLAIM = {
     'id': str,
     'sentence': str,
@@ -34,6 +45,7 @@ CLAIM = {
     'size': float,
     'published': list,
     'why_not': str,
+    'explanation': str,
 }
 REQUIRED = ('id', 'sentence', 'where', 'metric')
 
@@ -47,6 +59,7 @@ class Spec:
     data: str | None = None
     after: str | None = None
     start: Spec | None = None  # what trains ``after``
+    analysis: str | None = None  # one of ANALYSES
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ class Claim:
     size: float | None = None
     published: tuple = ()
     why_not: str = ''
+    explanation: str = ''  # of a verdict 'not reproduced': scale, an ambiguity of the paper, or ours
 
     def sides(self) -> tuple[tuple[str, str], ...]:
         """(model, metric) of the better side and of the other; empty where nothing is trained for it."""
@@ -89,19 +103,19 @@ class Ledger:
     def spec(self, model: str, budget: str) -> Spec | None:
         """What trains a model at a budget, or None where nothing does."""
         entry, own = self.models[model], self.budgets.get(budget, {})
-        after = entry.get('after')
+        after, analysis = entry.get('after'), entry.get('analysis')
         start = self.spec(after, budget) if after else None
         if budget == 'paper':
             if 'paper' not in entry:
                 return None
-            return Spec(entry['paper'], dict(entry.get('paper_overrides', {})), None, after, start)
+            return Spec(entry['paper'], dict(entry.get('paper_overrides', {})), None, after, start, analysis)
         if 'why' in entry:
             return None
         small = self.budgets['small']
         overrides = {**small.get('overrides', {}), **entry.get('overrides', {})}
         if budget == 'tiny':
             overrides |= own.get('overrides', {})
-        return Spec(entry.get('small', small['config']), overrides, small.get('data'), after, start)
+        return Spec(entry.get('small', small['config']), overrides, small.get('data'), after, start, analysis)
 
     def label(self, model: str) -> str:
         """A model's name for a reader."""
@@ -144,6 +158,8 @@ def read_ledger(file: Path) -> Ledger:
         raise ConfigError(f"{file}: budgets: misses the key 'small'")
     for name, model in text['models'].items():
         _check(f'{file}: models.{name}', model, MODEL)
+        if model.get('analysis') not in (None, *ANALYSES):
+            raise ConfigError(f'{file}: models.{name}: analysis: {nearest(model["analysis"], tuple(ANALYSES))}')
         if model.get('after', name) not in text['models']:
             raise ConfigError(f"{file}: models.{name}: after: there is no model '{model['after']}'")
         if model.get('after') and text['models'][model['after']].get('after'):

@@ -58,6 +58,19 @@ def table(method_rows: list[dict[str, Any]]) -> str:
     return '\n'.join(lines)
 
 
+def explanations(method_rows: list[dict[str, Any]]) -> str:
+    """A paragraph for each claim that was not reproduced; empty where there is none."""
+    lost = [one for one in method_rows if one['verdict'] == 'not reproduced']
+    if not lost:
+        return ''
+    paragraphs = [
+        f'**{one["id"]}** ({one["budget"]}, {number(one["size"], one["metric"])}): '
+        + (one['explanation'] or 'not explained yet.')
+        for one in lost
+    ]
+    return '\n\n## Not reproduced\n\n' + '\n\n'.join(paragraphs)
+
+
 def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
     """Bars of measured differences with their spread, and a mark at the paper's size; False where nothing was run."""
     shown = [one for one in method_rows if one['size'] is not None]
@@ -132,7 +145,8 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         found = rows(ledger, ledger.claims, docs)
         write_json(docs / f'{method}.json', {'paper': ledger.paper, 'url': ledger.url, 'rows': found})
         picture = f'\n\n![differences]({method}.png)' if draw(found, docs / f'{method}.png') else ''
-        text = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n{table(found)}{picture}\n'
+        head = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n'
+        text = f'{head}{table(found)}{explanations(found)}{picture}\n'
         write_whole(docs / f'{method}.md', text.encode())
         count = Counter(one['verdict'] for one in found)
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')

@@ -64,6 +64,7 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'highest': outcome.highest,
         'seeds': list(outcome.seeds),
         'note': (reasons or [outcome.note or claim.why_not or (whys or [''])[0]])[0],
+        'explanation': claim.explanation if outcome.verdict == 'not reproduced' else '',
         'minutes': max((cost['minutes'] for cost in costs), default=None),
         'samples': max((cost['samples'] for cost in costs), default=None),
         'device': next((cost['device'] for cost in costs), None),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from restorebox.claims.ledger import Claim, Ledger, Spec
+from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
 from restorebox.errors import RestoreboxError
 from restorebox.files import find_checkpoints, write_whole
 
@@ -38,6 +38,8 @@ class Run:
         while spec is not None:
             chain.append([spec.config, spec.overrides])
             spec = spec.start
+        if self.spec.analysis:
+            chain.append(self.spec.analysis)
         text = json.dumps(chain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -135,9 +137,11 @@ def train_and_test(
     data_root: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    analysis: str | None = None,
 ) -> dict:
     """Train a config and score its last checkpoint, or go on, or read what is there -> its ``scores.json``.
 
+    An ``analysis`` of the checkpoint adds its means to the scores: ``correlation.after`` for example.
     Output goes to ``folder/output.txt``. A second caller of the same folder waits for the first.
 
     Raises:
@@ -146,17 +150,23 @@ def train_and_test(
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / 'lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        scores = folder / 'scores.json'
+        options = ['--work-dir', str(folder)]
+        options += ['--data-root', data_root] if data_root else []
+        if overrides:
+            options += ['--cfg-options', *(f'{key}={_word(value)}' for key, value in overrides.items())]
+        log, scores = folder / 'output.txt', folder / 'scores.json'
         if not scores.is_file():
-            options = ['--work-dir', str(folder)]
-            options += ['--data-root', data_root] if data_root else []
-            if overrides:
-                options += ['--cfg-options', *(f'{key}={_word(value)}' for key, value in overrides.items())]
-            log = folder / 'output.txt'
             _verb(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
             trained = str(last_checkpoint(folder))
             _verb(['test', config, trained, *options], log, lock.fileno(), environment)
-        return json.loads(scores.read_text())
+        result = json.loads(scores.read_text())
+        if analysis:
+            measured = folder / ANALYSES[analysis]
+            if not measured.is_file():
+                _verb([analysis, config, str(last_checkpoint(folder)), *options], log, lock.fileno(), environment)
+            for group, values in json.loads(measured.read_text())['mean'].items():
+                result['mean'] |= {f'{group}.{name}': value for name, value in values.items()}
+        return result
 
 
 def _word(value: object) -> str:
@@ -176,7 +186,13 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
             overrides['load_from'] = str(last_checkpoint(before.folder(work)))
         root = data_root or run.spec.data
         scores = train_and_test(
-            run.spec.config, run.seed, run.folder(work), data_root=root, overrides=overrides, environment=environment
+            run.spec.config,
+            run.seed,
+            run.folder(work),
+            data_root=root,
+            overrides=overrides,
+            environment=environment,
+            analysis=run.spec.analysis,
         )
         result |= {key: scores[key] for key in KEPT if key in scores}
     except RestoreboxError as error:

@@ -2,13 +2,14 @@
 
 import functools
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from restorebox.claims.ledger import BUDGETS, read_all, read_ledger, select
 from restorebox.claims.pages import write_pages
-from restorebox.claims.runs import Run, plan
+from restorebox.claims.runs import Run, plan, write_json
 from restorebox.engine.config import check_override, load_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
@@ -63,6 +64,7 @@ def test_configs_of_all_sides_load(method):
         (lambda d: d['claims'].append(d['claims'][0]), 'claim C1: id: stands twice'),
         (lambda d: d.update(budgets={}), "budgets: misses the key 'small'"),
         (lambda d: d['models']['full'].update(confg='x'), "models.full: has no key 'confg'"),
+        (lambda d: d['models']['full'].update(analysis='x'), 'models.full: analysis: known: analyze-distortions'),
         (lambda d: d.update(claims='x'), "claims is 'x'; it must be a list"),
     ],
 )
@@ -119,6 +121,26 @@ def test_a_deleted_result_takes_its_verdict_along(tmp_path):
         left.unlink()
     assert verdict() == 'not run'
     assert not (tmp_path / 'fdrnet.png').exists()
+
+
+def test_what_is_not_reproduced_is_explained(tmp_path):
+    ledger = LEDGERS['fdrnet']
+    claim = replace(next(c for c in ledger.claims if c.id == 'C2'), explanation='it is the weather')
+    ledger = replace(ledger, claims=(claim,))
+    for full, shown in ((23.0, True), (25.0, False)):
+        for seed in range(3):
+            for model, score in (('full', full), ('no_aux', 24.0)):
+                run = Run('fdrnet', model, 'small', seed, ledger.spec(model, 'small'))
+                write_json(run.stored(tmp_path), {'digest': run.digest, 'mean': {'psnr_rgb': score}})
+        write_pages({'fdrnet': ledger}, tmp_path, REPO / 'docs' / 'published')
+        assert ('it is the weather' in (tmp_path / 'fdrnet.md').read_text()) == shown
+    unexplained = [
+        (method, row['id'], row['budget'])
+        for method in LEDGERS
+        for row in json.loads((REPO / 'docs' / 'claims' / f'{method}.json').read_text())['rows']
+        if row['verdict'] == 'not reproduced' and not row['explanation']
+    ]
+    assert not unexplained
 
 
 def test_committed_pages_are_what_is_stored(tmp_path):

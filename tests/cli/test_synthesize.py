@@ -28,7 +28,7 @@ from tests.conftest import REPO
 from tests.processes import environment, one_line_error, succeed
 
 TOOL = str(REPO / 'tools' / 'synthesize.py')
-LONGEST = 0.25  # that a run has before it is killed, as a share of the time that all pictures take
+MOST = 14  # lines that a run's journal gains before it is killed; five times as many are fewer than all 120
 
 
 def write_clean(folder: Path, count: int, size: tuple[int, int] = (24, 32)) -> Path:
@@ -47,6 +47,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def make(*args: object) -> None:
     synthesize.main([str(arg) for arg in args])
+
+
+def lines(journal: Path) -> int:
+    return journal.read_bytes().count(b'\n') if journal.exists() else 0
 
 
 def manifest(folder: Path) -> list[dict]:
@@ -70,24 +74,26 @@ def test_killed_five_times_it_ends_as_if_it_had_not_been(tmp_path, workers):
     clean = write_clean(tmp_path / 'clean', 60, (128, 160))
     options = ['--recipe', 'heavy_rain', '--layers', '--per-picture', 2, '--workers', workers]
     out, whole, journal = tmp_path / 'killed', tmp_path / 'whole', tmp_path / 'killed/train/journal.jsonl'
-    began = time.monotonic()
     make(clean, whole, *options)
-    seconds = time.monotonic() - began
     moments = random.Random(workers)
-    complete = []
+    complete = 0
     for _ in range(5):
         # forked from here, it is at work at once: a process of its own like the tool's, without seconds of imports
         process = multiprocessing.get_context('fork').Process(target=make, args=(clean, out, *options))
         process.start()
-        time.sleep(moments.uniform(0, LONGEST) * seconds)
+        # by what is done and not by time, which a busy machine stretches
+        enough, deadline = complete + moments.randint(0, MOST), time.monotonic() + 60
+        while lines(journal) < enough and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.02))  # anywhere in the work on the next picture
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, 'it ended before it could be killed: give it more pictures'
         for path in out.rglob('*.png'):
             if not path.name.startswith('.'):
                 read_picture(path)  # none is half-written
-        complete.append(len(journal.read_text().splitlines()) if journal.exists() else 0)
-    assert 0 < complete[-1] < 120, complete
+        complete = lines(journal)
+    assert 0 < complete < 120
     make(clean, out, *options)
     assert contents(out) == contents(whole)
     assert len(manifest(out / 'train')) == 120
