@@ -5,8 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# a folder of your own clean photographs, used beside those that come inside Python packages
-DATA ?= $(wildcard ../shared/data/bsds500_clean/train)
+# make demo DATA=folder uses your own clean photographs beside those that come inside Python packages
+DATA ?=
 
 # tests run in as many processes, each of which computes on one core and may hold 2 GiB
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count()))')

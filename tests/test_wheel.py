@@ -6,7 +6,6 @@ import sys
 import sysconfig
 import zipfile
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +21,10 @@ pytestmark = pytest.mark.slow
 
 
 def can_build() -> bool:
-    """pip, and a setuptools that makes wheels by itself."""
+    """A pip that installs into other environments, and a setuptools that makes wheels by itself."""
+    least = {'pip': (22, 3), 'setuptools': (70, 1)}
     try:
-        return find_spec('pip') is not None and tuple(map(int, version('setuptools').split('.')[:2])) >= (70, 1)
+        return all(tuple(map(int, version(name).split('.')[:2])) >= least[name] for name in least)
     except PackageNotFoundError:
         return False
 
@@ -37,12 +37,8 @@ def call(*words: object, cwd: Path, code: int = 0) -> subprocess.CompletedProces
     return succeed(result) if code == 0 else result
 
 
-@pytest.fixture(scope='module')
-def wheel(tmp_path_factory) -> Path:
+def build(folder: Path) -> Path:
     """The wheel, from a copy, so that nothing of an earlier build gets in and none stays behind."""
-    if not can_build():
-        pytest.skip("pip or setuptools from 70.1 is missing here; pip install 'restorebox[tests]' brings them")
-    folder = tmp_path_factory.mktemp('wheel')
     shutil.copytree(REPO, folder / 'source', ignore=shutil.ignore_patterns(*LEFT_OUT))
     pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', 'wheel', '--no-deps', '--no-build-isolation']
     call(*pip, '--wheel-dir', folder / 'dist', folder / 'source', cwd=folder)
@@ -50,10 +46,8 @@ def wheel(tmp_path_factory) -> Path:
     return made
 
 
-@pytest.fixture(scope='module')
-def installed(wheel, tmp_path_factory) -> Path:
+def install(wheel: Path, home: Path) -> Path:
     """The ``bin`` of an empty environment with the wheel, and with this one's packages behind it."""
-    home = tmp_path_factory.mktemp('elsewhere') / 'venv'
     call(sys.executable, '-m', 'venv', '--without-pip', home, cwd=home.parent)
     scripts = home / ('Scripts' if sys.platform == 'win32' else 'bin')
     pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--python', scripts / 'python']
@@ -65,7 +59,8 @@ def installed(wheel, tmp_path_factory) -> Path:
     return scripts
 
 
-def test_everything_that_it_needs_is_in_it(wheel):
+def check_contents(wheel: Path) -> None:
+    """Code, configs, metafiles, claims and weights are in it, and nothing else."""
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
     ours = {path for path in (REPO / 'configs').rglob('*') if path.is_file() and '__pycache__' not in path.parts}
@@ -76,7 +71,8 @@ def test_everything_that_it_needs_is_in_it(wheel):
     assert wheel.stat().st_size < MOST_MIB * 2**20
 
 
-def test_it_restores_and_knows_its_models(installed, tmp_path):
+def check_verbs(installed: Path, tmp_path: Path) -> None:
+    """As a user types them."""
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(tmp_path / 'photo.png')
     where = call(installed / 'python', '-c', 'import restorebox; print(restorebox.__file__)', cwd=tmp_path).stdout
     assert Path(where.strip()).is_relative_to(installed.parent)
@@ -93,3 +89,14 @@ def test_it_restores_and_knows_its_models(installed, tmp_path):
     mistake = call(installed / 'restorebox', 'restore', 'photo.png', '--model', 'wether', cwd=tmp_path, code=1)
     assert "did you mean 'weather'" in mistake.stderr
     assert len(mistake.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(
+    not can_build(), reason='needs pip from 22.3 and setuptools from 70.1: pip install --upgrade pip setuptools'
+)
+def test_a_wheel_restores_and_knows_its_models_elsewhere(tmp_path):
+    wheel = build(tmp_path)
+    check_contents(wheel)
+    installed = install(wheel, tmp_path / 'elsewhere')
+    (tmp_path / 'work').mkdir()
+    check_verbs(installed, tmp_path / 'work')
