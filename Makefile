@@ -1,12 +1,12 @@
-# make demo   from a bare clone to a model trained on real photographs, a score table and a sheet, in minutes
+# make demo   from a bare clone to restored photographs, then to a model trained on others, with scores and sheets
 # make test   lint and tests
 # make docs   the documentation, into docs/_build/html
 # All set-up happens in .venv; VENV=dir and PYTHON=python3.12 choose others.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# a folder of your own clean photographs, used beside those that come inside Python packages
-DATA ?= $(wildcard ../shared/data/bsds500_clean/train)
+# make demo DATA=folder uses your own clean photographs beside those that come inside Python packages
+DATA ?=
 
 # tests run in as many processes, each of which computes on one core and may hold 2 GiB
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count()))')

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from restorebox.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CELL = 480  # pixels; a larger picture is shrunk to fit, a smaller one is shown as it is
 CAPTION = 22
 GAP = 6
 
 
-def save_png(save: Callable[[Path], object], path: str | Path) -> None:
-    """Let ``save`` write a PNG beside its place, and rename it when it is complete."""
-    temporary = Path(path).with_suffix('.tmp.png')
-    save(temporary)
-    os.replace(temporary, path)
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Save a figure of matplotlib as PNG; renamed into place when complete."""
+    with replacing(path) as file:
+        figure.savefig(file, dpi=110)
 
 
 def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> None:
@@ -52,7 +55,8 @@ def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> No
             sheet.paste(picture, (left, top + CAPTION))
             left += width + GAP
         top += height + GAP
-    save_png(sheet.save, path)
+    with replacing(path) as file:
+        sheet.save(file, 'PNG')
 
 
 def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
@@ -110,4 +114,4 @@ def draw_curves(logs: list[Path], path: str | Path) -> None:
         axes.set_xlabel('step')
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    save_png(lambda temporary: figure.savefig(temporary, dpi=110), path)
+    save_figure(figure, path)

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-import restorebox
 from restorebox.errors import ConfigError
+from restorebox.files import configs_dir
 from restorebox.registry import nearest
 
 BUDGETS = ('tiny', 'small', 'paper')
@@ -122,13 +122,6 @@ class Ledger:
         return self.models[model].get('label', model)
 
 
-def claims_dir() -> Path:
-    """``configs/``, found without reading a config, which would import torch."""
-    package = Path(restorebox.__file__).parent
-    packaged = package / 'configs'
-    return packaged if packaged.is_dir() else package.parent / 'configs'
-
-
 def _check(where: str, node: object, keys: dict[str, type], required: tuple[str, ...] = ()) -> dict:
     if not isinstance(node, dict):
         raise ConfigError(f'{where}: must be keys with values, got {node!r}')
@@ -191,7 +184,7 @@ def read_ledger(file: Path) -> Ledger:
 
 def read_all() -> dict[str, Ledger]:
     """Method -> its ledger."""
-    return {file.parent.name: read_ledger(file) for file in sorted(claims_dir().glob('*/claims.yml'))}
+    return {file.parent.name: read_ledger(file) for file in sorted(configs_dir().glob('*/claims.yml'))}
 
 
 def select(ledgers: dict[str, Ledger], wanted: str | None) -> list[tuple[Ledger, list[Claim]]]:

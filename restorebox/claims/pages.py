@@ -9,9 +9,10 @@ from typing import Any
 
 from restorebox.claims.ledger import BUDGETS, Ledger
 from restorebox.claims.rows import results, rows
-from restorebox.claims.runs import write_json, write_text
+from restorebox.claims.runs import write_json
 from restorebox.claims.verdict import VERDICTS
 from restorebox.errors import ConfigError
+from restorebox.files import write_whole
 
 MARK = '<!-- written by restorebox reproduce -->\n\n'
 RULE = (
@@ -146,7 +147,7 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         picture = f'\n\n![differences]({method}.png)' if draw(found, docs / f'{method}.png') else ''
         head = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n'
         text = f'{head}{table(found)}{explanations(found)}{picture}\n'
-        write_text(docs / f'{method}.md', text)
+        write_whole(docs / f'{method}.md', text.encode())
         count = Counter(one['verdict'] for one in found)
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')
     methods = '\n'.join(ledgers)
@@ -157,5 +158,5 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         + f'\n\nThe tables of the papers: [published tables](published.md).\n\n```{{toctree}}\n:hidden:\n\n{methods}\n'
         'published\n```\n'
     )
-    write_text(docs / 'README.md', text)
-    write_text(docs / 'published.md', published_page(ledgers, docs, published))
+    write_whole(docs / 'README.md', text.encode())
+    write_whole(docs / 'published.md', published_page(ledgers, docs, published).encode())

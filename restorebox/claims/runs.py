@@ -6,7 +6,6 @@ import ctypes
 import fcntl
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
 from restorebox.errors import RestoreboxError
+from restorebox.files import find_checkpoints, write_whole
 
 KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
 
@@ -91,16 +91,8 @@ def read_result(run: Run, docs: Path) -> dict | None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write to a temporary name, then rename."""
-    write_text(path, json.dumps(content, indent=1) + '\n')
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write to a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    """Write whole or not at all, see :func:`restorebox.files.replacing`."""
+    write_whole(path, (json.dumps(content, indent=1) + '\n').encode())
 
 
 def _die_with_parent() -> None:
@@ -131,7 +123,7 @@ def last_checkpoint(folder: Path) -> Path:
     Raises:
         RestoreboxError: there is none.
     """
-    found = sorted(folder.glob('iter_*.pth'), key=lambda path: int(path.stem.split('_')[1]))
+    found = find_checkpoints(folder)
     if not found:
         raise RestoreboxError(f'{folder}: holds no checkpoint')
     return found[-1]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.cli.common import add_config_options, positive
-from restorebox.drawing import save_png
+from restorebox.drawing import save_figure
 
 # kind -> recipes from its weakest to its strongest level
 DISTORTIONS: dict[str, list[dict]] = {
@@ -185,7 +185,7 @@ def draw(figures: dict, path: Path) -> None:
     right.set_xlabel('channel')
     right.set_title(f'response of phase {len(rows)}, each row by its largest', fontsize=9, loc='left')
     figure.colorbar(shown, ax=right)
-    save_png(lambda temporary: figure.savefig(temporary, dpi=110), path)
+    save_figure(figure, path)
 
 
 def main(argv: list[str]) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.cli.common import add_config_options, positive
-from restorebox.drawing import save_png
+from restorebox.drawing import save_figure
 
 BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
 LARGEST = 256  # pixels of the side on which gradients are taken, where the restorer says no training crop
@@ -157,7 +157,7 @@ def draw(figures: dict, path: Path) -> None:
         right.set_axis_off()
     for axes in (left, middle, right):
         axes.tick_params(labelsize=8, which='both')
-    save_png(lambda temporary: figure.savefig(temporary, dpi=110), path)
+    save_figure(figure, path)
 
 
 def main(argv: list[str]) -> None:
@@ -165,8 +165,9 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.cli.test import prepare_test
     from restorebox.engine.build_check import build_all
-    from restorebox.engine.checkpoint import find_checkpoints, load_file, write_bytes
+    from restorebox.engine.checkpoint import load_file, write_bytes
     from restorebox.errors import CheckpointError
+    from restorebox.files import find_checkpoints
     from restorebox.metrics.scores import library_versions
     from restorebox.registry import RUNNERS
     from restorebox.restorers import AdversarialRestorer

@@ -11,6 +11,9 @@ on random pictures; and whether both give the same losses.
 pictures in alternating fresh processes. The same config may stand twice, with ``--cfg-options-b`` for what differs.
 
 ``data CONFIG [CONFIG ...]``: training samples per second that one worker makes; files of data sets alone will do.
+
+``restore FOLDER``: what a folder run of ``restore`` costs over the network calls alone, and what memory layout and
+precision do to time and scores. It has options of its own: ``restorebox benchmark restore --help``.
 """
 
 from __future__ import annotations
@@ -173,6 +176,11 @@ def measure_train(args: argparse.Namespace) -> dict:
 
 def main(argv: list[str]) -> None:
     """Measure, print, and write JSON where asked for."""
+    if argv[:1] == ['restore']:
+        from restorebox.cli.benchmark_restore import main as benchmark_restore
+
+        benchmark_restore(argv[1:])
+        return
     args = parse(argv)
     _check(args)
     if args.what == 'data':

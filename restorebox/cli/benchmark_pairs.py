@@ -25,7 +25,7 @@ def _resident(key: str) -> int:
     raise ConfigError(f'/proc/self/status has no {key}: memory on a CPU can be measured on Linux only')
 
 
-def _held_before() -> int:
+def held_before() -> int:
     """Bytes that are held now; the peak is counted anew from here."""
     import torch
 
@@ -39,7 +39,8 @@ def _held_before() -> int:
         raise ConfigError(f'memory on a CPU can be measured on Linux only: {error}') from None
 
 
-def _peak_since() -> int:
+def peak_since() -> int:
+    """Bytes at the peak since :func:`held_before`."""
     import torch
 
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident('VmHWM')
@@ -70,7 +71,7 @@ def run_steps(args: argparse.Namespace) -> dict:
     with DefaultScope.overwrite_default_scope('restorebox'):
         wrapper = build_optim_wrapper(restorer, cfg.optim_wrapper.to_dict())
     data = random_pictures(restorer, step_size(args, cfg))
-    before = _held_before()  # the first step makes the optimisers' state, which a training needs too
+    before = held_before()  # the first step makes the optimisers' state, which a training needs too
     for _ in range(args.warmup):
         restorer.train_step(data, wrapper)
     synchronise()
@@ -81,7 +82,7 @@ def run_steps(args: argparse.Namespace) -> dict:
     trained = {name for roles in restorer.steps.values() for name in roles}
     return {
         'seconds': (time.perf_counter() - start) / args.stretch,
-        'memory_mib': (_peak_since() - before) / 2**20,
+        'memory_mib': (peak_since() - before) / 2**20,
         'parameters': sum(p.numel() for name in trained for p in restorer.role(name).parameters()),
         'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
         'threads': torch.get_num_threads(),

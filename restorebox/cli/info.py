@@ -25,6 +25,8 @@ def main(argv: list[str]) -> None:
     if not is_url(model) and Path(model).suffix not in WEIGHTS_SUFFIXES:
         entry = find_model(model)
         facts |= {'model': entry.name, 'method': entry.collection, 'config': entry.config}
+        if entry.precision:
+            facts['bears'] = f'{entry.precision}: restore uses it where the processor has it (here: {_here()})'
         if entry.paper:
             facts['paper'] = f'{entry.paper[0]}, {entry.paper[1]}'
     if entry is not None and entry.weights is None:
@@ -40,6 +42,13 @@ def main(argv: list[str]) -> None:
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f'{name:<{width}}  {value}')
+
+
+def _here() -> str:
+    from restorebox.inference.inferencer import default_device
+    from restorebox.inference.precision import has_bf16
+
+    return 'yes' if has_bf16(default_device()) else 'no, fp32 instead'
 
 
 def published_facts(meta: dict) -> dict[str, object]:

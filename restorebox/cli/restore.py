@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +21,9 @@ from typing import TYPE_CHECKING, TypeVar
 from restorebox.cli.common import leave, one_line, positive
 from restorebox.cli.progress import Progress
 from restorebox.errors import PictureError
+
+WAITING = 2  # pictures per thread that are read ahead, and that wait to be written
+PRECISIONS = ('auto', 'fp32', 'bf16')
 
 if TYPE_CHECKING:
     from restorebox.inference import RestoreInferencer
@@ -59,6 +63,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         choices=('torch', 'onnxruntime'),
         help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
     )
+    parser.add_argument(
+        '--precision',
+        choices=PRECISIONS,
+        default='auto',
+        help="of the network's numbers; auto: bf16 where the processor has it and the model bears it, else fp32",
+    )
     return parser.parse_args(argv)
 
 
@@ -81,7 +91,10 @@ def main(argv: list[str]) -> None:
         memory=args.memory,
         ensemble=args.ensemble,
         backend=args.backend,
+        precision=args.precision,
     )
+    if rank == 0:
+        print(f'{args.model} in {inferencer.precision} on {inferencer.tiler.device}', flush=True)
     meeting = world > 1 and 'MASTER_ADDR' in os.environ
     if meeting:
         import torch.distributed as dist
@@ -116,7 +129,9 @@ def report(counts: list[int], bad: list[str], out: str) -> None:
 
 
 def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[str]:
-    """Restore files one after the other, while the next is read and the last is written.
+    """Restore files one after the other, while others are read and written.
+
+    What waits on either side is bounded, so that a folder takes no more memory than some of its pictures.
 
     Returns:
         A line for each that could not be restored: the file, and why.
@@ -126,8 +141,14 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
     from restorebox.inference.files import write_file
 
     bad: list[str] = []
-    writing: tuple[RestoreJob, Callable[[], None]] | None = None
-    with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers, Progress(len(jobs), 'restore') as progress:
+    writing: deque[tuple[RestoreJob, Callable[[], None]]] = deque()
+    # on a CPU more threads would only take the cores from the network; a GPU waits for them
+    threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
+    with (
+        ThreadPoolExecutor(threads) as readers,
+        ThreadPoolExecutor(threads) as writers,
+        Progress(len(jobs), 'restore') as progress,
+    ):
 
         def settle(job: RestoreJob, work: Callable[[], T]) -> T | None:
             """The result of some work, often a future's; notes a picture's fault."""
@@ -142,7 +163,7 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
                 bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
             return None
 
-        for job, reading in read_ahead(readers, jobs):
+        for job, reading in read_ahead(readers, jobs, WAITING * threads):
             picture = None
             if reading is None:
                 settle(job, partial(inferencer.restore_video, job.source, job.target))
@@ -151,28 +172,29 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
             if picture is not None:
                 colours = settle(job, partial(inferencer.tiler, picture.colours))
                 picture = None if colours is None else replace(picture, colours=colours)
-            if writing is not None:
-                settle(*writing)
-            writing = None if picture is None else (job, writers.submit(write_file, picture, job.target).result)
+            if len(writing) == WAITING * threads:
+                settle(*writing.popleft())
+            if picture is not None:
+                writing.append((job, writers.submit(write_file, picture, job.target).result))
             progress.advance()
-        if writing is not None:
-            settle(*writing)
+        while writing:
+            settle(*writing.popleft())
     return bad
 
 
 def read_ahead(
-    readers: ThreadPoolExecutor, jobs: list[RestoreJob]
+    readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int
 ) -> Iterator[tuple[RestoreJob, Future[PictureFile] | None]]:
-    """Each job and its picture, None for a clip; that of the next is being read meanwhile, and no other."""
+    """Each job and its picture, None for a clip; those of the next ``ahead`` are being read or wait meanwhile, and no
+    others.
+    """
     from restorebox.inference.files import read_file
     from restorebox.inference.video import is_video
 
-    def begin(job: RestoreJob) -> Future[PictureFile] | None:
-        return None if is_video(job.source) else readers.submit(read_file, job.source)
-
-    following = begin(jobs[0]) if jobs else None
-    for i, job in enumerate(jobs):
-        reading = following
-        if i + 1 < len(jobs):
-            following = begin(jobs[i + 1])
-        yield job, reading
+    reading: deque[tuple[RestoreJob, Future | None]] = deque()
+    for job in jobs:
+        reading.append((job, None if is_video(job.source) else readers.submit(read_file, job.source)))
+        if len(reading) > ahead:
+            yield reading.popleft()
+    while reading:
+        yield reading.popleft()

@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from restorebox import files
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import BaseDegradation, build_degradation, draw_record, render_again
 from restorebox.degradations.records import as_stored, to_uint16
@@ -182,18 +183,11 @@ def write_picture(home: Path, name: str, picture: np.ndarray) -> dict[str, str]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write under a temporary name, then rename. Not flushed to the disk: a resumed run compares hashes instead.
+    """:func:`restorebox.files.write_whole` under a name that the next run knows as a killed one's.
 
-    Raises:
-        OSError: the disk is full or not writable; the temporary file is gone. Its ``filename`` is ``path``.
+    Not flushed to the disk: a resumed run compares hashes instead.
     """
-    temporary = path.with_name(f'.{os.getpid()}{TEMPORARY}')
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    files.write_whole(path, data, temporary=f'.{os.getpid()}{TEMPORARY}')
 
 
 def serve(line: Connection, job: Job, parent: int) -> None:

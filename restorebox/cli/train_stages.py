@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
         RestoreboxError: a stage failed; it has said why itself.
     """
     args = parse(argv)
-    from restorebox.engine.checkpoint import find_checkpoints
+    from restorebox.files import find_checkpoints
 
     names = [Path(config).stem for config in args.configs]
     if len(set(names)) < len(names):

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from restorebox.datasets.reading import read_picture
 from restorebox.errors import ConfigError
+from restorebox.files import replacing
 
 RECOUNT = 64  # files written between two looks at what the other workers have written
 
@@ -68,10 +69,8 @@ class PictureCache:
                 self._full = True
                 print_log(f'picture cache {self.folder} is full; other pictures are decoded each time', 'current')
                 return
-            temporary = kept.with_suffix(f'.{os.getpid()}.tmp')
-            with open(temporary, 'wb') as file:
+            with replacing(kept) as file:
                 np.save(file, picture, allow_pickle=False)
-            os.replace(temporary, kept)
         except OSError as error:  # a cache that can't be written costs time, not the run
             self._full = True
             print_log(f'picture cache {self.folder}: {error}; pictures are decoded', 'current', logging.WARNING)

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import pickle
-import re
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -26,6 +25,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from restorebox.errors import CheckpointError
+from restorebox.files import write_whole
 
 EMA_KEY = 'ema_state_dict'
 
@@ -179,24 +179,16 @@ def install() -> None:
 
 
 def write_bytes(data: bytes | memoryview, path: str | Path) -> None:
-    """Write a file whole or not at all: a temporary name beside it, flushed to disk, then renamed.
+    """Write a file whole and flushed to the disk, or not at all, see :func:`restorebox.files.replacing`.
 
     Raises:
-        CheckpointError: the disk is full or not writable. The temporary file is gone, an older ``path`` untouched.
+        CheckpointError: the disk is full or not writable.
     """
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        with open(temporary, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, data, flush=True)
     except OSError as error:
         size = len(data) / 2**20
-        raise CheckpointError(f"can't save {path} ({size:.0f} MiB): {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"can't save {path} ({size:.0f} MiB): {error.strerror}") from error
 
 
 def save_file(checkpoint: dict, path: str | Path) -> None:
@@ -204,13 +196,6 @@ def save_file(checkpoint: dict, path: str | Path) -> None:
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_bytes(buffer.getbuffer(), path)
-
-
-def find_checkpoints(work_dir: str | Path) -> list[Path]:
-    """Checkpoints of a run, oldest first: ``iter_N.pth``. They are renamed into place when complete."""
-    files = [path for path in Path(work_dir).glob('iter_*.pth') if path.is_file()]
-    found = [(int(match.group(1)), path) for path in files if (match := re.match(r'iter_(\d+)\.', path.name))]
-    return [path for _, path in sorted(found)]
 
 
 def sha256(path: str | Path) -> str:

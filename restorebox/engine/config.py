@@ -11,8 +11,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-import restorebox
 from restorebox.errors import ConfigError
+from restorebox.files import configs_dir
 from restorebox.registry import nearest, remember_imports
 
 # what the Runner reads at the top level of a config
@@ -54,19 +54,6 @@ TOP_KEYS = [
     'overrides',
 ]
 FREE_FORM = ('env_cfg', 'env_cfg.mp_cfg', 'env_cfg.dist_cfg', 'randomness', 'compile')
-
-
-def configs_dir() -> Path:
-    """Where the configs are: inside an installed package, or beside it in a checkout.
-
-    Raises:
-        ConfigError: neither is there.
-    """
-    package = Path(restorebox.__file__).parent
-    for folder in (package / 'configs', package.parent / 'configs'):
-        if (folder / '_base_' / 'default_runtime.py').is_file():
-            return folder
-    raise ConfigError(f'the configs are neither in {package / "configs"} nor in {package.parent / "configs"}')
 
 
 def find_config(path: str | Path) -> Path:

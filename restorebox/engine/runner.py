@@ -29,11 +29,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from restorebox.engine.check import check_types
-from restorebox.engine.checkpoint import EMA_KEY, deployed_state, find_checkpoints, save_file
+from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.random_state import get_random_state, set_random_state
 from restorebox.engine.record import check_resumable, compute, warn_of_another_model
 from restorebox.errors import CheckpointError, ConfigError
+from restorebox.files import find_checkpoints
 from restorebox.registry import FUNCTIONS, RUNNERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.version import __version__

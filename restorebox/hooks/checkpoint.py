@@ -8,10 +8,11 @@ from pathlib import Path
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
-from restorebox.engine.checkpoint import find_checkpoints, load_file
+from restorebox.engine.checkpoint import load_file
 from restorebox.engine.loops import SampleTrainLoop, samples_to_steps
 from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError, DataError
+from restorebox.files import find_checkpoints
 from restorebox.registry import HOOKS
 
 

@@ -5,12 +5,9 @@ Colours go through the network; alpha, ICC profile and EXIF are handed on. A gre
 
 from __future__ import annotations
 
-import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +18,7 @@ from PIL import Image
 
 from restorebox.datasets.reading import PICTURE_SUFFIXES, read_picture
 from restorebox.errors import PictureError
+from restorebox.files import write_whole
 
 DEEP_SUFFIXES = ('.png', '.tif', '.tiff', '.pgm', '.ppm', '.pnm')  # that hold 16 bits
 QUALITY = 95  # of JPEG and WebP
@@ -128,14 +126,16 @@ def write_file(picture: PictureFile, path: str | Path) -> None:
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
-    with written_whole(path) as temporary:
-        temporary.write_bytes(data)
+    # always the same name, so that a killed run leaves nothing that the next does not overwrite
+    write_whole(path, data, temporary=f'.{path.name}.tmp')
 
 
 def _encode(picture: PictureFile, suffix: str) -> bytes:
     """8 bits, by Pillow."""
     options: dict = {}
-    if suffix in ('.jpg', '.jpeg'):
+    if suffix == '.png':  # on photographs a quarter of the default level's time, and 8 % more bytes
+        options = {'compress_level': 2}
+    elif suffix in ('.jpg', '.jpeg'):
         options = {'quality': QUALITY, 'subsampling': 0}
     elif suffix == '.webp':
         options = {'quality': QUALITY, 'exact': True}
@@ -204,25 +204,3 @@ def _encode_deep_tiff(picture: PictureFile, layers: np.ndarray) -> bytes:
         software=False,
     )
     return buffer.getvalue()
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A name beside the place to write to, which is renamed when all went well and removed when not.
-
-    It is always the same, so that a killed run leaves nothing that the next does not overwrite.
-
-    Raises:
-        OSError: the disk is full or not writable; its ``filename`` is ``path``.
-    """
-    temporary = path.with_name(f'.{path.name}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise

@@ -13,7 +13,8 @@ import torch
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
-from restorebox.inference.models import load_model
+from restorebox.inference.models import borne_precision, load_model
+from restorebox.inference.precision import choose_precision
 from restorebox.inference.sources import find_pictures
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video
@@ -44,6 +45,11 @@ class RestoreInferencer:
         ensemble: the mean over the eight flips and rotations: eight times the work.
         backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file that ``restorebox export`` made, which runs on the
             CPU; None for what the model's suffix says.
+        precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 where the device has it and the model's metafile says
+            that it bears it.
+
+    Attributes:
+        precision: ``'fp32'`` or ``'bf16'``, whichever it is; in words for an exported file.
 
     Raises:
         ConfigError, CheckpointError, ExportError: see :func:`load_model` and :class:`ExportedNetwork
@@ -59,6 +65,7 @@ class RestoreInferencer:
         memory: float = MEMORY,
         ensemble: bool = False,
         backend: str | None = None,
+        precision: str = 'auto',
     ) -> None:
         onnx = Path(model).suffix == '.onnx'
         if backend not in (None, *BACKENDS) or (backend is not None and onnx != (backend == 'onnxruntime')):
@@ -66,9 +73,10 @@ class RestoreInferencer:
                 f"backend '{backend}' does not run {model}: 'onnxruntime' runs files named *.onnx, which `restorebox "
                 "export` makes; 'torch' runs all else"
             )
-        if onnx and (checkpoint is not None or str(device or 'cpu') != 'cpu'):
+        if onnx and (checkpoint is not None or str(device or 'cpu') != 'cpu' or precision != 'auto'):
             raise ConfigError(
-                f'model {model}: has its weights inside and runs on the CPU; give neither checkpoint nor device'
+                f'model {model}: has its weights and their precision inside and runs on the CPU; give no checkpoint, '
+                'device or precision'
             )
         if onnx:
             device = 'cpu'
@@ -82,7 +90,9 @@ class RestoreInferencer:
             self.restorer: BaseRestorer = ExportedRestorer(model)
         else:
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
-        self.tiler = Tiler(self.restorer, memory, ensemble)
+        borne = borne_precision(str(model)) if checkpoint is None and not onnx else None
+        self.precision = 'the precision of its file' if onnx else choose_precision(precision, borne, device)
+        self.tiler = Tiler(self.restorer, memory, ensemble, bf16=self.precision == 'bf16')
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None
@@ -210,6 +220,7 @@ def restore(
     memory: float = MEMORY,
     ensemble: bool = False,
     backend: str | None = None,
+    precision: str = 'auto',
 ) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
@@ -221,10 +232,10 @@ def restore(
         memory: see there.
         ensemble: see there.
         backend: see there.
+        precision: see there.
 
     Raises:
         RestoreboxError: says in a line what is wrong with the model or the pictures.
     """
-    return RestoreInferencer(model, checkpoint, device=device, memory=memory, ensemble=ensemble, backend=backend)(
-        source
-    )
+    options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'backend': backend, 'precision': precision}
+    return RestoreInferencer(model, checkpoint, **options)(source)

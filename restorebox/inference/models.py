@@ -7,6 +7,7 @@ A model's entry in a ``metafile.yml``::
       Config: configs/fdrnet/weather.py
       Weights: configs/fdrnet/weather.safetensors   # in the package, on disk, or a URL
       SHA256: 64 hexadecimal digits
+      Precision: bf16   # the coarsest at which they lose less than 0.05 dB; left out where nobody has measured
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import torch
 import yaml
 
 from restorebox.engine.checkpoint import sha256
-from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.config import load_config
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError, ConfigError
+from restorebox.files import configs_dir
 from restorebox.registry import nearest
 from restorebox.restorers.base import BaseRestorer
 
@@ -42,6 +44,7 @@ class ModelEntry:
         weights: a path below ``configs/`` or of a file on disk, or a URL; None where nothing has been published.
         sha256: hash of the weights file, 64 hexadecimal digits.
         paper: (title, URL) of the method, or None.
+        precision: the coarsest at which the weights lose less than 0.05 dB, ``'bf16'``; None where nobody has measured.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ModelEntry:
     weights: str | None = None
     sha256: str | None = None
     paper: tuple[str, str] | None = None
+    precision: str | None = None
 
 
 def known_models(folder: str | Path | None = None) -> dict[str, ModelEntry]:
@@ -87,6 +91,7 @@ def _entry(each: dict, papers: dict[str, dict | None]) -> ModelEntry:
         weights=each.get('Weights'),
         sha256=each.get('SHA256'),
         paper=(paper['Title'], paper['URL']) if paper else None,
+        precision=each.get('Precision'),
     )
 
 
@@ -191,6 +196,12 @@ def find_weights(model: str, folder: str | Path | None = None) -> Path:
             f'checkpoint; models with weights: {", ".join(ready) or "none"}'
         )
     return weights_path(entry.weights, entry.sha256)
+
+
+def borne_precision(model: str, folder: str | Path | None = None) -> str | None:
+    """The ``precision`` of a model's entry; None for a file, or where nobody has measured."""
+    entry = None if Path(model).suffix in WEIGHTS_SUFFIXES else known_models(folder).get(model)
+    return entry and entry.precision
 
 
 def load_model(model: str, checkpoint: str | None = None, device: str | torch.device = 'cpu') -> BaseRestorer:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import cv2
 import numpy as np
@@ -33,8 +34,8 @@ WHITE = {'uint8': 255, 'uint16': 65535, 'float32': 1}
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
     """HWC uint8, uint16 or float32 -> ``(1, C, H, W)`` float32 in [0, 1]."""
     kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # torch has few operations for uint16
-    x = torch.from_numpy(np.require(picture, kind, ('C', 'W'))).to(device).float().permute(2, 0, 1)[None]
-    return x.contiguous() / WHITE[picture.dtype.name]
+    x = torch.from_numpy(np.require(picture, kind, ('C', 'W'))).to(device).permute(2, 0, 1)[None]
+    return x.contiguous().float() / WHITE[picture.dtype.name]  # bytes are a quarter as much to turn around
 
 
 def rounded(x: Tensor, kind: np.dtype) -> np.ndarray:
@@ -93,17 +94,21 @@ class Tiler:
         memory: MiB that the network's work may take besides the picture and the result. Tiles are chosen to fit; where
             not even small ones do, small ones are taken.
         ensemble: restore the eight flips and rotations of every tile and take their mean: eight times the work.
+        bf16: run the networks in bfloat16 (autocast); pictures, blending and results stay float32.
 
     Raises:
         ConfigError: ``memory`` is not positive.
     """
 
-    def __init__(self, restorer: BaseRestorer, memory: float = 1024, ensemble: bool = False) -> None:
+    def __init__(
+        self, restorer: BaseRestorer, memory: float = 1024, ensemble: bool = False, bf16: bool = False
+    ) -> None:
         if not memory > 0:
             raise ConfigError(f'memory is {memory}; it must be a positive number of MiB')
         self.restorer = restorer
         self.memory = memory
         self.ensemble = ensemble
+        self.bf16 = bf16
         needs = restorer.needs
         self.stride = needs.stride
         self.device = next(
@@ -116,6 +121,10 @@ class Tiler:
         # what runs elsewhere can't be watched at work, and says itself what it takes
         self._pixel: float | None = getattr(restorer, 'pixel_bytes', None)
 
+    def numbers(self) -> AbstractContextManager:
+        """What the networks run in: autocast to bfloat16, or nothing."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
     @property
     def pixel_bytes(self) -> float:
         """Bytes that the network takes per pixel of a picture, measured when first asked for."""
@@ -123,7 +132,7 @@ class Tiler:
             # past the window, since layers with statistics take more memory there
             side = max(PROBE, (self.restorer.statistics_window or 0) + 64, self.restorer.needs.min_size)
             probe = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.device)
-            with PeakBytes() as seen:
+            with self.numbers(), PeakBytes() as seen:
                 self.restorer.restore(probe, shared=self.restorer.estimate_shared(probe))
             self._pixel = SCRATCH * seen.peak / (side * side)
         return self._pixel
@@ -167,7 +176,7 @@ class Tiler:
         height, width = picture.shape[:2]
         if self.fits(height, width):
             x = to_tensor(picture, self.device)
-            y = self._restore(x, self.restorer.estimate_shared(x), progress)
+            y = self._restore(x, self._estimate(x), progress)
             return rounded(y[0].permute(1, 2, 0), picture.dtype)
         shared = self._shared(picture)
         rows, columns, margin = self.plan(height, width)
@@ -198,7 +207,11 @@ class Tiler:
         scale = min(1.0, math.sqrt(self.memory * MIB / self.pixel_bytes / (height * width)))
         size = (max(1, int(width * scale)), max(1, int(height * scale)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        return self.restorer.estimate_shared(to_tensor(small, self.device))
+        return self._estimate(to_tensor(small, self.device))
+
+    def _estimate(self, x: Tensor) -> dict[str, Tensor] | None:
+        with self.numbers():
+            return self.restorer.estimate_shared(x)
 
     def _restore(
         self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None = None
@@ -216,4 +229,5 @@ class Tiler:
     def _once(self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None) -> Tensor:
         # what a sampler draws is the same for every picture, so that its place in a folder makes no difference
         generator = torch.Generator(x.device).manual_seed(0)
-        return self.restorer.restore(x, shared=shared, generator=generator, progress=progress)['pred']
+        with self.numbers():
+            return self.restorer.restore(x, shared=shared, generator=generator, progress=progress)['pred']

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from restorebox.errors import PictureError, missing_package
-from restorebox.inference.files import written_whole
+from restorebox.files import replacing
 
 if TYPE_CHECKING:
     import os
@@ -96,8 +96,9 @@ def restore_video(
     target = Path(target)
     if target.suffix.lower() not in CONTAINERS:
         raise PictureError(f'{target}: videos are written as {", ".join(CONTAINERS)}')
-    with _opened(path) as source, written_whole(target) as temporary:
-        return _restore(source, path, temporary, target, restore, progress)
+    # always the same name, so that a killed run leaves nothing that the next does not overwrite
+    with _opened(path) as source, replacing(target, temporary=f'.{target.name}.tmp') as file:
+        return _restore(source, path, Path(file.name), target, restore, progress)
 
 
 def _restore(

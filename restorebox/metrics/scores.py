@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from restorebox.files import write_whole
 from restorebox.metrics.protocols import LOWER_IS_BETTER
 
 LIBRARIES = (
@@ -99,7 +99,7 @@ def write_scores(
     if clash:
         raise ValueError(f'extra may not replace {", ".join(clash)}')
     scores = _finite({**scores, **(extra or {})})
-    _write_whole(Path(path), json.dumps(scores, indent=2, allow_nan=False, ensure_ascii=False) + '\n')
+    write_whole(path, (json.dumps(scores, indent=2, allow_nan=False, ensure_ascii=False) + '\n').encode())
     return scores
 
 
@@ -159,14 +159,3 @@ def _finite(value: Any) -> Any:
 
 def _device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f'cpu ({platform.machine()})'
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside the file, then rename: a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        temporary.write_text(text, encoding='utf-8')
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

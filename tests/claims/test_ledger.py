@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from restorebox.claims.ledger import BUDGETS, claims_dir, read_all, read_ledger, select
+from restorebox.claims.ledger import BUDGETS, read_all, read_ledger, select
 from restorebox.claims.pages import write_pages
 from restorebox.claims.runs import Run, plan, write_json
 from restorebox.engine.config import check_override, load_config
 from restorebox.errors import ConfigError
+from restorebox.files import configs_dir
 from tests.conftest import REPO
 
 LEDGERS = read_all()
@@ -25,7 +26,7 @@ for one in LEDGERS.values():
 
 @functools.cache
 def loaded(config):
-    return load_config(claims_dir() / config)
+    return load_config(configs_dir() / config)
 
 
 def test_every_claim_of_the_five_papers():
@@ -68,7 +69,7 @@ def test_configs_of_all_sides_load(method):
     ],
 )
 def test_a_mistake_is_one_line_with_file_and_key(tmp_path, change, expected):
-    content = yaml.safe_load((claims_dir() / 'fdrnet' / 'claims.yml').read_text())
+    content = yaml.safe_load((configs_dir() / 'fdrnet' / 'claims.yml').read_text())
     change(content)
     file = tmp_path / 'claims.yml'
     file.write_text(yaml.safe_dump(content))

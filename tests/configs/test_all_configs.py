@@ -3,8 +3,8 @@
 import pytest
 
 from restorebox.cli.check_config import check_config
-from restorebox.engine.config import configs_dir
 from restorebox.errors import ConfigError
+from restorebox.files import configs_dir
 
 ALL = sorted(p for p in configs_dir().glob('*/*.py') if p.parent.name != '_base_')
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.engine.config import configs_dir, load_config, set_data_root
+from restorebox.engine.config import load_config, set_data_root
+from restorebox.files import configs_dir
 from restorebox.registry import DATASETS
 
 BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('clean_folder_*.py'))

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from restorebox.engine import load_file
-from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.config import load_config
+from restorebox.files import configs_dir
 from tests.factories import write_pairs
 from tests.processes import run, succeed
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
-from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.config import load_config
 from restorebox.engine.loops import scale_schedule
+from restorebox.files import configs_dir
 from restorebox.registry import PARAM_SCHEDULERS, RESTORERS
 
 FOLDER = configs_dir() / 'fdrnet'

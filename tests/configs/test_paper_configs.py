@@ -8,7 +8,8 @@ import pytest
 from restorebox.cli.main import main
 from restorebox.datasets.sources import prepare
 from restorebox.engine import load_file
-from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.config import load_config
+from restorebox.files import configs_dir
 from tests.factories import write_pairs
 from tests.miniatures import make
 from tests.processes import run, succeed

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
 from restorebox.engine.checkpoint import load_file, sha256
-from restorebox.engine.config import configs_dir
 from restorebox.engine.published import load_restorer
+from restorebox.files import configs_dir
 from restorebox.metrics.protocols import protocol
 from tests.conftest import REPO
 

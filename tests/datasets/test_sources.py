@@ -13,8 +13,9 @@ from PIL import Image
 from restorebox.datasets.inspection import check, from_config
 from restorebox.datasets.sources import prepare
 from restorebox.datasets.sources.page import all_sources
-from restorebox.engine.config import configs_dir, load_config, set_data_root
+from restorebox.engine.config import load_config, set_data_root
 from restorebox.errors import ConfigError, DataError
+from restorebox.files import configs_dir
 from restorebox.registry import DATASETS, SOURCES
 from tests.miniatures import make
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from restorebox.engine.checkpoint import sha256
-from restorebox.engine.config import configs_dir
 from restorebox.errors import CheckpointError, ConfigError
+from restorebox.files import configs_dir
 from restorebox.inference import models
 from restorebox.inference.models import cached_path, find_model, find_weights, known_models, weights_path
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
+from restorebox.files import configs_dir
 from restorebox.losses import AdversarialLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers import AdversarialRestorer, Network

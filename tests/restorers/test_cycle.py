@@ -7,8 +7,9 @@ import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from restorebox.cli.plain_cycle import PlainCycleRestorer
-from restorebox.engine.config import configs_dir, load_config
+from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
+from restorebox.files import configs_dir
 from restorebox.registry import RESTORERS
 from restorebox.restorers import CycleRestorer
 from restorebox.restorers.image_pool import ImagePool

@@ -1,0 +1,89 @@
+"""The demo begins: what the shipped model makes of photographs that it never saw, under damage drawn by seeds."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from restorebox.inference import RestoreInferencer
+
+MODEL = 'weather'
+LONG_SIDE = 480  # pixels; photographs are shrunk to it
+OWN = 4  # photographs of the user's that are shown at most
+# what befalls each packaged photograph; None: nothing, and the model should leave it alone
+DAMAGE = {'coffee': 'heavy_rain', 'chelsea': 'light_rain', 'china': 'moderate', 'rocket': None}
+OWN_DAMAGE = ('heavy_rain', 'light_rain', 'moderate')
+PROTOCOLS = ('psnr_y', 'ssim_y')
+
+
+def chosen(packaged: list[Path], own: list[Path]) -> list[tuple[Path, str | None]]:
+    """Photographs and the recipes of their damage: the packaged ones as they are shown, then some of the user's."""
+    by_name = {path.stem: path for path in packaged}
+    rows = [(by_name[name], recipe) for name, recipe in DAMAGE.items()]
+    spread = own[:: max(len(own) // OWN, 1)][:OWN]
+    return rows + list(zip(spread, itertools.cycle(OWN_DAMAGE)))
+
+
+def small(path: Path) -> np.ndarray:
+    """A photograph, its long side at most :data:`LONG_SIDE`: HWC uint8 RGB."""
+    from restorebox.datasets.reading import read_picture
+
+    image = Image.fromarray(read_picture(path)).convert('RGB')
+    image.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path) -> dict:
+    """Damage, restore, score, draw.
+
+    Args:
+        rows: see :func:`chosen`.
+        sheet: where the sheet goes: damaged, restored, truth.
+        scores: where the scores go, as those of any test; photographs that nothing befell have none.
+
+    Returns:
+        What was written there.
+    """
+    from restorebox.degradations import build_degradation
+    from restorebox.drawing import draw_sheet
+    from restorebox.inference import RestoreInferencer, find_model
+    from restorebox.metrics.protocols import protocol
+    from restorebox.metrics.scores import write_scores
+
+    weather: RestoreInferencer = RestoreInferencer(MODEL)
+    measures = {name: protocol(name) for name in PROTOCOLS}
+    cells, table = [], []
+    for number, (path, recipe) in enumerate(rows):
+        clean = damaged = small(path)
+        if recipe is not None:
+            lq = build_degradation(recipe)(clean, np.random.default_rng(number))['lq']
+            damaged = (lq.clip(0, 1) * 255).round().astype(np.uint8)
+        restored = weather(damaged)
+        row: dict = {'index': number, 'name': path.stem}
+        for name, measure in measures.items():
+            row[f'input/{name}'], row[name] = (measure(x / 255, clean / 255) for x in (damaged, restored))
+        before = 'clean' if recipe is None else f'{recipe}: psnr_y {row["input/psnr_y"]:.2f}'
+        after = f'restored: psnr_y {row["psnr_y"]:.2f}'
+        cells.append([(before, damaged), (after, restored), ('truth', clean)])
+        if recipe is not None:
+            table.append({**row, 'recipe': recipe})
+    draw_sheet(cells, sheet)
+    names = [name for name in table[0] if name.endswith(PROTOCOLS)]
+    entry = find_model(MODEL)
+    return write_scores(
+        scores,
+        metrics={name: float(np.mean([row[name] for row in table])) for name in names},
+        tables=[table],
+        unavailable={},
+        config=entry.config,
+        checkpoint=entry.weights,
+        sha256=entry.sha256,
+        tiled=False,
+        statistics_window=weather.restorer.statistics_window,
+        extra={'precision': weather.precision},
+    )

@@ -1,0 +1,78 @@
+"""Files of every room: written whole or not at all, and found where an installation or a run keeps them.
+
+Nothing here needs torch, whose import takes longer than most verbs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import restorebox
+from restorebox.errors import ConfigError
+
+
+@contextmanager
+def replacing(path: str | Path, temporary: str | None = None, flush: bool = False) -> Iterator[BinaryIO]:
+    """A binary file to write, which takes the place of ``path`` when the block ends without an error.
+
+    Args:
+        path: the place; its folder is made where it is missing. A file that is there stays until the new one is
+            complete, and for good where it never is.
+        temporary: the name to write under, in the same folder. None for one of this process's own, ``.NAME.PID.tmp``,
+            so that processes which write one place don't meet.
+        flush: whether the bytes must be on the disk before the name is: for what a crash of the machine may not cost.
+
+    Raises:
+        OSError: the disk is full or not writable; its ``filename`` is ``path``. The temporary file is gone.
+    """
+    path = Path(path)
+    beside = path.with_name(temporary or f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, 'wb') as file:
+            yield file
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink()
+        if isinstance(error, OSError):  # of the temporary name, which the user never gave
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
+
+
+def write_whole(path: str | Path, data: bytes | memoryview, temporary: str | None = None, flush: bool = False) -> None:
+    """Write a file whole or not at all, see :func:`replacing`.
+
+    Raises:
+        OSError: see there.
+    """
+    with replacing(path, temporary, flush) as file:
+        file.write(data)
+
+
+def configs_dir() -> Path:
+    """Where the configs are: inside an installed package, or beside it in a checkout.
+
+    Raises:
+        ConfigError: neither is there.
+    """
+    package = Path(restorebox.__file__).parent
+    for folder in (package / 'configs', package.parent / 'configs'):
+        if (folder / '_base_' / 'default_runtime.py').is_file():
+            return folder
+    raise ConfigError(f'the configs are neither in {package / "configs"} nor in {package.parent / "configs"}')
+
+
+def find_checkpoints(work_dir: str | Path) -> list[Path]:
+    """Checkpoints of a run, oldest first: ``iter_N.pth``. They are renamed into place when complete."""
+    files = [path for path in Path(work_dir).glob('iter_*.pth') if path.is_file()]
+    found = [(int(match.group(1)), path) for path in files if (match := re.match(r'iter_(\d+)\.', path.name))]
+    return [path for _, path in sorted(found)]

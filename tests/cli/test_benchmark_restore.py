@@ -1,0 +1,59 @@
+"""benchmark restore, small."""
+
+import json
+
+import pytest
+
+from restorebox.cli.benchmark_restore import measure_rows
+from restorebox.cli.main import main
+from tests.factories import publish_small, write_pairs
+
+
+@pytest.fixture(scope='module')
+def published(tmp_path_factory):
+    return publish_small(tmp_path_factory.mktemp('published'))
+
+
+def test_it_leaves_figures_and_a_table(published, tmp_path, capsys):
+    write_pairs(tmp_path, 'test', 4)
+    lq, gt, out = tmp_path / 'test/lq', tmp_path / 'test/gt', tmp_path / 'made/speed.json'
+    words = ['--model', published, '--beside', published, '--stretch', 2, '--rounds', 1, '--scored', lq, gt]
+    main(['benchmark', 'restore', *map(str, [lq, *words, '--out', out])])
+    figures = json.loads(out.read_text())
+    assert figures['pictures'] == 4
+    assert figures['folder_run']['stretches'] == 2
+    assert [(row['precision'], row['layout']) for row in figures['rows']] == [
+        ('fp32', 'contiguous'),
+        ('bf16', 'contiguous'),
+        ('fp32', 'channels last'),
+        ('bf16', 'channels last'),
+        ('fp32', 'as it is'),
+    ]
+    assert abs(figures['rows'][0]['loss']) < 1e-9
+    assert figures['rows'][4]['psnr_y'] == figures['rows'][0]['psnr_y']
+    text = out.with_suffix('.md').read_text()
+    assert text.startswith('<!-- written by')
+    assert text.count('\n|') == 7
+    assert 'A folder run in fp32 takes' in capsys.readouterr().out
+
+
+def test_the_fastest_that_loses_little_is_the_default(monkeypatch):
+    from restorebox.cli import benchmark_restore as module
+
+    rows = [module.Row('m', 'contiguous', name, lambda _: None) for name in ('fp32', 'bf16', 'int8')]
+    seconds = iter([10, 5, 2] * 2)
+    monkeypatch.setattr(module, '_clocked', lambda *_: (next(seconds), 0))
+    monkeypatch.setattr(module, '_scores', lambda *_: [30.0, 29.96, 29.9])
+    figures = measure_rows(rows, [None] * 4, 2, {'set': [None]})
+    assert figures['default']['precision'] == 'bf16'
+    assert [row['ratio'] for row in figures['rows']] == [1, 0.5, 0.2]
+
+
+def test_mistakes_are_a_line(published, tmp_path, capsys):
+    write_pairs(tmp_path, 'test', 1)
+    words = [str(tmp_path / 'test/lq'), '--model', str(published)]
+    for more in (['--beside', 'nowhere.safetensors'], ['--scored', str(tmp_path), str(tmp_path)]):
+        with pytest.raises(SystemExit) as caught:
+            main(['benchmark', 'restore', *words, '--rounds', '1', *more])
+        assert caught.value.code == 1
+        assert len(capsys.readouterr().err.splitlines()) == 1
