@@ -13,6 +13,7 @@ from restorebox.version import __version__
 
 VERBS = {
     'restore': 'restore pictures: files, folders, patterns; any size',
+    'web': 'serve a page: drop a picture, see it before and after, download it',
     'models': 'list the models by name, and which have weights',
     'info': 'say what is known about a model or a file of weights',
     'train': 'train a model from a config',

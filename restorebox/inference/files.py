@@ -22,6 +22,7 @@ from restorebox.files import write_whole
 
 DEEP_SUFFIXES = ('.png', '.tif', '.tiff', '.pgm', '.ppm', '.pnm')  # that hold 16 bits
 QUALITY = 95  # of JPEG and WebP
+_HUGE = (2**16, 2**16)  # of a picture that Pillow does not even open
 _PROFILE = 34675  # ICC profile, of TIFF
 # EXIF that describes the photograph: what, camera, when, who; EXIF and GPS directories; resolution; titles by Windows.
 # The rest describes how the old file was laid out.
@@ -79,6 +80,19 @@ def read_file(path: str | Path) -> PictureFile:
         profile=None if mode in ('CMYK', 'LAB') else profile,  # they become RGB, for which theirs is wrong
         exif=exif or None,
     )
+
+
+def picture_size(path: str | Path) -> tuple[int, int] | None:
+    """(width, height) as they stand in a file's header, or None where there is no header that says them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # about sizes that look like a decompression bomb
+            with Image.open(path) as image:
+                return image.size
+    except Image.DecompressionBombError:
+        return _HUGE
+    except Exception:  # damaged bytes make Pillow raise nearly anything; reading the file says what
+        return None
 
 
 def describing_exif(image: Image.Image) -> Image.Exif:

@@ -199,6 +199,27 @@ class Tiler:
             carried = band[:, done - top :]
         return out
 
+    @torch.no_grad()
+    def layers(self, picture: np.ndarray) -> dict[str, np.ndarray]:
+        """What the method estimates besides the picture, of one that is restored whole; nothing of larger ones.
+
+        Args:
+            picture: see :meth:`__call__`.
+
+        Returns:
+            Layer -> ``(H, W, 3)`` of the same kind. Methods whose networks give a picture alone have none.
+        """
+        plain = type(self.restorer).infer is BaseRestorer.infer or self.restorer.needs.tiling == 'noise'
+        if plain or not self.fits(*picture.shape[:2]):
+            return {}
+        x = to_tensor(picture, self.device)
+        out = self.restorer.restore(x, shared=self.restorer.estimate_shared(x))
+        return {
+            name: rounded(y[0].expand(3, -1, -1).permute(1, 2, 0), picture.dtype)
+            for name, y in out.items()
+            if name != 'pred'
+        }
+
     def _shared(self, picture: np.ndarray) -> dict[str, Tensor] | None:
         """What all tiles agree on, estimated from the picture made small enough for the memory."""
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:

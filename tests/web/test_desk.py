@@ -1,0 +1,115 @@
+"""What the page does for a visitor, without a browser."""
+
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restorebox.errors import CheckpointError, PictureError
+from restorebox.inference.files import read_file
+from restorebox.web import Desk, Limits
+from restorebox.web.desk import SHOWN, page_models
+from tests.factories import SMALL_RESTORERS, publish_small
+
+
+@pytest.fixture(scope='module')
+def desk(tmp_path_factory):
+    small = str(publish_small(tmp_path_factory.mktemp('published')))
+    return Desk({'small': small, 'lost': 'nowhere.safetensors'}, Limits(megabytes=1, megapixels=1), 'cpu')
+
+
+def save(path, size=(48, 40), **options):
+    array = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def test_a_picture_is_restored_and_scored(desk, tmp_path):
+    path = save(tmp_path / 'a.png')
+    picture, clean = desk.read(path, 'a.png'), desk.read(path, 'a.png')
+    steps = []
+    answer = desk.restore(picture, 'a.png', tmp_path, 'small', clean, lambda done, total: steps.append((done, total)))
+    assert answer.before.shape == answer.after.shape == (40, 48, 3)
+    assert np.array_equal(answer.before, clean.colours)
+    assert answer.file.name == 'a_restored.png'
+    assert np.array_equal(read_file(answer.file).colours, answer.after)
+    assert [row[0] for row in answer.scores] == ['before', 'after']
+    assert float(answer.scores[0][1]) == 100 > float(answer.scores[1][1])
+    assert answer.layers == []
+
+
+def test_deep_pictures_stay_deep(desk, tmp_path):
+    import cv2
+
+    deep = np.random.default_rng(1).integers(0, 65536, (40, 48, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / 'deep.png'), deep)
+    answer = desk.restore(desk.read(tmp_path / 'deep.png', 'deep.png'), 'deep.png', tmp_path, 'small')
+    assert read_file(answer.file).colours.dtype == np.uint16
+    assert answer.after.dtype == np.uint8
+
+
+def test_layers_are_shown(tmp_path):
+    kind = 'HeavyRainRestorer'
+    model = str(publish_small(tmp_path, dict(type=kind, **SMALL_RESTORERS[kind])))
+    desk = Desk({'heavy': model}, Limits(), 'cpu')
+    answer = desk.restore(desk.read(save(tmp_path / 'a.png'), 'a.png'), 'a.png', tmp_path, 'heavy')
+    titles = dict(answer.layers)
+    assert {'streaks', 'transmission', 'airlight', 'depth'} <= set(titles)
+    assert all(layer.shape == (40, 48, 3) and layer.dtype == np.uint8 for layer in titles.values())
+
+
+def test_what_is_refused(desk, tmp_path):
+    text = tmp_path / 'upload17.jpg'
+    text.write_text('no picture')
+    with pytest.raises(PictureError, match=r'^notes\.jpg: is not a picture of a known kind'):
+        desk.read(text, 'notes.jpg')
+    save(tmp_path / 'wide.png', (1100, 1000), compress_level=1)
+    with pytest.raises(PictureError, match=r'MiB, and this page takes files up to 1 MiB'):
+        desk.read(tmp_path / 'wide.png', 'wide.png')
+    Image.new('L', (1100, 1000)).save(tmp_path / 'flat.png')
+    with pytest.raises(PictureError, match=r'^flat\.png: 1100x1000 are 1 megapixels, and this page takes pictures'):
+        desk.read(tmp_path / 'flat.png', 'flat.png')
+    picture, other = (
+        read_file(save(tmp_path / name, size)) for name, size in (('a.png', (48, 40)), ('b.png', (40, 48)))
+    )
+    with pytest.raises(PictureError, match='the clean picture is 40x48 and the other one 48x40'):
+        desk.restore(picture, 'a.png', tmp_path, 'small', other)
+    with pytest.raises(PictureError, match="no model 'elsewhere'"):
+        desk.restore(picture, 'a.png', tmp_path, 'elsewhere')
+
+
+def test_a_model_that_fails_leaves_the_others_working(desk, tmp_path):
+    picture = read_file(save(tmp_path / 'a.png'))
+    with pytest.raises(CheckpointError, match='no such file'):
+        desk.restore(picture, 'a.png', tmp_path, 'lost')
+    assert desk.restore(picture, 'a.png', tmp_path, 'small').file.is_file()
+
+
+def test_large_pictures_are_shown_small(desk, tmp_path):
+    Image.new('RGB', (SHOWN + 400, 16)).save(tmp_path / 'long.png')
+    answer = desk.restore(desk.read(tmp_path / 'long.png', 'long.png'), 'long.png', tmp_path, 'small')
+    assert answer.before.shape == answer.after.shape == (13, SHOWN, 3)
+    assert read_file(answer.file).colours.shape == (16, SHOWN + 400, 3)
+
+
+def test_models_of_a_page():
+    assert page_models(('weather', 'other'), None) == {'weather': 'weather', 'other': 'other'}
+    assert list(page_models(('weather', 'other'), 'other')) == ['other', 'weather']
+    assert page_models(('weather',), 'runs/mine.safetensors') == {
+        'mine.safetensors': 'runs/mine.safetensors',
+        'weather': 'weather',
+    }
+
+
+def test_sweeping(tmp_path):
+    from restorebox.web.page import sweep
+
+    (tmp_path / 'old').mkdir()
+    (tmp_path / 'old' / 'a.png').touch()
+    sweep(tmp_path, kept=60)
+    assert (tmp_path / 'old' / 'a.png').exists()
+    time.sleep(0.01)
+    sweep(tmp_path, kept=0)
+    sweep(tmp_path, kept=0)  # a folder is as old as its last change
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,157 @@
+"""The page in a browser: headless Chromium does what a visitor does. Skipped where one of the three is missing."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.factories import publish_small
+from tests.processes import environment, one_line_error, run
+
+pytest.importorskip('gradio', reason='Gradio is not installed')
+webdriver = pytest.importorskip('selenium.webdriver', reason='Selenium is not installed')
+CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
+DRIVER = shutil.which('chromedriver')
+needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='no Chromium with its driver on this machine')
+WAIT = 60  # seconds for what may take long on a busy machine
+
+
+@pytest.fixture
+def page(tmp_path):
+    """(address, the folder that the server keeps its files in, the server)."""
+    model = publish_small(tmp_path)
+    home = tmp_path / 'tmp'
+    home.mkdir()
+    options = ['--model', model, '--port', '0', '--max-megabytes', '1', '--max-megapixels', '1', '--device', 'cpu']
+    server = subprocess.Popen(
+        [sys.executable, '-m', 'restorebox', 'web', *map(str, options)],
+        env={**environment(), 'TMPDIR': str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        line = server.stdout.readline()
+        found = re.search(r'http://127\.0\.0\.1:\d+', line)
+        assert found, line + server.stdout.read()
+        yield found[0], home, server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ('headless=new', 'no-sandbox', 'disable-dev-shm-usage', 'disable-gpu', 'window-size=1280,900'):
+        options.add_argument(f'--{flag}')
+    options.set_capability('goog:loggingPrefs', {'performance': 'ALL'})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def until(look, what):
+    """What ``look`` finds, as soon as it finds something."""
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        try:
+            found = look()
+        except Exception:  # an element that was replaced while it was looked at
+            found = None
+        if found:
+            return found
+        time.sleep(0.1)
+    pytest.fail(f'{what}: not within {WAIT} s')
+
+
+def all_of(browser, css):
+    return browser.find_elements('css selector', css)
+
+
+def give(browser, where, path):
+    """Choose a file; once it has been taken."""
+    until(lambda: all_of(browser, f'#{where} input[type=file]'), 'a place for a file')[0].send_keys(str(path))
+    until(lambda: path.stem[:4] in browser.find_element('id', where).text or toasts(browser), 'the file')
+
+
+def toasts(browser):
+    return ' '.join(each.text for each in all_of(browser, '[data-testid=toast-body]'))
+
+
+def dismiss(browser):
+    for each in all_of(browser, '[data-testid=toast-close]'):
+        each.click()
+    until(lambda: not toasts(browser), 'a message that goes')
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_visit(page, browser, tmp_path):
+    from selenium.webdriver import ActionChains
+
+    address, home, server = page
+    array = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    for name in ('rain.png', 'clean.png'):
+        Image.fromarray(array).save(tmp_path / name)
+    browser.get(address)
+
+    # a picture with its clean partner
+    give(browser, 'source', tmp_path / 'rain.png')
+    until(lambda: all_of(browser, 'button.label-wrap'), 'the place for a clean picture')[0].click()
+    give(browser, 'reference', tmp_path / 'clean.png')
+    browser.find_element('id', 'go').click()
+    assert (
+        until(lambda: browser.find_element('id', 'said').text.strip(), 'a result') == '80x60 by published.safetensors'
+    )
+    before, after = until(lambda: (i := all_of(browser, '#slider img')) and len(i) == 2 and i, 'two pictures')
+    for image in (before, after):
+        until(lambda image=image: browser.execute_script('return arguments[0].naturalWidth', image) == 80, 'a picture')
+    assert before.get_attribute('src') != after.get_attribute('src')
+    scores = until(lambda: all_of(browser, '#scores') and all_of(browser, '#scores')[0].text, 'scores')
+    assert 'psnr_y' in scores
+    assert '100' in scores
+
+    # the slider moves what is shown of the picture before
+    handle = until(lambda: all_of(browser, '#slider .inner'), 'the handle of the slider')[0]
+    place = handle.location['x']
+    ActionChains(browser).drag_and_drop_by_offset(handle, 60, 0).perform()
+    until(lambda: abs(handle.location['x'] - place - 60) < 10, 'a slider that moves')
+    link = until(lambda: all_of(browser, '#download'), 'a file to download')
+    assert link
+
+    # what is no picture, or too large, is refused with a message
+    (tmp_path / 'text.jpg').write_text('no picture')
+    Image.new('L', (1100, 1000)).save(tmp_path / 'flat.png')
+    (tmp_path / 'long.png').write_bytes(bytes(3 * 2**20))
+    for name, message in (('text.jpg', 'not a picture of a known kind'), ('flat.png', '1100x1000 are 1 megapixels')):
+        give(browser, 'source', tmp_path / name)
+        browser.find_element('id', 'go').click()
+        until(lambda message=message: message in toasts(browser), f'a message about {name}')
+        dismiss(browser)
+        browser.refresh()
+    give(browser, 'source', tmp_path / 'long.png')
+    until(lambda: 'size' in toasts(browser).lower(), 'a message about the size of a file')
+    browser.save_screenshot(str(tmp_path / 'page.png'))
+
+    # nothing came from elsewhere, uploads are gone, and all else when the server ends
+    asked = {entry['message'] for entry in browser.get_log('performance') if 'requestWillBeSent"' in entry['message']}
+    urls = {re.search(r'"url":"([^"]*)"', message)[1] for message in asked if '"url":"' in message}
+    assert {url for url in urls if not url.startswith((address, 'data:', 'blob:', 'about:'))} == set()
+    assert not [p for p in home.glob('restorebox-web-*/**/*') if p.name in ('rain.png', 'clean.png', 'text.jpg')]
+    server.send_signal(signal.SIGINT)
+    server.wait(WAIT)
+    assert list(home.glob('restorebox-web-*')) == []
+
+
+def test_mistakes_are_one_line(page, tmp_path):
+    port = page[0].rsplit(':', 1)[1]
+    assert f"can't serve on 127.0.0.1, port {port}" in one_line_error(run('web.py', '--port', port, cwd=tmp_path))
+    assert "there is no model 'wether'" in one_line_error(run('web.py', '--model', 'wether', cwd=tmp_path))
