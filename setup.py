@@ -34,6 +34,8 @@ setup(
     package_dir={'restorebox.configs': 'configs'},
     package_data={'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml', '**/*.safetensors']},
     install_requires=requirements('runtime'),
-    extras_require={name: requirements(name) for name in ('demo', 'optional', 'clip', 'tests', 'docs')},
+    extras_require={
+        name: requirements(name) for name in ('demo', 'optional', 'clip', 'export', 'video', 'tests', 'docs')
+    },
     entry_points={'console_scripts': ['restorebox = restorebox.cli.main:main']},
 )

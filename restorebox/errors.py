@@ -32,3 +32,23 @@ class WeightsError(RestoreboxError):
 
 class NonFiniteError(RestoreboxError):
     """A loss term or a weight became NaN or infinite. The message names the term."""
+
+
+class ExportError(RestoreboxError):
+    """A model can't be exported, or an exported file can't be read or does not give what its model gives."""
+
+
+class MissingPackageError(RestoreboxError):
+    """A package that only some of the work needs is not installed. The message says what to install."""
+
+
+def missing_package(what: str, extra: str, error: ImportError) -> MissingPackageError:
+    """The error for a package that one of our extras brings.
+
+    Args:
+        what: that needs it, as the line begins.
+        extra: a name of ``extras_require`` in setup.py.
+        error: what the import raised.
+    """
+    name = (error.name or str(error)).split('.')[0]
+    return MissingPackageError(f"{what} needs the package {name}, which is not here: pip install 'restorebox[{extra}]'")

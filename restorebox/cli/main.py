@@ -27,6 +27,7 @@ VERBS = {
     'analyze-distortions': 'measure what FDR-Net makes of each distortion: correlation and response of its channels',
     'reproduce': "check the papers' claims: train both sides of each, compare, write docs/claims",
     'publish': 'make a small file to hand on from a training checkpoint',
+    'export': 'make an ONNX, TorchScript or pt2 file of a model, checked against it; int8 where wanted',
     'convert-weights': 'make a checkpoint from public CycleGAN, CUT, pix2pix, OWAN or heavy-rain weights',
     'synthesize': 'make a training set: degraded pictures from clean ones, with a manifest',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',

@@ -1,4 +1,4 @@
-"""Restore pictures: files, folders with their structure, glob patterns; any size, never resized.
+"""Restore pictures and videos: files, folders with their structure, glob patterns; any size, never resized.
 
 Pictures keep their names, bit depth, alpha, ICC profile and EXIF. One that is in the output folder already is not made
 again, so that the same command goes on where a run was stopped. Under torchrun each process takes its share. Pictures
@@ -11,10 +11,12 @@ import argparse
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from restorebox.cli.common import leave, one_line, positive
 from restorebox.cli.progress import Progress
@@ -28,11 +30,15 @@ if TYPE_CHECKING:
     from restorebox.inference.files import PictureFile
     from restorebox.inference.sources import RestoreJob
 
+T = TypeVar('T')
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The options of ``restore``."""
     parser = argparse.ArgumentParser(prog='restorebox restore', description=__doc__)
-    parser.add_argument('source', nargs='+', help="a picture, a folder, or a pattern such as 'photos/**/*.jpg'")
+    parser.add_argument(
+        'source', nargs='+', help="a picture, a video, a folder, or a pattern such as 'photos/**/*.jpg'"
+    )
     parser.add_argument(
         '--model',
         default='weather',
@@ -58,6 +64,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default='auto',
         help="of the network's numbers; auto: bf16 where the processor has it and the model bears it, else fp32",
     )
+    parser.add_argument(
+        '--backend',
+        choices=('torch', 'onnxruntime'),
+        help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
+    )
     return parser.parse_args(argv)
 
 
@@ -66,9 +77,13 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.inference import RestoreInferencer
     from restorebox.inference.sources import plan_jobs
+    from restorebox.inference.video import is_video, need_av
 
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
-    jobs = plan_jobs(args.source, args.out)[rank::world]  # before any is left out, so that all ranks share alike
+    jobs = plan_jobs(args.source, args.out)
+    if any(is_video(job.source) for job in jobs):
+        need_av()
+    jobs = jobs[rank::world]  # before any is left out, so that all ranks share alike
     inferencer = RestoreInferencer(
         args.model,
         args.checkpoint,
@@ -76,6 +91,7 @@ def main(argv: list[str]) -> None:
         memory=args.memory,
         ensemble=args.ensemble,
         precision=args.precision,
+        backend=args.backend,
     )
     if rank == 0:
         print(f'{args.model} in {inferencer.precision} on {inferencer.tiler.device}', flush=True)
@@ -125,7 +141,7 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
     from restorebox.inference.files import write_file
 
     bad: list[str] = []
-    writing: deque[tuple[RestoreJob, Future]] = deque()
+    writing: deque[tuple[RestoreJob, Callable[[], None]]] = deque()
     # on a CPU more threads would only take the cores from the network; a GPU waits for them
     threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
     with (
@@ -134,31 +150,32 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
         Progress(len(jobs), 'restore') as progress,
     ):
 
-        def settle(job: RestoreJob, result: Future) -> PictureFile | None:
-            """A future's result; notes a picture's fault."""
+        def settle(job: RestoreJob, work: Callable[[], T]) -> T | None:
+            """The result of some work, often a future's; notes a picture's fault."""
             try:
-                return result.result()
+                return work()
+            except (MemoryError, torch.OutOfMemoryError):
+                bad.append(f'{job.source}: the memory is not enough for it; try a smaller --memory')
             except PictureError as error:
                 line = one_line(error)
                 bad.append(line if str(job.source) in line else f'{job.source}: {line}')
             except OSError as error:
                 bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
-            except MemoryError:
-                bad.append(f'{job.source}: the memory is not enough for it')
             return None
 
         for job, reading in read_ahead(readers, jobs, WAITING * threads):
-            picture = settle(job, reading)
+            picture = None
+            if reading is None:
+                settle(job, partial(inferencer.restore_video, job.source, job.target))
+            else:
+                picture = settle(job, reading.result)
             if picture is not None:
-                try:
-                    picture.colours = inferencer.tiler(picture.colours)
-                except (MemoryError, torch.OutOfMemoryError):
-                    bad.append(f'{job.source}: the memory is not enough for it; try a smaller --memory')
-                    picture = None
+                colours = settle(job, partial(inferencer.tiler, picture.colours))
+                picture = None if colours is None else replace(picture, colours=colours)
             if len(writing) == WAITING * threads:
                 settle(*writing.popleft())
             if picture is not None:
-                writing.append((job, writers.submit(write_file, picture, job.target)))
+                writing.append((job, writers.submit(write_file, picture, job.target).result))
             progress.advance()
         while writing:
             settle(*writing.popleft())
@@ -167,13 +184,14 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
 
 def read_ahead(
     readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int
-) -> Iterator[tuple[RestoreJob, Future[PictureFile]]]:
-    """Each job and its picture; those of the next ``ahead`` are being read or wait meanwhile, and no others."""
+) -> Iterator[tuple[RestoreJob, Future[PictureFile] | None]]:
+    """Each job and its picture, None for a clip; the next ``ahead`` are being read or wait meanwhile, and no others."""
     from restorebox.inference.files import read_file
+    from restorebox.inference.video import is_video
 
-    reading: deque[tuple[RestoreJob, Future]] = deque()
+    reading: deque[tuple[RestoreJob, Future[PictureFile] | None]] = deque()
     for job in jobs:
-        reading.append((job, readers.submit(read_file, job.source)))
+        reading.append((job, None if is_video(job.source) else readers.submit(read_file, job.source)))
         if len(reading) > ahead:
             yield reading.popleft()
     while reading:

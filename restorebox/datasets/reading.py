@@ -55,12 +55,15 @@ def read_picture(path: str | os.PathLike, alpha: bool = False) -> np.ndarray:
         raise PictureError(f'{path}: {error}') from None
 
 
-def list_pictures(folder: str | os.PathLike, recursive: bool = False) -> list[Path]:
+def list_pictures(
+    folder: str | os.PathLike, recursive: bool = False, suffixes: tuple[str, ...] = PICTURE_SUFFIXES
+) -> list[Path]:
     """List the picture files of a folder, those with numbers in their names in numeric order.
 
     Args:
         folder: where to look. Hidden files and folders are left out.
         recursive: also look into its sub-folders.
+        suffixes: of the files to list, in lower case.
 
     Returns:
         Paths that begin with ``folder``, in an order that depends on nothing but the names.
@@ -79,9 +82,9 @@ def list_pictures(folder: str | os.PathLike, recursive: bool = False) -> list[Pa
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if recursive and not name.startswith('.')]
         inside = Path(root)
-        found += [inside / n for n in names if n.lower().endswith(PICTURE_SUFFIXES) and not n.startswith('.')]
+        found += [inside / n for n in names if n.lower().endswith(suffixes) and not n.startswith('.')]
     if not found:
-        raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(PICTURE_SUFFIXES)})')
+        raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)})')
     return sorted(found, key=lambda path: (_natural(str(path)), str(path)))
 
 

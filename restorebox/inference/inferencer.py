@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +11,18 @@ import numpy as np
 import torch
 
 from restorebox.errors import ConfigError, PictureError
+from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.models import borne_precision, load_model
 from restorebox.inference.precision import choose_precision
 from restorebox.inference.sources import find_pictures
 from restorebox.inference.tiles import Tiler
+from restorebox.inference.video import is_video, read_frames, restore_video
+from restorebox.restorers.base import BaseRestorer
 
 DEFAULT_MODEL = 'weather'
 MEMORY = 1024  # MiB
+BACKENDS = ('torch', 'onnxruntime')
 Source = np.ndarray | str | os.PathLike
 
 
@@ -41,12 +45,15 @@ class RestoreInferencer:
         ensemble: the mean over the eight flips and rotations: eight times the work.
         precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 where the device has it and the model's metafile says
             that it bears it.
+        backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file that ``restorebox export`` made, which runs on the
+            CPU; None for what the model's suffix says.
 
     Attributes:
-        precision: ``'fp32'`` or ``'bf16'``, whichever it is.
+        precision: ``'fp32'`` or ``'bf16'``, whichever it is; ``'onnxruntime'`` for its files, which have their own.
 
     Raises:
-        ConfigError, CheckpointError: see :func:`load_model`.
+        ConfigError, CheckpointError, ExportError: see :func:`load_model` and :class:`ExportedNetwork
+            <restorebox.inference.exported.ExportedNetwork>`.
     """
 
     def __init__(
@@ -58,21 +65,38 @@ class RestoreInferencer:
         memory: float = MEMORY,
         ensemble: bool = False,
         precision: str = 'auto',
+        backend: str | None = None,
     ) -> None:
+        onnx = Path(model).suffix == '.onnx'
+        if backend not in (None, *BACKENDS) or (backend is not None and onnx != (backend == 'onnxruntime')):
+            raise ConfigError(
+                f"backend '{backend}' does not run {model}: 'onnxruntime' runs files named *.onnx, which `restorebox "
+                "export` makes; 'torch' runs all else"
+            )
+        if onnx and (checkpoint is not None or str(device or 'cpu') != 'cpu' or precision != 'auto'):
+            raise ConfigError(
+                f'model {model}: has its weights inside and runs on the CPU; give no checkpoint, device or precision'
+            )
+        if onnx:
+            device = 'cpu'
         try:
             device = torch.device(device) if device is not None else default_device()
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
             reason = str(error).splitlines()[0]
             raise ConfigError(f"device '{device}': {reason}; 'cpu' is always there") from None
-        self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
-        borne = borne_precision(str(model)) if checkpoint is None else None
-        self.precision = choose_precision(precision, borne, device)
+        if onnx:
+            self.restorer: BaseRestorer = ExportedRestorer(model)
+            self.precision = 'onnxruntime'
+        else:
+            borne = borne_precision(str(model)) if checkpoint is None else None
+            self.precision = choose_precision(precision, borne, device)
+            self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
         self.tiler = Tiler(self.restorer, memory, ensemble, bf16=self.precision == 'bf16')
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray | list[np.ndarray]:
+    ) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
         """Restore pictures and return them.
 
         Args:
@@ -81,7 +105,8 @@ class RestoreInferencer:
 
         Returns:
             An array for an array or a file; a list of them, in the order of the names, for all else. Files become
-            ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16.
+            ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16. A
+            video file becomes an iterator of its frames, ``(H, W, 3)``; in folders only pictures are looked for.
 
         Raises:
             PictureError: a picture that can't be read, or an array of another form.
@@ -90,6 +115,8 @@ class RestoreInferencer:
         if isinstance(source, np.ndarray):
             return self.restore_array(source, progress)
         if isinstance(source, (str, os.PathLike)):
+            if is_video(source):
+                return map(self.tiler, read_frames(source))
             if Path(source).is_file():
                 return self.restore_file(source, progress=progress).layers
             found = [path for path, _ in find_pictures(source)]
@@ -149,6 +176,27 @@ class RestoreInferencer:
             write_file(restored, target)
         return restored
 
+    def restore_video(
+        self,
+        path: str | os.PathLike,
+        target: str | os.PathLike,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Restore a clip frame by frame into a file; rate, time stamps and sound are kept.
+
+        Args:
+            path: the clip.
+            target: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, written whole or not at all.
+            progress: called with (done, total) frames; total is 0 where the clip does not say.
+
+        Returns:
+            How many frames.
+
+        Raises:
+            PictureError, OSError, MissingPackageError: see :func:`restorebox.inference.video.restore_video`.
+        """
+        return restore_video(path, target, self.tiler, progress)
+
 
 def _checked(picture: np.ndarray) -> np.ndarray:
     """An array of a kind and form that can be restored."""
@@ -172,7 +220,8 @@ def restore(
     memory: float = MEMORY,
     ensemble: bool = False,
     precision: str = 'auto',
-) -> np.ndarray | list[np.ndarray]:
+    backend: str | None = None,
+) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
     Args:
@@ -183,9 +232,10 @@ def restore(
         memory: see there.
         ensemble: see there.
         precision: see there.
+        backend: see there.
 
     Raises:
         RestoreboxError: says in a line what is wrong with the model or the pictures.
     """
-    options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'precision': precision}
+    options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'precision': precision, 'backend': backend}
     return RestoreInferencer(model, checkpoint, **options)(source)

@@ -111,12 +111,15 @@ class Tiler:
         self.bf16 = bf16
         needs = restorer.needs
         self.stride = needs.stride
-        self.device = next(restorer.parameters()).device
+        self.device = next(
+            restorer.parameters(), torch.empty(0)
+        ).device  # an exported one has none, and takes the CPU's
         window = restorer.statistics_window or 0
         layers = sum(set_statistics_window(restorer.role(name), window or None) for name in restorer.deployed)
         # what a pixel sees through convolutions, or takes its statistics from
         self.reach = max(needs.receptive_field or 0, window if layers else 0) // 2
-        self._pixel: float | None = None
+        # what runs elsewhere can't be watched at work, and says itself what it takes
+        self._pixel: float | None = getattr(restorer, 'pixel_bytes', None)
 
     def numbers(self) -> AbstractContextManager:
         """What the networks run in: autocast to bfloat16, or nothing."""

@@ -7,12 +7,14 @@ networks GDN, Ballé et al. (ICLR 2016), whose non-negative parameters are used 
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from restorebox.errors import ConfigError
-from restorebox.layers.precision import at_least_float32, without_autocast
+from restorebox.layers.precision import at_least_float32, traced, without_autocast
 
 PEDESTAL = 2.0**-36  # added to a parameter under its square root, so that its gradient is bounded at zero
 LEAST_BIAS = 1e-6
@@ -43,7 +45,9 @@ class _NonNegative(nn.Module):
         self.root = nn.Parameter((start + PEDESTAL).sqrt())
 
     def forward(self) -> Tensor:
-        return _LowerBound.apply(self.root, self.bound) ** 2 - PEDESTAL
+        # a tracer can't save functions of our own, and takes no gradients
+        bounded = self.root.clamp_min if torch.jit.is_tracing() else partial(_LowerBound.apply, self.root)
+        return bounded(self.bound) ** 2 - PEDESTAL
 
 
 def _pieces(x: Tensor) -> list[tuple[slice, slice, slice]]:
@@ -151,7 +155,7 @@ class GainControl(nn.Module):
         return self.offset()
 
     def _apply_gain(self, x: Tensor, inverse: bool, s: Tensor | None = None) -> Tensor:
-        if torch.compiler.is_compiling():  # compilers and exporters fuse the plain expression themselves
+        if traced():  # compilers and exporters fuse the plain expression themselves
             exact = at_least_float32(x)
             normaliser = self.normaliser(exact if s is None else s)
             return (exact * normaliser if inverse else exact / normaliser).to(x.dtype)

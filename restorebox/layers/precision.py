@@ -1,4 +1,4 @@
-"""Numbers that need care: what autocast must not reach, and directions of vectors that have none."""
+"""Numbers that need care: what autocast must not reach, directions of vectors that have none, and sizes."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def unit_vectors(x: Tensor, shortest: float = 1e-12) -> Tensor:
     """
     length = x.norm(dim=-1, keepdim=True)
     return torch.where(length > shortest, x / length.clamp_min(shortest), 0.0)
+
+
+def traced() -> bool:
+    """Whether a pass is being recorded for sizes other than its own: by an exporter, a compiler or a tracer.
+
+    What asks for a size in Python would be fixed to the size at hand then.
+    """
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

@@ -1,0 +1,53 @@
+"""restore with videos among the pictures, as a user types it."""
+
+import sys
+
+import pytest
+from PIL import Image
+
+from restorebox import RestoreInferencer
+from restorebox.cli.main import main
+from tests.factories import publish_small
+from tests.inference.test_video import facts, write_clip
+
+
+@pytest.fixture(scope='module')
+def published(tmp_path_factory):
+    return publish_small(tmp_path_factory.mktemp('published'))
+
+
+def test_a_folder_with_clips(published, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / 'home'
+    (home / 'sub').mkdir(parents=True)
+    Image.new('RGB', (9, 7), 'red').save(home / 'a.png')
+    clip = write_clip(home / 'sub' / 'b.mp4', 6)
+    (home / 'bad.mov').write_bytes(clip.read_bytes()[:3000])
+    words = ['restore', 'home', '--model', str(published), '--device', 'cpu']
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 1
+    printed = capsys.readouterr()
+    assert '2 restored into restored, 1 could not be restored' in printed.out
+    assert "not restored: home/bad.mov: can't be read as a video" in printed.err
+    made = sorted(str(p.relative_to(tmp_path / 'restored')) for p in (tmp_path / 'restored').rglob('*') if p.is_file())
+    assert made == ['a.png', 'sub/b.mp4']
+    assert len(facts(tmp_path / 'restored/sub/b.mp4')[2]) == 6
+    with pytest.raises(SystemExit):
+        main(words)
+    assert '0 restored into restored, 2 were there already, 1 could not' in capsys.readouterr().out
+    frames = RestoreInferencer(published, device='cpu')(clip)
+    assert next(frames).shape == (48, 64, 3)
+    assert len(list(frames)) == 5
+
+
+def test_without_pyav_it_is_a_line_and_nothing_is_made(published, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.mp4').touch()
+    monkeypatch.setitem(sys.modules, 'av', None)
+    with pytest.raises(SystemExit):
+        main(['restore', 'a.mp4', '--model', str(published), '--device', 'cpu'])
+    assert capsys.readouterr().err.strip() == (
+        "error: video needs the package av, which is not here: pip install 'restorebox[video]'"
+    )
+    assert not (tmp_path / 'restored').exists()

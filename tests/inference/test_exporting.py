@@ -1,0 +1,118 @@
+"""Exported files give what their networks give, at any size."""
+
+import io
+import json
+import sys
+
+import pytest
+import torch
+
+from restorebox.errors import ExportError, MissingPackageError
+from restorebox.inference import load_model
+from restorebox.inference.exported import ExportedRestorer
+from restorebox.inference.exporting import DeployedNetwork, check_file, export_restorer, file_facts
+from restorebox.inference.tiles import Tiler
+from restorebox.registry import RESTORERS
+from tests.factories import small_restorer
+
+pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
+pytest.importorskip('onnxscript', reason='onnxscript (requirements/export.txt) is not installed')
+
+# the papers' depths, narrow: the graphs are those of the full widths, which were compared by hand
+NETWORKS = {
+    'UNet-5': (
+        dict(type='UNet', levels=5, base_width=8, max_width=32, norm='instance', value_range=(-1, 1)),
+        dict(type='PictureHead'),
+    ),
+    'ResNet-9': (
+        dict(type='ResNetGenerator', blocks=9, base_width=8),
+        dict(type='PictureHead', kernel=7, padding='reflect'),
+    ),
+    'FDR-Net': (dict(type='FDRNet', channels=8, phases=2), dict(type='PictureHead', activation=False, residual=False)),
+}
+SIZES = [(70, 97), (128, 64), (40, 300)]  # the last is past the window of the statistics
+
+
+def drawn(name, window=64):
+    backbone, head = NETWORKS[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        restorer = RESTORERS.build(
+            dict(
+                type='SupervisedRestorer',
+                generator=dict(backbone=backbone, head=head),
+                losses=dict(l1=dict(type='L1Loss')),
+                statistics_window=window,
+            )
+        )
+    with torch.no_grad():
+        restorer.generator.head.conv.weight.mul_(8)  # drawn heads give almost nothing
+    return restorer.eval()
+
+
+def exported(restorer, folder, name='x'):
+    data, worst = export_restorer(restorer, 'onnx', file_facts(restorer, name))
+    assert worst < 1e-3
+    (folder / 'model.onnx').write_bytes(data)
+    return ExportedRestorer(folder / 'model.onnx')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [*NETWORKS, 'weather'])
+def test_onnx_gives_what_pytorch_gives(name, tmp_path):
+    restorer = load_model('weather') if name == 'weather' else drawn(name)
+    other = exported(restorer, tmp_path)
+    sizes = [*SIZES[:2], (32, 536)] if name == 'weather' else SIZES  # its window is 512
+    for height, width in sizes:
+        x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(width))
+        expected, seen = (each.restore(x)['pred'] for each in (restorer, other))
+        assert seen.shape == x.shape
+        assert expected.std() > 0.02, 'nothing would be compared'
+        assert (seen - expected).abs().max() < 1e-3
+
+
+def test_the_tiler_cuts_for_a_file_as_for_its_network(tmp_path):
+    restorer = small_restorer('SupervisedRestorer').eval()
+    restorer.statistics_window = 64
+    other = exported(restorer, tmp_path)
+    memory = Tiler(restorer).pixel_bytes * 250 * 250 / 2**20
+    tilers = Tiler(restorer, memory), Tiler(other, memory)
+    assert tilers[0].reach == tilers[1].reach == 32
+    assert not tilers[1].fits(500, 400)
+    assert tilers[0].plan(500, 400) == tilers[1].plan(500, 400)
+
+
+@pytest.mark.parametrize('kind', ['torchscript', 'pt2'])
+def test_files_of_pytorch(kind):
+    restorer = small_restorer('SupervisedRestorer').eval()
+    facts = file_facts(restorer, 'small')
+    data, worst = export_restorer(restorer, kind, facts)
+    assert worst < 1e-5
+    extra = {'restorebox.json': ''}
+    loader = torch.jit.load if kind == 'torchscript' else lambda *a, **k: torch.export.load(*a, extra_files=extra)
+    loader(io.BytesIO(data), _extra_files=extra)
+    assert json.loads(extra['restorebox.json']) == facts
+
+
+def test_what_can_not_be_exported_says_so():
+    for name, words in (
+        ('DiffusionRestorer', 'sampler of many passes'),
+        ('PhysicsDiffusion', 'sampler of many passes'),
+        ('HeavyRainRestorer', 'airlight'),
+    ):
+        with pytest.raises(ExportError, match=f"^{name} can't be exported: .*{words}"):
+            DeployedNetwork(small_restorer(name).eval())
+
+
+def test_another_network_is_noticed():
+    restorer = small_restorer('SupervisedRestorer').eval()
+    data, _ = export_restorer(restorer, 'torchscript', file_facts(restorer, 'small'))
+    with pytest.raises(ExportError, match=r'differs from PyTorch by .* at 64x64.*nothing was written'):
+        check_file(data, 'torchscript', lambda x: x * float('nan'), [(64, 64)])
+
+
+def test_missing_packages_are_a_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    restorer = small_restorer('SupervisedRestorer').eval()
+    with pytest.raises(MissingPackageError, match=r"needs the package onnxruntime.*pip install 'restorebox\[export\]'"):
+        export_restorer(restorer, 'onnx', file_facts(restorer, 'small'))

@@ -1,0 +1,156 @@
+"""Clips keep their number of frames, rate, time stamps and sound; what is damaged is said."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from restorebox.errors import PictureError
+from restorebox.inference.sources import plan_jobs
+from restorebox.inference.video import read_frames, restore_video
+
+av = pytest.importorskip('av', reason='PyAV (requirements/video.txt) is not installed')
+RATE, SECONDS = Fraction(30000, 1001), 10
+COUNT = round(RATE * SECONDS)
+
+
+def picture(i, height=48, width=64):
+    """A ramp, darker at the right, with a white square at the top left; brighter with every frame."""
+    array = np.full((height, width, 3), 40 + i % 100, np.uint8)
+    array[..., 2] = np.linspace(200, 30, width).astype(np.uint8)
+    array[:16, :16] = 255
+    return array
+
+
+def write_clip(path, count=COUNT, rotation=0, times=None, size=(48, 64), sound='aac', options=None):
+    """A clip with a tone, as a camera or a phone would leave it."""
+    with av.open(str(path), 'w', options=options or {}) as sink:
+        video = sink.add_stream('libx264', rate=RATE, options={'preset': 'ultrafast', 'crf': '10'})
+        video.width, video.height, video.pix_fmt = size[1], size[0], 'yuv420p'
+        audio = sink.add_stream(sound, rate=44100, layout='stereo') if sound else None
+        if rotation:
+            video.set_display_rotation(rotation)
+        video.codec_context.time_base = Fraction(1001, 30000)
+        for i in range(count):
+            frame = av.VideoFrame.from_ndarray(picture(i, *size))
+            frame.pts = i if times is None else times[i]
+            frame.time_base = Fraction(1001, 30000)
+            sink.mux(video.encode(frame))
+        sink.mux(video.encode(None))
+        if audio:
+            tone = np.sin(np.arange(44100 * SECONDS) * 0.05).astype(np.float32)
+            for first in range(0, len(tone), 1024):
+                piece = np.tile(tone[first : first + 1024], (2, 1))
+                frame = av.AudioFrame.from_ndarray(piece, format='fltp', layout='stereo')
+                frame.sample_rate, frame.pts = 44100, first
+                sink.mux(audio.encode(frame))
+            sink.mux(audio.encode(None))
+    return path
+
+
+def facts(path):
+    """Rate, sound packet by packet, and time of each frame."""
+    with av.open(str(path)) as source:
+        video = source.streams.video[0]
+        sound, times = [], []
+        for packet in source.demux(video, *source.streams.audio):
+            if packet.stream.type == 'audio' and packet.size:
+                sound.append((float(packet.pts * packet.time_base), bytes(packet)))
+            elif packet.stream.type == 'video':
+                times += [frame.time for frame in packet.decode()]
+        return video.average_rate, sound, times
+
+
+def test_ten_seconds_with_sound(tmp_path):
+    clip = write_clip(tmp_path / 'clip.mp4')
+    seen = []
+    count = restore_video(clip, tmp_path / 'out' / 'clip.mp4', lambda x: 255 - x, lambda *each: seen.append(each))
+    assert count == COUNT
+    assert seen[-1] == (COUNT, COUNT)
+    rate, sound, times = facts(clip)
+    new_rate, new_sound, new_times = facts(tmp_path / 'out' / 'clip.mp4')
+    assert new_rate == rate == RATE
+    assert len(sound) > 400
+    assert [data for _, data in new_sound] == [data for _, data in sound]
+    np.testing.assert_allclose([time for time, _ in new_sound], [time for time, _ in sound], atol=1e-3)
+    assert len(new_times) == COUNT
+    np.testing.assert_allclose(new_times, times, atol=1e-4)
+    for i, (made, old) in enumerate(zip(read_frames(tmp_path / 'out/clip.mp4'), read_frames(clip), strict=True)):
+        assert np.abs(made.astype(int) - (255 - old.astype(int))).mean() < 3, i
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['clip.mp4']
+
+
+@pytest.mark.parametrize('suffix', ['.mov', '.mkv'])
+def test_uneven_times_are_kept(suffix, tmp_path):
+    times = [0, 1, 2, 5, 6, 11, 12, 20, 21, 22]
+    clip = write_clip(tmp_path / f'clip{suffix}', 10, times=times, sound=None)
+    restore_video(clip, tmp_path / f'new{suffix}', lambda x: x)
+    np.testing.assert_allclose(facts(tmp_path / f'new{suffix}')[2], facts(clip)[2], atol=2e-3)
+
+
+@pytest.mark.parametrize('rotation', [0, 90, 180, -90])
+def test_rotation_is_applied_once(rotation, tmp_path):
+    clip = write_clip(tmp_path / 'clip.mp4', 3, rotation=rotation, sound=None)
+    expected = np.rot90(picture(0), rotation // 90)
+    restore_video(clip, tmp_path / 'new.mp4', lambda x: x)
+    with av.open(str(tmp_path / 'new.mp4')) as source:
+        frame = next(source.decode(video=0))
+        assert frame.rotation == 0
+        stored = frame.to_ndarray(format='rgb24')
+    for seen in (stored, next(read_frames(clip))):
+        assert seen.shape == expected.shape
+        assert np.abs(seen.astype(int) - expected).mean() < 6
+
+
+def test_ten_bits_odd_sides_and_colours_stay(tmp_path):
+    with av.open(str(tmp_path / 'deep.mkv'), 'w') as sink:
+        video = sink.add_stream('libx264', rate=24, options={'crf': '1'})
+        video.width, video.height, video.pix_fmt = 35, 21, 'yuv444p10le'
+        video.codec_context.colorspace = 1  # BT.709
+        ramp = np.linspace(5000, 60000, 35).astype(np.uint16)
+        array = np.stack([np.tile(ramp, (21, 1)), np.full((21, 35), 9000, np.uint16), np.tile(ramp[::-1], (21, 1))], -1)
+        frame = av.VideoFrame.from_ndarray(array, format='rgb48le')
+        frame = frame.reformat(format='yuv444p10le', dst_colorspace=1)
+        frame.pts = 0
+        sink.mux(video.encode(frame))
+        sink.mux(video.encode(None))
+    kinds = []
+    restore_video(tmp_path / 'deep.mkv', tmp_path / 'new.mkv', lambda x: kinds.append(x.dtype) or x)
+    assert kinds == [np.uint16]
+    for name in ('deep.mkv', 'new.mkv'):
+        (made,) = read_frames(tmp_path / name)
+        assert made.shape == (21, 35, 3)
+        assert np.abs(made.astype(int) - array).mean() < 1500, name
+
+
+def test_damaged_clips_are_a_line_and_leave_nothing(tmp_path):
+    clip = write_clip(tmp_path / 'clip.mp4')
+    data = clip.read_bytes()
+    (tmp_path / 'half.mp4').write_bytes(data[: len(data) // 2])  # its index, which is at the end, is gone
+    write_clip(tmp_path / 'front.mp4', options={'movflags': 'faststart'})
+    data = (tmp_path / 'front.mp4').read_bytes()
+    (tmp_path / 'front.mp4').write_bytes(data[: len(data) // 2])
+    (tmp_path / 'text.mp4').write_text('no video')
+    (tmp_path / 'empty.mkv').touch()
+    for name, words in (
+        ('half.mp4', "can't be read as a video"),
+        ('front.mp4', "is cut|can't be read as a video"),
+        ('text.mp4', "can't be read as a video"),
+        ('empty.mkv', "can't be read as a video"),
+        ('none.mp4', 'no such file'),
+    ):
+        with pytest.raises(PictureError, match=f'{name}: .*({words})'):
+            restore_video(tmp_path / name, tmp_path / 'out' / 'a.mp4', lambda x: x)
+    assert not list((tmp_path / 'out').glob('*'))
+    with pytest.raises(PictureError, match='videos are written as'):
+        restore_video(clip, tmp_path / 'a.avi', lambda x: x)
+    (tmp_path / 'file').touch()
+    with pytest.raises(OSError, match=r'file/a\.mp4'):
+        restore_video(clip, tmp_path / 'file' / 'a.mp4', lambda x: x)
+
+
+def test_clips_in_folders_are_found_and_named(tmp_path):
+    for name in ('a.png', 'b.mp4', 'c.avi', 'd.txt'):
+        (tmp_path / name).touch()
+    jobs = plan_jobs(tmp_path, tmp_path / 'out')
+    assert [job.target.name for job in jobs] == ['a.png', 'b.mp4', 'c.avi.mkv']
