@@ -21,8 +21,8 @@ GAP = 6
 
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Save a figure of matplotlib as PNG; renamed into place when complete."""
-    with replacing(path) as file:
-        figure.savefig(file, dpi=110)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110, format='png')
 
 
 def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> None:
@@ -55,8 +55,8 @@ def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> No
             sheet.paste(picture, (left, top + CAPTION))
             left += width + GAP
         top += height + GAP
-    with replacing(path) as file:
-        sheet.save(file, 'PNG')
+    with replacing(path) as beside:
+        sheet.save(beside, 'PNG')
 
 
 def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:

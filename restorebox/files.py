@@ -10,22 +10,20 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import restorebox
 from restorebox.errors import ConfigError
 
 
 @contextmanager
-def replacing(path: str | Path, temporary: str | None = None, flush: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to write, which takes the place of ``path`` when the block ends without an error.
+def replacing(path: str | Path, temporary: str | None = None) -> Iterator[Path]:
+    """A name to write under, which takes the place of ``path`` when the block ends without an error.
 
     Args:
         path: the place; its folder is made where it is missing. A file that is there stays until the new one is
             complete, and for good where it never is.
         temporary: the name to write under, in the same folder. None for one of this process's own, ``.NAME.PID.tmp``,
             so that processes which write one place don't meet.
-        flush: whether the bytes must be on the disk before the name is: for what a crash of the machine may not cost.
 
     Raises:
         OSError: the disk is full or not writable; its ``filename`` is ``path``. The temporary file is gone.
@@ -34,11 +32,7 @@ def replacing(path: str | Path, temporary: str | None = None, flush: bool = Fals
     beside = path.with_name(temporary or f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, 'wb') as file:
-            yield file
-            if flush:
-                file.flush()
-                os.fsync(file.fileno())
+        yield beside
         os.replace(beside, path)
     except BaseException as error:
         with suppress(OSError):
@@ -51,11 +45,20 @@ def replacing(path: str | Path, temporary: str | None = None, flush: bool = Fals
 def write_whole(path: str | Path, data: bytes | memoryview, temporary: str | None = None, flush: bool = False) -> None:
     """Write a file whole or not at all, see :func:`replacing`.
 
+    Args:
+        path: see there.
+        data: all of it.
+        temporary: see there.
+        flush: whether the bytes must be on the disk before the name is: for what a crash of the machine may not cost.
+
     Raises:
         OSError: see there.
     """
-    with replacing(path, temporary, flush) as file:
+    with replacing(path, temporary) as beside, open(beside, 'wb') as file:
         file.write(data)
+        if flush:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def configs_dir() -> Path:

@@ -17,9 +17,8 @@ def test_it_takes_the_old_ones_place_in_a_folder_that_it_makes(tmp_path):
     for data in (b'old', b'newer'):
         write_whole(path, data)
         assert path.read_bytes() == data
-    with replacing(path, temporary='.here') as file:
-        file.write(b'half')
-        file.flush()
+    with replacing(path, temporary='.here') as beside:
+        beside.write_bytes(b'half')
         assert (path.parent / '.here').read_bytes() == b'half'
         assert path.read_bytes() == b'newer'
     assert list(path.parent.iterdir()) == [path]
@@ -32,12 +31,12 @@ def test_an_error_leaves_the_old_file_alone(tmp_path, error):
     path = tmp_path / 'file.bin'
     path.write_bytes(b'old')
 
-    def fail(file):
-        file.write(b'new')
+    def fail(beside):
+        beside.write_bytes(b'new')
         raise error
 
-    with pytest.raises(type(error)) as caught, replacing(path) as file:
-        fail(file)
+    with pytest.raises(type(error)) as caught, replacing(path) as beside:
+        fail(beside)
     assert path.read_bytes() == b'old'
     assert list(tmp_path.iterdir()) == [path]
     if isinstance(error, OSError):

@@ -25,7 +25,7 @@ from restorebox.inference import Tiler
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'restore_memory'
 LARGE, MIDDLE = (6000, 4000), (1500, 1000)
-TILES = 400  # MiB: cuts the middle one
+TILES = 200  # MiB: cuts the middle one
 
 
 def rainy(size: tuple[int, int]) -> np.ndarray:

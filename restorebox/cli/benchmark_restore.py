@@ -39,7 +39,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('folder', type=Path, help='pictures to time, such as those of BSDS')
     parser.add_argument('--model', default='weather', help='as of restore (default: %(default)s)')
     parser.add_argument(
-        '--beside', nargs='+', default=[], metavar='MODEL', help='further models, each a row: as --model'
+        '--beside', nargs='+', default=[], metavar='MODEL', help='further models, each a row, such as an ONNX file'
     )
     parser.add_argument('--pictures', type=positive, default=100, help='how many of the folder (default: %(default)s)')
     parser.add_argument('--stretch', type=positive, default=25, help='pictures of a stretch (default: %(default)s)')
@@ -246,7 +246,8 @@ def measure_rows(
                 'loss': max(losses.values(), default=None),
             }
         )
-    fit = [row for row in found if row['loss'] is not None and row['loss'] < MOST_LOSS]
+    own = [row for row in found if row['model'] == rows[0].model]  # others may need packages that an installation lacks
+    fit = [row for row in own if row['loss'] is not None and row['loss'] < MOST_LOSS]
     best = min(fit, key=lambda row: row['ratio'], default=None)
     return {
         'timed': len(took),

@@ -69,7 +69,7 @@ class PictureCache:
                 self._full = True
                 print_log(f'picture cache {self.folder} is full; other pictures are decoded each time', 'current')
                 return
-            with replacing(kept) as file:
+            with replacing(kept) as beside, open(beside, 'wb') as file:
                 np.save(file, picture, allow_pickle=False)
         except OSError as error:  # a cache that can't be written costs time, not the run
             self._full = True
