@@ -59,26 +59,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
         '--ensemble', action='store_true', help='the mean over eight flips and rotations: eight times the work'
     )
     parser.add_argument(
-<<<<<<< HEAD
-        '--backend',
-        choices=('torch', 'onnxruntime'),
-        help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
-    )
-    parser.add_argument(
-=======
->>>>>>> issue9-3
         '--precision',
         choices=PRECISIONS,
         default='auto',
         help="of the network's numbers; auto: bf16 where the processor has it and the model bears it, else fp32",
-<<<<<<< HEAD
-=======
     )
     parser.add_argument(
         '--backend',
         choices=('torch', 'onnxruntime'),
         help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
->>>>>>> issue9-3
     )
     return parser.parse_args(argv)
 
@@ -101,13 +90,8 @@ def main(argv: list[str]) -> None:
         device=args.device,
         memory=args.memory,
         ensemble=args.ensemble,
-<<<<<<< HEAD
-        backend=args.backend,
-        precision=args.precision,
-=======
         precision=args.precision,
         backend=args.backend,
->>>>>>> issue9-3
     )
     if rank == 0:
         print(f'{args.model} in {inferencer.precision} on {inferencer.tiler.device}', flush=True)
@@ -201,21 +185,11 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
 def read_ahead(
     readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int
 ) -> Iterator[tuple[RestoreJob, Future[PictureFile] | None]]:
-<<<<<<< HEAD
-    """Each job and its picture, None for a clip; those of the next ``ahead`` are being read or wait meanwhile, and no
-    others.
-    """
-    from restorebox.inference.files import read_file
-    from restorebox.inference.video import is_video
-
-    reading: deque[tuple[RestoreJob, Future | None]] = deque()
-=======
     """Each job and its picture, None for a clip; the next ``ahead`` are being read or wait meanwhile, and no others."""
     from restorebox.inference.files import read_file
     from restorebox.inference.video import is_video
 
     reading: deque[tuple[RestoreJob, Future[PictureFile] | None]] = deque()
->>>>>>> issue9-3
     for job in jobs:
         reading.append((job, None if is_video(job.source) else readers.submit(read_file, job.source)))
         if len(reading) > ahead:

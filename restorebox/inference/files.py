@@ -140,12 +140,7 @@ def write_file(picture: PictureFile, path: str | Path) -> None:
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
-<<<<<<< HEAD
-    # always the same name, so that a killed run leaves nothing that the next does not overwrite
-    write_whole(path, data, temporary=f'.{path.name}.tmp')
-=======
     write_whole(path, data, temporary=temporary_name(path))
->>>>>>> issue9-3
 
 
 def _encode(picture: PictureFile, suffix: str) -> bytes:
@@ -222,11 +217,8 @@ def _encode_deep_tiff(picture: PictureFile, layers: np.ndarray) -> bytes:
         software=False,
     )
     return buffer.getvalue()
-<<<<<<< HEAD
-=======
 
 
 def temporary_name(path: Path) -> str:
     """What a file is written under: always the same, so that the next run overwrites what a killed one left."""
     return f'.{path.name}.tmp'
->>>>>>> issue9-3

@@ -43,15 +43,6 @@ class RestoreInferencer:
         device: such as ``'cuda:1'``; None for a GPU where there is one.
         memory: MiB that the network's work may take; larger pictures are restored in tiles, see :class:`Tiler`.
         ensemble: the mean over the eight flips and rotations: eight times the work.
-<<<<<<< HEAD
-        backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file that ``restorebox export`` made, which runs on the
-            CPU; None for what the model's suffix says.
-        precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 where the device has it and the model's metafile says
-            that it bears it.
-
-    Attributes:
-        precision: ``'fp32'`` or ``'bf16'``, whichever it is; in words for an exported file.
-=======
         precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 where the device has it and the model's metafile says
             that it bears it.
         backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file that ``restorebox export`` made, which runs on the
@@ -59,7 +50,6 @@ class RestoreInferencer:
 
     Attributes:
         precision: ``'fp32'`` or ``'bf16'``, whichever it is; ``'onnxruntime'`` for its files, which have their own.
->>>>>>> issue9-3
 
     Raises:
         ConfigError, CheckpointError, ExportError: see :func:`load_model` and :class:`ExportedNetwork
@@ -74,13 +64,8 @@ class RestoreInferencer:
         device: str | torch.device | None = None,
         memory: float = MEMORY,
         ensemble: bool = False,
-<<<<<<< HEAD
-        backend: str | None = None,
-        precision: str = 'auto',
-=======
         precision: str = 'auto',
         backend: str | None = None,
->>>>>>> issue9-3
     ) -> None:
         onnx = Path(model).suffix == '.onnx'
         if backend not in (None, *BACKENDS) or (backend is not None and onnx != (backend == 'onnxruntime')):
@@ -90,12 +75,7 @@ class RestoreInferencer:
             )
         if onnx and (checkpoint is not None or str(device or 'cpu') != 'cpu' or precision != 'auto'):
             raise ConfigError(
-<<<<<<< HEAD
-                f'model {model}: has its weights and their precision inside and runs on the CPU; give no checkpoint, '
-                'device or precision'
-=======
                 f'model {model}: has its weights inside and runs on the CPU; give no checkpoint, device or precision'
->>>>>>> issue9-3
             )
         if onnx:
             device = 'cpu'
@@ -112,11 +92,6 @@ class RestoreInferencer:
             borne = borne_precision(str(model)) if checkpoint is None else None
             self.precision = choose_precision(precision, borne, device)
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
-<<<<<<< HEAD
-        borne = borne_precision(str(model)) if checkpoint is None and not onnx else None
-        self.precision = 'the precision of its file' if onnx else choose_precision(precision, borne, device)
-=======
->>>>>>> issue9-3
         self.tiler = Tiler(self.restorer, memory, ensemble, bf16=self.precision == 'bf16')
 
     def __call__(
@@ -244,12 +219,8 @@ def restore(
     device: str | torch.device | None = None,
     memory: float = MEMORY,
     ensemble: bool = False,
-<<<<<<< HEAD
-=======
     precision: str = 'auto',
->>>>>>> issue9-3
     backend: str | None = None,
-    precision: str = 'auto',
 ) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
@@ -260,20 +231,11 @@ def restore(
         device: see there.
         memory: see there.
         ensemble: see there.
-<<<<<<< HEAD
-        backend: see there.
-        precision: see there.
-=======
         precision: see there.
         backend: see there.
->>>>>>> issue9-3
 
     Raises:
         RestoreboxError: says in a line what is wrong with the model or the pictures.
     """
-<<<<<<< HEAD
-    options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'backend': backend, 'precision': precision}
-=======
     options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'precision': precision, 'backend': backend}
->>>>>>> issue9-3
     return RestoreInferencer(model, checkpoint, **options)(source)

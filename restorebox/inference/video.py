@@ -17,10 +17,7 @@ import numpy as np
 
 from restorebox.errors import PictureError, missing_package
 from restorebox.files import replacing
-<<<<<<< HEAD
-=======
 from restorebox.inference.files import temporary_name
->>>>>>> issue9-3
 
 if TYPE_CHECKING:
     import os
@@ -100,14 +97,8 @@ def restore_video(
     target = Path(target)
     if target.suffix.lower() not in CONTAINERS:
         raise PictureError(f'{target}: videos are written as {", ".join(CONTAINERS)}')
-<<<<<<< HEAD
-    # always the same name, so that a killed run leaves nothing that the next does not overwrite
-    with _opened(path) as source, replacing(target, temporary=f'.{target.name}.tmp') as file:
-        return _restore(source, path, Path(file.name), target, restore, progress)
-=======
     with _opened(path) as source, replacing(target, temporary_name(target)) as temporary:
         return _restore(source, path, temporary, target, restore, progress)
->>>>>>> issue9-3
 
 
 def _restore(
