@@ -1,7 +1,7 @@
 # diffusion_demo with the light U-Net at its full width, 3.1 M weights, in bfloat16. It estimates what is to be added to
 # the degraded picture.
 _base_ = 'diffusion_demo.py'
-max_samples = 2_700 * 4  # steps x batch
+max_samples = 2_600 * 4  # steps x batch
 model = dict(denoiser=dict(backbone=dict(base_width=32)), prediction='residual')
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
 optim_wrapper = dict(type='AutocastOptimWrapper')
