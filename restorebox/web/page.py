@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 KEPT = 600  # seconds
 FONTS = ['system-ui', 'sans-serif']
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: auto !important }
+.gradio-container { max-width: 1200px !important; width: 100%; margin: 0 auto !important }
+#desk { flex-wrap: wrap }
+#desk > .column { min-width: min(320px, 100%) !important }
 #said p { color: var(--body-text-color-subdued); margin: 0 }
 footer { display: none !important }
 """
@@ -92,14 +94,14 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
             '# restorebox\nDrop a damaged picture of any size and look at it restored. Pictures go to the machine that '
             'serves this page and nowhere else; nothing is kept there.'
         )
-        with gr.Row():
-            with gr.Column(scale=1, min_width=300):
+        with gr.Row(elem_id='desk'):
+            with gr.Column(scale=1, min_width=320):
                 source = gr.File(label='Picture', elem_id='source', height=140)
                 model = gr.Dropdown(list(desk.models), value=next(iter(desk.models)), label='Model', elem_id='model')
                 with gr.Accordion('With the clean picture: scores', open=False):
                     reference = gr.File(label='Clean picture, of the same size', elem_id='reference', height=140)
                 go = gr.Button('Restore', variant='primary', elem_id='go')
-            with gr.Column(scale=3, min_width=340):
+            with gr.Column(scale=3, min_width=320):
                 slider = gr.ImageSlider(
                     label='Before and after',
                     elem_id='slider',
