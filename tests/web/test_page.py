@@ -127,6 +127,12 @@ def test_a_visit(page, browser, tmp_path):
     link = until(lambda: all_of(browser, '#download'), 'a file to download')
     assert link
 
+    # on a phone nothing is wider than the screen
+    phone = {'width': 390, 'height': 844, 'deviceScaleFactor': 1, 'mobile': True}
+    browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', phone)
+    until(lambda: browser.execute_script('return document.documentElement.scrollWidth') == 390, 'a page of 390 pixels')
+    browser.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
+
     # what is no picture, or too large, is refused with a message
     (tmp_path / 'text.jpg').write_text('no picture')
     Image.new('L', (1100, 1000)).save(tmp_path / 'flat.png')
