@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -232,4 +234,6 @@ def serve(desk: Desk, host: str, port: int, ready: Callable[[str], None]) -> Non
         )
         shown = f'[{host}]' if ':' in host else host
         ready(f'http://{shown}:{bound.getsockname()[1]}')
+        # the server hands a signal on when it has ended; this one would end the process before the folder is removed
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.Server(uvicorn.Config(app, log_level='warning')).run(sockets=[bound])

@@ -157,6 +157,15 @@ def test_a_visit(page, browser, tmp_path):
     assert list(home.glob('restorebox-web-*')) == []
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_ended_server_leaves_nothing(page, number):
+    _, home, server = page
+    assert len(list(home.glob('restorebox-web-*'))) == 1
+    server.send_signal(number)
+    server.wait(WAIT)
+    assert list(home.glob('restorebox-web-*')) == []
+
+
 def test_mistakes_are_one_line(page, tmp_path):
     port = page[0].rsplit(':', 1)[1]
     assert f"can't serve on 127.0.0.1, port {port}" in one_line_error(run('web.py', '--port', port, cwd=tmp_path))
