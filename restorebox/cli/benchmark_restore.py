@@ -78,7 +78,7 @@ def main(argv: list[str]) -> None:
     import torch
 
     from restorebox.inference import RestoreInferencer
-    from restorebox.inference.precision import has_bf16
+    from restorebox.layers.precision import has_bf16
     from restorebox.metrics.scores import library_versions
 
     scored = {lq.name if lq == gt else f'{lq.parent.name}/{lq.name}': read_pairs(lq, gt) for lq, gt in args.scored}

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
 
 def _here() -> str:
     from restorebox.inference.inferencer import default_device
-    from restorebox.inference.precision import has_bf16
+    from restorebox.layers.precision import has_bf16
 
     return 'yes' if has_bf16(default_device()) else 'no, fp32 instead'
 

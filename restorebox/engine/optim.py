@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from restorebox.errors import ConfigError
+from restorebox.layers.precision import has_bf16
 from restorebox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, nearest
 
 
@@ -27,13 +30,24 @@ class AutocastOptimWrapper(OptimWrapper):
     """Forward passes in bfloat16 autocast, on a CPU as on a GPU.
 
     bfloat16 has float32's exponent, so no loss scaling is needed. Weights, gradients and the optimiser stay float32.
+    Where the device only emulates bfloat16, a step may take many times longer than in float32: the log says so once.
     """
+
+    _told = False
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Autocast around MMEngine's context (no gradient exchange while gradients accumulate)."""
-        device = next(model.parameters()).device.type
-        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+        device = next(model.parameters()).device
+        if not AutocastOptimWrapper._told and not has_bf16(device):
+            AutocastOptimWrapper._told = True
+            print_log(
+                f'bfloat16 is only emulated on this {device.type}: training will be several times slower than in '
+                "float32 (no --amp, optim_wrapper.type='OptimWrapper')",
+                'current',
+                logging.WARNING,
+            )
+        with super().optim_context(model), torch.autocast(device.type, dtype=torch.bfloat16):
             yield
 
 

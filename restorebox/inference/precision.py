@@ -5,20 +5,10 @@ from __future__ import annotations
 import torch
 
 from restorebox.errors import ConfigError
+from restorebox.layers.precision import has_bf16
 from restorebox.registry import nearest
 
 PRECISIONS = ('fp32', 'bf16')
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16 itself. Elsewhere it is emulated, which takes longer than float32."""
-    if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == 'cpu':
-        # torch says it under private names, of which it may have one or none: then float32 is safe
-        asked = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
-        return any(getattr(torch.cpu, name, bool)() for name in asked)
-    return False
 
 
 def choose_precision(asked: str, borne: str | None, device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""Numbers that need care: what autocast must not reach, directions of vectors that have none, and sizes."""
+"""Numbers that need care: what autocast must not reach, directions of vectors that have none, sizes, and bfloat16."""
 
 from __future__ import annotations
 
@@ -35,3 +35,14 @@ def traced() -> bool:
     What asks for a size in Python would be fixed to the size at hand then.
     """
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself. Elsewhere it is emulated, which takes longer than float32."""
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == 'cpu':
+        # torch says it under private names, of which it may have one or none: then float32 is safe
+        asked = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
+        return any(getattr(torch.cpu, name, bool)() for name in asked)
+    return False

@@ -97,18 +97,19 @@ class Desk:
             name: what the visitor calls it.
 
         Raises:
-            PictureError: too large, or no picture; one line with the name.
+            PictureError: too large, no picture, or gone; one line with the name.
         """
-        if path.stat().st_size > self.limits.megabytes * 2**20:
-            raise PictureError(
-                f'{name}: {path.stat().st_size / 2**20:.0f} MiB, and this page takes files up to '
-                f'{self.limits.megabytes} MiB'
-            )
+        try:
+            size = path.stat().st_size / 2**20
+        except FileNotFoundError:  # read once already, or swept
+            raise PictureError(f'{name}: it is no longer here; choose it again') from None
+        if size > self.limits.megabytes:
+            raise PictureError(f'{name}: {size:.1f} MiB, and this page takes files up to {self.limits.megabytes} MiB')
         try:
             width, height = picture_size(path) or (0, 0)
             if width * height > self.limits.megapixels * 1e6:
                 raise PictureError(
-                    f'{name}: {width}x{height} are {width * height / 1e6:.0f} megapixels, and this page takes pictures '
+                    f'{name}: {width}x{height} are {width * height / 1e6:.1f} megapixels, and this page takes pictures '
                     f'up to {self.limits.megapixels}; `restorebox restore` takes any'
                 )
             return read_file(path)

@@ -1,11 +1,13 @@
 """The page, by Gradio, and its server: everything from this process, nothing from elsewhere.
 
 Gradio hands pictures between browser and server through files. They lie in a folder of this process that only its user
-may read: an upload until it has been read, a result for ``KEPT`` seconds, and nothing after the server has stopped.
+may read: an upload until it has been read, the file to download until its page is closed, what the page shows for
+``KEPT`` seconds, and nothing after the server has stopped.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -54,10 +56,18 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
     """
     gr = _gradio()
 
+    def visit(request: gr.Request) -> Path:
+        # the browser names its session, so the name can't be trusted to be that of a folder
+        return folder / hashlib.sha256(str(request.session_hash).encode()).hexdigest()
+
+    def leave(request: gr.Request) -> None:
+        shutil.rmtree(visit(request), ignore_errors=True)
+
     def work(
         source: str | None,
         reference: str | None,
         model: str,
+        request: gr.Request,
         progress: Any = gr.Progress(),  # noqa: B008 (its way)
     ) -> tuple:
         if source is None:
@@ -70,12 +80,15 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
         try:
             picture = desk.read(Path(source), name)
             clean = None if reference is None else desk.read(Path(reference), Path(reference).name)
-            place = Path(tempfile.mkdtemp(dir=folder))
+            visit(request).mkdir(exist_ok=True)
+            place = Path(tempfile.mkdtemp(dir=visit(request)))
             answer = desk.restore(picture, name, place, model, clean, told)
         except RestoreboxError as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from None
         except MemoryError:
             raise gr.Error(f'{name}: the memory is not enough for it', print_exception=False) from None
+        except OSError as error:  # its own words would name folders of the server
+            raise gr.Error(f"{name}: the server can't keep it: {error.strerror}", print_exception=False) from None
         finally:
             for path in (source, reference):
                 if path is not None:
@@ -90,6 +103,9 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
             None,
             None,
         )
+
+    for each in (leave, work):  # Gradio finds the request by its type, and the name `gr` is not known at module level
+        each.__annotations__['request'] = gr.Request
 
     with gr.Blocks(title='restorebox', analytics_enabled=False) as page:
         gr.Markdown(
@@ -108,6 +124,7 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
                     label='Before and after',
                     elem_id='slider',
                     interactive=False,
+                    format='png',  # its default loses detail, which is what people come to compare
                     buttons=['fullscreen'],
                     max_height=720,
                 )
@@ -124,6 +141,7 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
             show_progress_on=[slider],
             api_visibility='private',
         )
+        page.unload(leave)
     page.queue(max_size=desk.limits.waiting, default_concurrency_limit=1)
     return page
 
@@ -233,7 +251,16 @@ def serve(desk: Desk, host: str, port: int, ready: Callable[[str], None]) -> Non
             enable_monitoring=False,
         )
         shown = f'[{host}]' if ':' in host else host
-        ready(f'http://{shown}:{bound.getsockname()[1]}')
-        # the server hands a signal on when it has ended; this one would end the process before the folder is removed
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        uvicorn.Server(uvicorn.Config(app, log_level='warning')).run(sockets=[bound])
+        address = f'http://{shown}:{bound.getsockname()[1]}'
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                ready(address)
+
+        # signals that would end the process before the folder is removed; the server hands its own on when it has ended
+        for name in ('SIGTERM', 'SIGHUP'):
+            if hasattr(signal, name):  # a closed terminal is not known to Windows
+                signal.signal(getattr(signal, name), lambda *_: sys.exit(0))
+        # an open page holds a connection for as long as it is open
+        Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=3)).run(sockets=[bound])

@@ -7,7 +7,7 @@ from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import DefaultScope
 
 from restorebox.cli.train import apply_options, parse
-from restorebox.engine import RoleOptimWrapperConstructor
+from restorebox.engine import RoleOptimWrapperConstructor, optim
 from restorebox.engine.loops import scale_schedule
 from restorebox.errors import CheckpointError, ConfigError
 from tests.factories import random_inputs, small_restorer
@@ -57,6 +57,20 @@ def test_a_step_leaves_the_other_roles_gradients_alone():
 def test_steps_must_match(cfg, message):
     with pytest.raises(ConfigError, match=message):
         RoleOptimWrapperConstructor(cfg)(small_restorer('ToyGAN'))
+
+
+@pytest.mark.parametrize('native', [True, False])
+def test_emulated_bf16_is_said_once(monkeypatch, native):
+    said = []
+    monkeypatch.setattr(optim, 'has_bf16', lambda _: native)
+    monkeypatch.setattr(optim, 'print_log', lambda text, *_: said.append(text))
+    monkeypatch.setattr(optim.AutocastOptimWrapper, '_told', False)
+    model = torch.nn.Linear(2, 2)
+    wrapper = optim.AutocastOptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
+    for _ in range(2):
+        with wrapper.optim_context(model):
+            assert model(torch.zeros(1, 2)).dtype == torch.bfloat16
+    assert [text.split(':')[0] for text in said] == ([] if native else ['bfloat16 is only emulated on this cpu'])
 
 
 def options(cfg, *argv):

@@ -9,7 +9,7 @@ import torch
 from restorebox.cli.main import main
 from restorebox.errors import ConfigError
 from restorebox.inference import RestoreInferencer, known_models, precision
-from restorebox.inference.precision import choose_precision, has_bf16
+from restorebox.inference.precision import choose_precision
 from tests.conftest import REPO
 
 CPU = torch.device('cpu')
@@ -33,16 +33,6 @@ def test_who_decides(monkeypatch, asked, borne, native, chosen):
 def test_a_wrong_word_is_named(inferencer):
     with pytest.raises(ConfigError, match="no precision 'fp16'; did you mean"):
         choose_precision('fp16', None, CPU)
-
-
-@pytest.mark.parametrize(('names', 'there'), [(('_is_avx512_bf16_supported',), True), ((), False)])
-def test_a_processor_is_asked_for_what_it_has(monkeypatch, names, there):
-    for name in ('_is_avx512_bf16_supported', '_is_amx_tile_supported'):
-        monkeypatch.delattr(torch.cpu, name, raising=False)
-    for name in names:
-        monkeypatch.setattr(torch.cpu, name, lambda: True, raising=False)
-    assert has_bf16(CPU) is there
-    assert not has_bf16(torch.device('meta'))
 
 
 def test_pictures_come_out_alike(published, inferencer):

@@ -68,7 +68,7 @@ def test_what_is_refused(desk, tmp_path):
     with pytest.raises(PictureError, match=r'MiB, and this page takes files up to 1 MiB'):
         desk.read(tmp_path / 'wide.png', 'wide.png')
     Image.new('L', (1100, 1000)).save(tmp_path / 'flat.png')
-    with pytest.raises(PictureError, match=r'^flat\.png: 1100x1000 are 1 megapixels, and this page takes pictures'):
+    with pytest.raises(PictureError, match=r'^flat\.png: 1100x1000 are 1\.1 megapixels, and this page takes pictures'):
         desk.read(tmp_path / 'flat.png', 'flat.png')
     picture, other = (
         read_file(save(tmp_path / name, size)) for name, size in (('a.png', (48, 40)), ('b.png', (40, 48)))
@@ -113,3 +113,8 @@ def test_sweeping(tmp_path):
     sweep(tmp_path, kept=0)
     sweep(tmp_path, kept=0)  # a folder is as old as its last change
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_gone_is_one_line(desk, tmp_path):
+    with pytest.raises(PictureError, match=r'^a\.png: it is no longer here; choose it again$'):
+        desk.read(tmp_path / 'a.png', 'a.png')

@@ -115,6 +115,7 @@ def test_a_visit(page, browser, tmp_path):
     for image in (before, after):
         until(lambda image=image: browser.execute_script('return arguments[0].naturalWidth', image) == 80, 'a picture')
     assert before.get_attribute('src') != after.get_attribute('src')
+    assert all(image.get_attribute('src').endswith('.png') for image in (before, after))  # nothing is lost on the way
     scores = until(lambda: all_of(browser, '#scores') and all_of(browser, '#scores')[0].text, 'scores')
     assert 'psnr_y' in scores
     assert '100' in scores
@@ -133,11 +134,17 @@ def test_a_visit(page, browser, tmp_path):
     until(lambda: browser.execute_script('return document.documentElement.scrollWidth') == 390, 'a page of 390 pixels')
     browser.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
 
+    # the file to download goes with the page
+    made = 'restorebox-web-*/**/rain_restored.png'
+    assert list(home.glob(made))
+    browser.refresh()
+    until(lambda: not list(home.glob(made)), 'a page that leaves nothing when it is closed')
+
     # what is no picture, or too large, is refused with a message
     (tmp_path / 'text.jpg').write_text('no picture')
     Image.new('L', (1100, 1000)).save(tmp_path / 'flat.png')
     (tmp_path / 'long.png').write_bytes(bytes(3 * 2**20))
-    for name, message in (('text.jpg', 'not a picture of a known kind'), ('flat.png', '1100x1000 are 1 megapixels')):
+    for name, message in (('text.jpg', 'not a picture of a known kind'), ('flat.png', '1100x1000 are 1.1 megapixels')):
         give(browser, 'source', tmp_path / name)
         browser.find_element('id', 'go').click()
         until(lambda message=message: message in toasts(browser), f'a message about {name}')
@@ -157,7 +164,7 @@ def test_a_visit(page, browser, tmp_path):
     assert list(home.glob('restorebox-web-*')) == []
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_ended_server_leaves_nothing(page, number):
     _, home, server = page
     assert len(list(home.glob('restorebox-web-*'))) == 1
