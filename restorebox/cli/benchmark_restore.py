@@ -201,15 +201,17 @@ def _clocked(run: object, piece: slice) -> tuple[float, float]:
 
 
 def make_rows(model: str, beside: list[str]) -> list[Row]:
-    """Both layouts in both precisions, float32 in PyTorch's own layout first; then the further models as they are."""
+    """Both layouts in the precisions that the device has, plain float32 first; then the further models."""
     import torch
 
     from restorebox.inference import RestoreInferencer
-    from restorebox.inference.precision import PRECISIONS
+    from restorebox.inference.inferencer import default_device
+    from restorebox.layers.precision import has_bf16
 
     rows = []
+    precisions = ('fp32', 'bf16') if has_bf16(default_device()) else ('fp32',)  # emulated, it takes many times as long
     for layout, form in (('contiguous', torch.contiguous_format), ('channels last', torch.channels_last)):
-        for precision in PRECISIONS:
+        for precision in precisions:
             inferencer = RestoreInferencer(model, precision=precision)
             inferencer.restorer.to(memory_format=form)
             rows.append(Row(model, layout, precision, inferencer.tiler))
@@ -285,7 +287,8 @@ def table(figures: dict) -> str:
         f'{100 * (folder["processor_ratio"] - 1):+.1f} % of processor time): {figures["pictures"]} pictures of '
         f'{", ".join(figures["sizes"])}, {figures["device"]}, {figures["threads"]} threads on {figures["cores"]} cores.'
     )
-    return '\n'.join([*lines, '', cost])
+    missing = '' if figures['bf16_in_hardware'] else ' This processor only emulates bf16: no rows of it.'
+    return '\n'.join([*lines, '', cost + missing])
 
 
 def show(figures: dict) -> str:

@@ -5,7 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from restorebox.errors import PictureError
+from restorebox.cli.benchmark_pairs import held_before, peak_since
+from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.sources import plan_jobs
 from restorebox.inference.video import read_frames, restore_video
 
@@ -78,6 +79,21 @@ def test_ten_seconds_with_sound(tmp_path):
     for i, (made, old) in enumerate(zip(read_frames(tmp_path / 'out/clip.mp4'), read_frames(clip), strict=True)):
         assert np.abs(made.astype(int) - (255 - old.astype(int))).mean() < 3, i
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['clip.mp4']
+
+
+@pytest.mark.slow
+def test_a_longer_clip_takes_no_more_memory(tmp_path):
+    """400 further frames would be 200 MiB."""
+    size, peaks = (360, 480), []
+    for count in (100, 100, 500):  # the first fills what encoder and allocator keep
+        clip = write_clip(tmp_path / f'{count}.mp4', count, size=size, sound=None)
+        try:
+            before = held_before()
+        except ConfigError as error:
+            pytest.skip(str(error))
+        restore_video(clip, tmp_path / f'out_{count}.mp4', lambda x: 255 - x)
+        peaks.append((peak_since() - before) / 2**20)
+    assert peaks[2] < peaks[1] + 60
 
 
 @pytest.mark.parametrize('suffix', ['.mov', '.mkv'])
