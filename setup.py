@@ -35,7 +35,8 @@ setup(
     package_data={'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml', '**/*.safetensors']},
     install_requires=requirements('runtime'),
     extras_require={
-        name: requirements(name) for name in ('demo', 'optional', 'clip', 'export', 'video', 'web', 'tests', 'docs')
+        name: requirements(name)
+        for name in ('demo', 'optional', 'clip', 'export', 'prune', 'video', 'web', 'tests', 'docs')
     },
     entry_points={'console_scripts': ['restorebox = restorebox.cli.main:main']},
 )

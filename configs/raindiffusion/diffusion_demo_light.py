@@ -3,7 +3,7 @@
 # learnt and not noise.
 _base_ = 'diffusion_demo.py'
 batch = 2
-max_samples = 2_250 * batch  # steps x batch
+max_samples = 1_750 * batch  # steps x batch
 model = dict(denoiser=dict(backbone=dict(base_width=32)), prediction='residual', timesteps=2000)
 train_dataloader = dict(batch_size=batch)
 optim_wrapper = dict(optimizer=dict(fused=True))  # a twelfth of a step on a CPU

@@ -29,6 +29,7 @@ VERBS = {
     'reproduce': "check the papers' claims: train both sides of each, compare, write docs/claims",
     'publish': 'make a small file to hand on from a training checkpoint',
     'export': 'make an ONNX, TorchScript or pt2 file of a model, checked against it; int8 where wanted',
+    'prune': 'take channels out of a model, train it a little, and say what that cost and gained',
     'convert-weights': 'make a checkpoint from public CycleGAN, CUT, pix2pix, OWAN or heavy-rain weights',
     'synthesize': 'make a training set: degraded pictures from clean ones, with a manifest',
     'demo': 'train and score a small model on real photographs, in minutes on a laptop',

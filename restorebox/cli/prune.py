@@ -1,0 +1,124 @@
+"""Make a model faster by taking channels out of it, then train it a little, and say what it cost and gained.
+
+--cfg-options names the smaller widths; of each layer those channels stay that have the largest weights. The test set of
+the config scores the model before, the narrow one as it was cut, and the narrow one as it was trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restorebox.cli.common import add_config_options, positive, prepare, run_runner
+from restorebox.errors import ConfigError
+from restorebox.files import write_whole
+
+if TYPE_CHECKING:
+    from restorebox.restorers.base import BaseRestorer
+
+SCORE = 'psnr_y'
+TIMED, ROUNDS = 8, 3  # pictures of the test set, and how often each goes through both networks in turn
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The options of ``prune``."""
+    parser = argparse.ArgumentParser(prog='restorebox prune', description=__doc__)
+    parser.add_argument('config', help='a config file, or its path below configs/')
+    parser.add_argument('checkpoint', help='its weights: a training checkpoint or a published file')
+    parser.add_argument(
+        '--samples', type=positive, required=True, help='to train the narrow network on, at a falling learning rate'
+    )
+    add_config_options(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    """Cut, train, score, time; prints a table and writes ``pruned.json`` into the work directory."""
+    args = parse(argv)
+    from restorebox.engine.checkpoint import save_file, sha256
+    from restorebox.inference.models import load_model
+    from restorebox.inference.pruning import prune_network
+    from restorebox.metrics.scores import library_versions
+    from restorebox.registry import RESTORERS
+
+    cfg = prepare(args)
+    home = Path(cfg.work_dir)
+    if home.exists() and any(home.iterdir()):
+        raise ConfigError(f'prune: {home} is not empty; give another --work-dir')
+    if cfg.model.get('type') != 'SupervisedRestorer':
+        raise ConfigError(f'prune: {args.config} trains a {cfg.model.get("type")}; only a SupervisedRestorer is pruned')
+    if cfg.get('test_dataloader') is None:
+        raise ConfigError(f'prune: {args.config} has no test_dataloader, so that the cost would not be known')
+    wide = load_model(args.config, args.checkpoint)
+    narrow = RESTORERS.build(cfg.model).eval()
+    narrow.generator.load_state_dict(prune_network(wide.generator, narrow.generator))
+    home.mkdir(parents=True, exist_ok=True)
+    cut = home / 'cut.pth'
+    save_file({'meta': {}, 'state_dict': narrow.state_dict()}, cut)
+    scores = {
+        'before': _scores(args, args.checkpoint, 'before', {}),
+        'cut': _scores(args, str(cut), 'cut', args.cfg_options),
+    }
+    samples = args.samples
+    cfg.train_cfg.max_samples = cfg.train_cfg.val_samples = samples
+    cfg.default_hooks.checkpoint.every_samples = samples
+    cfg.param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=samples, end=samples, eta_min=1e-6)]
+    cfg.load_from, cfg.resume, cfg.work_dir = str(cut), False, str(home / 'training')
+    trained = str(run_runner(cfg, 'train').last_checkpoint())
+    scores['trained'] = _scores(args, trained, 'trained', args.cfg_options)
+    weights = [sum(p.numel() for p in each.generator.parameters()) for each in (wide, narrow)]
+    report = {
+        'config': args.config,
+        'widths': args.cfg_options,
+        'samples': samples,
+        'source_sha256': sha256(args.checkpoint),
+        'checkpoint': {'path': trained, 'sha256': sha256(trained)},
+        'weights': weights,
+        SCORE: {name: each['mean'][SCORE] for name, each in scores.items()},
+        'input': scores['before']['mean'][f'input/{SCORE}'],
+        'pictures': scores['before']['count'],
+        'cost_db': scores['before']['mean'][SCORE] - scores['trained']['mean'][SCORE],
+        **_times(cfg, wide, narrow),
+        'libraries': library_versions(),
+    }
+    write_whole(home / 'pruned.json', (json.dumps(report, indent=1) + '\n').encode())
+    print(show(report))
+
+
+def _scores(args: argparse.Namespace, checkpoint: str, name: str, options: dict) -> dict:
+    """What ``test`` says of a checkpoint."""
+    from restorebox.cli.test import prepare_test
+
+    cfg = prepare_test(argparse.Namespace(**{**vars(args), 'checkpoint': checkpoint, 'cfg_options': options}))
+    folder = Path(cfg.work_dir) / name
+    cfg.work_dir = str(folder)
+    run_runner(cfg, 'test')
+    return json.loads((folder / 'scores.json').read_text())
+
+
+def _times(cfg: object, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
+    """Seconds a picture of both, in turn on pictures of the test set, whole."""
+    from restorebox.cli.benchmark_restore import Row, measure_rows
+    from restorebox.inference import Tiler
+    from restorebox.registry import DATASETS
+
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMED, len(dataset)))]
+    pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in pictures]
+    rows = [Row(name, 'contiguous', 'fp32', Tiler(net, 1e6)) for name, net in (('wide', wide), ('narrow', narrow))]
+    found = measure_rows(rows, pictures * 4, ROUNDS, {})['rows']  # it times a quarter of what it is given
+    return {'seconds': [row['seconds'] for row in found], 'gain': 1 / found[1]['ratio'], 'timed': len(pictures)}
+
+
+def show(report: dict) -> str:
+    """The report for people."""
+    score, (wide, narrow), (slow, fast) = report[SCORE], report['weights'], report['seconds']
+    return (
+        f'\n{SCORE} on {report["pictures"]} pictures: input {report["input"]:.2f}, before {score["before"]:.2f}, cut '
+        f'{score["cut"]:.2f}, trained on {report["samples"]} samples {score["trained"]:.2f}\n'
+        f'costs {report["cost_db"]:.2f} dB; {wide:,} -> {narrow:,} weights\n'
+        f'gains {report["gain"]:.2f} times: {slow:.3f} -> {fast:.3f} s a picture\n'
+        f'checkpoint: {report["checkpoint"]["path"]}'
+    )

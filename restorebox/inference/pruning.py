@@ -1,0 +1,242 @@
+"""Structured pruning: the weights of a narrower network, from those of a wider one of the same make.
+
+Channels go in groups, since layers that are added to each other must keep the same ones. Which belong together is found
+by torch-pruning (Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023); how many stay, by the narrower
+network; which stay, the size of their weights says (Li et al., "Pruning Filters for Efficient ConvNets", 2017).
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from restorebox.errors import ConfigError, missing_package
+from restorebox.layers.statistics import InstanceNorm
+from restorebox.restorers.network import Network
+
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+NORMS = (nn.modules.batchnorm._BatchNorm, InstanceNorm)
+MOST_DIFFERENCE = (
+    1e-4  # of the two outputs, in the network's range, once what goes has been set to zero in the wide one
+)
+
+
+@dataclass
+class _Place:
+    """An axis of a tensor that a group of channels runs along.
+
+    Attributes:
+        name: of the tensor in the state.
+        axis: of it.
+        index: position on the axis per channel; several in a row where one channel of the group is ``times`` of them.
+        times: see there.
+        made: whether the layer makes these channels, so that a zero here is a channel of zeros.
+    """
+
+    name: str
+    axis: int
+    index: list[int]
+    times: int
+    made: bool
+
+    def positions(self, channels: list[int]) -> list[int]:
+        return [self.index[i] * self.times + j for i in channels for j in range(self.times)]
+
+
+class _Picture(nn.Module):
+    """A network as a function of one tensor."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)[self.network.head.output]
+
+
+def prune_network(wide: Network, narrow: Network) -> dict[str, Tensor]:
+    """A state for ``narrow`` of the channels of ``wide`` with the largest weights.
+
+    Before it is returned it is tried: what goes is set to zero in a copy of the wide network, which must then give what
+    the narrow one gives.
+
+    Args:
+        wide: the network with its weights.
+        narrow: one of the same layers, some of them with fewer channels; its weights are not read.
+
+    Raises:
+        ConfigError: the two differ in more than widths, or this network's channels can't be told apart (norms
+            over groups of channels, for example).
+        MissingPackageError: torch-pruning is not installed.
+    """
+    state, target = wide.state_dict(), narrow.state_dict()
+    _same_layers(state, target)
+    small = wide.needs.stride * max(2, -(-64 // wide.needs.stride))
+    low, high = wide.needs.value_range
+    noise = torch.rand(1, wide.needs.in_channels, small, small, generator=torch.Generator().manual_seed(0))
+    noise = low + (high - low) * noise
+    kept: dict[str, dict[int, set[int]]] = {}
+    zeros: dict[str, set[int]] = {}
+    groups = list(_groups(wide, noise))
+    _spread(groups, state)
+    for places in groups:
+        first = min((place for place in places if place.made), key=lambda place: len(place.index) * place.times)
+        number = target[first.name].shape[first.axis]
+        channels = range(len(first.index))
+        if number == len(channels):
+            continue
+        weight = sum(_sizes(state[place.name], place) for place in places if place.name.endswith('weight'))
+        chosen = sorted(weight.argsort(descending=True, stable=True)[:number].tolist())
+        gone = sorted(set(channels) - set(chosen))
+        for place in places:
+            axis = kept.setdefault(place.name, {}).setdefault(
+                place.axis, set(range(state[place.name].shape[place.axis]))
+            )
+            axis -= set(place.positions(gone))
+            if place.made:
+                zeros.setdefault(place.name, set()).update(place.positions(gone))
+    found = {}
+    for name, tensor in state.items():
+        for axis, positions in kept.get(name, {}).items():
+            tensor = tensor.index_select(axis, torch.tensor(sorted(positions), device=tensor.device))
+        if tensor.shape != target[name].shape:
+            raise ConfigError(
+                f'prune: {name} would be left with {tuple(tensor.shape)}, and the narrow network has '
+                f'{tuple(target[name].shape)} there: its channels depend on each other in a way that is not understood'
+            )
+        found[name] = tensor.clone()
+    _try(wide, narrow, zeros, found, noise)
+    return found
+
+
+def _same_layers(state: dict[str, Tensor], target: dict[str, Tensor]) -> None:
+    other = sorted(state.keys() ^ target.keys())
+    if other:
+        raise ConfigError(
+            f'prune: the two networks differ in more than widths: {other[0]} is in one of them alone '
+            f'({len(other)} such weights)'
+        )
+    for name, tensor in state.items():
+        if tensor.dim() != target[name].dim() or any(
+            a < b for a, b in zip(tensor.shape, target[name].shape, strict=True)
+        ):
+            raise ConfigError(
+                f'prune: {name} has {tuple(tensor.shape)} and should get {tuple(target[name].shape)}; it can only fall'
+            )
+    if all(tensor.shape == target[name].shape for name, tensor in state.items()):
+        raise ConfigError('prune: no width has changed; say which with --cfg-options, see docs/exporting.md')
+
+
+def _groups(network: Network, noise: Tensor) -> Iterator[list[_Place]]:
+    """The places of each group of channels that belong together."""
+    try:
+        import torch_pruning as tp
+    except ImportError as error:
+        raise missing_package('prune', 'prune', error) from None
+    whole = _Picture(copy.deepcopy(network).eval()).requires_grad_(True)
+    names = {id(part): name.removeprefix('network.') for name, part in whole.named_modules()}
+    names |= {id(part): name.removeprefix('network.') for name, part in whole.named_parameters()}
+
+    class Norm(tp.BasePruningFunc):  # so that a norm is one thing to it, and not the arithmetic inside
+        def get_out_channels(self, layer: nn.Module) -> int:
+            return len(layer.weight)
+
+        def prune_out_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
+            return layer  # it only tells what belongs together; nothing is cut by it
+
+        get_in_channels, prune_in_channels = get_out_channels, prune_out_channels
+
+    affine = any(isinstance(part, InstanceNorm) and part.weight is not None for part in whole.modules())
+    norms = {InstanceNorm: Norm()} if affine else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # it warns of parameters outside layers, which are looked after below
+        graph = tp.DependencyGraph().build_dependency(whole, example_inputs=noise, customized_pruners=norms)
+    done = set()
+    layers = [layer for layer in whole.modules() if isinstance(layer, LAYERS)]
+    # by size, so that a group that a pixel shuffle spreads out is met where its channels are single
+    for layer in sorted(layers, key=_made_by):
+        if id(layer) in done:
+            continue
+        cut = tp.prune_linear_out_channels if isinstance(layer, nn.Linear) else tp.prune_conv_out_channels
+        group = graph.get_pruning_group(layer, cut, idxs=list(range(_made_by(layer))))
+        places = []
+        for item, index in group:
+            part = item.target.module
+            made = graph.is_out_channel_pruning_fn(item.handler)
+            if isinstance(part, LAYERS) and made:
+                done.add(id(part))
+            if id(part) in names:
+                places += _places(part, names[id(part)], made, [int(i) for i in index], _made_by(layer))
+        yield places
+
+
+def _spread(groups: list[list[_Place]], state: dict[str, Tensor]) -> None:
+    """Set ``times``: a layer that makes more channels than all groups know of feeds a pixel shuffle."""
+    known: dict[str, set[int]] = {}
+    for place in itertools.chain(*groups):
+        if place.made:
+            known.setdefault(place.name, set()).update(place.index)
+    for place in itertools.chain(*groups):
+        if place.made:
+            place.times, left = divmod(state[place.name].shape[place.axis], len(known[place.name]))
+            if left:
+                raise ConfigError(f'prune: the channels of {place.name} are spread in a way that is not understood')
+
+
+def _made_by(layer: nn.Module) -> int:
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
+def _places(part: Any, name: str, made: bool, index: list[int], channels: int) -> list[_Place]:
+    """The tensors of one member of a group."""
+    if len(index) != channels:
+        raise ConfigError(f'prune: the channels of {name} are spread in a way that is not understood')
+    if isinstance(part, nn.Parameter):  # square ones mix the channels of the group
+        axes = [axis for axis, size in enumerate(part.shape) if size == channels]
+        return [_Place(name, axis, index, 1, False) for axis in axes]
+    if isinstance(part, LAYERS):
+        first = 1 if isinstance(part, nn.ConvTranspose2d) else 0
+        if not made:
+            return [_Place(f'{name}.weight', 1 - first, index, 1, False)]
+        bias = [_Place(f'{name}.bias', 0, index, 1, True)] if part.bias is not None else []
+        return [_Place(f'{name}.weight', first, index, 1, True), *bias]
+    if isinstance(part, NORMS):
+        tensors = [key for key, tensor in part.state_dict().items() if tensor.dim() == 1]
+        return [_Place(f'{name}.{key}', 0, index, 1, key in ('weight', 'bias')) for key in tensors]
+    return []
+
+
+def _sizes(tensor: Tensor, place: _Place) -> Tensor:
+    """Squared length of each channel's part, over the mean: ``(C,)`` float64."""
+    rows = (
+        tensor.detach().double().transpose(0, place.axis).flatten(1) if tensor.dim() > 1 else tensor.double()[:, None]
+    )
+    squares = rows[place.positions(list(range(len(place.index))))].square().sum(1).view(-1, place.times).sum(1).cpu()
+    return squares / squares.mean().clamp_min(1e-30)
+
+
+def _try(wide: Network, narrow: Network, zeros: dict[str, set[int]], state: dict[str, Tensor], noise: Tensor) -> None:
+    whole, part = copy.deepcopy(wide).eval().double(), copy.deepcopy(narrow).eval().double()
+    tensors = whole.state_dict()
+    for name, positions in zeros.items():
+        axis = (
+            1
+            if isinstance(whole.get_submodule(name.rpartition('.')[0]), nn.ConvTranspose2d) and tensors[name].dim() > 1
+            else 0
+        )
+        tensors[name].index_fill_(axis, torch.tensor(sorted(positions)), 0)
+    part.load_state_dict(state)
+    with torch.no_grad():
+        difference = (_Picture(whole)(noise.double()) - _Picture(part)(noise.double())).abs().max().item()
+    if not difference < MOST_DIFFERENCE:
+        raise ConfigError(
+            f'prune: without the weaker channels the wide network is {difference:.2g} from the narrow one: channels '
+            'depend on each other in a way that is not understood'
+        )

@@ -1,0 +1,95 @@
+"""Channels that go together, and networks that are refused."""
+
+import pytest
+import torch
+
+from restorebox.errors import ConfigError, MissingPackageError
+from restorebox.restorers.network import Network
+
+pytest.importorskip('torch_pruning', reason='torch-pruning (requirements/prune.txt) is not installed')
+from restorebox.inference import pruning
+from restorebox.inference.pruning import prune_network
+
+U_NET = dict(type='UNet', levels=3, base_width=8, max_width=16)
+PAIRS = {
+    'U-Net': (dict(U_NET, norm=None), dict(base_width=4, max_width=8)),
+    'U-Net with instance norm': (dict(U_NET, norm='instance'), dict(base_width=4, max_width=8)),
+    'U-Net with batch norm': (dict(U_NET, norm='batch'), dict(base_width=4, max_width=8)),
+    'FDR U-Net': (dict(type='FDRUNet', widths=(8, 16), blocks=(1, 2)), dict(widths=(4, 12))),
+    'FDR-Net': (dict(type='FDRNet', channels=8, phases=2, inverse='stored'), dict(channels=6)),
+    'residual generator': (dict(type='ResNetGenerator', base_width=8, blocks=2), dict(base_width=6)),
+}
+
+
+def network(backbone, **changes):
+    torch.manual_seed(0)
+    built = Network({**backbone, **changes}, dict(type='PictureHead')).eval()
+    with torch.no_grad():
+        for name, parameter in built.named_parameters():
+            if 'gain' not in name:  # some start at zero, and nothing would be compared
+                parameter.normal_(0, 0.1)
+    return built
+
+
+@pytest.mark.parametrize('name', PAIRS)
+def test_what_is_left_fits_and_was_there(name):
+    backbone, changes = PAIRS[name]
+    wide, narrow = network(backbone), network(backbone, **changes)
+    state = prune_network(wide, narrow)  # it compares the two outputs itself
+    narrow.load_state_dict(state)
+    own = wide.state_dict()
+    assert any(own[key].shape != tensor.shape for key, tensor in state.items())
+    for key, tensor in state.items():
+        if tensor.is_floating_point():
+            assert torch.isin(tensor, own[key]).all(), key
+
+
+def test_dead_channels_are_those_that_go():
+    backbone, changes = dict(type='FDRUNet', widths=(8, 16), blocks=(1, 2)), dict(widths=(4, 16))
+    wide, narrow = network(backbone), network(backbone, **changes)
+    dead = [0, 3, 4, 7]
+    with torch.no_grad():
+        base = wide.backbone
+        rows = [base.before[0][0], base.behind[0][0]]
+        for layer in (base.enter, *(row.conv1 for row in rows), *(row.conv2 for row in rows)):
+            layer.weight[dead] = 0
+            layer.bias[dead] = 0
+        spread = [4 * i + j for i in dead for j in range(4)]  # a pixel shuffle makes one channel of four
+        base.up[0].weight[spread] = 0
+        base.up[0].bias[spread] = 0
+        wide.head.conv.weight[dead] = 0  # of a transposed convolution the first axis is the input
+        for layer in (base.down[0], *(row.conv1 for row in rows), *(row.conv2 for row in rows)):
+            layer.weight[:, dead] = 0
+    x = torch.rand(1, 3, 32, 48)
+    expected = wide(x)[wide.head.output]
+    assert expected.std() > 0.01
+    narrow.load_state_dict(prune_network(wide, narrow))
+    assert (narrow(x)[narrow.head.output] - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(levels=2), 'differ in more than widths'),
+        (dict(base_width=12), 'it can only fall'),
+        ({}, 'no width has changed'),
+    ],
+)
+def test_other_changes_are_refused(changes, words):
+    backbone = dict(U_NET, norm=None)
+    with pytest.raises(ConfigError, match=words):
+        prune_network(network(backbone), network(backbone, **changes))
+
+
+def test_a_wrong_choice_would_be_noticed(monkeypatch):
+    backbone, changes = PAIRS['FDR U-Net']
+    monkeypatch.setattr(pruning, '_spread', lambda groups, state: None)  # as if there were no pixel shuffle
+    with pytest.raises(ConfigError, match='not understood'):
+        prune_network(network(backbone), network(backbone, **changes))
+
+
+def test_without_the_package_it_is_a_line(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'torch_pruning', None)
+    backbone, changes = PAIRS['U-Net']
+    with pytest.raises(MissingPackageError, match=r"prune needs .* pip install 'restorebox\[prune\]'"):
+        prune_network(network(backbone), network(backbone, **changes))
