@@ -22,6 +22,7 @@ train_dataloader = dict(batch_size=8, num_workers=1)
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 7)
 optim_wrapper = dict(
     type='AutocastOptimWrapper',
+    emulate=False,
     optimizer=dict(lr=1e-3, betas=(0.9, 0.99)),
     clip_grad=dict(max_norm=0.5, error_if_nonfinite=True),
 )

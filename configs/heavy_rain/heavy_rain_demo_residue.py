@@ -31,6 +31,6 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
-optim_wrapper = dict(physics=dict(type='AutocastOptimWrapper', optimizer=dict(lr=1e-3)))
+optim_wrapper = dict(physics=dict(type='AutocastOptimWrapper', emulate=False, optimizer=dict(lr=1e-3)))
 param_scheduler = dict(physics=dict(step_size=max_samples // 4))
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))

@@ -26,5 +26,5 @@ centre = dict(type='CentreWindow', size=128)  # a look on the way; tests take wh
 falls = dict(type='Degrade', recipe=dict(type='LineRain'))
 val_dataloader = dict(dataset=dict(pipeline=[load, centre, falls, dict(type='Pack', roles=('lq', 'gt'))]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
-optim_wrapper = dict(type='AutocastOptimWrapper', optimizer=dict(lr=5e-4, betas=(0.9, 0.99)))
+optim_wrapper = dict(type='AutocastOptimWrapper', emulate=False, optimizer=dict(lr=5e-4, betas=(0.9, 0.99)))
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -30,10 +31,22 @@ class AutocastOptimWrapper(OptimWrapper):
     """Forward passes in bfloat16 autocast, on a CPU as on a GPU.
 
     bfloat16 has float32's exponent, so no loss scaling is needed. Weights, gradients and the optimiser stay float32.
-    Where the device only emulates bfloat16, a step may take many times longer than in float32: the log says so once.
+
+    Args:
+        emulate: where the device has no bfloat16 of its own, a step takes many times longer than in float32. True does
+            it all the same, False trains in float32 there; the log says which.
+        kwargs: of MMEngine's ``OptimWrapper``.
     """
 
     _told = False
+
+    def __init__(self, *args: Any, emulate: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.emulate = emulate
+
+    def reduces(self, device: torch.device) -> bool:
+        """Whether passes on this device are in bfloat16."""
+        return self.emulate or has_bf16(device)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -41,13 +54,14 @@ class AutocastOptimWrapper(OptimWrapper):
         device = next(model.parameters()).device
         if not AutocastOptimWrapper._told and not has_bf16(device):
             AutocastOptimWrapper._told = True
-            print_log(
-                f'bfloat16 is only emulated on this {device.type}: training will be several times slower than in '
-                "float32 (no --amp, optim_wrapper.type='OptimWrapper')",
-                'current',
-                logging.WARNING,
+            so = (
+                "it is several times slower than float32 (no --amp, optim_wrapper.type='OptimWrapper')"
+                if self.emulate
+                else 'training in float32'
             )
-        with super().optim_context(model), torch.autocast(device.type, dtype=torch.bfloat16):
+            print_log(f'bfloat16 is only emulated on this {device.type}: {so}', 'current', logging.WARNING)
+        reduced = torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.reduces(device))
+        with super().optim_context(model), reduced:
             yield
 
 

@@ -20,7 +20,8 @@ def precision(runner: Any) -> str:
     """``'bf16'`` or ``'fp32'``, of the forward passes."""
     wrapper = runner.optim_wrapper
     each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-    return 'bf16' if any(isinstance(w, AutocastOptimWrapper) for w in each) else 'fp32'
+    device = next(runner.model.parameters()).device
+    return 'bf16' if any(isinstance(w, AutocastOptimWrapper) and w.reduces(device) for w in each) else 'fp32'
 
 
 def compute(runner: Any, meta: dict) -> dict:

@@ -59,18 +59,27 @@ def test_steps_must_match(cfg, message):
         RoleOptimWrapperConstructor(cfg)(small_restorer('ToyGAN'))
 
 
-@pytest.mark.parametrize('native', [True, False])
-def test_emulated_bf16_is_said_once(monkeypatch, native):
-    said = []
+@pytest.mark.parametrize(
+    ('native', 'emulate', 'dtype', 'said'),
+    [
+        (True, True, torch.bfloat16, []),
+        (True, False, torch.bfloat16, []),
+        (False, True, torch.bfloat16, ['several times slower']),
+        (False, False, torch.float32, ['training in float32']),
+    ],
+)
+def test_where_bf16_is_emulated(monkeypatch, native, emulate, dtype, said):
+    lines = []
     monkeypatch.setattr(optim, 'has_bf16', lambda _: native)
-    monkeypatch.setattr(optim, 'print_log', lambda text, *_: said.append(text))
+    monkeypatch.setattr(optim, 'print_log', lambda text, *_: lines.append(text))
     monkeypatch.setattr(optim.AutocastOptimWrapper, '_told', False)
     model = torch.nn.Linear(2, 2)
-    wrapper = optim.AutocastOptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
-    for _ in range(2):
+    wrapper = optim.AutocastOptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3), emulate=emulate)
+    for _ in range(2):  # it is said once
         with wrapper.optim_context(model):
-            assert model(torch.zeros(1, 2)).dtype == torch.bfloat16
-    assert [text.split(':')[0] for text in said] == ([] if native else ['bfloat16 is only emulated on this cpu'])
+            assert model(torch.zeros(1, 2)).dtype == dtype
+    assert len(lines) == len(said)
+    assert all(words in line for words, line in zip(said, lines, strict=True))
 
 
 def options(cfg, *argv):
