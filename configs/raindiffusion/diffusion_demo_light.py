@@ -6,7 +6,7 @@ batch = 2
 max_samples = 1_750 * batch  # steps x batch
 model = dict(denoiser=dict(backbone=dict(base_width=32)), prediction='residual', timesteps=2000)
 train_dataloader = dict(batch_size=batch)
-optim_wrapper = dict(optimizer=dict(fused=True))  # a twelfth of a step on a CPU
+optim_wrapper = dict(optimizer=dict(fused=True))  # else it takes a twelfth of a step on a CPU
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=100 * batch),

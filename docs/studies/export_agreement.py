@@ -1,7 +1,8 @@
-"""How near ONNX files of networks at their full width come to PyTorch, with drawn weights: the worst
-value on three sizes of noise, and how far the networks change noise in the mean.
+"""How near ONNX files of networks at their full width come to PyTorch, with drawn weights.
 
-python docs/studies/export_agreement.py --out docs/results/export_agreement.json CONFIG ...
+    python docs/studies/export_agreement.py --out docs/results/export_agreement.json CONFIG ...
+
+Writes the worst value on three sizes of noise, and how far each network changes noise in the mean.
 """
 
 import argparse

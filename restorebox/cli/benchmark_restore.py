@@ -95,7 +95,7 @@ def main(argv: list[str]) -> None:
         'threads': torch.get_num_threads(),
         'folder_run': {'precision': inferencer.precision, **measure_folder(inferencer, paths, pictures, args)},
     }
-    rows = make_rows(args.model, args.beside)
+    rows = make_rows(args.model, args.beside, figures['bf16_in_hardware'])
     figures |= measure_rows(rows, pictures, args.rounds, scored)
     load.append(os.getloadavg()[0])
     figures |= {
@@ -200,16 +200,15 @@ def _clocked(run: object, piece: slice) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - work
 
 
-def make_rows(model: str, beside: list[str]) -> list[Row]:
+def make_rows(model: str, beside: list[str], native: bool) -> list[Row]:
     """Both layouts in the precisions that the device has, plain float32 first; then the further models."""
     import torch
 
     from restorebox.inference import RestoreInferencer
-    from restorebox.inference.inferencer import default_device
-    from restorebox.layers.precision import has_bf16
+    from restorebox.inference.precision import PRECISIONS
 
     rows = []
-    precisions = ('fp32', 'bf16') if has_bf16(default_device()) else ('fp32',)  # emulated, it takes many times as long
+    precisions = PRECISIONS if native else PRECISIONS[:1]  # emulated, bf16 takes many times as long
     for layout, form in (('contiguous', torch.contiguous_format), ('channels last', torch.channels_last)):
         for precision in precisions:
             inferencer = RestoreInferencer(model, precision=precision)
@@ -221,15 +220,18 @@ def make_rows(model: str, beside: list[str]) -> list[Row]:
     return rows
 
 
+def time_rows(rows: list[Row], pictures: list[np.ndarray], rounds: int) -> list[list[float]]:
+    """Seconds of each row, for each picture in each round, the rows in turn."""
+    for row in rows:
+        row.tiler(pictures[0])
+    return [[_clocked(row.tiler, picture)[0] for row in rows] for picture in pictures * rounds]
+
+
 def measure_rows(
     rows: list[Row], pictures: list[np.ndarray], rounds: int, scored: dict[str, list[tuple[np.ndarray, np.ndarray]]]
 ) -> dict:
-    """Time of each row on the same pictures in turn, its scores, and the row that should be the default."""
-    for row in rows:
-        row.tiler(pictures[0])
-    took: list[list[float]] = []
-    for picture in pictures[: max(len(pictures) // 4, 1)] * rounds:
-        took.append([_clocked(row.tiler, picture)[0] for row in rows])
+    """Time of each row on a quarter of the pictures, its scores, and the row that should be the default."""
+    took = time_rows(rows, pictures[: max(len(pictures) // 4, 1)], rounds)
     scores = {name: _scores(rows, pairs) for name, pairs in scored.items()}
     found = []
     for i, row in enumerate(rows):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ def _scores(args: argparse.Namespace, checkpoint: str, name: str, options: dict)
 
 def _times(cfg: object, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
     """Seconds a picture of both, in turn on pictures of the test set, whole."""
-    from restorebox.cli.benchmark_restore import Row, measure_rows
+    from restorebox.cli.benchmark_restore import Row, time_rows
     from restorebox.inference import Tiler
     from restorebox.registry import DATASETS
 
@@ -108,8 +109,12 @@ def _times(cfg: object, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
     pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMED, len(dataset)))]
     pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in pictures]
     rows = [Row(name, 'contiguous', 'fp32', Tiler(net, 1e6)) for name, net in (('wide', wide), ('narrow', narrow))]
-    found = measure_rows(rows, pictures * 4, ROUNDS, {})['rows']  # it times a quarter of what it is given
-    return {'seconds': [row['seconds'] for row in found], 'gain': 1 / found[1]['ratio'], 'timed': len(pictures)}
+    took = time_rows(rows, pictures, ROUNDS)
+    return {
+        'seconds': [statistics.median(each) for each in zip(*took, strict=True)],
+        'gain': 1 / statistics.median(fast / slow for slow, fast in took),
+        'timed': len(pictures),
+    }
 
 
 def show(report: dict) -> str:

@@ -36,15 +36,15 @@ class _Place:
         name: of the tensor in the state.
         axis: of it.
         index: position on the axis per channel; several in a row where one channel of the group is ``times`` of them.
-        times: see there.
         made: whether the layer makes these channels, so that a zero here is a channel of zeros.
+        times: see above.
     """
 
     name: str
     axis: int
     index: list[int]
-    times: int
     made: bool
+    times: int = 1
 
     def positions(self, channels: list[int]) -> list[int]:
         return [self.index[i] * self.times + j for i in channels for j in range(self.times)]
@@ -82,37 +82,34 @@ def prune_network(wide: Network, narrow: Network) -> dict[str, Tensor]:
     low, high = wide.needs.value_range
     noise = torch.rand(1, wide.needs.in_channels, small, small, generator=torch.Generator().manual_seed(0))
     noise = low + (high - low) * noise
-    kept: dict[str, dict[int, set[int]]] = {}
-    zeros: dict[str, set[int]] = {}
+    gone: dict[tuple[str, int], set[int]] = {}
+    made: set[tuple[str, int]] = set()
     groups = list(_groups(wide, noise))
     _spread(groups, state)
     for places in groups:
         first = min((place for place in places if place.made), key=lambda place: len(place.index) * place.times)
         number = target[first.name].shape[first.axis]
-        channels = range(len(first.index))
-        if number == len(channels):
+        if number == len(first.index):
             continue
         weight = sum(_sizes(state[place.name], place) for place in places if place.name.endswith('weight'))
-        chosen = sorted(weight.argsort(descending=True, stable=True)[:number].tolist())
-        gone = sorted(set(channels) - set(chosen))
+        weakest = weight.argsort(descending=True, stable=True)[number:].tolist()
         for place in places:
-            axis = kept.setdefault(place.name, {}).setdefault(
-                place.axis, set(range(state[place.name].shape[place.axis]))
-            )
-            axis -= set(place.positions(gone))
+            key = place.name, place.axis
+            gone.setdefault(key, set()).update(place.positions(weakest))
             if place.made:
-                zeros.setdefault(place.name, set()).update(place.positions(gone))
+                made.add(key)
     found = {}
     for name, tensor in state.items():
-        for axis, positions in kept.get(name, {}).items():
-            tensor = tensor.index_select(axis, torch.tensor(sorted(positions), device=tensor.device))
+        for axis in [axis for axis in range(tensor.dim()) if (name, axis) in gone]:
+            left = sorted(set(range(tensor.shape[axis])) - gone[name, axis])
+            tensor = tensor.index_select(axis, torch.tensor(left, device=tensor.device))
         if tensor.shape != target[name].shape:
             raise ConfigError(
                 f'prune: {name} would be left with {tuple(tensor.shape)}, and the narrow network has '
                 f'{tuple(target[name].shape)} there: its channels depend on each other in a way that is not understood'
             )
         found[name] = tensor.clone()
-    _try(wide, narrow, zeros, found, noise)
+    _try(wide, narrow, {key: gone[key] for key in made}, found, noise)
     return found
 
 
@@ -200,16 +197,16 @@ def _places(part: Any, name: str, made: bool, index: list[int], channels: int) -
         raise ConfigError(f'prune: the channels of {name} are spread in a way that is not understood')
     if isinstance(part, nn.Parameter):  # square ones mix the channels of the group
         axes = [axis for axis, size in enumerate(part.shape) if size == channels]
-        return [_Place(name, axis, index, 1, False) for axis in axes]
+        return [_Place(name, axis, index, False) for axis in axes]
     if isinstance(part, LAYERS):
         first = 1 if isinstance(part, nn.ConvTranspose2d) else 0
         if not made:
-            return [_Place(f'{name}.weight', 1 - first, index, 1, False)]
-        bias = [_Place(f'{name}.bias', 0, index, 1, True)] if part.bias is not None else []
-        return [_Place(f'{name}.weight', first, index, 1, True), *bias]
+            return [_Place(f'{name}.weight', 1 - first, index, False)]
+        bias = [_Place(f'{name}.bias', 0, index, True)] if part.bias is not None else []
+        return [_Place(f'{name}.weight', first, index, True), *bias]
     if isinstance(part, NORMS):
         tensors = [key for key, tensor in part.state_dict().items() if tensor.dim() == 1]
-        return [_Place(f'{name}.{key}', 0, index, 1, key in ('weight', 'bias')) for key in tensors]
+        return [_Place(f'{name}.{key}', 0, index, key in ('weight', 'bias')) for key in tensors]
     return []
 
 
@@ -222,15 +219,13 @@ def _sizes(tensor: Tensor, place: _Place) -> Tensor:
     return squares / squares.mean().clamp_min(1e-30)
 
 
-def _try(wide: Network, narrow: Network, zeros: dict[str, set[int]], state: dict[str, Tensor], noise: Tensor) -> None:
+def _try(
+    wide: Network, narrow: Network, zeros: dict[tuple[str, int], set[int]], state: dict[str, Tensor], noise: Tensor
+) -> None:
+    """Compare ``narrow`` of ``state`` with ``wide`` of zeros at these positions, by tensor and axis."""
     whole, part = copy.deepcopy(wide).eval().double(), copy.deepcopy(narrow).eval().double()
     tensors = whole.state_dict()
-    for name, positions in zeros.items():
-        axis = (
-            1
-            if isinstance(whole.get_submodule(name.rpartition('.')[0]), nn.ConvTranspose2d) and tensors[name].dim() > 1
-            else 0
-        )
+    for (name, axis), positions in zeros.items():
         tensors[name].index_fill_(axis, torch.tensor(sorted(positions)), 0)
     part.load_state_dict(state)
     with torch.no_grad():

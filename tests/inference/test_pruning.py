@@ -1,5 +1,7 @@
 """Channels that go together, and networks that are refused."""
 
+import sys
+
 import pytest
 import torch
 
@@ -89,7 +91,7 @@ def test_a_wrong_choice_would_be_noticed(monkeypatch):
 
 
 def test_without_the_package_it_is_a_line(monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'torch_pruning', None)
+    monkeypatch.setitem(sys.modules, 'torch_pruning', None)
     backbone, changes = PAIRS['U-Net']
     with pytest.raises(MissingPackageError, match=r"prune needs .* pip install 'restorebox\[prune\]'"):
         prune_network(network(backbone), network(backbone, **changes))

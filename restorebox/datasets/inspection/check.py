@@ -190,7 +190,7 @@ class _Gathered:
     def same_files(self, severity: str) -> set[tuple[str, str]]:
         """Findings about files that are both trained on and tested on; returns the paths of both sides."""
         tested = [source for source in self.sources if not source.trains]
-        if not tested:
+        if len(tested) in (0, len(self.sources)):
             return set()  # to follow the links of a million names takes a while
         trained = {
             os.path.realpath(p.path): p
@@ -200,7 +200,7 @@ class _Gathered:
             for p in pictures
         }
         found = set()
-        for source in tested if trained else ():
+        for source in tested:
             both = []
             for pictures in source.by_role().values():
                 both += [p for p in pictures if os.path.realpath(p.path) in trained]
