@@ -77,8 +77,8 @@ def options_action() -> type[argparse.Action]:
     return Options
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """``--cfg-options``, ``--work-dir``, ``--launcher``."""
+def add_config_options(parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG') -> None:
+    """``--cfg-options``, ``--work-dir`` with its default as it is told, ``--launcher``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -88,7 +88,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         help='override keys of the config, dotted: train_dataloader.batch_size=4; lists in brackets: a.b=[1,2]',
     )
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/CONFIG)')
+    parser.add_argument('--work-dir', help=f'where logs and checkpoints go (default: {work_dir})')
     parser.add_argument(
         '--launcher', choices=('none', 'pytorch'), default='none', help="'pytorch' under torchrun or srun"
     )

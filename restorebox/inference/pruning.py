@@ -2,7 +2,8 @@
 
 Channels go in groups, since layers that are added to each other must keep the same ones. Which belong together is found
 by torch-pruning (Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023); how many stay, by the narrower
-network; which stay, the size of their weights says (Li et al., "Pruning Filters for Efficient ConvNets", 2017).
+network; which stay, by what the training loss would change without them (Molchanov et al., "Importance Estimation for
+Neural Network Pruning", CVPR 2019).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 
 from restorebox.errors import ConfigError, missing_package
 from restorebox.layers.statistics import InstanceNorm
+from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.inputs import check_training_inputs, take_hardest
 from restorebox.restorers.network import Network
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -61,8 +64,42 @@ class _Picture(nn.Module):
         return self.network(x)[self.network.head.output]
 
 
-def prune_network(wide: Network, narrow: Network) -> dict[str, Tensor]:
-    """A state for ``narrow`` of the channels of ``wide`` with the largest weights.
+def measure_worth(restorer: BaseRestorer, batches: Iterable[dict], role: str = 'generator') -> dict[str, Tensor]:
+    """What each weight is worth: how much the training loss would change without it, to the first order, squared.
+
+    The mean over the batches of ``(weight * gradient) ** 2`` (Molchanov et al., equation 8).
+
+    Args:
+        restorer: in evaluation mode, with its weights.
+        batches: of the training set, as the data loader gives them.
+        role: the network whose weights are meant.
+
+    Returns:
+        name -> a tensor of the weight's shape, float64.
+
+    Raises:
+        ConfigError: the batch doesn't fit the networks, or there is none.
+    """
+    parameters = {name: each for name, each in restorer.role(role).named_parameters() if each.requires_grad}
+    worth = {name: torch.zeros_like(each, dtype=torch.float64) for name, each in parameters.items()}
+    count = 0
+    for batch in batches:
+        inputs = take_hardest(restorer, restorer.data_preprocessor(batch, True)['inputs'])
+        check_training_inputs(restorer, inputs)
+        terms = restorer(inputs, mode='loss')
+        total = sum(value for name, value in terms.items() if name.startswith('loss'))
+        gradients = torch.autograd.grad(total, parameters.values(), allow_unused=True)
+        for (name, each), gradient in zip(parameters.items(), gradients, strict=True):
+            if gradient is not None:
+                worth[name] += (each.detach() * gradient).double().square()
+        count += 1
+    if not count:
+        raise ConfigError('prune: there is no sample to rank the channels by')
+    return {name: each / count for name, each in worth.items()}
+
+
+def prune_network(wide: Network, narrow: Network, worth: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state for ``narrow`` of the channels of ``wide`` that are worth most.
 
     Before it is returned it is tried: what goes is set to zero in a copy of the wide network, which must then give what
     the narrow one gives.
@@ -70,14 +107,14 @@ def prune_network(wide: Network, narrow: Network) -> dict[str, Tensor]:
     Args:
         wide: the network with its weights.
         narrow: one of the same layers, some of them with fewer channels; its weights are not read.
+        worth: of each weight of ``wide``, as :func:`measure_worth` gives it; a group of channels is worth the sum.
 
     Raises:
-        ConfigError: the two differ in more than widths, or this network's channels can't be told apart (norms
-            over groups of channels, for example).
-        MissingPackageError: torch-pruning is not installed.
+        ConfigError, MissingPackageError: see :func:`check_prunable`; or this network's channels can't be told apart
+            (norms over groups of channels, for example).
     """
+    check_prunable(wide, narrow)
     state, target = wide.state_dict(), narrow.state_dict()
-    _same_layers(state, target)
     small = wide.needs.stride * max(2, -(-64 // wide.needs.stride))
     low, high = wide.needs.value_range
     noise = torch.rand(1, wide.needs.in_channels, small, small, generator=torch.Generator().manual_seed(0))
@@ -91,8 +128,8 @@ def prune_network(wide: Network, narrow: Network) -> dict[str, Tensor]:
         number = target[first.name].shape[first.axis]
         if number == len(first.index):
             continue
-        weight = sum(_sizes(state[place.name], place) for place in places if place.name.endswith('weight'))
-        weakest = weight.argsort(descending=True, stable=True)[number:].tolist()
+        value = sum(_of_channels(worth[place.name], place) for place in places if place.name in worth)
+        weakest = value.argsort(descending=True, stable=True)[number:].tolist()
         for place in places:
             key = place.name, place.axis
             gone.setdefault(key, set()).update(place.positions(weakest))
@@ -113,7 +150,23 @@ def prune_network(wide: Network, narrow: Network) -> dict[str, Tensor]:
     return found
 
 
-def _same_layers(state: dict[str, Tensor], target: dict[str, Tensor]) -> None:
+def _torch_pruning() -> Any:
+    try:
+        import torch_pruning
+    except ImportError as error:
+        raise missing_package('prune', 'prune', error) from None
+    return torch_pruning
+
+
+def check_prunable(wide: Network, narrow: Network) -> None:
+    """See whether two networks differ in widths alone, before anything long is begun.
+
+    Raises:
+        ConfigError: they differ in more, in nothing, or a width would grow.
+        MissingPackageError: torch-pruning is not installed.
+    """
+    _torch_pruning()
+    state, target = wide.state_dict(), narrow.state_dict()
     other = sorted(state.keys() ^ target.keys())
     if other:
         raise ConfigError(
@@ -133,10 +186,7 @@ def _same_layers(state: dict[str, Tensor], target: dict[str, Tensor]) -> None:
 
 def _groups(network: Network, noise: Tensor) -> Iterator[list[_Place]]:
     """The places of each group of channels that belong together."""
-    try:
-        import torch_pruning as tp
-    except ImportError as error:
-        raise missing_package('prune', 'prune', error) from None
+    tp = _torch_pruning()
     whole = _Picture(copy.deepcopy(network).eval()).requires_grad_(True)
     names = {id(part): name.removeprefix('network.') for name, part in whole.named_modules()}
     names |= {id(part): name.removeprefix('network.') for name, part in whole.named_parameters()}
@@ -210,13 +260,10 @@ def _places(part: Any, name: str, made: bool, index: list[int], channels: int) -
     return []
 
 
-def _sizes(tensor: Tensor, place: _Place) -> Tensor:
-    """Squared length of each channel's part, over the mean: ``(C,)`` float64."""
-    rows = (
-        tensor.detach().double().transpose(0, place.axis).flatten(1) if tensor.dim() > 1 else tensor.double()[:, None]
-    )
-    squares = rows[place.positions(list(range(len(place.index))))].square().sum(1).view(-1, place.times).sum(1).cpu()
-    return squares / squares.mean().clamp_min(1e-30)
+def _of_channels(worth: Tensor, place: _Place) -> Tensor:
+    """What each channel's part of a tensor is worth: ``(C,)`` float64."""
+    rows = worth.double().transpose(0, place.axis).flatten(1) if worth.dim() > 1 else worth.double()[:, None]
+    return rows[place.positions(list(range(len(place.index))))].sum(1).view(-1, place.times).sum(1).cpu()
 
 
 def _try(

@@ -39,11 +39,29 @@ def test_cost_and_gain_are_reported(home):
     assert 'narrow is not empty' in one_line_error(again)
 
 
+@pytest.mark.slow
+def test_what_is_cut_knows_its_config_and_can_be_all_there_is(home):
+    more = (*NARROW, 'test_dataloader.dataset.split=train', 'model.statistics_window=16')
+    succeed(run('prune.py', 'toy.py', 'wide/iter_2.pth', '--samples', 0, *more, cwd=home))
+    report = json.loads((home / 'work_dirs/toy_pruned/pruned.json').read_text())
+    assert set(report['psnr_y']) == {'before', 'cut'}
+    assert report['cost_db'] == report['psnr_y']['before'] - report['psnr_y']['cut']
+    assert report['pictures'] == 4  # what is not about the network holds for both
+    before = json.loads((home / 'work_dirs/toy_pruned/before/scores.json').read_text())
+    assert before['overrides'] == {'test_dataloader.dataset.split': 'train', 'model.statistics_window': 16}
+    cut = home / report['checkpoint']['path']
+    assert cut.name == 'cut.pth'
+    assert RestoreInferencer(cut, device='cpu')(home / 'test/lq/00.png').shape == (40, 48, 3)
+
+
 def test_mistakes_are_one_line(home):
     words = ('prune.py', 'toy.py', 'wide/iter_2.pth', '--samples', 8, '--work-dir', 'other')
     assert 'no width has changed' in one_line_error(run(*words, cwd=home))
     assert 'it can only fall' in one_line_error(
         run(*words, '--cfg-options', 'model.generator.backbone.base_width=6', cwd=home)
     )
-    assert 'no such file' in one_line_error(run('prune.py', 'toy.py', 'none.pth', '--samples', 8, *NARROW, cwd=home))
+    assert 'no such file' in one_line_error(run('prune.py', 'toy.py', 'none.pth', *words[3:], *NARROW, cwd=home))
+    again = run('prune.py', 'toy.py', '--samples', 8, cwd=home)
+    assert 'a config needs a checkpoint' in one_line_error(again)
+    assert "no model 'wether'" in one_line_error(run('prune.py', 'wether', '--samples', 8, cwd=home))
     assert not (home / 'other').exists()

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError, MissingPackageError
+from restorebox.inference.models import load_model
+from restorebox.registry import RESTORERS
 from restorebox.restorers.network import Network
 
 pytest.importorskip('torch_pruning', reason='torch-pruning (requirements/prune.txt) is not installed')
 from restorebox.inference import pruning
-from restorebox.inference.pruning import prune_network
+from restorebox.inference.pruning import measure_worth, prune_network
 
 U_NET = dict(type='UNet', levels=3, base_width=8, max_width=16)
 PAIRS = {
@@ -33,11 +35,15 @@ def network(backbone, **changes):
     return built
 
 
+def squares(built):
+    return {name: parameter.detach().square() for name, parameter in built.named_parameters()}
+
+
 @pytest.mark.parametrize('name', PAIRS)
 def test_what_is_left_fits_and_was_there(name):
     backbone, changes = PAIRS[name]
     wide, narrow = network(backbone), network(backbone, **changes)
-    state = prune_network(wide, narrow)  # it compares the two outputs itself
+    state = prune_network(wide, narrow, squares(wide))  # it compares the two outputs itself
     narrow.load_state_dict(state)
     own = wide.state_dict()
     assert any(own[key].shape != tensor.shape for key, tensor in state.items())
@@ -65,8 +71,67 @@ def test_dead_channels_are_those_that_go():
     x = torch.rand(1, 3, 32, 48)
     expected = wide(x)[wide.head.output]
     assert expected.std() > 0.01
-    narrow.load_state_dict(prune_network(wide, narrow))
+    narrow.load_state_dict(prune_network(wide, narrow, squares(wide)))
     assert (narrow(x)[narrow.head.output] - expected).abs().max() < 1e-4
+
+
+def batch(seed, side=64):
+    random = torch.Generator().manual_seed(seed)
+    clean = torch.rand(1, 3, side // 8, side // 8, generator=random)
+    clean = torch.nn.functional.interpolate(clean, (side, side), mode='bicubic').clamp(0, 1)
+    noisy = (clean + 0.1 * torch.randn(clean.shape, generator=random)).clamp(0, 1)
+    return {'inputs': {'lq': (noisy * 255).byte(), 'gt': (clean * 255).byte()}, 'data_samples': []}
+
+
+def test_worth_is_what_the_loss_would_change_without_a_weight():
+    model = dict(
+        type='SupervisedRestorer',
+        generator=dict(backbone=dict(U_NET, norm=None), head=dict(type='PictureHead')),
+        losses=dict(mse=dict(type='MSELoss')),
+    )
+    torch.manual_seed(0)
+    restorer = RESTORERS.build(model).eval()
+    given = batch(0, 32)
+    worth = measure_worth(restorer, [given])
+    inputs = restorer.data_preprocessor(given, True)['inputs']
+
+    def loss():
+        return restorer(inputs, mode='loss')['loss_mse'].item()
+
+    name, weight = next(iter(restorer.generator.named_parameters()))
+    flat = weight.detach().view(-1)
+    for i in worth[name].view(-1).argsort(descending=True)[:3].tolist():  # where a difference is no rounding
+        kept, step = flat[i].item(), 0.05
+        flat[i] = kept * (1 + step)
+        more = loss()
+        flat[i] = kept * (1 - step)
+        slope = (more - loss()) / (2 * step)
+        flat[i] = kept
+        assert worth[name].view(-1)[i].item() == pytest.approx(slope**2, rel=0.02)
+    assert worth.keys() == dict(restorer.generator.named_parameters()).keys()
+
+
+def test_what_is_cut_by_worth_is_far_better_than_chance():
+    restorer = load_model('weather')
+    wide = restorer.generator
+    given = batch(100)
+    x = restorer.data_preprocessor(given, True)['inputs']['lq']
+    with torch.no_grad():
+        expected = wide(x)['picture']
+
+    def difference(worth):
+        narrow = Network(dict(type='FDRUNet', widths=(28, 56, 112), blocks=(1, 2, 4)), wide_head).eval()
+        narrow.load_state_dict(prune_network(wide, narrow, worth))
+        with torch.no_grad():
+            return (narrow(x)['picture'] - expected).square().mean().sqrt().item()
+
+    wide_head = dict(type='SubPixelHead', residual=True, activation=False)
+    worth = measure_worth(restorer, map(batch, range(4)))
+    chance = []
+    for seed in range(3):
+        random = torch.Generator().manual_seed(seed)
+        chance.append(difference({name: torch.rand(each.shape, generator=random) for name, each in worth.items()}))
+    assert difference(worth) < 0.3 * min(chance)
 
 
 @pytest.mark.parametrize(
@@ -79,19 +144,22 @@ def test_dead_channels_are_those_that_go():
 )
 def test_other_changes_are_refused(changes, words):
     backbone = dict(U_NET, norm=None)
+    wide, narrow = network(backbone), network(backbone, **changes)
     with pytest.raises(ConfigError, match=words):
-        prune_network(network(backbone), network(backbone, **changes))
+        prune_network(wide, narrow, squares(wide))
 
 
 def test_a_wrong_choice_would_be_noticed(monkeypatch):
     backbone, changes = PAIRS['FDR U-Net']
     monkeypatch.setattr(pruning, '_spread', lambda groups, state: None)  # as if there were no pixel shuffle
+    wide, narrow = network(backbone), network(backbone, **changes)
     with pytest.raises(ConfigError, match='not understood'):
-        prune_network(network(backbone), network(backbone, **changes))
+        prune_network(wide, narrow, squares(wide))
 
 
 def test_without_the_package_it_is_a_line(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch_pruning', None)
     backbone, changes = PAIRS['U-Net']
+    wide, narrow = network(backbone), network(backbone, **changes)
     with pytest.raises(MissingPackageError, match=r"prune needs .* pip install 'restorebox\[prune\]'"):
-        prune_network(network(backbone), network(backbone, **changes))
+        prune_network(wide, narrow, squares(wide))
