@@ -27,6 +27,12 @@ def number(value: float | None, metric: str) -> str:
     return '' if value is None else f'{value:+.2f}' if metric.startswith('psnr') else f'{value:+.4f}'
 
 
+def repeated(one: dict[str, Any]) -> str:
+    """What each group of seeds comes to by itself; empty where a claim was not repeated."""
+    each = [f'{", ".join(map(str, group["seeds"]))}: {group["verdict"]}' for group in one['groups']]
+    return f' (by themselves seeds {"; ".join(each)})' if each else ''
+
+
 def table(method_rows: list[dict[str, Any]]) -> str:
     """One line a row."""
     head = '| claim | says | where | score | paper | budget | here | seeds | cost | verdict |'
@@ -52,7 +58,7 @@ def table(method_rows: list[dict[str, Any]]) -> str:
             here,
             ', '.join(map(str, one['seeds'])),
             cost,
-            one['verdict'] + note,
+            one['verdict'] + note + repeated(one),
         )
         lines.append('| ' + ' | '.join(str(cell).replace('|', '/').replace('\n', ' ') for cell in cells) + ' |')
     return '\n'.join(lines)
@@ -141,6 +147,7 @@ def _ran(ledger: Ledger | None, model: str | None, docs: Path) -> str:
 def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None:
     """Write METHOD.md, METHOD.json and METHOD.png of each method, the index and the published tables."""
     lines = ['| method | ' + ' | '.join(VERDICTS) + ' |', '|---' * (len(VERDICTS) + 1) + '|']
+    again = []
     for method, ledger in ledgers.items():
         found = rows(ledger, ledger.claims, docs)
         write_json(docs / f'{method}.json', {'paper': ledger.paper, 'url': ledger.url, 'rows': found})
@@ -149,12 +156,23 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         text = f'{head}{table(found)}{explanations(found)}{picture}\n'
         write_whole(docs / f'{method}.md', text.encode())
         count = Counter(one['verdict'] for one in found)
+        again += [
+            (f'{method}/{one["id"]}', {each['verdict'] for each in one['groups']}) for one in found if one['groups']
+        ]
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')
     methods = '\n'.join(ledgers)
+    same = [name for name, verdicts in again if len(verdicts) == 1]
+    others = [name for name, verdicts in again if len(verdicts) > 1]
+    repeats = (
+        f'Repeated in other processes with other seeds: {len(again)}. The same verdict: {", ".join(same) or "none"}'
+    )
+    repeats += f'; another one: {", ".join(others)}.' if others else '.'
     text = (
         f'{MARK}# Claims\n\nWhat the five papers claim, and what came of it here. A claim that was run at two budgets '
-        'counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one.\n\n'
+        'counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one, `--first-seed 3` with other '
+        'seeds.\n\n'
         + '\n'.join(lines)
+        + (f'\n\n{repeats}' if again else '')
         + f'\n\nThe tables of the papers: [published tables](published.md).\n\n```{{toctree}}\n:hidden:\n\n{methods}\n'
         'published\n```\n'
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger
 from restorebox.claims.runs import Run, read_result
-from restorebox.claims.verdict import judge
+from restorebox.claims.verdict import judge, judge_groups
 
 
 def results(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[int, dict]:
@@ -36,13 +36,8 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
     for i, (model, own) in enumerate(claim.sides()):
         found[i] = results(ledger, model, budget, docs)
         values[i] = scores(found[i], metric if own == claim.metric else own)
-    outcome = judge(
-        *values,
-        metric=metric,
-        size=claim.size,
-        lower_is_better=claim.lower_is_better,
-        tolerance=claim.tolerance,
-    )
+    told = dict(metric=metric, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance)
+    outcome = judge(*values, **told)
     whys = [ledger.models[model].get('why', '') for model, _ in claim.sides() if not ledger.spec(model, budget)]
     runs = [one for side in found for one in side.values()]
     costs = [one['training'] for one in runs if 'training' in one]
@@ -63,6 +58,10 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'lowest': outcome.lowest,
         'highest': outcome.highest,
         'seeds': list(outcome.seeds),
+        'groups': [
+            {'seeds': list(each.seeds), 'size': each.mean, 'verdict': each.verdict}
+            for each in judge_groups(*values, **told)
+        ],
         'note': (reasons or [outcome.note or claim.why_not or (whys or [''])[0]])[0],
         'explanation': claim.explanation if outcome.verdict == 'not reproduced' else '',
         'minutes': max((cost['minutes'] for cost in costs), default=None),

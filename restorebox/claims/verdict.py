@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 VERDICTS = (
     'reproduced',
@@ -87,3 +88,28 @@ def judge(
     if min(values) > 0:
         return Outcome('reproduced', *figures)
     return Outcome('direction only' if figures[0] > 0 else 'not reproduced', *figures)
+
+
+def judge_groups(
+    better: Mapping[int, float | None], other: Mapping[int, float | None], *, metric: str, **claim: Any
+) -> list[Outcome]:
+    """The verdicts that separate groups of seeds come to: those that ran first, and each repetition with others.
+
+    Args:
+        better: see :func:`judge`.
+        other: see :func:`judge`.
+        metric: see :func:`judge`.
+        claim: its ``size``, ``lower_is_better`` and ``tolerance``, see :func:`judge`.
+
+    Returns:
+        One a group of as many seeds as a verdict needs, in their order; empty where they are not enough for two.
+    """
+    needed = seeds_needed(metric, None if claim.get('tolerance') is not None else claim.get('size'))
+    pairs = [seed for seed, value in sorted(better.items()) if value is not None and other.get(seed) is not None]
+    groups = [pairs[first : first + needed] for first in range(0, len(pairs) - needed + 1, needed)]
+    if len(groups) < 2:
+        return []
+    return [
+        judge({seed: better[seed] for seed in group}, {seed: other[seed] for seed in group}, metric=metric, **claim)
+        for group in groups
+    ]

@@ -123,6 +123,25 @@ def test_a_deleted_result_takes_its_verdict_along(tmp_path):
     assert not (tmp_path / 'fdrnet.png').exists()
 
 
+def test_a_repetition_has_a_verdict_of_its_own(tmp_path):
+    ledger = LEDGERS['fdrnet']
+
+    def pages(last):
+        for seed in range(6):
+            for model, score in (('full', 25.0), ('no_aux', last if seed == 5 else 24.0)):
+                run = Run('fdrnet', model, 'small', seed, ledger.spec(model, 'small'))
+                write_json(run.stored(tmp_path), {'digest': run.digest, 'mean': {'psnr_rgb': score}})
+        write_pages({'fdrnet': ledger}, tmp_path, REPO / 'docs' / 'published')
+        return (tmp_path / 'fdrnet.md').read_text(), (tmp_path / 'README.md').read_text()
+
+    page, index = pages(24.0)
+    assert '(by themselves seeds 0, 1, 2: reproduced; 3, 4, 5: reproduced)' in page
+    assert 'other seeds: 1. The same verdict: fdrnet/C2.' in index
+    page, index = pages(25.5)
+    assert '| direction only (by themselves seeds 0, 1, 2: reproduced; 3, 4, 5: direction only)' in page
+    assert 'The same verdict: none; another one: fdrnet/C2.' in index
+
+
 def test_what_is_not_reproduced_is_explained(tmp_path):
     ledger = LEDGERS['fdrnet']
     claim = replace(next(c for c in ledger.claims if c.id == 'C2'), explanation='it is the weather')

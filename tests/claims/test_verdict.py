@@ -2,7 +2,7 @@
 
 import pytest
 
-from restorebox.claims.verdict import VERDICTS, judge
+from restorebox.claims.verdict import VERDICTS, judge, judge_groups
 
 BASE = {0: 20.0, 1: 21.0, 2: 19.0}
 
@@ -44,3 +44,19 @@ def test_figures_are_of_the_seeds_that_both_sides_have():
 
 def test_an_ssim_needs_three_seeds():
     assert judge({0: 0.9, 1: 0.9}, {0: 0.1, 1: 0.1}, metric='ssim_y', size=2).verdict == 'insufficient seeds'
+
+
+def test_each_group_of_seeds_has_a_verdict_of_its_own():
+    better, other = {seed: 1.0 for seed in range(8)}, dict.fromkeys(range(8), 0.0)
+    better |= {4: -5.0, 7: None}
+    groups = judge_groups(better, other, metric='psnr_y', size=0.5)
+    assert [(each.seeds, each.verdict) for each in groups] == [
+        ((0, 1, 2), 'reproduced'),
+        ((3, 4, 5), 'not reproduced'),
+    ]  # 6 alone is too few
+    assert len(judge_groups(better, other, metric='psnr_y', size=2.0)) == 3
+    assert judge_groups(dict.fromkeys(range(3), 1.0), other, metric='psnr_y', size=2.0) == []
+    assert [each.verdict for each in judge_groups(better, other, metric='psnr_y', tolerance=1.5)] == [
+        'equivalent',
+        'not reproduced',
+    ]
