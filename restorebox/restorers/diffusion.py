@@ -32,7 +32,8 @@ from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
 
-PREDICTIONS = ('noise', 'x0', 'residual')
+PREDICTIONS = ('noise', 'x0', 'residual', 'preconditioned')
+CONDITION_ERROR = 0.1  # mean squared error of a degraded picture in [-1, 1]: 16 dB
 
 
 @RESTORERS.register_module()
@@ -55,7 +56,11 @@ class DiffusionRestorer(BaseRestorer):
         timesteps: T.
         prediction: what the denoiser estimates: ``'noise'`` as in the papers; ``'x0'``, the clean picture: a short
             training goes further with it, since at large t an error of the noise is amplified by a hundred; or
-            ``'residual'``, what is to be added to the degraded picture to have the clean one, where both are alike.
+            ``'residual'``, what is to be added to the degraded picture to have the clean one, where both are alike; or
+            ``'preconditioned'``, what is to be added to the best mixture of degraded and noisy picture, in units of the
+            error that is expected of it: at small t the noisy one is nearly the answer, at large t it says nothing
+            (Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", NeurIPS 2022, section
+            5, with a second picture to begin from).
         sampling: how pictures are made at test, see :class:`~restorebox.diffusion.Sampling`.
         data_preprocessor: see :class:`BaseRestorer`.
 
@@ -160,7 +165,17 @@ class DiffusionRestorer(BaseRestorer):
         """
         # networks of the DDPM family count steps from 0
         out = getattr(self, role)(torch.cat((condition, noisy), 1), timestep=(t - 1).to(noisy.device))['estimate']
-        return condition + out if self.prediction == 'residual' else out
+        return self._complete(out, condition, noisy, self.schedule.abar[t].to(noisy)[:, None, None, None])
+
+    def _complete(self, out: Tensor, condition: Tensor, noisy: Tensor, abar: Tensor | float) -> Tensor:
+        """What the network gave, and what it is added to."""
+        if self.prediction == 'residual':
+            return condition + out
+        if self.prediction == 'preconditioned':
+            both = CONDITION_ERROR * abar + 1 - abar
+            begin = (CONDITION_ERROR * abar**0.5 * noisy + (1 - abar) * condition) / both
+            return begin + (CONDITION_ERROR * (1 - abar) / both) ** 0.5 * out
+        return out
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """The simple loss, eq 14 of Ho et al."""
@@ -207,4 +222,5 @@ class DiffusionRestorer(BaseRestorer):
         """What :meth:`estimate` gives, for condition and noisy picture at one step, in the input's precision."""
         timestep = torch.full((x.shape[0],), t - 1, device=x.device)
         out = self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype)
-        return x[:, : out.shape[1]] + out if self.prediction == 'residual' else out
+        channels = out.shape[1]
+        return self._complete(out, x[:, :channels], x[:, -channels:], float(self.schedule.abar[t]))

@@ -10,6 +10,7 @@ from restorebox.diffusion import spaced_steps
 from restorebox.errors import ConfigError
 from restorebox.registry import RESTORERS
 from restorebox.restorers import DiffusionRestorer
+from restorebox.restorers.diffusion import CONDITION_ERROR
 from tests.factories import SMALL_RESTORERS, small_restorer
 
 SMALL = SMALL_RESTORERS['DiffusionRestorer']
@@ -78,6 +79,28 @@ def test_a_residual_of_nothing_is_the_degraded_picture():
     loss = restorer.losses('denoiser', inputs, {})['loss_residual']
     assert float(loss) == pytest.approx(float(4 * (inputs['lq'] - inputs['gt']).square().mean()), rel=1e-5)
     assert torch.allclose(restorer.eval().restore(inputs['lq'])['pred'], inputs['lq'], atol=1e-5)
+
+
+@pytest.mark.parametrize('t', [1, 60, 250, 1000])
+def test_what_a_preconditioned_network_adds_to_is_the_best_mixture(t):
+    restorer = replaced(lambda x, t: torch.zeros_like(x[:, :3]), prediction='preconditioned', sampling=dict(steps=5))
+    random = torch.Generator().manual_seed(0)
+    clean, error, noise = (torch.randn(1, 3, 200, 200, generator=random) for _ in range(3))
+    condition = clean + CONDITION_ERROR**0.5 * error
+    step, abar = torch.tensor([t]), float(restorer.schedule.abar[t])
+    noisy = restorer.schedule.noisy(clean, step, noise)
+
+    def missed(begin):
+        return float((begin - clean).square().mean())
+
+    begin = restorer.estimate('denoiser', condition, noisy, step)
+    best = min(missed(share * noisy / abar**0.5 + (1 - share) * condition) for share in torch.linspace(0, 1, 201))
+    assert missed(begin) == pytest.approx(best, rel=1e-2)
+    replaced_by_one = replaced(lambda x, t: torch.ones_like(x[:, :3]), prediction='preconditioned')
+    unit = replaced_by_one.estimate('denoiser', condition, noisy, step) - begin
+    assert float(unit.square().mean()) == pytest.approx(best, rel=2e-2)  # an output of size 1 is an error of that size
+    x = torch.cat((condition, noisy), 1)
+    assert torch.allclose(restorer._network(x, t), begin, atol=1e-5)
 
 
 def test_ranks_draw_the_parts_of_one_batch(monkeypatch):
