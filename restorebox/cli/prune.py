@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
         'ranked_on': RANKED,
         'samples': args.samples,
         'source_sha256': sha256(args.checkpoint),
-        'checkpoint': {'path': last, 'sha256': sha256(last)},
+        'checkpoint': {'path': str(Path(last).relative_to(home)), 'sha256': sha256(last)},  # beside this file
         'weights': weights,
         SCORE: {name: each['mean'][SCORE] for name, each in scores.items()},
         'input': scores['before']['mean'][f'input/{SCORE}'],
@@ -100,7 +100,7 @@ def main(argv: list[str]) -> None:
         'libraries': library_versions(),
     }
     write_whole(home / 'pruned.json', (json.dumps(report, indent=1) + '\n').encode())
-    print(show(report))
+    print(f'{show(report)}\ncheckpoint: {last}')
 
 
 def _find(args: argparse.Namespace) -> None:
@@ -175,6 +175,5 @@ def show(report: dict) -> str:
         f'\n{SCORE} on {report["pictures"]} pictures: input {report["input"]:.2f}, before {score["before"]:.2f}, cut '
         f'{score["cut"]:.2f}{trained}\n'
         f'costs {report["cost_db"]:.2f} dB; {wide:,} -> {narrow:,} weights\n'
-        f'gains {report["gain"]:.2f} times: {slow:.3f} -> {fast:.3f} s a picture\n'
-        f'checkpoint: {report["checkpoint"]["path"]}'
+        f'gains {report["gain"]:.2f} times: {slow:.3f} -> {fast:.3f} s a picture'
     )

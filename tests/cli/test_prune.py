@@ -33,7 +33,7 @@ def test_cost_and_gain_are_reported(home):
     assert len({report['psnr_y'][name] for name in ('before', 'cut', 'trained')}) == 3
     assert report['gain'] > 0
     assert f'costs {report["cost_db"]:.2f} dB' in result.stdout
-    checkpoint = home / report['checkpoint']['path']
+    checkpoint = home / 'narrow' / report['checkpoint']['path']
     assert RestoreInferencer(checkpoint, device='cpu')(home / 'test/lq/00.png').shape == (40, 48, 3)
     again = run('prune.py', 'toy.py', 'wide/iter_2.pth', '--samples', 8, '--work-dir', 'narrow', *NARROW, cwd=home)
     assert 'narrow is not empty' in one_line_error(again)
@@ -49,7 +49,7 @@ def test_what_is_cut_knows_its_config_and_can_be_all_there_is(home):
     assert report['pictures'] == 4  # what is not about the network holds for both
     before = json.loads((home / 'work_dirs/toy_pruned/before/scores.json').read_text())
     assert before['overrides'] == {'test_dataloader.dataset.split': 'train', 'model.statistics_window': 16}
-    cut = home / report['checkpoint']['path']
+    cut = home / 'work_dirs/toy_pruned' / report['checkpoint']['path']
     assert cut.name == 'cut.pth'
     assert RestoreInferencer(cut, device='cpu')(home / 'test/lq/00.png').shape == (40, 48, 3)
 
