@@ -90,7 +90,10 @@ def main(argv: list[str]) -> None:
         'ranked_on': RANKED,
         'samples': args.samples,
         'source_sha256': sha256(args.checkpoint),
-        'checkpoint': {'path': str(Path(last).relative_to(home)), 'sha256': sha256(last)},  # beside this file
+        'checkpoint': {
+            'path': str(Path(last).resolve().relative_to(home.resolve())),
+            'sha256': sha256(last),
+        },  # beside this file
         'weights': weights,
         SCORE: {name: each['mean'][SCORE] for name, each in scores.items()},
         'input': scores['before']['mean'][f'input/{SCORE}'],
