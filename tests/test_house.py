@@ -1,6 +1,7 @@
 """The house's own rules: imports run downwards, files stay small, everything public says what it is."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,9 @@ def test_tests_mirror_the_package():
     rooms = {p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.glob('*.py'))}
     tested = {p.name for p in (REPO / 'tests').iterdir() if p.is_dir()}
     assert rooms <= tested
+
+
+def test_stored_results_name_no_path_of_a_machine():
+    for path in sorted((REPO / 'docs').rglob('*.json')):
+        found = re.search(r'"/\w+/[^"]*"', path.read_text())
+        assert not found, f'{path.relative_to(REPO)}: {found[0]}'

@@ -31,6 +31,7 @@ def test(args: argparse.Namespace, steps: int, spacing: str) -> dict:
         seconds = time.perf_counter() - start
         scores = json.loads((folder / 'scores.json').read_text())
         kept = {key: scores[key] for key in ('mean', 'count', 'checkpoint', 'libraries', 'device', 'date')}
+        kept['checkpoint'] = {**kept['checkpoint'], 'path': Path(kept['checkpoint']['path']).name}
         done.write_text(json.dumps({'steps': steps, 'spacing': spacing, 'seconds': seconds / scores['count'], **kept}))
     return json.loads(done.read_text())
 

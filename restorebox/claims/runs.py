@@ -195,6 +195,8 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
             analysis=run.spec.analysis,
         )
         result |= {key: scores[key] for key in KEPT if key in scores}
+        if run.spec.start:  # by name: where it lies on this machine tells nobody anything
+            result['overrides'] = {**result['overrides'], 'load_from': before.name}
     except RestoreboxError as error:
         result['failed'] = str(error)
     write_json(run.stored(docs), result)

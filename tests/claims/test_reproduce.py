@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from restorebox.claims import runs
+from restorebox.claims.ledger import read_all
 from tests.conftest import REPO
 from tests.processes import environment, one_line_error, run, succeed
 
@@ -69,3 +71,21 @@ def test_a_failed_run_is_a_row_that_says_so(tmp_path):
     row = next(row for row in rows if row['id'] == 'C2')
     assert row['verdict'] == 'failed'
     assert 'nowhere' in row['note']
+
+
+def test_where_a_run_started_is_stored_by_name(tmp_path, monkeypatch):
+    ledger = read_all()['heavy_rain']
+    claims = [claim for claim in ledger.claims if claim.id == 'C6-psnr']
+    stage2 = runs.plan([(ledger, claims)], 'small', [0])[1]
+    assert stage2.spec.start
+    given = {}
+
+    def trained(*args, overrides, **options):
+        given.update(overrides)
+        return {'mean': {'psnr_y': 20.0}, 'overrides': dict(overrides)}
+
+    monkeypatch.setattr(runs, 'train_and_test', trained)
+    monkeypatch.setattr(runs, 'last_checkpoint', lambda folder: folder / 'iter_9.pth')
+    stored = runs.execute(stage2, tmp_path / 'w', tmp_path / 'd', data_root=None, environment={})
+    assert given['load_from'].startswith(str(tmp_path))
+    assert stored['overrides']['load_from'] == 'heavy_rain/small/residue_s0'
