@@ -40,9 +40,10 @@ class Outcome:
     note: str = ''
 
 
-def seeds_needed(metric: str, size: float | None) -> int:
-    """Two show a spread; three where the claimed size is under 1 dB, isn't stated, or isn't in dB."""
-    return 2 if metric.startswith('psnr') and size is not None and abs(size) >= SMALL_SIZE else 3
+def seeds_needed(metric: str, size: float | None, tolerance: float | None = None) -> int:
+    """Two show a spread; three where the claimed size is under 1 dB, isn't stated, isn't in dB, or is of equality."""
+    large = size is not None and abs(size) >= SMALL_SIZE and tolerance is None
+    return 2 if metric.startswith('psnr') and large else 3
 
 
 def judge(
@@ -80,7 +81,7 @@ def judge(
     figures = (statistics.fmean(values), min(values), max(values), tuple(pairs)) if values else (None, None, None, ())
     if failed:
         return Outcome('failed', *figures, note='failed with seed ' + ', '.join(map(str, failed)))
-    needed = seeds_needed(metric, None if tolerance is not None else size)
+    needed = seeds_needed(metric, size, tolerance)
     if len(values) < needed:
         return Outcome('insufficient seeds', *figures, note=f'{len(values)} of {needed} seeds')
     if tolerance is not None:
@@ -104,7 +105,7 @@ def judge_groups(
     Returns:
         One a group of as many seeds as a verdict needs, in their order; empty where they are not enough for two.
     """
-    needed = seeds_needed(metric, None if claim.get('tolerance') is not None else claim.get('size'))
+    needed = seeds_needed(metric, claim.get('size'), claim.get('tolerance'))
     pairs = [seed for seed, value in sorted(better.items()) if value is not None and other.get(seed) is not None]
     groups = [pairs[first : first + needed] for first in range(0, len(pairs) - needed + 1, needed)]
     if len(groups) < 2:

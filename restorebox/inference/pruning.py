@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from restorebox.errors import ConfigError, missing_package
 from restorebox.layers.statistics import InstanceNorm
 from restorebox.restorers.base import BaseRestorer
-from restorebox.restorers.inputs import check_training_inputs, take_hardest
+from restorebox.restorers.inputs import training_inputs
 from restorebox.restorers.network import Network
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -84,9 +84,7 @@ def measure_worth(restorer: BaseRestorer, batches: Iterable[dict], role: str = '
     worth = {name: torch.zeros_like(each, dtype=torch.float64) for name, each in parameters.items()}
     count = 0
     for batch in batches:
-        inputs = take_hardest(restorer, restorer.data_preprocessor(batch, True)['inputs'])
-        check_training_inputs(restorer, inputs)
-        terms = restorer(inputs, mode='loss')
+        terms = restorer(training_inputs(restorer, batch), mode='loss')
         total = sum(value for name, value in terms.items() if name.startswith('loss'))
         gradients = torch.autograd.grad(total, parameters.values(), allow_unused=True)
         for (name, each), gradient in zip(parameters.items(), gradients, strict=True):

@@ -16,7 +16,7 @@ from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
-from restorebox.restorers.inputs import Inputs, check_training_inputs, take_hardest
+from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.sample import RestorationSample
 
 
@@ -348,8 +348,7 @@ class BaseRestorer(BaseModel):
             NonFiniteError: a step's sum, or the gradient where it is clipped, is NaN or infinite; no weight has been
                 touched by it.
         """
-        inputs = take_hardest(self, self.data_preprocessor(data, True)['inputs'])
-        check_training_inputs(self, inputs)
+        inputs = training_inputs(self, data)
         several = isinstance(optim_wrapper, OptimWrapperDict)
         wrappers = {step: optim_wrapper[step] if several else optim_wrapper for step in self.steps}
         with self._contexts(wrappers):

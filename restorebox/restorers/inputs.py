@@ -12,6 +12,17 @@ from restorebox.errors import ConfigError
 Inputs = dict[str, Tensor | list[Tensor]]
 
 
+def training_inputs(restorer: Any, batch: dict) -> Inputs:
+    """What a training step reads of a batch as the data loader gives it, checked.
+
+    Raises:
+        ConfigError: see :func:`check_training_inputs`.
+    """
+    inputs = take_hardest(restorer, restorer.data_preprocessor(batch, True)['inputs'])
+    check_training_inputs(restorer, inputs)
+    return inputs
+
+
 def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
     """Say what is wrong with the pipeline before a network fails on it.
 
