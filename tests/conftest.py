@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,6 +14,14 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # spinning OpenMP threads slow sm
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / 'shared'
+
+
+def load_study(name: str) -> ModuleType:
+    """A script of docs/studies as a module."""
+    spec = importlib.util.spec_from_file_location(name, REPO / 'docs' / 'studies' / f'{name}.py')
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope='session')

@@ -1,8 +1,6 @@
 """check-data and the look at the data before a training, run as a user runs them."""
 
-import importlib.util
 import json
-import sys
 import time
 
 import numpy as np
@@ -13,7 +11,7 @@ from restorebox.cli.main import main
 from restorebox.cli.train import look_at_data
 from restorebox.datasets.inspection import check, from_config, from_folder, quick_check
 from restorebox.datasets.reading import read_picture
-from tests.conftest import REPO
+from tests.conftest import REPO, load_study
 from tests.factories import write_pairs
 from tests.processes import run, succeed, write_config
 
@@ -23,10 +21,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope='module')
 def study():
     """The script of docs/studies that plants faults."""
-    spec = importlib.util.spec_from_file_location('data_faults', REPO / 'docs' / 'studies' / 'data_faults.py')
-    module = sys.modules['data_faults'] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
-    spec.loader.exec_module(module)
-    return module
+    return load_study('data_faults')
 
 
 @pytest.fixture(scope='module')

@@ -12,9 +12,11 @@ from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
 from restorebox.engine.checkpoint import load_file, sha256
 from restorebox.engine.published import load_restorer
+from restorebox.errors import CheckpointError
 from restorebox.files import configs_dir
 from restorebox.metrics.protocols import protocol
-from tests.conftest import REPO
+from restorebox.registry import BACKBONES
+from tests.conftest import REPO, load_study
 
 WEIGHTS = configs_dir() / 'fdrnet' / 'weather.safetensors'
 SCORES = REPO / 'docs' / 'results' / 'weather.json'
@@ -73,3 +75,32 @@ def test_stored_scores_come_out_again(weather, shared):
             read_picture(shared / 'data' / 'rain_pairs_sirr' / side / name) / 255 for side in ('rain', 'clean')
         )
         assert psnr_y(restored(weather, lq), clean) == pytest.approx(row['psnr_y'], abs=0.02)
+
+
+def small_net(blocks: tuple[int, ...]) -> torch.nn.Module:
+    net = BACKBONES.build({'type': 'FDRUNet', 'widths': (8, 16), 'blocks': blocks})
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.1)  # as after training: what a fresh network has at zero does something
+    return net
+
+
+def test_a_deeper_network_begins_as_the_shallower_one():
+    combined = load_study('combine_weights').combined
+    shallow, deep = small_net((1, 2)), BACKBONES.build({'type': 'FDRUNet', 'widths': (8, 16), 'blocks': (3, 2)})
+    fresh = {key: value.clone() for key, value in deep.state_dict().items()}
+    x = torch.rand(1, 3, 32, 40)
+    before = deep(x)['out']
+    deep.load_state_dict(combined(fresh, [shallow.state_dict()], [1]))
+    assert torch.allclose(deep(x)['out'], shallow(x)['out'], atol=1e-6)
+    assert not torch.allclose(deep(x)['out'], before, atol=1e-2)
+
+
+def test_a_mean_has_its_shares_and_refuses_what_does_not_fit():
+    combined = load_study('combine_weights').combined
+    one, other = small_net((1, 1)).state_dict(), small_net((1, 1)).state_dict()
+    mean = combined(one, [one, other], [0.25, 0.75])
+    assert all(torch.allclose(mean[key], 0.25 * one[key] + 0.75 * other[key], atol=1e-6) for key in one)
+    with pytest.raises(CheckpointError, match="don't fit"):
+        combined(one, [small_net((2, 1)).state_dict()], [1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import time
 
@@ -11,19 +10,12 @@ import numpy as np
 import pytest
 
 from restorebox.degradations import build_degradation
-from tests.conftest import REPO
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, REPO / 'docs' / 'studies' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.conftest import REPO, load_study
 
 
 @pytest.fixture(scope='module')
 def study():
-    return load('rain_statistics')
+    return load_study('rain_statistics')
 
 
 def test_statistics_of_drawn_streaks(study):

@@ -6,8 +6,7 @@ import torch
 
 from restorebox.errors import ConfigError
 from restorebox.layers.guided_filter import EPSILONS, RADII, Decomposition, box_means, guided_filters, residue
-from tests.conftest import REPO
-from tests.degradations.test_studies import load
+from tests.conftest import REPO, load_study
 
 SIZES = [(1, 1), (1, 40), (5, 3), (17, 64), (70, 90), (256, 256)]
 
@@ -40,7 +39,7 @@ def test_box_means_count_only_what_is_inside(size, radii):
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('guide', ['residue', 'input'])
 def test_one_pass_is_ten_filters(size, guide):
-    study = load('decomposition_speed')
+    study = load_study('decomposition_speed')
     x = picture(*size)
     g = residue(x) if guide == 'residue' else x
     ours = guided_filters(x, g)
