@@ -9,7 +9,7 @@ max_samples = 16_000 * 8  # steps x batch
 model = dict(
     type='SupervisedRestorer',
     generator=dict(
-        backbone=dict(type='FDRUNet', widths=(32, 64, 128), blocks=(1, 2, 4)),
+        backbone=dict(type='FDRUNet', widths=(32, 64, 128), blocks=(3, 3, 4)),
         # without a ReLU: features that drift below zero would be cut off for good
         head=dict(type='SubPixelHead', residual=True, activation=False),
         channels_last=True,

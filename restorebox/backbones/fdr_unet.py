@@ -51,7 +51,7 @@ class FDRUNet(BaseBackbone):
 
     At full resolution FDR-Net (Li et al., ECCV 2020) needs 0.5 TFLOP for a picture of 481x321. Gain control moves more
     numbers than it multiplies, so here it stands where there are few pixels, and where a block sees enough of the
-    picture to tell a veil from a bright wall. What was tried instead is in docs/fdrnet.md.
+    picture to tell a veil from a bright wall. What was tried instead is in docs/weather.md.
 
     Args:
         widths: channels per level, the first at half the picture's size.

@@ -28,8 +28,8 @@ class Network(nn.Module):
         head: a head or its config; ``in_channels`` and ``scale`` are taken from the backbone where not given.
         init: how all convolutions start, a name of :data:`restorebox.layers.initialise.INITS`; None leaves them as
             backbone and head made them.
-        channels_last: keep weights and activations with the channels innermost. The same numbers; on CPUs and with
-            half precision on GPUs convolutions are faster in it (measured for the shipped model: docs/fdrnet.md).
+        channels_last: keep weights and activations with the channels innermost. The same numbers; whether
+            convolutions are faster in it depends on the processor (measured for the shipped model: docs/restoring.md).
 
     Raises:
         ConfigError: parts that don't fit, or an unknown ``init``.

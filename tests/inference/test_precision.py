@@ -51,6 +51,6 @@ def test_info_says_it(capsys):
 
 
 def test_what_the_metafile_says_has_been_measured():
-    stored = json.loads((REPO / 'docs/results/restore_speed_bf16.json').read_text())
+    stored = json.loads((REPO / 'docs/results/restore_speed.json').read_text())
     assert stored['default']['precision'] == known_models()['weather'].precision
     assert stored['bf16_in_hardware']

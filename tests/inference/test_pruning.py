@@ -120,7 +120,7 @@ def test_what_is_cut_by_worth_is_far_better_than_chance():
         expected = wide(x)['picture']
 
     def difference(worth):
-        narrow = Network(dict(type='FDRUNet', widths=(28, 56, 112), blocks=(1, 2, 4)), wide_head).eval()
+        narrow = Network(dict(type='FDRUNet', widths=(28, 56, 112), blocks=(3, 3, 4)), wide_head).eval()
         narrow.load_state_dict(prune_network(wide, narrow, worth))
         with torch.no_grad():
             return (narrow(x)['picture'] - expected).square().mean().sqrt().item()
