@@ -127,14 +127,18 @@ class FDRUNet(BaseBackbone):
         x = self.enter(F.pixel_unshuffle(x, 2))
         passed = []
         for i, (row, halve) in enumerate(zip(self.before, self.down, strict=True)):
-            x = row(x)
+            for block in row:  # calling the row would keep its input alive to its end
+                x = block(x)
             if kept.last(f'down{i + 1}', x):
                 return kept.features
             passed.append(x)
             x = halve(x)
-        x = self.process(x)
+        for block in self.process:
+            x = block(x)
         if kept.last('process', x):
             return kept.features
         for double, row, skip in reversed(list(zip(self.up, self.behind, passed, strict=True))):
-            x = row(F.pixel_shuffle(double(x), 2) + skip)
+            x = F.pixel_shuffle(double(x), 2) + skip
+            for block in row:
+                x = block(x)
         return kept.end(x)
