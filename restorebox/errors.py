@@ -5,6 +5,8 @@ what is wrong, where, and what would be right. The command line prints that line
 our own mistakes only.
 """
 
+import unicodedata
+
 
 class RestoreboxError(Exception):
     """Base of all errors that a command line prints as one line."""
@@ -52,3 +54,14 @@ def missing_package(what: str, extra: str, error: ImportError) -> MissingPackage
     """
     name = (error.name or str(error)).split('.')[0]
     return MissingPackageError(f"{what} needs the package {name}, which is not here: pip install 'restorebox[{extra}]'")
+
+
+def printable(text: object) -> str:
+    r"""A text from a file or a name, for a terminal or a log: control and format characters are escaped (``\x1b``)."""
+    return ''.join(c if c.isprintable() or unicodedata.category(c) == 'Zs' else _escaped(c) for c in str(text))
+
+
+def _escaped(character: str) -> str:
+    if 0xDC80 <= ord(character) <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode gives it
+        return f'\\x{ord(character) - 0xDC00:02x}'
+    return character.encode('unicode_escape').decode()

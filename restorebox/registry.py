@@ -170,6 +170,11 @@ class Registry(mm.Registry):
             names += list(self.parent.module_dict)
         return names
 
+    def own_names(self) -> list[str]:
+        """Names that our rooms and the plugins registered here, without MMEngine's."""
+        self.import_from_location()
+        return list(self._module_dict)
+
     def get(self, key: str) -> Any:
         """Find a class by name.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from restorebox.errors import ConfigError, RestoreboxError
+from restorebox.errors import ConfigError, RestoreboxError, printable
 
 # disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
 DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -42,7 +42,7 @@ def guarded(run: Callable[[], None]) -> None:
 
 def _fail(message: str) -> None:
     rank = os.environ.get('RANK')
-    print(f'error{f" (rank {rank})" if rank else ""}: {message}', file=sys.stderr, flush=True)
+    print(f'error{f" (rank {rank})" if rank else ""}: {printable(message)}', file=sys.stderr, flush=True)
     if rank:
         leave(1)
     sys.exit(1)

@@ -29,12 +29,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Publish; prints the file's size and hash."""
     args = parse(argv)
-    import torch
     from safetensors.torch import save
 
     from restorebox.engine.checkpoint import deployed_state, load_file, sha256, write_bytes
-    from restorebox.engine.published import stored_config
-    from restorebox.registry import RESTORERS
+    from restorebox.engine.published import build_on_meta, check_deployed, stored_config
     from restorebox.version import __version__
 
     out = Path(args.out)
@@ -42,23 +40,12 @@ def main(argv: list[str]) -> None:
         raise CheckpointError(f'{out}: a published file is named *.safetensors')
     checkpoint = load_file(args.checkpoint)
     cfg = stored_config(checkpoint, args.checkpoint)
-    try:
-        with torch.device('meta'):
-            restorer = RESTORERS.build(cfg['model'])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {args.checkpoint}: the config inside can't be built: {error}") from error
-    state = deployed_state(checkpoint)
-    try:
-        restorer.check_weights(state, restorer.deployed)
-    except CheckpointError as error:
-        raise CheckpointError(f'checkpoint {args.checkpoint}: {error}') from None
+    restorer = build_on_meta(cfg['model'], args.checkpoint)
+    check_deployed(checkpoint, restorer, args.checkpoint)
     if not args.licence.strip() or not args.limits.strip():
         raise ConfigError('--licence and --limits must say something: people will rely on them')
     roles = tuple(f'{role}.' for role in restorer.deployed)
-    state = {k: v.contiguous() for k, v in state.items() if k.startswith(roles)}
-    for key, value in state.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise CheckpointError(f'checkpoint {args.checkpoint}: weight {key} is NaN or infinite')
+    state = {k: v.contiguous() for k, v in deployed_state(checkpoint).items() if k.startswith(roles)}
     scores = None
     if args.scores:
         try:

@@ -12,6 +12,8 @@ import numpy as np
 from restorebox.degradations.base import BaseDegradation
 from restorebox.degradations.compose import build_degradation
 from restorebox.errors import ConfigError
+from restorebox.registry import DEGRADATIONS
+from restorebox.untrusted import checked_config
 
 Record = dict[str, Any]
 
@@ -55,12 +57,15 @@ def render_again(record: Record, clean: np.ndarray, degradation: BaseDegradation
         'lq' HWC uint8, and the physics layers, float32 of the picture's height and width.
 
     Raises:
-        ConfigError: the record lacks a key, or names no known recipe.
+        ConfigError: the record lacks a key, or names no known recipe. A config in it may name registered degradations
+            only, since a manifest may be anybody's.
     """
     missing = [key for key in ('recipe', 'parameters') if key not in record]
     if missing:
         raise ConfigError(f"a record needs the key '{missing[0]}'; this one has {', '.join(record) or 'none'}")
-    degradation = degradation or build_degradation(record['recipe'])
+    if degradation is None:
+        recipe = record['recipe']
+        degradation = build_degradation(recipe if isinstance(recipe, str) else checked_config(recipe, (DEGRADATIONS,)))
     rendered = degradation.apply(as_stored(clean), record['parameters'])
     return {**rendered, 'lq': to_uint8(rendered['lq'])}
 

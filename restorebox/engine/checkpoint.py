@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import pickle
+import warnings
+import zipfile
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -26,6 +27,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from restorebox.errors import CheckpointError
 from restorebox.files import write_whole
+from restorebox.untrusted import check_plain, read_json
 
 EMA_KEY = 'ema_state_dict'
 
@@ -67,7 +69,9 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
     if path.suffix == '.safetensors':
         return _load_safetensors(path)
     try:
-        with torch.serialization.safe_globals(_allowed()):
+        _refuse_compressed(path)
+        with torch.serialization.safe_globals(_allowed()), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of torch about what is refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
         _refuse_odd_arrays(checkpoint)
     except pickle.UnpicklingError as error:
@@ -89,23 +93,60 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
     state, meta = checkpoint['state_dict'], checkpoint.setdefault('meta', {})
     if not isinstance(state, dict) or not all(isinstance(k, str) for k in state) or not isinstance(meta, dict):
         raise CheckpointError(f"checkpoint {path}: '{key}' must map names to weights, and 'meta' be a dict")
+    average = checkpoint.get(EMA_KEY)
+    if not (average is None or (isinstance(average, dict) and all(isinstance(k, str) for k in average))):
+        raise CheckpointError(f"checkpoint {path}: '{EMA_KEY}' must map names to weights")
+    for name, value in (*state.items(), *(average or {}).items()):
+        if fault := _weight_fault(value):
+            raise CheckpointError(f'checkpoint {path}: weight {name} {fault}')
+    _check_meta(meta, path)
     meta.pop('config', None)  # MMEngine's resume would execute it
     return checkpoint
 
 
+def _check_meta(meta: dict, path: Path) -> None:
+    """What is printed or written on must be plain data."""
+    for name in ('compute', 'scores', 'licence', 'limits', 'average'):
+        try:
+            check_plain(meta.get(name))
+        except ValueError as error:
+            raise CheckpointError(f"checkpoint {path}: its '{name}': {error}") from None
+    if not isinstance(meta.get('compute') or {}, dict):
+        raise CheckpointError(f"checkpoint {path}: its 'compute' is no dict")
+
+
+def _weight_fault(value: Any) -> str | None:
+    """Why something is no plain tensor with all its numbers in the file; None where it is."""
+    if not isinstance(value, torch.Tensor):
+        return f'is a {type(value).__name__}, not a tensor'
+    if value.is_nested or value.layout is not torch.strided or value.is_quantized or value.is_meta:
+        return 'is sparse, nested, quantised or without its numbers; it must be a plain tensor'
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return f'is {tuple(value.shape)}, more numbers than the file holds'
+    return None
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Refuse a zip archive whose members are compressed, which torch never writes: some KB may become many GB."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            odd = [each.filename for each in archive.infolist() if each.compress_type != zipfile.ZIP_STORED]
+        if odd:
+            raise pickle.UnpicklingError(f'its member {odd[0]} is compressed, which is not allowed')
+
+
 def _refuse_odd_arrays(value: Any) -> None:
     """Arrays of numbers only: a forged dtype can claim that bytes are pointers to objects."""
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind not in 'biufc':
-            raise pickle.UnpicklingError(f'an array of {value.dtype} is not allowed')
-    elif isinstance(value, HistoryBuffer):
-        _refuse_odd_arrays(vars(value))
-    elif isinstance(value, dict):
-        for item in value.values():
-            _refuse_odd_arrays(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _refuse_odd_arrays(item)
+    waiting, seen = [value], set()  # one object may stand in many places, and in itself
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, np.ndarray):
+            if item.dtype.kind not in 'biufc':
+                raise pickle.UnpicklingError(f'an array of {item.dtype} is not allowed')
+        elif isinstance(item, (dict, list, tuple, HistoryBuffer)) and id(item) not in seen:
+            seen.add(id(item))
+            inside = vars(item) if isinstance(item, HistoryBuffer) else item
+            waiting += inside.values() if isinstance(inside, dict) else inside
 
 
 def _load_safetensors(path: Path) -> dict:
@@ -117,14 +158,15 @@ def _load_safetensors(path: Path) -> dict:
             meta = {key: _from_json(value) for key, value in (file.metadata() or {}).items()}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"checkpoint {path} can't be read: {error}") from error
+    _check_meta(meta, path)
     return {'state_dict': state, 'meta': meta}
 
 
 def _from_json(text: str) -> Any:
     """Our metadata is JSON; other people's is plain text."""
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        return read_json(text)
+    except ValueError:
         return text
 
 

@@ -10,7 +10,8 @@ from mmengine.optim import OptimWrapperDict
 
 from restorebox.engine.config import leaves
 from restorebox.engine.optim import AutocastOptimWrapper
-from restorebox.errors import CheckpointError
+from restorebox.errors import CheckpointError, printable
+from restorebox.untrusted import read_json
 
 # parts of a model's config that don't change what the deployed networks compute from their weights
 TRAINING_ONLY = ('losses', 'feature_losses', 'statistics_window', 'data_preprocessor', 'sampling')
@@ -44,8 +45,10 @@ def compute(runner: Any, meta: dict) -> dict:
 def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
     """Log what of the model differs from the checkpoint's: weights fit by shape, a residual head shows in none."""
     try:
-        trained = json.loads(checkpoint['meta']['cfg_json'])['model']
+        trained = read_json(checkpoint['meta'].get('cfg_json'))['model']
     except (KeyError, TypeError, ValueError):
+        return
+    if not isinstance(trained, dict):
         return
     now = json.loads(json.dumps(runner.cfg.to_dict(), default=str)).get('model') or {}
     was, has = (
@@ -54,7 +57,7 @@ def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
     )
     keys = sorted(key for key in {*was, *has} if was.get(key) != has.get(key))
     if keys:
-        other = '; '.join(f'{key} {was.get(key)} -> {has.get(key)}' for key in keys)
+        other = printable('; '.join(f'{key} {was.get(key)} -> {has.get(key)}' for key in keys))
         runner.logger.warning(f'{filename} was trained with another model than this config has: {other}')
 
 

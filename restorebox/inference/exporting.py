@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from restorebox.errors import ExportError, missing_package
 from restorebox.inference.tiles import Tiler
 from restorebox.layers import set_statistics_window
+from restorebox.layers.finite import nan_where_infinite
 from restorebox.restorers.base import BaseRestorer
 from restorebox.version import __version__
 
@@ -70,7 +71,7 @@ class DeployedNetwork(nn.Module):
         span = self.high - self.low
         plain = (self.low, self.high) == (0.0, 1.0)
         restored = self.network(picture if plain else picture * span + self.low)['picture']
-        return (restored if plain else (restored - self.low) / span).clamp(0, 1)
+        return nan_where_infinite(restored if plain else (restored - self.low) / span).clamp(0, 1)
 
 
 def file_facts(restorer: BaseRestorer, model: str) -> dict:

@@ -141,7 +141,7 @@ class RestoreInferencer:
             The same shape and kind (float32 for any float).
 
         Raises:
-            PictureError: another form, or values outside [0, 1].
+            PictureError: another form, values outside [0, 1], or a network that gives numbers that are not finite.
         """
         array = _checked(picture)
         grey = array.ndim == 2 or array.shape[-1] == 1
@@ -167,11 +167,15 @@ class RestoreInferencer:
             The restored picture with what its file has besides.
 
         Raises:
-            PictureError: the file can't be read, or the target's format can't hold the picture.
+            PictureError: the file can't be read, the network gives numbers that are not finite, or the target's format
+                can't hold the picture.
             OSError: the target can't be written.
         """
         picture = read_file(path)
-        restored = replace(picture, colours=self.tiler(picture.colours, progress))
+        try:
+            restored = replace(picture, colours=self.tiler(picture.colours, progress))
+        except PictureError as error:
+            raise PictureError(f'{path}: {error}') from None
         if target is not None:
             write_file(restored, target)
         return restored

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, PictureError
 from restorebox.layers import set_statistics_window
 from restorebox.restorers.base import BaseRestorer
 
@@ -172,6 +172,9 @@ class Tiler:
 
         Returns:
             An array of the same shape and kind.
+
+        Raises:
+            PictureError: the network gave numbers that are not finite.
         """
         height, width = picture.shape[:2]
         if self.fits(height, width):
@@ -251,4 +254,7 @@ class Tiler:
         # what a sampler draws is the same for every picture, so that its place in a folder makes no difference
         generator = torch.Generator(x.device).manual_seed(0)
         with self.numbers():
-            return self.restorer.restore(x, shared=shared, generator=generator, progress=progress)['pred']
+            y = self.restorer.restore(x, shared=shared, generator=generator, progress=progress)['pred']
+        if not torch.isfinite(y).all():
+            raise PictureError('the network gave NaN' + ('; try it with the precision fp32' if self.bf16 else ''))
+        return y

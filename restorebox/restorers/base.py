@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from restorebox.backbones.base import Needs
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
+from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
@@ -27,6 +28,15 @@ def _without_wrappers(module: BaseRestorer, state: dict, prefix: str, _metadata:
             wrapped = f'{prefix}{name}.module.'
             for key in [key for key in state if key.startswith(wrapped)]:
                 state[f'{prefix}{name}.{key[len(wrapped) :]}'] = state.pop(key)
+
+
+def _number_fault(value: Tensor, own: Tensor) -> str | None:
+    """What of a weight's numbers a network can't compute with; None where all is well."""
+    if value.is_floating_point() != own.is_floating_point() or value.is_complex() != own.is_complex():
+        return f'numbers of kind {str(value.dtype).removeprefix("torch.")}, not {str(own.dtype).removeprefix("torch.")}'
+    if not torch.isfinite(value.float() if value.element_size() == 1 else value).all():
+        return 'NaN or infinite numbers'
+    return None
 
 
 class BaseRestorer(BaseModel):
@@ -94,7 +104,7 @@ class BaseRestorer(BaseModel):
             role -> its part of ``state``.
 
         Raises:
-            CheckpointError: weights are missing, left over or of another shape.
+            CheckpointError: weights are missing, left over, of another shape or kind, NaN or infinite.
         """
         parts, wrong = {}, []
         for name in roles:
@@ -108,9 +118,15 @@ class BaseRestorer(BaseModel):
                 for key, value in parts[name].items()
                 if key in own and value.shape != own[key].shape
             ]
+            wrong += [
+                f'{prefix}{key} holds {fault}'
+                for key, value in parts[name].items()
+                if key in own and (fault := _number_fault(value, own[key]))
+            ]
         if wrong:
             more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
-            raise CheckpointError(f'it is of another model: {"; ".join(wrong[:3])}{more}')
+            others = all(' holds ' in line for line in wrong)
+            raise CheckpointError(f'{"" if others else "it is of another model: "}{"; ".join(wrong[:3])}{more}')
         return parts
 
     def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
@@ -223,7 +239,8 @@ class BaseRestorer(BaseModel):
             progress: called with (done, total).
 
         Returns:
-            ``pred`` and every estimated layer, ``(N, C, H, W)`` float32 in [0, 1].
+            ``pred`` and every estimated layer, ``(N, C, H, W)`` float32 in [0, 1]; NaN where a network gave a number
+            that is not finite.
         """
         if self.training:
             raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
@@ -234,7 +251,7 @@ class BaseRestorer(BaseModel):
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
         out = self.infer(x, shared, generator, progress)
         out['pred'] = self.from_range(out['pred'])
-        return {name: y[..., :height, :width].float().clamp(0, 1) for name, y in out.items()}
+        return {name: nan_where_infinite(y[..., :height, :width].float()).clamp(0, 1) for name, y in out.items()}
 
     def predict(self, inputs: Inputs, data_samples: list[RestorationSample]) -> list[RestorationSample]:
         """Restore a batch; pictures of unequal sizes, and those of a sampler that draws, go one by one.

@@ -26,6 +26,7 @@ from restorebox.diffusion import (
     spaced_steps,
 )
 from restorebox.errors import ConfigError
+from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses import MSELoss
 from restorebox.registry import RESTORERS, check_keys, nearest
 from restorebox.restorers.base import BaseRestorer
@@ -221,6 +222,6 @@ class DiffusionRestorer(BaseRestorer):
     def _network(self, x: Tensor, t: int) -> Tensor:
         """What :meth:`estimate` gives, for condition and noisy picture at one step, in the input's precision."""
         timestep = torch.full((x.shape[0],), t - 1, device=x.device)
-        out = self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype)
+        out = nan_where_infinite(self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype))
         channels = out.shape[1]
         return self._complete(out, x[:, :channels], x[:, -channels:], float(self.schedule.abar[t]))

@@ -1,0 +1,119 @@
+"""What came out of a file that somebody else may have made: plain data, and configs of models that run nothing.
+
+MMEngine looks up a ``type`` with a dot in it as a Python object and calls it, and imports what ``_scope_`` names. A
+user's own config file may do that. A config inside a file of weights, or inside a manifest, may not: it goes through
+:func:`checked_config`, which allows names of our registries and plain values only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from restorebox import registry as own
+from restorebox.errors import ConfigError, printable
+
+DEPTH = 40  # of nested dicts and lists
+NODES = 100_000
+LARGEST = 2**20  # of the numbers of a model: more levels, blocks or channels than any network has
+# where the components of a model are
+MODEL = (own.RESTORERS, own.BACKBONES, own.HEADS, own.LOSSES, own.ENCODERS, own.STEMS)
+
+
+def read_json(text: Any) -> Any:
+    """Plain data of a JSON text that may be hostile.
+
+    Raises:
+        ValueError: no JSON, nested more than :data:`DEPTH` deep, or with numbers that are not finite or have thousands
+            of digits.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f'it is a {type(text).__name__}, not a text')
+
+    def refuse(word: str) -> None:
+        raise ValueError(f'{word} is no number')
+
+    try:
+        value = json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError('it is nested too deeply') from None
+    check_plain(value)
+    return value
+
+
+def check_plain(value: Any) -> None:
+    """Refuse what is not a finite tree of dicts, lists, texts, finite numbers, True, False and None.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    for node, _ in _nodes(value):
+        if node is None or isinstance(node, (bool, str, dict, list, tuple)):
+            continue
+        if not isinstance(node, (int, float)):
+            raise ValueError(f'it holds a {type(node).__name__}, which is no plain value')
+        if not math.isfinite(node if isinstance(node, float) else 0):
+            raise ValueError(f'it holds the number {node}')
+
+
+def _nodes(value: Any) -> Iterator[tuple[Any, str]]:
+    """Every node of nested dicts and lists with its path; bounded in depth and number."""
+    waiting, count = [(value, '', 0)], 0
+    while waiting:
+        node, path, depth = waiting.pop()
+        count += 1
+        if depth > DEPTH or count > NODES:
+            raise ValueError('it is nested too deeply' if depth > DEPTH else f'it has more than {NODES} values')
+        yield node, path
+        if isinstance(node, dict):
+            odd = [key for key in node if not isinstance(key, str)]
+            if odd:
+                raise ValueError(f'{path or "the top level"} has a key that is no text')
+            inside = node.items()
+        elif isinstance(node, (list, tuple)):
+            inside = enumerate(node)
+        else:
+            continue
+        waiting += [(each, f'{path}.{key}' if path else str(key), depth + 1) for key, each in inside]
+
+
+def checked_config(cfg: Any, registries: tuple[own.Registry, ...] = MODEL) -> dict:
+    """A component's config that came out of a file, safe to build.
+
+    Args:
+        cfg: with ``type``, and configs of further components at any depth.
+        registries: that may be named.
+
+    Returns:
+        ``cfg``.
+
+    Raises:
+        ConfigError: a ``type`` that is no bare name of our registries, a ``_scope_``, or a value that is not plain.
+    """
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise ConfigError(f"it must be a dict with the key 'type', and is {printable(repr(cfg))[:80]}")
+    known: set[str] = set()
+    try:
+        check_plain(cfg)
+        for node, path in _nodes(cfg):
+            where = printable(path)[:80] or 'top level'
+            if isinstance(node, (int, float)) and abs(node) > LARGEST:
+                raise ConfigError(f'{where} is larger than {LARGEST}')
+            if not isinstance(node, dict):
+                continue
+            if '_scope_' in node:
+                raise ConfigError(f"{where}: '_scope_' imports a package, which a config inside a file may not")
+            if 'type' not in node:
+                continue
+            known = known or {name for each in registries for name in each.own_names()}
+            kind = node['type']
+            if not isinstance(kind, str) or kind not in known:
+                raise ConfigError(
+                    f'{where}: type {printable(repr(kind))[:80]} is no registered name; a config inside a file may '
+                    'name components of restorebox and its installed plugins only'
+                )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return cfg
