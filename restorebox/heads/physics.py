@@ -7,6 +7,7 @@ from torch import Tensor
 from restorebox.degradations.weather import invert
 from restorebox.errors import ConfigError
 from restorebox.heads.base import BaseHead
+from restorebox.layers.finite import nan_where_infinite
 from restorebox.layers.precision import at_least_float32
 from restorebox.registry import HEADS
 
@@ -57,7 +58,7 @@ class PhysicsHead(BaseHead):
             features: ``streak`` and ``transmission`` ``(N, 1, H, W)``, ``airlight`` ``(N, 3, 1, 1)``.
             x: I ``(N, 3, H, W)`` in [0, 1].
         """
-        streak, transmission, airlight = (at_least_float32(features[tap]) for tap in self.taps)
+        streak, transmission, airlight = (nan_where_infinite(at_least_float32(features[tap])) for tap in self.taps)
         streak = streak if self.subtract_streak else None
         picture = invert(at_least_float32(x), streak, transmission, airlight, self.eps, self.t_min)
         return picture if self.limits is None else picture.clamp(*self.limits)

@@ -18,6 +18,7 @@ from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
+from restorebox.restorers.weights import fitting_weights
 from restorebox.sample import RestorationSample
 
 
@@ -28,15 +29,6 @@ def _without_wrappers(module: BaseRestorer, state: dict, prefix: str, _metadata:
             wrapped = f'{prefix}{name}.module.'
             for key in [key for key in state if key.startswith(wrapped)]:
                 state[f'{prefix}{name}.{key[len(wrapped) :]}'] = state.pop(key)
-
-
-def _number_fault(value: Tensor, own: Tensor) -> str | None:
-    """What of a weight's numbers a network can't compute with; None where all is well."""
-    if value.is_floating_point() != own.is_floating_point() or value.is_complex() != own.is_complex():
-        return f'numbers of kind {str(value.dtype).removeprefix("torch.")}, not {str(own.dtype).removeprefix("torch.")}'
-    if not torch.isfinite(value.float() if value.element_size() == 1 else value).all():
-        return 'NaN or infinite numbers'
-    return None
 
 
 class BaseRestorer(BaseModel):
@@ -106,28 +98,7 @@ class BaseRestorer(BaseModel):
         Raises:
             CheckpointError: weights are missing, left over, of another shape or kind, NaN or infinite.
         """
-        parts, wrong = {}, []
-        for name in roles:
-            prefix = name + '.'
-            parts[name] = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
-            own = self.role(name).state_dict()
-            wrong += [f'{prefix}{key} is missing' for key in own if key not in parts[name]]
-            wrong += [f'{prefix}{key} is not in the model' for key in parts[name] if key not in own]
-            wrong += [
-                f'{prefix}{key} is {tuple(value.shape)}, the model has {tuple(own[key].shape)}'
-                for key, value in parts[name].items()
-                if key in own and value.shape != own[key].shape
-            ]
-            wrong += [
-                f'{prefix}{key} holds {fault}'
-                for key, value in parts[name].items()
-                if key in own and (fault := _number_fault(value, own[key]))
-            ]
-        if wrong:
-            more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
-            others = all(' holds ' in line for line in wrong)
-            raise CheckpointError(f'{"" if others else "it is of another model: "}{"; ".join(wrong[:3])}{more}')
-        return parts
+        return fitting_weights({name: self.role(name) for name in roles}, state)
 
     def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
         """Load weights by role, whole or not at all.

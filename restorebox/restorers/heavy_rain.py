@@ -15,6 +15,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from restorebox.errors import ConfigError
+from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses import L1Loss, build_picture_losses
 from restorebox.registry import RESTORERS, nearest
 from restorebox.restorers.adversarial import AdversarialRestorer
@@ -188,7 +189,7 @@ class HeavyRainRestorer(AdversarialRestorer):
         plain = generator.module if is_model_wrapper(generator) else generator
         x = seen['picture']
         if plain.needs.in_channels == 4:
-            depth = seen['depth'].clamp(0, 1) if 'depth' in seen else 1 - seen['transmission']
+            depth = nan_where_infinite(seen['depth']).clamp(0, 1) if 'depth' in seen else 1 - seen['transmission']
             x = torch.cat((x, depth), 1)
         given = {name: seen[name] for name in plain.backbone.given}
         return generator(x, **given)['picture']

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from restorebox.backbones.base import Needs
+from restorebox.layers.finite import nan_where_infinite
 from restorebox.registry import RESTORERS
 from restorebox.restorers.diffusion import DiffusionRestorer
 from restorebox.restorers.inputs import Inputs
@@ -66,7 +67,7 @@ class PhysicsDiffusion(DiffusionRestorer):
     @torch.no_grad()
     def _physics(self, lq: Tensor) -> Tensor:
         """J0 of RGB in [0, 1], limited to it: dark transmissions blow up what is left of rain."""
-        return self.role('physics')(lq)['picture'].clamp(0, 1)
+        return nan_where_infinite(self.role('physics')(lq)['picture']).clamp(0, 1)
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """See :meth:`DiffusionRestorer.losses`."""

@@ -301,3 +301,21 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
 def test_a_record_needs_its_parameters():
     with pytest.raises(ConfigError, match="needs the key 'parameters'"):
         render_again({'recipe': 'noise'}, np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    'recipe',
+    [
+        {'type': 'os.mkdir', 'path': 'IT_RAN'},
+        {'type': 'Compose', 'recipes': [{'type': 'JPEG'}, {'type': 'os.mkdir', 'path': 'IT_RAN'}]},
+        {'type': 'JPEG', '_scope_': 'antigravity'},
+        {'type': 'UNet'},
+        ['jpeg'],
+    ],
+    ids=str,
+)
+def test_a_recipe_of_a_strangers_manifest_runs_nothing(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        render_again({'recipe': recipe, 'parameters': {}}, np.zeros((4, 4, 3), np.uint8))
+    assert not os.path.exists('IT_RAN')

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from restorebox.diffusion.windows import MIB
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, PictureError
 from restorebox.inference import Tiler
 from restorebox.inference.tiles import BLEND, axis_tiles, axis_weights
 from restorebox.registry import RESTORERS
-from tests.factories import SMALL_RESTORERS, small_restorer
+from tests.factories import SMALL_RESTORERS, restorer_names, small_restorer
 
 
 def picture(height=500, width=700, kind=np.uint8):
@@ -161,3 +161,32 @@ def test_progress_counts_tiles():
 def test_no_memory_is_refused():
     with pytest.raises(ConfigError, match='memory is 0'):
         Tiler(drawn(), 0)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), float('-inf')])
+@pytest.mark.parametrize('name', restorer_names())
+def test_a_number_that_is_not_finite_in_any_network_is_never_a_picture(name, value):
+    restorer = small_restorer(name).eval()
+    tiler = Tiler(restorer, memory=10_000)
+    for role in restorer.deployed:
+        hook = restorer.role(role).register_forward_hook(lambda _, __, out: {key: y + value for key, y in out.items()})
+        with pytest.raises(PictureError, match='NaN'):
+            tiler(picture(33, 35))
+        hook.remove()
+    tiler(picture(33, 35))
+
+
+def test_one_bad_number_in_one_tile_is_seen():
+    restorer = drawn()
+    tiler = tiler_for(restorer, 200)
+    calls = itertools.count()
+
+    def spoil(_, __, out):
+        if next(calls) == 1:
+            out['picture'][0, 1, 60, 70] = float('inf')
+        return out
+
+    restorer.generator.register_forward_hook(spoil)
+    with pytest.raises(PictureError, match='NaN'):
+        tiler(picture())
+    assert next(calls) == 2

@@ -1,0 +1,57 @@
+"""Whether weights of a file fit the networks that they are for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from restorebox.errors import CheckpointError
+
+
+def fitting_weights(networks: dict[str, nn.Module], state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Each network's part of a state dict, after a look at every weight.
+
+    Args:
+        networks: role -> network, which may be on the meta device.
+        state: weights whose names begin with a role and a dot. Those of other roles are left alone.
+
+    Returns:
+        role -> name inside the network -> weight.
+
+    Raises:
+        CheckpointError: weights are missing, left over, of another shape or kind, NaN or infinite.
+    """
+    parts: dict[str, dict[str, Tensor]] = {}
+    other: list[str] = []
+    odd: list[str] = []
+    for role, network in networks.items():
+        prefix = role + '.'
+        part = parts[role] = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+        own = network.state_dict()
+        other += [f'{prefix}{key} is missing' for key in own if key not in part]
+        other += [f'{prefix}{key} is not in the model' for key in part if key not in own]
+        for key in (key for key in own if key in part):
+            value = part[key]
+            if value.shape != own[key].shape:
+                other.append(f'{prefix}{key} is {tuple(value.shape)}, the model has {tuple(own[key].shape)}')
+            elif fault := _number_fault(value, own[key]):
+                odd.append(f'{prefix}{key} holds {fault}')
+    if other:
+        raise CheckpointError(f'it is of another model: {_first(other)}')
+    if odd:
+        raise CheckpointError(_first(odd))
+    return parts
+
+
+def _first(lines: list[str]) -> str:
+    more = f' and {len(lines) - 3} more' if len(lines) > 3 else ''
+    return '; '.join(lines[:3]) + more
+
+
+def _number_fault(value: Tensor, own: Tensor) -> str | None:
+    """What of a weight's numbers a network can't compute with; None where all is well."""
+    if value.is_floating_point() != own.is_floating_point() or value.is_complex() != own.is_complex():
+        return f'numbers of kind {str(value.dtype).removeprefix("torch.")}, not {str(own.dtype).removeprefix("torch.")}'
+    if not torch.isfinite(value.float() if value.element_size() == 1 else value).all():
+        return 'NaN or infinite numbers'
+    return None
