@@ -1,7 +1,8 @@
 """All registries of restorebox on one screen.
 
-Those with a parent are children of MMEngine's, so that a Runner builds our classes by name. The rest stand alone, since
-MMEngine allows one child per parent and scope (a backbone and a restorer can't both hang below MODELS).
+Those with a parent are children of MMEngine's, so that a Runner builds our classes by name. The rest stand alone:
+MMEngine allows one child per parent and scope (a backbone and a restorer can't both hang below MODELS), and mmcv's
+transforms, which would come with MMEngine's TRANSFORMS, work on samples of another form.
 
 A registry fills itself when it is first asked: it imports its room of the house, then every plugin that is installed
 under the entry-point group ``restorebox.plugins`` (see ``docs/add_a_method.md``).
@@ -18,9 +19,11 @@ from typing import Any
 from mmengine import registry as mm
 from mmengine.registry import build_from_cfg
 
+from restorebox.aliases import alias
 from restorebox.errors import ConfigError
 
 PLUGIN_GROUP = 'restorebox.plugins'
+LISTED = 30  # names that an error lists at most
 _plugins: dict[str, str] = {}
 _plugins_loaded = False
 
@@ -60,7 +63,7 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Say which known names are near a misspelt one.
 
     Returns:
-        ``"did you mean 'x'?"``, or ``'known: a, b, c'`` when nothing is near.
+        ``"did you mean 'x'?"``; when nothing is near ``'known: a, b, c'``, or the number of names where they are many.
     """
     lower = {name.lower(): name for name in known}
     match = difflib.SequenceMatcher(b=word.lower())
@@ -74,6 +77,8 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     close = [lower[name] for name in sorted(alike, key=alike.get, reverse=True) if alike[name] >= floor][:3]
     if close:
         return 'did you mean ' + ' or '.join(f"'{name}'" for name in close) + '?'
+    if len(known) > LISTED:
+        return f'{len(known)} names are known, and none is near (docs/api lists them)'
     return 'known: ' + (', '.join(sorted(known)) or 'nothing')
 
 
@@ -132,7 +137,9 @@ class RegistryKeyError(ConfigError, KeyError):
 
     def __init__(self, registry: str, key: str, known: list[str]):
         plugins = ', '.join(f'{name} ({module})' for name, module in load_plugins().items()) or 'none'
-        self.message = f"no {registry} is called '{key}'; {nearest(key, known)} (plugins loaded: {plugins})"
+        other = alias(key)
+        ours = f'restorebox has {other}' if other else nearest(key, known)
+        self.message = f"no {registry} is called '{key}'; {ours} (plugins loaded: {plugins})"
         super().__init__(self.message)
 
     def __str__(self) -> str:  # KeyError would print the repr
@@ -211,12 +218,12 @@ LOSSES = _own('loss', 'restorebox.losses')
 DEGRADATIONS = _own('degradation', 'restorebox.degradations')
 ENCODERS = _own('encoder', 'restorebox.layers')
 STEMS = _own('stem', 'restorebox.layers')
+TRANSFORMS = _own('transform', 'restorebox.datasets')  # mmcv's work on samples of another form
 SOURCES = _own('data source', 'restorebox.datasets.sources')  # functions that return a Source
 
 RESTORERS = _child('restorer', mm.MODELS, 'restorebox.restorers')
 DATASETS = _child('dataset', mm.DATASETS, 'restorebox.datasets')
 DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'mmengine.dataset', 'restorebox.datasets')
-TRANSFORMS = _child('transform', mm.TRANSFORMS, 'restorebox.datasets')
 FUNCTIONS = _child('function', mm.FUNCTIONS, 'mmengine.dataset', 'restorebox.datasets')
 METRICS = _child('metric', mm.METRICS, 'restorebox.metrics')
 HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'restorebox.hooks')

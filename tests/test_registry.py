@@ -1,11 +1,14 @@
 """Registries: helpful errors and plugins."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from restorebox import registry as r
+from restorebox.aliases import ALIASES
+from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError
 from tests.processes import environment
 
@@ -14,6 +17,33 @@ def test_a_misspelt_name_lists_near_names_and_plugins():
     with pytest.raises(KeyError) as caught:
         r.BACKBONES.build(dict(type='UNett'))
     assert str(caught.value) == "no backbone is called 'UNett'; did you mean 'UNet'? (plugins loaded: none)"
+
+
+REGISTRIES = [value for value in vars(r).values() if isinstance(value, r.Registry)]
+
+
+@pytest.mark.parametrize('name', ALIASES)
+def test_a_name_of_another_toolbox_is_answered_with_ours(name):
+    assert not any(name in each.known() for each in REGISTRIES), 'it is a name here: the answer would never be seen'
+    known = {each for registry in REGISTRIES for each in registry.own_names()}
+    named = re.findall(r"'(\w+)'", ALIASES[name])
+    assert named or 'nothing in its place' in ALIASES[name]
+    assert set(named) <= known | {'side_by_side', 'psnr_y', 'psnr_rgb', 'ssim_y', 'ssim_rgb', 'lpips_alex'}
+    with pytest.raises(ConfigError) as caught:
+        check_types({'anything': {'type': name}})
+    assert ALIASES[name] in str(caught.value)
+
+
+def test_an_error_does_not_list_all_names():
+    with pytest.raises(ConfigError) as caught:
+        check_types({'anything': {'type': 'Xyzzy'}})
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize('name', ['CenterCrop', 'RandomFlip', 'LoadImageFromFile', 'Pad', 'Normalize'])
+def test_transforms_of_mmcv_are_not_ours(name):
+    with pytest.raises(ConfigError, match='no transform is called'):
+        r.TRANSFORMS.build({'type': name})
 
 
 def test_a_misspelt_key_names_the_nearest():
