@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from restorebox.errors import ExportError, missing_package
 from restorebox.inference.tiles import Tiler
-from restorebox.layers import set_statistics_window
 from restorebox.layers.finite import nan_where_infinite
 from restorebox.restorers.base import BaseRestorer
 from restorebox.version import __version__
@@ -63,7 +62,6 @@ class DeployedNetwork(nn.Module):
         super().__init__()
         check_exportable(restorer)
         self.network = restorer.role('generator')
-        set_statistics_window(self.network, restorer.statistics_window)
         self.low, self.high = restorer.needs.value_range
 
     def forward(self, picture: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
 from restorebox.errors import ConfigError, PictureError
-from restorebox.layers import set_statistics_window
+from restorebox.layers import statistics_layers
 from restorebox.restorers.base import BaseRestorer
 
 BLEND = 32  # pixels over which tiles fade into each other
@@ -115,7 +115,7 @@ class Tiler:
             restorer.parameters(), torch.empty(0)
         ).device  # an exported one has none, and takes the CPU's
         window = restorer.statistics_window or 0
-        layers = sum(set_statistics_window(restorer.role(name), window or None) for name in restorer.deployed)
+        layers = any(statistics_layers(restorer.role(name)) for name in restorer.deployed)
         # what a pixel sees through convolutions, or takes its statistics from
         self.reach = max(needs.receptive_field or 0, window if layers else 0) // 2
         # what runs elsewhere can't be watched at work, and says itself what it takes

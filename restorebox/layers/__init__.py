@@ -3,7 +3,14 @@
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.padding import pad_to_multiple, reflect_index
 from restorebox.layers.semantic import SemanticEncoder, feature_distance
-from restorebox.layers.statistics import InstanceNorm, LocalStatistics, local_mean, make_norm, set_statistics_window
+from restorebox.layers.statistics import (
+    InstanceNorm,
+    LocalStatistics,
+    local_mean,
+    make_norm,
+    set_statistics_window,
+    statistics_layers,
+)
 from restorebox.layers.stem_controls import AttentiveRecurrent, ContextAggregation, ContextualDilated, RecursiveStem
 from restorebox.layers.stems import BaseStem, InfoAccum, ResidualStem
 
@@ -26,4 +33,5 @@ __all__ = [
     'pad_to_multiple',
     'reflect_index',
     'set_statistics_window',
+    'statistics_layers',
 ]

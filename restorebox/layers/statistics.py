@@ -133,16 +133,15 @@ class InstanceNorm(LocalStatistics):
         return y.to(x.dtype)
 
 
-def set_statistics_window(module: nn.Module, window: int | None) -> int:
-    """Set the window of all layers with statistics, in pixels of the network's input; None is the whole picture.
+def statistics_layers(module: nn.Module) -> list[LocalStatistics]:
+    """All layers of a module that take statistics over the picture."""
+    return [m for m in module.modules() if isinstance(m, LocalStatistics)]
 
-    Returns:
-        How many layers have statistics.
-    """
-    layers = [m for m in module.modules() if isinstance(m, LocalStatistics)]
-    for layer in layers:
+
+def set_statistics_window(module: nn.Module, window: int | None) -> None:
+    """Set the window of all layers with statistics, in pixels of the network's input; None is the whole picture."""
+    for layer in statistics_layers(module):
         layer.window = window
-    return len(layers)
 
 
 def make_norm(kind: str | None, channels: int, stride: int, affine: bool = True) -> nn.Module:

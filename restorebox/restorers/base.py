@@ -58,6 +58,7 @@ class BaseRestorer(BaseModel):
     deployed: tuple[str, ...] = ('generator',)
     steps: dict[str, tuple[str, ...]] = {'generator': ('generator',)}
     frozen: tuple[str, ...] = ()
+    statistics_window: int | None = None
 
     def __init__(self, statistics_window: int | None = None, data_preprocessor: dict | None = None) -> None:
         super().__init__(RESTORERS.build(data_preprocessor or dict(type='RestorationPreprocessor')))
@@ -69,6 +70,17 @@ class BaseRestorer(BaseModel):
         self._needs: Needs | None = None
         self._smallest: int | None = None
         self._register_state_dict_hook(_without_wrappers)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Every network has the window from when it becomes a role, and a new window reaches all of them.
+
+        What a network computes then depends on its weights and input alone, not on what was restored before.
+        """
+        super().__setattr__(name, value)
+        if isinstance(value, nn.Module):
+            set_statistics_window(value, self.statistics_window)
+        elif name == 'statistics_window':
+            set_statistics_window(self, self.statistics_window)
 
     # -- roles ---------------------------------------------------------------------------------------------------
 
@@ -215,8 +227,6 @@ class BaseRestorer(BaseModel):
         """
         if self.training:
             raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
-        for name in self.deployed:
-            set_statistics_window(self.role(name), self.statistics_window)
         height, width = lq.shape[-2:]
         needs = self.needs
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)

@@ -11,7 +11,7 @@ from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.errors import CheckpointError, NonFiniteError
 from restorebox.layers import LocalStatistics
 from restorebox.sample import RestorationSample
-from tests.factories import random_inputs, restorer_names, small_restorer
+from tests.factories import given_for, random_inputs, restorer_names, small_restorer
 
 
 def wrappers(restorer, kind=OptimWrapper):
@@ -174,6 +174,25 @@ class TestEveryRestorer:
         restorer.statistics_window = None
         assert (whole - local).abs().max() > 1e-3
         assert torch.equal(restorer.restore(lq)['pred'], whole)
+
+    def test_a_network_is_a_function_of_its_weights_and_input(self, name):
+        restorer = small_restorer(name).eval()
+        restorer.statistics_window = 16
+        networks = [restorer.role(role) for role in restorer.deployed]
+
+        def outputs():
+            generator = torch.Generator().manual_seed(0)
+            found = []
+            for network in networks:
+                x = torch.rand(1, network.needs.in_channels, 64, 64, generator=generator)
+                found.append(next(iter(network(x, **given_for(network.backbone, 1)).values())))
+            return found
+
+        torch.manual_seed(0)  # of what a network is given besides the picture
+        before = outputs()
+        restorer.restore(torch.rand(1, 3, 64, 48, generator=torch.Generator().manual_seed(1)))
+        torch.manual_seed(0)
+        assert all(torch.equal(a, b) for a, b in zip(before, outputs(), strict=True))
 
     def test_nan_is_named_before_a_weight_moves(self, name):
         restorer = small_restorer(name).train()
