@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from restorebox.errors import DataError, WeightsError
+from restorebox.errors import DataError, WeightsError, printable
+
+NAMED = 3  # pictures that a line names
+NO_INPUT = 'the input does not have the size of its gt'
 
 
 class RestorationMetric(BaseMetric):
@@ -21,12 +26,16 @@ class RestorationMetric(BaseMetric):
     uneven shares. Here each result is a dict with the picture's ``'index'`` in its set; a picture that two ranks saw
     (samplers pad) counts once, and results are taken in the set's order. Works on gloo and NCCL alike.
 
-    A subclass appends dicts with ``'index'`` (and CPU data) to ``results`` in :meth:`process` and writes
-    :meth:`compute_metrics`, which runs on the first rank only.
+    A subclass appends dicts with ``'index'``, ``'name'`` (and CPU data) to ``results`` in :meth:`process` and writes
+    :meth:`compute_metrics`, which runs on the first rank only. A result's ``'why'`` says of each score that is not a
+    number why it is none.
 
     Attributes:
-        table: one dict per picture of the last :meth:`evaluate`: ``index``, ``name`` and the scores. On every rank.
+        table: one dict per picture of the last :meth:`evaluate`: ``index``, ``name``, the scores, and ``why`` where one
+            of them is nan. On every rank.
         unavailable: score's name -> why the last :meth:`evaluate` went on without it. On every rank.
+        undefined: score's name -> why the last :meth:`evaluate` gave nan: of how many pictures, which, for what reason.
+            On every rank.
     """
 
     default_prefix = ''  # None would make MMEngine warn about a missing prefix
@@ -35,6 +44,7 @@ class RestorationMetric(BaseMetric):
         super().__init__()
         self.table: list[dict] = []
         self.unavailable: dict[str, str] = {}
+        self.undefined: dict[str, str] = {}
         self._absent: dict[str, str] = {}  # scores whose weights this process has found absent: not tried again
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -57,23 +67,54 @@ class RestorationMetric(BaseMetric):
         broadcast_object_list(outcome)
         if isinstance(outcome[0], Exception):
             raise outcome[0]
-        metrics, self.table, self.unavailable = outcome[0]
+        metrics, self.table, self.unavailable, self.undefined = outcome[0]
         return metrics
 
-    def _conclude(self, gathered: list[tuple[list, dict]], size: int) -> tuple[dict, list, dict]:
-        by_index = {}
+    def _conclude(self, gathered: list[tuple[list, dict]], size: int) -> tuple[dict, list, dict, dict]:
+        by_index: dict[int, dict] = {}
         for results, absent in gathered:
             for score, reason in absent.items():
                 self.mark_absent(score, reason)
             for result in results:
-                by_index.setdefault(result['index'], result)
+                known = by_index.setdefault(result['index'], result)
+                if known.get('name') != result.get('name'):
+                    raise DataError(
+                        f"two pictures of the set have the index {result['index']}: '{printable(known.get('name'))}' and "
+                        f"'{printable(result.get('name'))}'; one of them would not be counted"
+                    )
         self.unavailable = dict(self._absent)
+        self.undefined = {}
         if len(by_index) < size:
             name = type(self).__name__
             print_log(f'{name}: {len(by_index)} of {size} pictures were scored', 'current', logging.WARNING)
         self.table = []
         metrics = self.compute_metrics([by_index[index] for index in sorted(by_index)]) if by_index else {}
-        return metrics, self.table, self.unavailable
+        return metrics, self.table, self.unavailable, self.undefined
+
+    def means(self, rows: Sequence[dict], names: Sequence[str]) -> dict[str, float]:
+        """The mean of each score over ALL rows: one that is nan, or that a row lacks, makes it nan.
+
+        A mean over the other rows would be that of another set. What is wrong goes to the log and to ``undefined``.
+
+        Args:
+            rows: results in the set's order.
+            names: of the scores.
+        """
+        found = {}
+        for name in names:
+            values = [row.get(name, math.nan) for row in rows]
+            found[name] = float(np.mean(values))
+            bad = [row for row, value in zip(rows, values, strict=True) if not math.isfinite(value)]
+            if bad:
+                self.mark_undefined(name, bad, rows)
+        return found
+
+    def mark_undefined(self, score: str, bad: Sequence[dict], rows: Sequence[dict]) -> None:
+        """Called by :meth:`compute_metrics`: a score is nan because of these of all rows; one line in the log."""
+        named = [f'{printable(row.get("name"))}: {row.get("why", {}).get(score, "nan")}' for row in bad[:NAMED]]
+        more = f' and {len(bad) - NAMED} more' if len(bad) > NAMED else ''
+        self.undefined[score] = f'of {len(bad)} of {len(rows)} pictures it is no number ({"; ".join(named)}{more})'
+        print_log(f'{score} is nan: {self.undefined[score]}', 'current', logging.WARNING)
 
     def mark_absent(self, score: str, reason: WeightsError | str) -> None:
         """Go on without a score from here on: one warning line in the whole run."""
@@ -98,7 +139,8 @@ def sample_index(sample: dict) -> int:
         DataError: the sample carries none.
     """
     if 'index' not in sample:
-        raise DataError(f"picture '{sample.get('name', '?')}' has no index; it is needed to count each picture once")
+        name = printable(sample.get('name', '?'))
+        raise DataError(f"picture '{name}' has no index; it is needed to count each picture once")
     return int(sample['index'])
 
 
@@ -114,7 +156,7 @@ def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
     pred, gt = sample['pred'], sample['gt']
     if pred.shape != gt.shape:
         raise DataError(
-            f"picture '{sample['name']}': restored it is {tuple(pred.shape)}, its gt is {tuple(gt.shape)} (C, H, W)"
+            f"picture '{printable(sample['name'])}': restored it is {tuple(pred.shape)}, its gt is {tuple(gt.shape)} (C, H, W)"
         )
     pairs = {'': pred}
     lq = sample.get('lq')
@@ -124,11 +166,32 @@ def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
 
 
 def saved_tensor(picture: Tensor) -> Tensor:
-    """A picture in [0, 1] as its 8-bit file would be read back: float32 multiples of 1/255."""
+    """A picture in [0, 1], all finite, as its 8-bit file would be read back: float32 multiples of 1/255."""
     return picture.detach().float().clamp(0, 1).mul(255).round() / 255
 
 
-def mean_ignoring_nan(values: Sequence[float]) -> float:
-    """Mean of the values that are numbers; nan when none is."""
-    defined = [value for value in values if not np.isnan(value)]
-    return float(np.mean(defined)) if defined else float('nan')
+def is_finite(picture: Tensor) -> bool:
+    """Whether a picture has no nan and no infinity. Clamping would hide an infinity, resizing a nan."""
+    return bool(torch.isfinite(picture).all())
+
+
+def why_undefined(prefix: str, picture: Tensor, truth: Tensor | None) -> str:
+    """Why a score of ``picture`` is nan, in words.
+
+    Args:
+        prefix: ``'input/'`` where the picture is the degraded one, ``''`` where the network made it.
+        picture: CHW.
+        truth: what it was compared with.
+    """
+    if truth is not None and not is_finite(truth):
+        return 'what it is compared with holds nan or infinity'
+    if not is_finite(picture):
+        return 'the input holds nan or infinity' if prefix else 'the network gave nan or infinity'
+    return f'{picture.shape[-1]}x{picture.shape[-2]} is too small for it'
+
+
+def scores_of(row: dict, names: Sequence[str]) -> dict:
+    """A result as a row of the table: all of these scores, nan where it has none, and ``why`` where one is nan."""
+    scores = {name: row.get(name, math.nan) for name in names}
+    why = {name: row['why'][name] for name, value in scores.items() if not math.isfinite(value)}
+    return {'index': row['index'], 'name': row['name'], **scores, **({'why': why} if why else {})}

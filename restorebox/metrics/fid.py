@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -18,9 +19,17 @@ from scipy.linalg import LinAlgWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorebox.errors import ConfigError, DataError, PictureError, WeightsError
+from restorebox.errors import ConfigError, DataError, PictureError, WeightsError, printable
 from restorebox.layers.frozen import INCEPTION_FILE, LazyFrozen, load_state, randomise, weights_file
-from restorebox.metrics.base import RestorationMetric, picture_pairs, sample_index, saved_tensor
+from restorebox.metrics.base import (
+    NO_INPUT,
+    RestorationMetric,
+    is_finite,
+    picture_pairs,
+    sample_index,
+    saved_tensor,
+    why_undefined,
+)
 from restorebox.registry import METRICS, nearest
 
 DIMS = {64: 0, 192: 1, 768: 2, 2048: 3}
@@ -126,31 +135,34 @@ class FID(RestorationMetric):
         Raises:
             DataError: a picture without ``index``; or without ``gt`` when there is no ``reference``.
         """
-        keys, pictures = [], []
+        rows, keys, pictures = [], [], []
         for sample in data_samples:
-            index = sample_index(sample)
+            row = {'index': sample_index(sample), 'name': sample['name'], 'why': {'input/fid': NO_INPUT}}
+            rows.append(row)
             if self.reference is not None:
                 found = {'': sample['pred']}
                 if self.do_nothing and sample.get('lq') is not None:
                     found['input/'] = sample['lq']
             elif sample.get('gt') is None:
-                raise DataError(f"picture '{sample['name']}' has no gt; give FID a reference folder of clean pictures")
+                name = printable(sample['name'])
+                raise DataError(f"picture '{name}' has no gt; give FID a reference folder of clean pictures")
             else:
                 found = {**picture_pairs(sample, self.do_nothing), 'clean': sample['gt']}
-            keys += [(index, role) for role in found]
-            pictures += found.values()
+            for role, picture in found.items():
+                row[role] = None
+                if is_finite(picture) and is_finite(found.get('clean', picture)):
+                    keys.append((row, role))
+                    pictures.append(picture)
+                else:
+                    row['why'][f'{role}fid'] = why_undefined(role, picture, found.get('clean'))
+        self.results += rows
         if not pictures or self.is_absent('fid'):
-            self.results += [{'index': index} for index in dict.fromkeys(index for index, _ in keys)]
             return
         try:
-            features = self._activations(pictures)
+            for (row, role), vector in zip(keys, self._activations(pictures), strict=True):
+                row[role] = vector
         except WeightsError as error:
             self.mark_absent('fid', error)
-            features = [None] * len(keys)
-        rows: dict[int, dict] = {}
-        for (index, role), vector in zip(keys, features, strict=True):
-            rows.setdefault(index, {'index': index})[role] = vector
-        self.results += rows.values()
 
     @torch.no_grad()
     def _activations(self, pictures: Sequence[Tensor]) -> np.ndarray:
@@ -191,7 +203,7 @@ class FID(RestorationMetric):
             return {}
         clean = self._reference_features
         if clean is None:
-            clean = np.stack([row['clean'] for row in results])
+            clean = [row['clean'] for row in results]
         fewest = min(len(results), len(clean))
         if fewest < 2:
             self.give_up('fid', f'it needs at least 2 pictures, there is {fewest}')
@@ -203,11 +215,18 @@ class FID(RestorationMetric):
             print_log(line, 'current', logging.WARNING)
         metrics = {}
         for prefix in ('', 'input/'):
-            if all(prefix in row for row in results):
+            name = f'{prefix}fid'
+            bad = [row for row in results if row.get(prefix) is None]
+            if not any(prefix in row for row in results):  # the set has no such row
+                continue
+            if bad:
+                metrics[name] = math.nan
+                self.mark_undefined(name, bad, results)
+            else:
                 try:
-                    metrics[f'{prefix}fid'] = frechet_distance(np.stack([row[prefix] for row in results]), clean)
+                    metrics[name] = frechet_distance(np.stack([row[prefix] for row in results]), np.stack(clean))
                 except ValueError as error:  # the library's word for a matrix root that is not real
-                    self.give_up(f'{prefix}fid', f'the covariances have no real root: {error}')
+                    self.give_up(name, f'the covariances have no real root: {error}')
         return metrics
 
 
@@ -235,7 +254,8 @@ def _pictures_of(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> Tensor:
     """``(3, H, W)`` RGB in [0, 1]."""
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    data = np.frombuffer(path.read_bytes(), np.uint8)  # OpenCV opens no name that is not UTF-8
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
         raise PictureError(f"{path} can't be read as a picture")
     return torch.from_numpy(bgr[..., ::-1].copy()).permute(2, 0, 1) / 255

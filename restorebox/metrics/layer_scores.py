@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.metrics.base import RestorationMetric, mean_ignoring_nan, sample_index
+from restorebox.metrics.base import RestorationMetric, is_finite, sample_index, scores_of, why_undefined
 from restorebox.metrics.protocols import LAYER_PROTOCOLS
 from restorebox.registry import METRICS, nearest
 
@@ -17,7 +18,8 @@ from restorebox.registry import METRICS, nearest
 class LayerScores(RestorationMetric):
     """Every estimated layer against the known one, where a sample has both.
 
-    A score that no sample of the set has is said to be unavailable, and the test goes on.
+    A score that no sample of the set has is said to be unavailable, and the test goes on. One that only some have is nan:
+    the mean over those would be that of another set.
 
     Args:
         protocols: names of ``LAYER_PROTOCOLS`` in :mod:`restorebox.metrics.protocols`.
@@ -44,14 +46,20 @@ class LayerScores(RestorationMetric):
         """
         for sample in data_samples:
             row = {'index': sample_index(sample), 'name': sample['name']}
+            why = {}
             for name in self.protocols:
                 estimate, truth, score = LAYER_PROTOCOLS[name]
-                if sample.get(estimate) is not None and sample.get(truth) is not None:
-                    row[name] = score(*_alike(sample[estimate], sample[truth]))
-            self.results.append(row)
+                if sample.get(estimate) is None or sample.get(truth) is None:
+                    why[name] = f'it lacks {truth if sample.get(truth) is None else estimate}'
+                    continue
+                pair = sample[estimate], sample[truth]
+                row[name] = score(*_alike(*pair)) if all(map(is_finite, pair)) else math.nan
+                if not math.isfinite(row[name]):
+                    why[name] = why_undefined('', *pair)
+            self.results.append({**row, 'why': why})
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Means over the pictures that have the layer, and the table.
+        """Means over the set, and the table.
 
         Args:
             results: rows in the set's order.
@@ -61,9 +69,8 @@ class LayerScores(RestorationMetric):
             if name not in names:
                 estimate, truth, _ = LAYER_PROTOCOLS[name]
                 self.give_up(name, f'no picture has both {estimate} and {truth}')
-        nan = float('nan')
-        self.table = [{**row, **{name: row.get(name, nan) for name in names}} for row in results]
-        return {name: mean_ignoring_nan([row[name] for row in self.table]) for name in names}
+        self.table = [scores_of(row, names) for row in results]
+        return self.means(self.table, names)
 
 
 def _alike(estimate: Tensor, truth: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
-from restorebox.errors import ConfigError, DataError, WeightsError
+from restorebox.errors import ConfigError, DataError, WeightsError, printable
 from restorebox.layers.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
-from restorebox.metrics.base import RestorationMetric, mean_ignoring_nan, picture_pairs, sample_index, saved_tensor
+from restorebox.metrics.base import (
+    NO_INPUT,
+    RestorationMetric,
+    is_finite,
+    picture_pairs,
+    sample_index,
+    saved_tensor,
+    scores_of,
+    why_undefined,
+)
 from restorebox.metrics.protocols import NETWORK_PROTOCOLS, parse_protocol, protocol, resize_saved
 from restorebox.registry import METRICS
 
@@ -22,8 +30,8 @@ from restorebox.registry import METRICS
 class PictureScores(RestorationMetric):
     """Every restored picture, and every input as it came, against its clean partner.
 
-    Undefined scores (nan: SSIM or LPIPS of a tiny picture) stay in the table, are left out of the means and counted in
-    one log line. A network whose weights file is absent costs one warning; the run goes on without its score.
+    A score that is nan (of a picture that the network made nan or infinite, SSIM or LPIPS of a tiny one) makes its mean
+    nan, with a line that says why. A network whose weights file is absent costs one warning; the run goes on without its score.
 
     Args:
         protocols: names of :mod:`restorebox.metrics.protocols`, ``lpips_alex`` and ``lpips_vgg`` among them, each
@@ -64,13 +72,22 @@ class PictureScores(RestorationMetric):
         """
         for sample in data_samples:
             if sample.get('gt') is None:
-                raise DataError(f"picture '{sample['name']}' has no gt; use FID or a paired set")
+                raise DataError(f"picture '{printable(sample['name'])}' has no gt; use FID or a paired set")
             row = {'index': sample_index(sample), 'name': sample['name']}
+            why = {}
+            if self.do_nothing:  # of pictures that have no such row, where others of the set have one
+                why = {f'input/{name}': NO_INPUT for name in self.protocols}
             for prefix, picture in picture_pairs(sample, self.do_nothing).items():
-                row.update({prefix + name: value for name, value in self._score(picture, sample['gt']).items()})
-            self.results.append(row)
+                for name, value in self._score(picture, sample['gt']).items():
+                    row[prefix + name] = value
+                    why.pop(prefix + name, None)
+                    if not math.isfinite(value):
+                        why[prefix + name] = why_undefined(prefix, picture, sample['gt'])
+            self.results.append({**row, 'why': why})
 
     def _score(self, picture: Tensor, gt: Tensor) -> dict[str, float]:
+        if not (is_finite(picture) and is_finite(gt)):  # not every score looks at every pixel
+            return {name: math.nan for name in self.protocols if not self.is_absent(name)}
         ours, clean = _to_array(picture), _to_array(gt)
         scores = {name: score(ours, clean) for name, score in self._functions.items()}
         for name, net in self._nets.items():
@@ -99,18 +116,8 @@ class PictureScores(RestorationMetric):
         """
         names = [prefix + name for prefix in ('', 'input/') for name in self.protocols if name not in self.unavailable]
         names = [name for name in names if any(name in row for row in results)]
-        nan = float('nan')
-        # a name that only some rows have (their lq has another size) is nan in the others
-        self.table = [
-            {'index': row['index'], 'name': row['name'], **{name: row.get(name, nan) for name in names}}
-            for row in results
-        ]
-        columns = {name: [row[name] for row in self.table] for name in names}
-        undefined = {name: int(np.isnan(values).sum()) for name, values in columns.items()}
-        if any(undefined.values()):
-            counts = ', '.join(f'{name}: {count}' for name, count in undefined.items() if count)
-            print_log(f'left out of the means as undefined, of {len(results)}: {counts}', 'current', logging.WARNING)
-        return {name: mean_ignoring_nan(values) for name, values in columns.items()}
+        self.table = [scores_of(row, names) for row in results]
+        return self.means(self.table, names)
 
 
 def _to_array(picture: Tensor) -> np.ndarray:

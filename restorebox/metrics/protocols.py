@@ -53,8 +53,11 @@ LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
 
 def as_saved(picture: NDArray) -> Picture:
-    """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]. NaN stays NaN."""
-    return np.rint(np.clip(np.asarray(picture, dtype=np.float64), 0, 1) * 255)
+    """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]. NaN stays NaN, infinity becomes it."""
+    picture = np.asarray(picture, dtype=np.float64)
+    saved = np.rint(np.clip(picture, 0, 1) * 255)
+    saved[np.isinf(picture)] = np.nan  # clamped it would be black or white
+    return saved
 
 
 def luma_studio(saved: Picture) -> Picture:
