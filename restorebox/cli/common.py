@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from restorebox.errors import ConfigError, RestoreboxError, printable
+from restorebox.errors import ConfigError, DataError, RestoreboxError, printable
 
 # disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
 DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -117,7 +117,8 @@ def prepare(args: argparse.Namespace) -> object:
 def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = None) -> object:
     """Build the config's runner and call ``runner.train()`` or ``runner.test()``.
 
-    One of several ranks does not return: it leaves when all are done.
+    One of several ranks does not return: it leaves when all are done. A test whose scores are not those of the whole set
+    is an error, raised when all is written.
 
     Args:
         cfg: a config that :func:`prepare` made.
@@ -145,7 +146,10 @@ def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = No
         raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
     if warning:
         runner.logger.warning(warning)
-    getattr(runner, job)()
+    metrics = getattr(runner, job)()
+    problems = runner.test_loop.problems(metrics) if job == 'test' and hasattr(runner.test_loop, 'problems') else []
+    if problems:  # on every rank; all files are written
+        raise DataError(f'test: {"; ".join(problems)}')
     if dist.is_available() and dist.is_initialized():
         dist.barrier()  # a rank that is still busy may need the first one, which keeps the store
         leave(0)

@@ -20,7 +20,8 @@ def collate_roles(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         ``inputs``: role -> NCHW tensor, or list of CHW tensors where sizes or dtypes differ; empty when all samples
-        were dropped. ``data_samples``: list of those kept. ``bad``: 'path: reason' of every unreadable picture.
+        were dropped. ``data_samples``: list of those kept, ``dropped``: of the others. ``bad``: 'path: reason' of every
+        unreadable picture.
 
     Raises:
         DataError: the samples don't have the same roles.
@@ -38,4 +39,9 @@ def collate_roles(samples: list[dict[str, Any]]) -> dict[str, Any]:
         tensors = [sample['inputs'][role] for sample in kept]
         alike = len({(tensor.shape, tensor.dtype) for tensor in tensors}) == 1
         inputs[role] = torch.stack(tensors) if alike else tensors
-    return {'inputs': inputs, 'data_samples': [sample['data_samples'] for sample in kept], 'bad': bad}
+    return {
+        'inputs': inputs,
+        'data_samples': [sample['data_samples'] for sample in kept],
+        'dropped': [sample['data_samples'] for sample in samples if not sample['inputs']],
+        'bad': bad,
+    }

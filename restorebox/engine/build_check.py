@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from mmengine import registry as mm
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from torch.utils.data import DataLoader
 
@@ -137,8 +138,15 @@ def _check_loader(plain: dict, part: str, model: Any) -> None:
                     f'fit the networks; they need multiples of {stride}'
                 )
         return
-    if hasattr(own.DATA_SAMPLERS.get(loader['sampler']['type']), 'skip'):
+    sampler = own.DATA_SAMPLERS.get(loader['sampler']['type'])
+    if hasattr(sampler, 'skip') or sampler is InfiniteSampler:
         raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
+    for key in ('drop_last', 'num_batch_per_epoch'):
+        if loader.get(key):
+            raise ConfigError(
+                f'config, {where}: {key}={loader[key]!r} leaves pictures out, and scores are of all of the set; leave '
+                'it out, or take a smaller set by limit=N in the data set'
+            )
     evaluators = plain[f'{part}_evaluator']
     if isinstance(evaluators, dict):
         evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)

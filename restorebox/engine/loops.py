@@ -1,10 +1,11 @@
-"""The training loop, counted in samples."""
+"""The training loop, counted in samples, and the loops that score, which count every picture."""
 
 from __future__ import annotations
 
 import math
 import time
 
+from mmengine.dist import all_gather_object
 from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
 from restorebox.engine.check import check_roles
@@ -181,25 +182,68 @@ class SampleTrainLoop(BaseLoop):
         self._iter += 1
 
 
-@LOOPS.register_module()
-class RestorationValLoop(ValLoop):
-    """MMEngine's, for batches that may be empty: all their pictures were unreadable and ``bad_picture='skip'``."""
+class _Counting:
+    """What both loops that score share: every sample of the set counts once, or it is known which did not.
+
+    Batches may be empty: all their pictures were unreadable and ``bad_picture='skip'``.
+    """
+
+    phase: str
+
+    def __init__(self, runner: object, dataloader: object, evaluator: object, fp16: bool = False) -> None:
+        if isinstance(dataloader, dict):
+            dataloader = runner.build_dataloader(dataloader, seed=runner.seed, scored=True)
+        super().__init__(runner, dataloader, evaluator, fp16)
+
+    def run(self) -> dict:
+        """Restore and score the set."""
+        self._scored: set[int] = set()
+        self._skipped: dict[int, dict] = {}
+        return super().run()
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         """Restore and score a batch."""
+        self._scored.update(sample.metainfo.get('index', -1) for sample in data_batch['data_samples'])
+        for sample in data_batch.get('dropped', ()):
+            self._skipped[sample.index] = {'index': sample.index, 'name': sample.name, 'reason': '; '.join(sample.bad)}
         if data_batch['data_samples']:
             super().run_iter(idx, data_batch)
         else:
-            self.runner.call_hook('after_val_iter', batch_idx=idx, data_batch=data_batch, outputs=[])
+            self.runner.call_hook(f'after_{self.phase}_iter', batch_idx=idx, data_batch=data_batch, outputs=[])
+
+    def skipped(self) -> list[dict]:
+        """The unreadable pictures of all ranks: ``index``, ``name`` and ``reason``. Every rank must call it."""
+        found = {index: facts for part in all_gather_object(self._skipped) for index, facts in part.items()}
+        return [found[index] for index in sorted(found)]
+
+    def problems(self, metrics: dict[str, float]) -> list[str]:
+        """Why the scores are not those of the whole set, a line each; empty where they are. Every rank must call it."""
+        size = len(self.dataloader.dataset)
+        scored = set().union(*all_gather_object(self._scored))
+        skipped = {facts['index'] for facts in self.skipped()}
+        missing = sorted(set(range(size)) - scored - skipped)
+        lines = []
+        if missing:
+            lines.append(
+                f'{len(scored)} of {size} pictures were scored; missing, by index: {", ".join(map(str, missing[:10]))}'
+                f'{", ..." if len(missing) > 10 else ""}'
+            )
+        elif not scored:
+            lines.append(f'none of {size} pictures was scored')
+        why = {name: line for each in self.evaluator.metrics for name, line in getattr(each, 'undefined', {}).items()}
+        nan = [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]
+        return lines + [f'{name} is nan{f": {why[name]}" if name in why else ""}' for name in nan]
 
 
 @LOOPS.register_module()
-class RestorationTestLoop(TestLoop):
+class RestorationValLoop(_Counting, ValLoop):
+    """MMEngine's, in which every picture of the set counts once."""
+
+    phase = 'val'
+
+
+@LOOPS.register_module()
+class RestorationTestLoop(_Counting, TestLoop):
     """See :class:`RestorationValLoop`."""
 
-    def run_iter(self, idx: int, data_batch: dict) -> None:
-        """Restore and score a batch."""
-        if data_batch['data_samples']:
-            super().run_iter(idx, data_batch)
-        else:
-            self.runner.call_hook('after_test_iter', batch_idx=idx, data_batch=data_batch, outputs=[])
+    phase = 'test'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 import time
 from functools import partial
@@ -20,20 +21,23 @@ from mmengine.dist import (
     is_main_process,
     sync_random_seed,
 )
+from mmengine.logging import MMLogger
 from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
+from mmengine.registry import DATASETS
 from mmengine.runner import Runner, set_random_seed
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils.dl_utils import collect_env
 from torch import nn
 from torch.utils.data import DataLoader
 
+from restorebox.datasets.numbered import Numbered
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.random_state import get_random_state, set_random_state
 from restorebox.engine.record import check_resumable, compute, warn_of_another_model
-from restorebox.errors import CheckpointError, ConfigError
+from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints
 from restorebox.registry import FUNCTIONS, RUNNERS
 from restorebox.restorers.base import BaseRestorer
@@ -141,9 +145,11 @@ class RestorationRunner(Runner):
         return MMSeparateDistributedDataParallel(model, broadcast_buffers=False, **kwargs)
 
     def build_dataloader(
-        self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+        self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False, scored: bool = False
     ) -> DataLoader:
         """MMEngine's, with our collate, the run's seed in the dataset, and a generator of its own.
+
+        ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`.
 
         A data loader draws a number each time it is iterated; from the global generator that would shift dropout after
         a resume.
@@ -155,14 +161,25 @@ class RestorationRunner(Runner):
         cfg['collate_fn'] = partial(FUNCTIONS.get(collate.pop('type')), **collate)
         if cfg.get('num_workers', 0) > 0:
             cfg.setdefault('persistent_workers', True)
+        dataset = DATASETS.build(cfg['dataset']) if isinstance(cfg['dataset'], dict) else cfg['dataset']
+        if hasattr(dataset, 'full_init'):
+            dataset.full_init()
+        if hasattr(dataset, 'seed') and not getattr(dataset, 'test_mode', False):
+            dataset.seed = self.seed  # a test set stays the same whatever a training's seed is
+        cfg['dataset'] = Numbered(dataset) if scored else dataset
         loader = Runner.build_dataloader(cfg, seed=self.seed)
-        if hasattr(loader.dataset, 'seed') and not getattr(loader.dataset, 'test_mode', False):
-            loader.dataset.seed = self.seed  # a test set stays the same whatever a training's seed is
         loader.generator = torch.Generator().manual_seed(self.seed)
-        dataset = loader.dataset
         split = getattr(dataset, 'split', type(dataset).__name__)
-        self.logger.info(f'{split}: {len(dataset)} samples in {getattr(dataset, "data_root", "memory")}')
+        self.logger.info(f'{split}: {len(dataset)} samples in {printable(getattr(dataset, "data_root", "memory"))}')
         return loader
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """MMEngine's, whose file takes every name: of one that is not UTF-8 it would lose the line."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.stream.reconfigure(errors='backslashreplace')
+        return logger
 
     def build_val_loop(self, loop: Any) -> Any:
         """MMEngine's, with our loop where the config names none."""

@@ -13,6 +13,7 @@ from restorebox.engine.loops import SampleTrainLoop, samples_to_steps
 from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError, DataError
 from restorebox.files import find_checkpoints
+from restorebox.metrics.protocols import lower_is_better
 from restorebox.registry import HOOKS
 
 
@@ -27,19 +28,25 @@ class RestorationCheckpointHook(Hook):
         every_samples: samples (over all ranks) between checkpoints; rounded up to whole optimiser updates.
         max_keep: how many of them to keep.
         save_best: name of a validation score to keep the best model of as ``best_NAME.pth``; None keeps none.
-        rule: ``'greater'`` or ``'less'`` is better.
+            A validation that gives nan is never the best.
+        rule: ``'greater'`` or ``'less'`` is better. None takes what the score's name says: less of LPIPS and FID.
 
     Raises:
-        ConfigError: ``rule`` is neither, or validation does not give that score.
+        ConfigError: ``rule`` is neither or the wrong one, or validation does not give that score.
     """
 
     priority = 'VERY_LOW'
 
     def __init__(
-        self, every_samples: int, max_keep: int = 3, save_best: str | None = None, rule: str = 'greater'
+        self, every_samples: int, max_keep: int = 3, save_best: str | None = None, rule: str | None = None
     ) -> None:
-        if rule not in ('greater', 'less'):
+        if rule not in ('greater', 'less', None):
             raise ConfigError(f"RestorationCheckpointHook: rule is '{rule}'; it must be 'greater' or 'less'")
+        less = save_best is not None and lower_is_better(save_best)
+        if less and rule == 'greater':
+            raise ConfigError(
+                f"RestorationCheckpointHook: rule is 'greater', but of {save_best} less is better; leave rule out"
+            )
         if not isinstance(every_samples, int) or every_samples < 1:
             raise ConfigError(
                 f'RestorationCheckpointHook: every_samples is {every_samples!r}; it must be a positive whole number'
@@ -49,7 +56,7 @@ class RestorationCheckpointHook(Hook):
         self.every_samples = every_samples
         self.max_keep = max_keep
         self.save_best = save_best
-        self.rule = rule
+        self.rule = rule or ('less' if less else 'greater')
         self.again = False
         self.best: float | None = None
 
@@ -74,7 +81,8 @@ class RestorationCheckpointHook(Hook):
     def _best_on_disk(self, runner: object) -> float | None:
         """The score of the best model so far: a checkpoint saved before its validation does not know it."""
         path = Path(runner.work_dir) / f'best_{self.save_best}.pth'
-        return load_file(path)['meta'].get(self.save_best) if self.save_best and path.is_file() else None
+        best = load_file(path)['meta'].get(self.save_best) if self.save_best and path.is_file() else None
+        return best if best is not None and math.isfinite(best) else None
 
     def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
         """Save when it is time."""
@@ -108,8 +116,11 @@ class RestorationCheckpointHook(Hook):
                 f"RestorationCheckpointHook: save_best is '{self.save_best}', validation gives {sorted(metrics)}"
             )
         value = float(metrics[self.save_best])
+        if not math.isfinite(value):
+            runner.logger.warning(f'{self.save_best} is {value} at step {runner.iter}: no best model can be told by it')
+            return
         best = self.best
-        if math.isnan(value) or (best is not None and (value <= best if self.rule == 'greater' else value >= best)):
+        if best is not None and (value <= best if self.rule == 'greater' else value >= best):
             return
         self.best = value
         runner.save_checkpoint(

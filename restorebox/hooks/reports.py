@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 
 from restorebox.drawing import draw_curves
 from restorebox.engine.checkpoint import sha256
+from restorebox.engine.loops import RestorationTestLoop
+from restorebox.errors import printable
 from restorebox.metrics.scores import score_table, write_scores
 from restorebox.registry import HOOKS
 
@@ -52,14 +54,14 @@ class BadPictureHook(Hook):
         self.bad: dict[str, dict[str, None]] = {'train': {}, 'val': {}, 'test': {}}
 
     def _collect(self, data_batch: dict, what: str) -> None:
-        self.bad[what].update(dict.fromkeys(data_batch.get('bad', ())))
+        self.bad[what].update(dict.fromkeys(map(printable, data_batch.get('bad', ()))))  # a line each, whatever the name
 
     def _report(self, runner: object, what: str) -> None:
         found = sorted({line for lines in all_gather_object(list(self.bad[what])) for line in lines})
         if not found or not is_main_process():
             return
         path = Path(runner.work_dir) / f'skipped_pictures_{what}.txt'
-        path.write_text('\n'.join(found) + '\n')
+        path.write_text('\n'.join(found) + '\n', encoding='utf-8')
         runner.logger.warning(f'{len(found)} unreadable picture(s) were skipped, listed in {path}; first: {found[0]}')
 
     def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
@@ -100,9 +102,13 @@ class ScoresHook(Hook):
 
     priority = 'LOW'
 
-    @master_only
     def after_test_epoch(self, runner: object, metrics: dict | None = None) -> None:
         """Write and print."""
+        loop, counts = runner.test_loop, {}
+        if isinstance(loop, RestorationTestLoop):  # every rank tells which pictures it had
+            counts = {'skipped': loop.skipped(), 'problems': loop.problems(metrics)}
+        if not is_main_process():
+            return
         each = runner.test_evaluator.metrics
         checkpoint = runner._load_from
         local = checkpoint and Path(checkpoint).is_file()
@@ -112,11 +118,17 @@ class ScoresHook(Hook):
             metrics=metrics,
             tables=[m.table for m in each if getattr(m, 'table', None)],
             unavailable={k: v for m in each for k, v in getattr(m, 'unavailable', {}).items()},
+            reasons={k: v for m in each for k, v in getattr(m, 'undefined', {}).items()},
             config=_from_here(runner.cfg.filename),
             checkpoint=_from_here(checkpoint),
             sha256=sha256(checkpoint) if local else None,
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),
-            extra={'training': runner.loaded_meta.get('compute'), 'overrides': runner.cfg.get('overrides') or {}},
+            extra={
+                'size': len(loop.dataloader.dataset),
+                **counts,
+                'training': runner.loaded_meta.get('compute'),
+                'overrides': runner.cfg.get('overrides') or {},
+            },
         )
-        runner.logger.info(f'scores, also in {path}:\n{score_table(scores)}')
+        runner.logger.info(f'scores, also in {printable(path)}:\n{score_table(scores)}')

@@ -52,6 +52,11 @@ NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
 LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
 
+def lower_is_better(name: str) -> bool:
+    """Whether less of a score is better, by its name: ``'lpips_alex@256'`` and ``'input/fid'`` as ``'fid'``."""
+    return name.removeprefix('input/').partition('@')[0] in LOWER_IS_BETTER
+
+
 def as_saved(picture: NDArray) -> Picture:
     """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]. NaN stays NaN, infinity becomes it."""
     picture = np.asarray(picture, dtype=np.float64)

@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 
+from restorebox.errors import printable
 from restorebox.files import write_whole
-from restorebox.metrics.protocols import LOWER_IS_BETTER
+from restorebox.metrics.base import NAMED
+from restorebox.metrics.protocols import lower_is_better
 
 LIBRARIES = (
     'restorebox',
@@ -49,6 +51,7 @@ def write_scores(
     metrics: dict[str, float],
     tables: Sequence[Sequence[dict]],
     unavailable: dict[str, str],
+    reasons: dict[str, str] | None = None,
     config: Any,
     checkpoint: str | None,
     sha256: str | None,
@@ -63,6 +66,7 @@ def write_scores(
         metrics: score's name -> mean, as a metric's ``evaluate`` gives them (``input/NAME``: the do-nothing row).
         tables: each metric's ``table``; rows of one picture (``index``) are joined.
         unavailable: score's name -> why there is none.
+        reasons: score's name -> why its mean is nan, as a metric's ``undefined`` has it.
         config: the config's path, or anything that JSON holds.
         checkpoint: its path; None for a run without one.
         sha256: the checkpoint's hash.
@@ -85,6 +89,7 @@ def write_scores(
         'protocols': list(dict.fromkeys(names)),
         'mean': dict(metrics),
         'undefined': _count_undefined(per_picture),
+        'reasons': dict(reasons or {}),
         'unavailable': dict(unavailable),
         'per_picture': per_picture,
         'count': len(per_picture),
@@ -99,14 +104,17 @@ def write_scores(
     if clash:
         raise ValueError(f'extra may not replace {", ".join(clash)}')
     scores = _finite({**scores, **(extra or {})})
-    write_whole(path, (json.dumps(scores, indent=2, allow_nan=False, ensure_ascii=False) + '\n').encode())
+    text = json.dumps(scores, indent=2, allow_nan=False, ensure_ascii=False) + '\n'
+    # the bytes of a name that are not UTF-8 become \udcXX, which is JSON and reads back as the same name
+    write_whole(path, text.encode(errors='backslashreplace'))
     return scores
 
 
 def score_table(scores: dict) -> str:
     """A plain-text table of means: ``input (do nothing)``, ``restored`` and ``gain`` by protocol.
 
-    A gain is positive where restoring helped, also for LPIPS and FID, where less is better.
+    A gain is positive where restoring helped, also for LPIPS and FID, where less is better. A mean that is no number is
+    ``nan``, with a line below that says why.
 
     Args:
         scores: what :func:`write_scores` wrote.
@@ -114,13 +122,16 @@ def score_table(scores: dict) -> str:
     mean = scores['mean']
     rows = [['', *scores['protocols']], ['input (do nothing)'], ['restored'], ['gain']]
     for name in scores['protocols']:
-        before, after = mean.get(INPUT + name), mean.get(name)
+        # None where there is no such row; a null in the file is nan
+        before, after = (
+            None if key not in mean else math.nan if mean[key] is None else mean[key] for key in (INPUT + name, name)
+        )
         gain = None if before is None or after is None else after - before
-        if gain is not None and _base(name) in LOWER_IS_BETTER:
+        if gain is not None and lower_is_better(name):
             gain = -gain
-        digits = 2 if _base(name).startswith(('psnr', 'fid')) else 4
+        digits = 2 if name.startswith(('psnr', 'fid')) else 4
         for row, value, sign in zip(rows[1:], (before, after, gain), ('', '', '+'), strict=True):
-            row.append('-' if value is None else f'{value:{sign}.{digits}f}')
+            row.append('-' if value is None else 'nan' if math.isnan(value) else f'{value:{sign}.{digits}f}')
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for first, *cells in rows:
@@ -129,14 +140,20 @@ def score_table(scores: dict) -> str:
     lines.insert(1, '  '.join('-' * width for width in widths))
     count = scores['count']
     notes = [f'{count} picture{"s"[: count != 1]}'] if count else []
-    notes += [f'{name}: undefined for {number} of them' for name, number in scores.get('undefined', {}).items()]
+    skipped = scores.get('skipped', [])
+    if skipped:
+        more = f' and {len(skipped) - NAMED} more' if len(skipped) > NAMED else ''
+        names = ', '.join(printable(each['name']) for each in skipped[:NAMED])
+        notes.append(f'{len(skipped)} unreadable and not scored: {names}{more}')
+    reasons = scores.get('reasons', {})
+    notes += [f'{name} is nan: {reason}' for name, reason in reasons.items()]
+    notes += [
+        f'{name}: undefined for {number} of them'
+        for name, number in scores.get('undefined', {}).items()
+        if name not in reasons
+    ]
     notes += [f'{name} is not available: {reason}' for name, reason in scores['unavailable'].items()]
     return '\n'.join([line.rstrip() for line in lines] + notes)
-
-
-def _base(name: str) -> str:
-    """``'lpips_alex@256'`` -> ``'lpips_alex'``."""
-    return name.partition('@')[0]
 
 
 def _count_undefined(rows: list[dict]) -> dict[str, int]:

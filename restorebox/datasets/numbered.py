@@ -1,0 +1,53 @@
+"""Samples that know their position in the whole set, whatever sets it is made of."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.structures import BaseDataElement
+from torch.utils.data import Dataset
+
+from restorebox.errors import DataError, printable
+
+
+class Numbered(Dataset):
+    """A set to be scored: each sample's ``index`` is its position in this set.
+
+    The data sets inside of a ConcatDataset or RepeatDataset count for themselves, each from 0, and scores are told apart
+    by ``index``.
+
+    Args:
+        dataset: anything with a length and positions, whose samples are what
+            :class:`~restorebox.datasets.transforms.Pack` gives.
+    """
+
+    def __init__(self, dataset: Sequence) -> None:
+        self.dataset = dataset
+
+    @property
+    def metainfo(self) -> dict:
+        """The set's own, for MMEngine."""
+        return getattr(self.dataset, 'metainfo', {})
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, position: int) -> Any:
+        """A sample with its position as ``index``.
+
+        Raises:
+            DataError: another picture stands in for an unreadable one, as training wants it; its score would count as
+                that one's.
+        """
+        sample = self.dataset[position]
+        facts = sample.get('data_samples') if isinstance(sample, dict) else None
+        if isinstance(facts, BaseDataElement):
+            if facts.get('bad') and sample['inputs']:
+                raise DataError(
+                    f"{printable(facts.bad[0])}; picture '{printable(facts.name)}' would be scored in its place: "
+                    'set test_mode=True in the data set'
+                )
+            facts.set_metainfo({'index': operator.index(position)})
+        return sample
