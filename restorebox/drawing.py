@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from restorebox.errors import printable
 from restorebox.files import replacing
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> No
         pictures = [Image.fromarray(array) for _, array in row]
         for picture in pictures:
             picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-        shrunk.append(list(zip([caption for caption, _ in row], pictures, strict=True)))
+        shrunk.append(list(zip([printable(caption) for caption, _ in row], pictures, strict=True)))
     columns = max(map(len, shrunk))
     widths = [
         max(max(row[c][1].width, round(font.getlength(row[c][0])) + 4) for row in shrunk if c < len(row))

@@ -5,6 +5,8 @@ Nothing here needs torch, whose import takes longer than most verbs.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -59,6 +61,30 @@ def write_whole(path: str | Path, data: bytes | memoryview, temporary: str | Non
         if flush:
             file.flush()
             os.fsync(file.fileno())
+
+
+def json_bytes(value: object, indent: int = 1) -> bytes:
+    r"""A value as a JSON file: nan and infinity, for which JSON has no word, are null; every name reads back as it was.
+
+    The bytes of a name that are not UTF-8 stand there as ``\udcXX``, Python's form of them.
+
+    Args:
+        value: dicts, lists, texts, numbers.
+        indent: spaces a level.
+
+    Raises:
+        TypeError: something else is inside.
+    """
+    text = json.dumps(_finite(value), indent=indent, allow_nan=False, ensure_ascii=False) + '\n'
+    return text.encode(errors='backslashreplace')
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def configs_dir() -> Path:

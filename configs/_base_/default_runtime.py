@@ -15,9 +15,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='RestorationCheckpointHook', every_samples=20_000, max_keep=3, save_best='psnr_y'
-    ),
+    checkpoint=dict(type='RestorationCheckpointHook', every_samples=20_000, max_keep=3, save_best='psnr_y'),
     # by name, so that a config can change or drop one (ema=None); a list would be replaced whole
     history=dict(type='CapHistoryHook'),
     ema=dict(type='RoleEMAHook', decay=0.999),

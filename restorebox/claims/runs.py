@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
-from restorebox.errors import RestoreboxError
-from restorebox.files import find_checkpoints, write_whole
+from restorebox.errors import RestoreboxError, printable
+from restorebox.files import find_checkpoints, json_bytes, write_whole
 
 KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
 
@@ -82,7 +82,7 @@ def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]
 def read_result(run: Run, docs: Path) -> dict | None:
     """A run's stored result, unless there is none or it is of another config or other overrides."""
     try:
-        result = json.loads(run.stored(docs).read_text())
+        result = json.loads(run.stored(docs).read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -92,7 +92,7 @@ def read_result(run: Run, docs: Path) -> dict | None:
 
 def write_json(path: Path, content: object) -> None:
     """Write whole or not at all, see :func:`restorebox.files.replacing`."""
-    write_whole(path, (json.dumps(content, indent=1) + '\n').encode())
+    write_whole(path, json_bytes(content))
 
 
 def _die_with_parent() -> None:
@@ -155,16 +155,17 @@ def train_and_test(
         if overrides:
             options += ['--cfg-options', *(f'{key}={_word(value)}' for key, value in overrides.items())]
         log, scores = folder / 'output.txt', folder / 'scores.json'
-        if not scores.is_file():
+        # scores that are not those of the whole set are an error of 'test', each time
+        if not scores.is_file() or json.loads(scores.read_bytes()).get('problems'):
             _verb(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
             trained = str(last_checkpoint(folder))
             _verb(['test', config, trained, *options], log, lock.fileno(), environment)
-        result = json.loads(scores.read_text())
+        result = json.loads(scores.read_bytes())
         if analysis:
             measured = folder / ANALYSES[analysis]
             if not measured.is_file():
                 _verb([analysis, config, str(last_checkpoint(folder)), *options], log, lock.fileno(), environment)
-            for group, values in json.loads(measured.read_text())['mean'].items():
+            for group, values in json.loads(measured.read_bytes())['mean'].items():
                 result['mean'] |= {f'{group}.{name}': value for name, value in values.items()}
         return result
 
@@ -198,6 +199,6 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
         if run.spec.start:  # by name: where it lies on this machine tells nobody anything
             result['overrides'] = {**result['overrides'], 'load_from': before.name}
     except RestoreboxError as error:
-        result['failed'] = str(error)
+        result['failed'] = printable(error)
     write_json(run.stored(docs), result)
     return result

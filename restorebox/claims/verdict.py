@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,13 +62,17 @@ def judge(
     for a claim of equality: each is within the tolerance, so that two large ones of opposite sign don't pass.
 
     Args:
-        better: seed -> score of the side that the claim puts first; None where that run failed.
+        better: seed -> score of the side that the claim puts first; None or nan where that run failed.
         other: the same of the other side.
         metric: the score's name.
         size: the paper's difference.
         lower_is_better: whether a lower score is the better one.
         tolerance: makes it a claim of equality.
     """
+    better, other = (
+        {seed: value if value is not None and math.isfinite(value) else None for seed, value in side.items()}
+        for side in (better, other)
+    )
     failed = sorted({seed for side in (better, other) for seed, value in side.items() if value is None})
     sign = -1 if lower_is_better else 1
     pairs = {

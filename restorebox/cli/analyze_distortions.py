@@ -14,13 +14,13 @@ Writes distortions.json and distortions.png into the work directory.
 from __future__ import annotations
 
 import argparse
-import json
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from restorebox.cli.common import add_config_options, positive
 from restorebox.drawing import save_figure
+from restorebox.files import json_bytes
 
 # kind -> recipes from its weakest to its strongest level
 DISTORTIONS: dict[str, list[dict]] = {
@@ -137,7 +137,7 @@ def measure(restorer: Any, loader: Any, pictures: int, side: int) -> dict[str, A
         responses = {kind: [level[after] / done for level in levels] for kind, levels in change.items()}
         rows.append(
             {
-                'correlation': {'before': float(np.nanmean(alike[before])), 'after': float(np.nanmean(alike[after]))},
+                'correlation': {'before': float(np.mean(alike[before])), 'after': float(np.mean(alike[after]))},
                 'cosine': cosines(responses),
                 'response': {kind: [vector.tolist() for vector in levels] for kind, levels in responses.items()},
             }
@@ -206,7 +206,7 @@ def main(argv: list[str]) -> None:
     figures['mean'] = mean_over_phases(figures)
     out = Path(cfg.work_dir)
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes((json.dumps(figures, indent=1) + '\n').encode(), out / 'distortions.json')
+    write_bytes(json_bytes(figures), out / 'distortions.json')
     draw(figures, out / 'distortions.png')
     alike, cosine = figures['mean']['correlation'], figures['mean']['cosine']
     print(f'correlation of channels   {alike["before"]:.3f} before, {alike["after"]:.3f} after')

@@ -17,12 +17,12 @@ Writes information.json and information.png into the work directory.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from restorebox.cli.common import add_config_options, positive
 from restorebox.drawing import save_figure
+from restorebox.files import json_bytes
 
 BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
 LARGEST = 256  # pixels of the side on which gradients are taken, where the restorer says no training crop
@@ -87,7 +87,7 @@ def carried(restorer: Any, loader: Any, pictures: int) -> dict[str, float]:
         if len(rows) >= pictures:
             break
     rows = rows[:pictures]
-    return {'pictures': len(rows)} | {key: float(torch.tensor([row[key] for row in rows]).nanmean()) for key in rows[0]}
+    return {'pictures': len(rows)} | {key: float(torch.tensor([row[key] for row in rows]).mean()) for key in rows[0]}
 
 
 def gradients(restorer: Any, batch: dict) -> dict[str, float]:
@@ -199,7 +199,7 @@ def main(argv: list[str]) -> None:
             figures['gradients'].append({'step': step, 'norms': gradients(restorer, batch)})
     out = Path(cfg.work_dir)
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes((json.dumps(figures, indent=1) + '\n').encode(), out / 'information.json')
+    write_bytes(json_bytes(figures), out / 'information.json')
     draw(figures, out / 'information.png')
     kept = figures['carried']
     print(f'reconstruction of clean pictures   {kept["reconstruction_psnr_rgb"]:7.2f} dB psnr_rgb')

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebox.cli.common import options_action, positive
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,11 +137,11 @@ def main(argv: list[str]) -> None:
     found = samples(cfg, args.split, args.samples, args.start, args.seed)
     bad = [line for sample in found for line in sample['data_samples'].get('bad', [])]
     for line in bad:
-        print(f'skipped: {line}')
+        print(f'skipped: {printable(line)}')
     rows = [row for sample in found if (row := row_of(sample))]
     if not rows:
         what = 'could be read' if found else f'from sample {args.start} on'
         raise ConfigError(f'{args.split}: there is no picture to draw, none {what}')
     args.out.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(rows, args.out)
-    print(f'{len(rows)} samples of {args.split}: {args.out}')
+    print(f'{len(rows)} samples of {args.split}: {printable(args.out)}')

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from restorebox.cli.common import options_action, positive
-from restorebox.errors import ConfigError, DataError
+from restorebox.errors import ConfigError, DataError, printable
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -93,8 +93,8 @@ def main(argv: list[str]) -> None:
     write_bytes(report.to_json().encode(), args.out / 'report.json')
     drawn = draw_findings(report, args.out / 'suspicious.png')
     print(report.table())
-    print(f'report: {args.out / "report.json"}')
+    print(f'report: {printable(args.out / "report.json")}')
     if drawn:
-        print(f'sheet:  {args.out / "suspicious.png"}')
+        print(f'sheet:  {printable(args.out / "suspicious.png")}')
     if report.errors:
         sys.exit(1)

@@ -117,14 +117,16 @@ def prepare(args: argparse.Namespace) -> object:
 def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = None) -> object:
     """Build the config's runner and call ``runner.train()`` or ``runner.test()``.
 
-    One of several ranks does not return: it leaves when all are done. A test whose scores are not those of the whole set
-    is an error, raised when all is written.
+    One of several ranks does not return: it leaves when all are done.
 
     Args:
         cfg: a config that :func:`prepare` made.
         job: 'train' or 'test'.
         look: called when the config has been checked and before anything is built; what it returns is logged as a
             warning.
+
+    Raises:
+        DataError: the scores of a test are not those of the whole set; all is written.
     """
     import torch.distributed as dist
 

@@ -159,7 +159,7 @@ def main(argv: list[str]) -> None:
     runner = run_runner(cfg, 'train')
     options = ['--work-dir', str(args.work_dir), '--data-root', str(args.work_dir / 'data')]
     test.main(['configs/unet/unet_demo.py', str(runner.last_checkpoint()), *options])
-    scores = json.loads((args.work_dir / 'scores.json').read_text())
+    scores = json.loads((args.work_dir / 'scores.json').read_bytes())
     print(f'\n{score_table(scores)}')
     print(f'\nsheet:  {args.work_dir / "sheets" / "test.png"}')
     print(f'curves: {args.work_dir / "curves.png"}')

@@ -7,10 +7,10 @@ that, and what this costs and gains is printed and written beside it.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from restorebox.errors import ExportError
+from restorebox.files import json_bytes
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
     write_bytes(data, out)
     print(f'{out}: {len(data) / 2**20:.2f} MiB, {near}, sha256 {sha256(out)}')
     if args.int8:
-        write_bytes((json.dumps(report, indent=2) + '\n').encode(), out.with_suffix('.json'))
+        write_bytes(json_bytes(report, indent=2), out.with_suffix('.json'))
         print_report(report)
 
 

@@ -49,6 +49,9 @@ def verb(name: str) -> Callable[[list[str]], None]:
 
 def main(argv: list[str] | None = None) -> None:
     """Run a verb. Exits with 1 and one line on a user's mistake."""
+    for stream in (sys.stdout, sys.stderr):  # a name or a terminal's encoding must not end a run
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ('-h', '--help'):
         width = max(map(len, VERBS))

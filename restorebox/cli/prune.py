@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from restorebox.cli.common import add_config_options, prepare, run_runner
 from restorebox.errors import ConfigError
-from restorebox.files import write_whole
+from restorebox.files import json_bytes, write_whole
 
 if TYPE_CHECKING:
     from restorebox.restorers.base import BaseRestorer
@@ -102,7 +102,7 @@ def main(argv: list[str]) -> None:
         **_times(cfg, wide, narrow),
         'libraries': library_versions(),
     }
-    write_whole(home / 'pruned.json', (json.dumps(report, indent=1) + '\n').encode())
+    write_whole(home / 'pruned.json', json_bytes(report))
     print(f'{show(report)}\ncheckpoint: {last}')
 
 
@@ -149,7 +149,7 @@ def _scores(args: argparse.Namespace, checkpoint: str, name: str, options: dict)
     folder = Path(cfg.work_dir) / name
     cfg.work_dir = str(folder)
     run_runner(cfg, 'test')
-    return json.loads((folder / 'scores.json').read_text())
+    return json.loads((folder / 'scores.json').read_bytes())
 
 
 def _times(cfg: object, wide: BaseRestorer, narrow: BaseRestorer) -> dict:

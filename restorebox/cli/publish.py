@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     scores = None
     if args.scores:
         try:
-            scores = json.loads(Path(args.scores).read_text())
+            scores = json.loads(Path(args.scores).read_bytes())
             tested = scores['checkpoint']['sha256']
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"scores {args.scores}: can't be read as a scores.json: {error}") from error

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restorebox.cli.common import DISK_ERRORS, positive
-from restorebox.errors import ConfigError, DataError
+from restorebox.errors import ConfigError, DataError, printable
 
 AGAIN = 'what is complete stays, and the same command line goes on'
 
@@ -128,7 +128,7 @@ def main(argv: list[str]) -> None:
         if error.errno not in DISK_ERRORS:
             raise
         raise DataError(f"can't write {error.filename or home}: {error.strerror}; {AGAIN}") from None
-    print(f'{count} degraded pictures of {len(sources) - len(bad)} clean ones in {home}')
+    print(f'{count} degraded pictures of {len(sources) - len(bad)} clean ones in {printable(home)}')
     if bad:
         print(f'{len(bad)} pictures were skipped:', *(f'  {reason}' for _, reason in bad), sep='\n', file=sys.stderr)
 
@@ -153,7 +153,7 @@ def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -
                     hint = '' if done.failure else ', or --bad-picture skip leaves such pictures out'
                     raise DataError(f'{done.failure or done.bad}; {AGAIN}{hint}')
                 if done.bad:
-                    bad.append((done.source, done.bad))
+                    bad.append((done.source, printable(done.bad)))
                 elif done.kept:
                     kept += 1
                 else:

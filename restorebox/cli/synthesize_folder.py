@@ -24,6 +24,7 @@ import numpy as np
 import PIL
 
 from restorebox.cli.synthesize_work import LAYERS, TEMPORARY, Done, Job, write_whole
+from restorebox.datasets.pairing import list_line
 from restorebox.errors import DataError
 from restorebox.version import __version__
 
@@ -162,7 +163,7 @@ class Folder:
         records = sorted((json.loads(line)['name'], line) for line in lines)
         if pairs:
             files = [json.loads(line)['files'] for _, line in records]
-            text = ''.join(f'{each["lq"]["path"]}\t{each["gt"]["path"]}\n' for each in files)
+            text = ''.join(list_line(each['lq']['path'], each['gt']['path']) + '\n' for each in files)
             write_whole(self.home / PAIRS, text.encode())
         if hasattr(os, 'sync'):
             os.sync()  # the pictures are on the disk before the file that says so

@@ -50,8 +50,8 @@ class PictureCache:
             facts = os.stat(path)
         except OSError:
             return read_picture(path)  # says what is wrong
-        key = f'{os.path.abspath(path)}\0{facts.st_size}\0{facts.st_mtime_ns}'
-        kept = self.folder / f'{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy'
+        key = f'{os.path.abspath(path)}\0{facts.st_size}\0{facts.st_mtime_ns}'.encode(errors='surrogateescape')
+        kept = self.folder / f'{hashlib.sha256(key).hexdigest()[:32]}.npy'
         try:
             return np.load(kept, mmap_mode='r', allow_pickle=False)
         except (OSError, ValueError, EOFError):  # not there, or damaged: decode and write it again

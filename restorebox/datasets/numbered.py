@@ -15,8 +15,7 @@ from restorebox.errors import DataError, printable
 class Numbered(Dataset):
     """A set to be scored: each sample's ``index`` is its position in this set.
 
-    The data sets inside of a ConcatDataset or RepeatDataset count for themselves, each from 0, and scores are told apart
-    by ``index``.
+    The data sets inside of a ConcatDataset or RepeatDataset count from 0 each, and scores are told apart by ``index``.
 
     Args:
         dataset: anything with a length and positions, whose samples are what

@@ -7,6 +7,7 @@ unique within a list. ``split`` is only used in messages.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -106,13 +107,14 @@ def side_by_side(folder: Path, order: tuple[str, str], split: str) -> list[Recor
 def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
     """Pairs from a text file: on each line the degraded and the clean file, relative to ``root``.
 
-    Separated by a tab, or by spaces where the line has no tab. Empty lines and lines that begin with # are skipped.
+    Separated by a tab, or by spaces where the line has no tab, or as JSON, ``["lq", "gt"]``, see :func:`list_line`.
+    Empty lines and lines that begin with # are skipped.
 
     Raises:
         DataError: the list file is missing or lists nothing, or a line isn't two existing files; names file and line.
     """
     try:
-        lines = list_file.read_text(encoding='utf-8-sig').splitlines()
+        lines = list_file.read_text(encoding='utf-8-sig').split('\n')  # a name may hold what else ends a line
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, 'strerror', None) or 'is not UTF-8 text'
         raise DataError(f"split '{split}': list file {list_file}: {reason}") from None
@@ -120,7 +122,9 @@ def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith('#'):
             continue
-        parts = [part.strip() for part in line.split('\t')] if '\t' in line else line.split()
+        parts = _from_json(line)
+        if parts is None:
+            parts = [part.strip() for part in line.split('\t')] if '\t' in line else line.split()
         where = f"split '{split}': list file {list_file}, line {number}"
         if len(parts) != 2:
             raise DataError(f"{where}: expected two files, 'lq gt', found {len(parts)}: {line.strip()!r}")
@@ -133,6 +137,23 @@ def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
         raise DataError(f"split '{split}': list file {list_file} lists no pairs; each line is 'lq gt'")
     names = _names([lq for lq, _ in pairs], root)
     return [_pair(name, lq, gt) for name, (lq, gt) in zip(names, pairs, strict=True)]
+
+
+def list_line(lq: str, gt: str) -> str:
+    """A line of a list file, for any two names: with a tab between, or as JSON where that would not read back."""
+    line = f'{lq}\t{gt}'
+    plain = all(name.isprintable() and name == name.strip() and not name.startswith(('#', '[')) for name in (lq, gt))
+    return line if plain else json.dumps([lq, gt])
+
+
+def _from_json(line: str) -> list[str] | None:
+    """The two names of a line that is a JSON list of them; None of any other line."""
+    try:
+        found = json.loads(line) if line.startswith('[') else None
+    except ValueError:
+        return None
+    pair = isinstance(found, list) and len(found) == 2 and all(isinstance(name, str) for name in found)
+    return found if pair else None
 
 
 def _pair(name: str, lq: Path, gt: Path) -> Record:

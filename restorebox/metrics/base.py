@@ -78,10 +78,8 @@ class RestorationMetric(BaseMetric):
             for result in results:
                 known = by_index.setdefault(result['index'], result)
                 if known.get('name') != result.get('name'):
-                    raise DataError(
-                        f"two pictures of the set have the index {result['index']}: '{printable(known.get('name'))}' and "
-                        f"'{printable(result.get('name'))}'; one of them would not be counted"
-                    )
+                    names = ' and '.join(f"'{printable(each.get('name'))}'" for each in (known, result))
+                    raise DataError(f'two pictures of the set have the index {result["index"]}: {names}')
         self.unavailable = dict(self._absent)
         self.undefined = {}
         if len(by_index) < size:
@@ -156,7 +154,8 @@ def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
     pred, gt = sample['pred'], sample['gt']
     if pred.shape != gt.shape:
         raise DataError(
-            f"picture '{printable(sample['name'])}': restored it is {tuple(pred.shape)}, its gt is {tuple(gt.shape)} (C, H, W)"
+            f"picture '{printable(sample['name'])}': restored it is {tuple(pred.shape)}, its gt is {tuple(gt.shape)} "
+            '(C, H, W)'
         )
     pairs = {'': pred}
     lq = sample.get('lq')

@@ -18,8 +18,8 @@ from restorebox.registry import METRICS, nearest
 class LayerScores(RestorationMetric):
     """Every estimated layer against the known one, where a sample has both.
 
-    A score that no sample of the set has is said to be unavailable, and the test goes on. One that only some have is nan:
-    the mean over those would be that of another set.
+    A score that no sample of the set has is said to be unavailable, and the test goes on. One that only some have is
+    nan: the mean over those would be that of another set.
 
     Args:
         protocols: names of ``LAYER_PROTOCOLS`` in :mod:`restorebox.metrics.protocols`.

@@ -31,7 +31,8 @@ class PictureScores(RestorationMetric):
     """Every restored picture, and every input as it came, against its clean partner.
 
     A score that is nan (of a picture that the network made nan or infinite, SSIM or LPIPS of a tiny one) makes its mean
-    nan, with a line that says why. A network whose weights file is absent costs one warning; the run goes on without its score.
+    nan, with a line that says why. A network whose weights file is absent costs one warning; the run goes on without
+    its score.
 
     Args:
         protocols: names of :mod:`restorebox.metrics.protocols`, ``lpips_alex`` and ``lpips_vgg`` among them, each

@@ -58,7 +58,7 @@ def lower_is_better(name: str) -> bool:
 
 
 def as_saved(picture: NDArray) -> Picture:
-    """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]. NaN stays NaN, infinity becomes it."""
+    """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]; NaN where it is not finite."""
     picture = np.asarray(picture, dtype=np.float64)
     saved = np.rint(np.clip(picture, 0, 1) * 255)
     saved[np.isinf(picture)] = np.nan  # clamped it would be black or white

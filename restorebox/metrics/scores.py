@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from restorebox.errors import printable
-from restorebox.files import write_whole
+from restorebox.files import json_bytes, write_whole
 from restorebox.metrics.base import NAMED
 from restorebox.metrics.protocols import lower_is_better
 
@@ -103,11 +103,9 @@ def write_scores(
     clash = sorted(set(scores) & set(extra or {}))
     if clash:
         raise ValueError(f'extra may not replace {", ".join(clash)}')
-    scores = _finite({**scores, **(extra or {})})
-    text = json.dumps(scores, indent=2, allow_nan=False, ensure_ascii=False) + '\n'
-    # the bytes of a name that are not UTF-8 become \udcXX, which is JSON and reads back as the same name
-    write_whole(path, text.encode(errors='backslashreplace'))
-    return scores
+    data = json_bytes({**scores, **(extra or {})}, indent=2)
+    write_whole(path, data)
+    return json.loads(data)
 
 
 def score_table(scores: dict) -> str:
@@ -163,15 +161,6 @@ def _count_undefined(rows: list[dict]) -> dict[str, int]:
             if isinstance(value, float) and not math.isfinite(value):
                 counts[name] = counts.get(name, 0) + 1
     return counts
-
-
-def _finite(value: Any) -> Any:
-    """A copy with nan and infinity, which JSON has no word for, as None."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _device() -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from restorebox.errors import printable
 
 ERROR, WARNING = 'error', 'warning'
 SHOWN = 8  # findings of one kind that the table lists; the JSON has all
@@ -156,10 +157,10 @@ class Report:
             if not found:
                 continue
             lines += ['', f'{found[0].severity}: {heading} ({len(found)})']
-            lines += [textwrap.indent(each.text, '  ') for each in found[:SHOWN]]
+            lines += [f'  {printable(each.text)}' for each in found[:SHOWN]]
             if len(found) > SHOWN:
                 lines.append(f'  and {len(found) - SHOWN} more')
-        lines += ['', *(f'note: {note}' for note in self.notes), self.summary()]
+        lines += ['', *(f'note: {printable(note)}' for note in self.notes), self.summary()]
         return '\n'.join(lines)
 
     def summary(self) -> str:

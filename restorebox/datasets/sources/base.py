@@ -238,7 +238,7 @@ def rank(seed: int, name: str) -> str:
 
     The order depends on seed and names alone, so that anybody can draw the same lists again with no code of ours.
     """
-    return hashlib.sha256(f'{seed}:{name}'.encode()).hexdigest()
+    return hashlib.sha256(f'{seed}:{name}'.encode(errors='surrogateescape')).hexdigest()
 
 
 def draw(names: Iterable[str], count: int, seed: int) -> list[str]:

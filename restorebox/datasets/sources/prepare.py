@@ -198,7 +198,7 @@ def _write_lists(source: Source, choice: Choice, part: Path, seed: int) -> None:
     how = f', drawn with seed {seed}' if source.drawn else ''
     for name, names in lists.items():
         text = f'# {source.name}: {name}, {len(names)} names{how}\n' + ''.join(f'{n}\n' for n in sorted(names))
-        (part / 'lists' / f'{name}.txt').write_text(text, encoding='utf-8')
+        (part / 'lists' / f'{name}.txt').write_text(text, encoding='utf-8', errors='surrogateescape')
 
 
 def _splits(scenes: list[Scene]) -> list[str]:
