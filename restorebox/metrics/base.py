@@ -111,7 +111,7 @@ class RestorationMetric(BaseMetric):
         """Called by :meth:`compute_metrics`: a score is nan because of these of all rows; one line in the log."""
         named = [f'{printable(row.get("name"))}: {row.get("why", {}).get(score, "nan")}' for row in bad[:NAMED]]
         more = f' and {len(bad) - NAMED} more' if len(bad) > NAMED else ''
-        self.undefined[score] = f'of {len(bad)} of {len(rows)} pictures it is no number ({"; ".join(named)}{more})'
+        self.undefined[score] = f'{len(bad)} of {len(rows)} pictures without a number ({"; ".join(named)}{more})'
         print_log(f'{score} is nan: {self.undefined[score]}', 'current', logging.WARNING)
 
     def mark_absent(self, score: str, reason: WeightsError | str) -> None:

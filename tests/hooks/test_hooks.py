@@ -1,5 +1,6 @@
 """Hooks in a real run, in this process."""
 
+import itertools
 import json
 import math
 import shutil
@@ -20,12 +21,15 @@ from restorebox.registry import RUNNERS
 from tests.factories import write_pairs
 from tests.processes import write_config
 
+NUMBER = itertools.count()
+
 
 def config_for(folder, **kwargs) -> Config:
     write_pairs(folder / 'data', 'train', 5)
     write_pairs(folder / 'data', 'test', 3)
     cfg = load_config(write_config(folder / 'toy.py', folder / 'data', **kwargs))
     cfg.work_dir, cfg.launcher = str(folder / 'w'), 'none'
+    cfg.experiment_name = f'hooks_{next(NUMBER)}'  # MMEngine gives two runs of one name and second one log
     return cfg
 
 

@@ -91,7 +91,7 @@ def warnings_logged(monkeypatch):
     """Lines that metrics log as warnings."""
     import logging
 
-    from restorebox.metrics import base, fid, picture_scores
+    from restorebox.metrics import base, fid
 
     lines = []
 
@@ -100,7 +100,7 @@ def warnings_logged(monkeypatch):
         if level == logging.WARNING:
             lines.append(message)
 
-    for module in (base, fid, picture_scores):
+    for module in (base, fid):
         monkeypatch.setattr(module, 'print_log', keep)
     return lines
 

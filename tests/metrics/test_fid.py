@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -90,6 +92,36 @@ def test_too_few_pictures(samples, warnings_logged):
     metric.process(None, samples)
     assert metric.evaluate(5)['fid'] > 0  # a reason of one set does not stick to the next
     assert metric.unavailable == {}
+
+
+@pytest.mark.parametrize(('role', 'spoilt'), [('pred', ['fid']), ('lq', ['input/fid']), ('gt', ['fid', 'input/fid'])])
+def test_a_picture_that_is_no_number_makes_it_nan(samples, warnings_logged, role, spoilt):
+    picture = samples[1][role].clone()
+    picture[0, 0, 0] = float('inf')
+    metric = FID(weights='random', dims=64)
+    metric.process(None, [samples[0], {**samples[1], role: picture}, samples[2]])
+    metrics = metric.evaluate(3)
+    assert [name for name, value in metrics.items() if np.isnan(value)] == spoilt
+    assert list(metric.undefined) == spoilt
+    assert metric.undefined[spoilt[0]].startswith('1 of 3 pictures without a number (picture_1: ')
+    assert any(line.startswith(f'{spoilt[0]} is nan: 1 of 3') for line in warnings_logged)
+
+
+def test_a_picture_without_its_input_leaves_no_row_of_fewer(samples, warnings_logged):
+    metric = FID(weights='random', dims=64)
+    metric.process(None, [{**samples[0], 'lq': samples[0]['lq'][:, ::2]}, *samples[1:3]])
+    metrics = metric.evaluate(3)
+    assert metrics['fid'] > 0
+    assert np.isnan(metrics['input/fid'])
+    assert 'the size of its gt' in metric.undefined['input/fid']
+
+
+def test_a_reference_with_a_name_that_is_not_utf8(samples, tmp_path):
+    folder = save_all(samples[:3], 'gt', tmp_path / 'clean')
+    os.rename(f'{folder}/picture_0.png', os.fsencode(folder) + b'/caf\xe9.png')
+    metric = FID(weights='random', dims=64, reference=folder)
+    metric.process(None, samples[:3])
+    assert metric.evaluate(3)['fid'] > 0
 
 
 def test_users_mistakes(samples, tmp_path):

@@ -32,16 +32,29 @@ def test_by_hand(channels):
         assert found[name] == pytest.approx(np.mean(each))
 
 
-def test_only_where_a_sample_has_the_layer():
+def test_a_layer_that_some_pictures_lack_has_no_mean():
     metric = LayerScores(('psnr_streak', 'mae_airlight'))
     first, second = sample(0), sample(1)
     del second['true_streak'], first['true_airlight'], second['true_airlight']
     metric.process(None, [first, second])
     found = metric.evaluate(2)
     assert set(found) == {'psnr_streak'}
-    assert found['psnr_streak'] == metric.table[0]['psnr_streak']
-    assert np.isnan(metric.table[1]['psnr_streak'])
+    assert np.isnan(found['psnr_streak'])
+    assert metric.table[0]['psnr_streak'] == pytest.approx(20.0, abs=0.2)
+    assert metric.table[1]['why'] == {'psnr_streak': 'it lacks true_streak'}
+    assert metric.undefined == {'psnr_streak': '1 of 2 pictures without a number (1: it lacks true_streak)'}
     assert 'true_airlight' in metric.unavailable['mae_airlight']
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_layer_that_is_no_number_makes_the_mean_nan(bad):
+    metric = LayerScores()
+    spoilt = sample(1)
+    spoilt['streak'] = torch.full((3, 6, 5), bad)
+    metric.process(None, [sample(0), spoilt])
+    found = metric.evaluate(2)
+    assert [name for name, value in found.items() if np.isnan(value)] == ['psnr_streak']
+    assert 'the network gave nan or infinity' in metric.undefined['psnr_streak']
 
 
 def test_mistakes_are_named():

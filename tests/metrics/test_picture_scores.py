@@ -48,23 +48,60 @@ def test_input_of_another_size_has_no_row(samples, warnings_logged):
     metric.process(None, [{**samples[0], 'lq': samples[0]['lq'][:, ::2, ::2]}, samples[1]])
     metrics = metric.evaluate(2)
     assert np.isnan(metric.table[0]['input/psnr_rgb'])
-    assert metrics['input/psnr_rgb'] == metric.table[1]['input/psnr_rgb']
-    assert warnings_logged == ['left out of the means as undefined, of 2: input/psnr_rgb: 1']
+    assert metric.table[0]['why'] == {'input/psnr_rgb': 'the input does not have the size of its gt'}
+    assert 'why' not in metric.table[1]
+    assert np.isnan(metrics['input/psnr_rgb'])  # the mean of one picture is not that of the set
+    assert metrics['psnr_rgb'] > 0
+    reason = 'picture_0: the input does not have the size of its gt'
+    assert warnings_logged == [f'input/psnr_rgb is nan: 1 of 2 pictures without a number ({reason})']
+    metric.process(None, [{**sample, 'lq': sample['lq'][:, ::2, ::2]} for sample in samples[:2]])
+    assert list(metric.evaluate(2)) == ['psnr_rgb']
     metric = PictureScores(['psnr_rgb'], do_nothing=False)
     metric.process(None, samples)
     assert list(metric.evaluate(5)) == ['psnr_rgb']
 
 
-def test_undefined_scores_are_left_out_and_counted(samples, warnings_logged):
+def test_a_picture_too_small_for_a_score_makes_its_mean_nan(samples, warnings_logged):
     tiny = {**{role: samples[0][role][:, :5, :5] for role in ('pred', 'gt')}, 'name': 'tiny', 'index': 9}
     metric = PictureScores(['ssim_y', 'psnr_y', 'lpips_vgg'], lpips_weights='random')
     metric.process(None, [samples[0], tiny])
     metrics = metric.evaluate(2)
     assert np.isnan(metric.table[1]['ssim_y'])
     assert np.isnan(metric.table[1]['lpips_vgg'])
-    assert metrics['ssim_y'] == metric.table[0]['ssim_y']
+    assert np.isnan(metrics['ssim_y'])
+    assert np.isnan(metrics['lpips_vgg'])
     assert metrics['psnr_y'] == np.mean([row['psnr_y'] for row in metric.table])
-    assert 'ssim_y: 1, lpips_vgg: 1' in warnings_logged[0]
+    small = '1 of 2 pictures without a number (tiny: 5x5 is too small for it)'
+    assert {name: metric.undefined[name] for name in ('ssim_y', 'lpips_vgg')} == {'ssim_y': small, 'lpips_vgg': small}
+    assert f'ssim_y is nan: {small}' in warnings_logged
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
+@pytest.mark.parametrize('whole', [True, False])
+def test_what_a_network_gave_that_is_no_number_is_no_picture(samples, warnings_logged, bad, whole):
+    spoilt = samples[0]['pred'].clone()
+    spoilt[... if whole else (1, -1, -1)] = bad  # one pixel of a corner, which no window of LPIPS sees
+    names = ['psnr_y', 'ssim_rgb', 'psnr_rgb@32', 'lpips_alex']
+    metric = PictureScores(names, lpips_weights='random')
+    metric.process(None, [{**samples[0], 'pred': spoilt, 'name': 'a\udce9\n'}, *samples[1:3]])
+    metrics = metric.evaluate(3)
+    for name in names:
+        assert np.isnan(metrics[name]), name
+        assert metrics[f'input/{name}'] == np.mean([row[f'input/{name}'] for row in metric.table])
+        assert metric.table[1][name] > 0
+    line = r'1 of 3 pictures without a number (a\xe9\n: the network gave nan or infinity)'
+    assert metric.undefined == dict.fromkeys(names, line)
+    assert warnings_logged == [f'{name} is nan: {line}' for name in names]
+    metric.process(None, samples[:3])
+    assert metric.evaluate(3)['psnr_y'] > 0  # what one validation had does not stick to the next
+    assert metric.undefined == {}
+
+
+def test_two_pictures_of_one_index_are_refused(samples):
+    metric = PictureScores(['psnr_y'])
+    metric.process(None, [samples[0], {**samples[1], 'index': 0}])
+    with pytest.raises(DataError, match="the index 0: 'picture_0' and 'picture_1'"):
+        metric.evaluate(2)
 
 
 def test_users_mistakes(samples):

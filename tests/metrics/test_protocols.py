@@ -143,3 +143,13 @@ def test_importing_metrics_and_losses_is_cheap():
         "assert not {'torchvision', 'lpips', 'pytorch_fid'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize('name', sorted(PROTOCOLS))
+@pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
+def test_a_picture_with_one_pixel_that_is_no_number_has_no_score(pairs, name, bad):
+    pred, gt = pairs[0]
+    pred = pred.copy()
+    pred[40, 40, 1] = bad
+    assert np.isnan(PROTOCOLS[name](pred, gt))
+    assert np.isnan(protocol(f'{name}@64')(pred, gt))

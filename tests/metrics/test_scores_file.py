@@ -83,13 +83,43 @@ def test_table(tmp_path):
     lines = table.splitlines()
     assert lines[0].split() == ['psnr_y', 'lpips_alex@256', 'fid', 'lpips_vgg']
     assert lines[2].split() == ['input', '(do', 'nothing)', '24.50', '0.3000', '-', '-']
-    assert lines[3].split() == ['restored', '30.00', '0.2000', '-', '-']
+    assert lines[3].split() == ['restored', '30.00', '0.2000', 'nan', '-']
     assert lines[4].split() == ['gain', '+5.50', '+0.1000', '-', '-']  # less LPIPS is a gain
     assert lines[5:] == [
         '2 pictures',
         'psnr_y: undefined for 1 of them',
         'lpips_vgg is not available: weights file vgg16 is not there',
     ]
+
+
+def test_a_mean_that_is_no_number_says_why(tmp_path):
+    reasons = {'psnr_y': r'1 of 2 pictures without a number (caf\xe9: the network gave nan or infinity)'}
+    nan, mean = float('nan'), {'psnr_y': float('nan'), 'input/psnr_y': 24.5}
+    rows = [{'index': 0, 'name': 'a', 'psnr_y': 31.0}, {'index': 1, 'name': 'b', 'psnr_y': nan, 'why': {'psnr_y': 'w'}}]
+    given = {**GIVEN, 'metrics': mean, 'tables': [rows], 'unavailable': {}, 'reasons': reasons}
+    skipped = [{'index': 2, 'name': 'x\x1b[31m\udce9', 'reason': 'empty'}]
+    scores = write_scores(tmp_path / 'scores.json', **given, extra={'skipped': skipped})
+    assert scores['mean'] == {'psnr_y': None, 'input/psnr_y': 24.5}
+    assert scores['reasons'] == reasons
+    assert scores['undefined'] == {'psnr_y': 1}
+    assert scores['per_picture'][1]['why'] == {'psnr_y': 'w'}
+    lines = score_table(scores).splitlines()
+    assert [line.split()[-1] for line in lines[2:5]] == ['24.50', 'nan', 'nan']
+    assert lines[5:] == [
+        '2 pictures',
+        r'1 unreadable and not scored: x\x1b[31m\xe9',
+        f'psnr_y is nan: {reasons["psnr_y"]}',
+    ]
+
+
+@pytest.mark.parametrize('name', [os.fsdecode(b'caf\xe9'), 'a\nb\x1b[0m', '雨', '\udcff\udc80'])
+def test_every_name_reads_back(tmp_path, name):
+    rows = [{'index': 0, 'name': name, 'psnr_y': 31.0}]
+    write_scores(tmp_path / 'scores.json', **{**GIVEN, 'tables': [rows]})
+    text = (tmp_path / 'scores.json').read_bytes().decode()  # UTF-8
+    found = json.loads(text)['per_picture'][0]['name']
+    assert found == name
+    assert os.fsencode(found) == os.fsencode(name)
 
 
 def test_from_a_metric(tmp_path, samples):
