@@ -9,7 +9,10 @@ import unicodedata
 
 
 class RestoreboxError(Exception):
-    """Base of all errors that a command line prints as one line."""
+    """Base of all errors that a command line prints as one line; the names of files in it may hold anything."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(RestoreboxError):

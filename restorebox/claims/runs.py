@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
-from restorebox.errors import RestoreboxError, printable
+from restorebox.errors import RestoreboxError
 from restorebox.files import find_checkpoints, json_bytes, write_whole
 
 KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
@@ -199,6 +199,6 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
         if run.spec.start:  # by name: where it lies on this machine tells nobody anything
             result['overrides'] = {**result['overrides'], 'load_from': before.name}
     except RestoreboxError as error:
-        result['failed'] = printable(error)
+        result['failed'] = str(error)
     write_json(run.stored(docs), result)
     return result

@@ -137,7 +137,7 @@ def main(argv: list[str]) -> None:
     found = samples(cfg, args.split, args.samples, args.start, args.seed)
     bad = [line for sample in found for line in sample['data_samples'].get('bad', [])]
     for line in bad:
-        print(f'skipped: {printable(line)}')
+        print(f'skipped: {line}')
     rows = [row for sample in found if (row := row_of(sample))]
     if not rows:
         what = 'could be read' if found else f'from sample {args.start} on'

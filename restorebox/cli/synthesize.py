@@ -153,7 +153,7 @@ def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -
                     hint = '' if done.failure else ', or --bad-picture skip leaves such pictures out'
                     raise DataError(f'{done.failure or done.bad}; {AGAIN}{hint}')
                 if done.bad:
-                    bad.append((done.source, printable(done.bad)))
+                    bad.append((done.source, done.bad))
                 elif done.kept:
                     kept += 1
                 else:

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
-from restorebox.errors import DataError, printable
+from restorebox.errors import DataError
 
 
 class Numbered(Dataset):
@@ -45,7 +45,7 @@ class Numbered(Dataset):
         if isinstance(facts, BaseDataElement):
             if facts.get('bad') and sample['inputs']:
                 raise DataError(
-                    f"{printable(facts.bad[0])}; picture '{printable(facts.name)}' would be scored in its place: "
+                    f"{facts.bad[0]}; picture '{facts.name}' would be scored in its place: "
                     'set test_mode=True in the data set'
                 )
             facts.set_metainfo({'index': operator.index(position)})

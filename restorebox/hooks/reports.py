@@ -54,7 +54,7 @@ class BadPictureHook(Hook):
         self.bad: dict[str, dict[str, None]] = {'train': {}, 'val': {}, 'test': {}}
 
     def _collect(self, data_batch: dict, what: str) -> None:
-        self.bad[what].update(dict.fromkeys(map(printable, data_batch.get('bad', ()))))
+        self.bad[what].update(dict.fromkeys(data_batch.get('bad', ())))
 
     def _report(self, runner: object, what: str) -> None:
         found = sorted({line for lines in all_gather_object(list(self.bad[what])) for line in lines})

@@ -78,7 +78,7 @@ class RestorationMetric(BaseMetric):
             for result in results:
                 known = by_index.setdefault(result['index'], result)
                 if known.get('name') != result.get('name'):
-                    names = ' and '.join(f"'{printable(each.get('name'))}'" for each in (known, result))
+                    names = ' and '.join(f"'{each.get('name')}'" for each in (known, result))
                     raise DataError(f'two pictures of the set have the index {result["index"]}: {names}')
         self.unavailable = dict(self._absent)
         self.undefined = {}
@@ -137,8 +137,7 @@ def sample_index(sample: dict) -> int:
         DataError: the sample carries none.
     """
     if 'index' not in sample:
-        name = printable(sample.get('name', '?'))
-        raise DataError(f"picture '{name}' has no index; it is needed to count each picture once")
+        raise DataError(f"picture '{sample.get('name', '?')}' has no index; it is needed to count each picture once")
     return int(sample['index'])
 
 
@@ -154,8 +153,7 @@ def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
     pred, gt = sample['pred'], sample['gt']
     if pred.shape != gt.shape:
         raise DataError(
-            f"picture '{printable(sample['name'])}': restored it is {tuple(pred.shape)}, its gt is {tuple(gt.shape)} "
-            '(C, H, W)'
+            f"picture '{sample['name']}': restored it is {tuple(pred.shape)}, its gt is {tuple(gt.shape)} (C, H, W)"
         )
     pairs = {'': pred}
     lq = sample.get('lq')

@@ -19,7 +19,7 @@ from scipy.linalg import LinAlgWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorebox.errors import ConfigError, DataError, PictureError, WeightsError, printable
+from restorebox.errors import ConfigError, DataError, PictureError, WeightsError
 from restorebox.layers.frozen import INCEPTION_FILE, LazyFrozen, load_state, randomise, weights_file
 from restorebox.metrics.base import (
     NO_INPUT,
@@ -144,8 +144,7 @@ class FID(RestorationMetric):
                 if self.do_nothing and sample.get('lq') is not None:
                     found['input/'] = sample['lq']
             elif sample.get('gt') is None:
-                name = printable(sample['name'])
-                raise DataError(f"picture '{name}' has no gt; give FID a reference folder of clean pictures")
+                raise DataError(f"picture '{sample['name']}' has no gt; give FID a reference folder of clean pictures")
             else:
                 found = {**picture_pairs(sample, self.do_nothing), 'clean': sample['gt']}
             for role, picture in found.items():

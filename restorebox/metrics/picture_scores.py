@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restorebox.errors import ConfigError, DataError, WeightsError, printable
+from restorebox.errors import ConfigError, DataError, WeightsError
 from restorebox.layers.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
 from restorebox.metrics.base import (
     NO_INPUT,
@@ -73,7 +73,7 @@ class PictureScores(RestorationMetric):
         """
         for sample in data_samples:
             if sample.get('gt') is None:
-                raise DataError(f"picture '{printable(sample['name'])}' has no gt; use FID or a paired set")
+                raise DataError(f"picture '{sample['name']}' has no gt; use FID or a paired set")
             row = {'index': sample_index(sample), 'name': sample['name']}
             why = {}
             if self.do_nothing:  # of pictures that have no such row, where others of the set have one
