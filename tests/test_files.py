@@ -1,6 +1,7 @@
 """A file is there whole or not at all."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from restorebox import files
-from restorebox.files import find_checkpoints, replacing, write_whole
+from restorebox.files import find_checkpoints, json_bytes, replacing, write_whole
 from tests.processes import environment, succeed
 
 
@@ -71,3 +72,14 @@ def test_it_is_light():
     succeed(
         subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=False)
     )
+
+
+def test_json_reads_back_and_has_no_word_of_its_own():
+    name = os.fsdecode(b'caf\xe9 \xc3\xa9\n')
+    value = {'name': name, 'mean': float('nan'), 'each': [float('inf'), (1.5, None)]}
+    text = json_bytes(value).decode('utf-8')
+    found = json.loads(text, parse_constant=lambda word: pytest.fail(f'{word} is no JSON'))
+    assert found == {'name': name, 'mean': None, 'each': [None, [1.5, None]]}
+    assert 'é' in text
+    with pytest.raises(TypeError):
+        json_bytes({'a': object()})

@@ -69,10 +69,7 @@ def judge(
         lower_is_better: whether a lower score is the better one.
         tolerance: makes it a claim of equality.
     """
-    better, other = (
-        {seed: value if value is not None and math.isfinite(value) else None for seed, value in side.items()}
-        for side in (better, other)
-    )
+    better, other = _numbers(better), _numbers(other)
     failed = sorted({seed for side in (better, other) for seed, value in side.items() if value is None})
     sign = -1 if lower_is_better else 1
     pairs = {
@@ -111,6 +108,7 @@ def judge_groups(
         One a group of as many seeds as a verdict needs, in their order; empty where they are not enough for two.
     """
     needed = seeds_needed(metric, claim.get('size'), claim.get('tolerance'))
+    better, other = _numbers(better), _numbers(other)
     pairs = [seed for seed, value in sorted(better.items()) if value is not None and other.get(seed) is not None]
     groups = [pairs[first : first + needed] for first in range(0, len(pairs) - needed + 1, needed)]
     if len(groups) < 2:
@@ -119,3 +117,8 @@ def judge_groups(
         judge({seed: better[seed] for seed in group}, {seed: other[seed] for seed in group}, metric=metric, **claim)
         for group in groups
     ]
+
+
+def _numbers(side: Mapping[int, float | None]) -> dict[int, float | None]:
+    """A score that is nan or infinite is none: compared with another it would pass for anything."""
+    return {seed: value if value is not None and math.isfinite(value) else None for seed, value in side.items()}

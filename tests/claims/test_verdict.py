@@ -24,6 +24,8 @@ def side(*differences):
         (side(0.5, 0.4), {}, 'insufficient seeds'),
         ({**side(0.5, 0.4), 2: None}, {'size': 0.5}, 'failed'),
         ({0: None}, {'size': 0.5}, 'failed'),
+        ({**side(0.5, 0.4), 2: float('nan')}, {'size': 0.5}, 'failed'),
+        ({**side(0.5, 0.4), 2: float('inf')}, {'size': 0.5}, 'failed'),
         ({}, {'size': 0.5}, 'not run'),
         (side(0.1, -0.2, 0.0), {'tolerance': 0.3}, 'equivalent'),
         (side(5.0, -5.0, 0.0), {'tolerance': 0.3}, 'not reproduced'),

@@ -78,3 +78,12 @@ def test_loading_through_it(picture, tmp_path):
     for _ in range(2):
         results = step.transform({'paths': {'lq': str(path)}, 'halves': {'lq': (1, 2)}})
         assert np.array_equal(results['lq'], array[:, 15:])
+
+
+def test_a_name_that_is_not_utf8_is_kept_too(picture, tmp_path):
+    path, array = picture
+    odd = os.path.join(tmp_path, os.fsdecode(b'caf\xe9.png'))
+    os.rename(path, odd)
+    cache = PictureCache(tmp_path / 'cache')
+    assert np.array_equal(cache.read(odd), array)
+    assert isinstance(cache.read(odd), np.memmap)

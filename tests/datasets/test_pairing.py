@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,23 @@ def test_list_file_faults(tmp_path, text, words):
     list_file = tmp_path / 'pairs.txt'
     list_file.write_text(text)
     refused(DataError, lambda: pairing.from_list_file(list_file, tmp_path, 'val'), "'val'", list_file, *words)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['a.png', 'with space.png', '#a.png', '[1].png', '["a", "b"]', 'a\nb.png', 'a\tb.png', ' a ', 'a\x85b',
+     'a\u2028b.png', 'a\rb.png', os.fsdecode(b'caf\xe9.png'), '雨.png'],
+)  # fmt: skip
+def test_a_line_of_a_list_holds_any_two_names(tmp_path, name):
+    for file in (name, 'other.png'):
+        (tmp_path / file).touch()
+    lines = [pairing.list_line(name, 'other.png'), pairing.list_line('other.png', name)]
+    (tmp_path / 'pairs.txt').write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
+    records = pairing.from_list_file(tmp_path / 'pairs.txt', tmp_path, 'train')
+    assert [r['paths'] for r in records] == [
+        {'lq': str(tmp_path / name), 'gt': str(tmp_path / 'other.png')},
+        {'lq': str(tmp_path / 'other.png'), 'gt': str(tmp_path / name)},
+    ]
 
 
 def test_list_file_missing_or_binary(tmp_path):
