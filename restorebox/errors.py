@@ -12,7 +12,9 @@ class RestoreboxError(Exception):
     """Base of all errors that a command line prints as one line; the names of files in it may hold anything."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        text = super().__str__()
+        worker = text.startswith('Caught ') and 'Original Traceback' in text  # torch's, around a data-loader worker's
+        return text if worker else printable(text)
 
 
 class ConfigError(RestoreboxError):

@@ -19,10 +19,10 @@ DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCE
 
 def one_line(error: BaseException) -> str:
     """An error's message on one line; a data-loader worker's is the last line of the traceback that torch put in."""
-    lines = [line.strip() for line in Exception.__str__(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if any('Original Traceback' in line for line in lines):
         return lines[-1].split(': ', 1)[-1]
-    return str(error) if isinstance(error, RestoreboxError) else ' '.join(lines)
+    return ' '.join(lines)
 
 
 def guarded(run: Callable[[], None]) -> None:

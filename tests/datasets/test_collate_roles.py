@@ -40,11 +40,14 @@ def test_bad_samples_are_dropped_and_their_lines_kept():
     batch = collate_roles([sample('a', ['x: empty']), sample('b', ['y: cut'], lq=torch.zeros(3, 2, 2))])
     assert batch['inputs']['lq'].shape == (1, 3, 2, 2)
     assert [s.name for s in batch['data_samples']] == ['b']
+    assert [s.name for s in batch['dropped']] == ['a']
     assert batch['bad'] == ['x: empty', 'y: cut']
 
 
 def test_all_bad():
-    assert collate_roles([sample('a', ['x: empty'])]) == {'inputs': {}, 'data_samples': [], 'bad': ['x: empty']}
+    batch = collate_roles([sample('a', ['x: empty'])])
+    assert [s.name for s in batch.pop('dropped')] == ['a']
+    assert batch == {'inputs': {}, 'data_samples': [], 'bad': ['x: empty']}
 
 
 def test_different_roles_are_refused():
