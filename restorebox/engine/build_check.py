@@ -150,8 +150,14 @@ def _check_loader(plain: dict, part: str, model: Any) -> None:
     evaluators = plain[f'{part}_evaluator']
     if isinstance(evaluators, dict):
         evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)
+    scores: set[str] = set()
     for each in evaluators if isinstance(evaluators, list) else [evaluators]:
-        _build(f'{part}_evaluator', lambda each=each: mm.METRICS.build(dict(each)))
+        metric = _build(f'{part}_evaluator', lambda each=each: mm.METRICS.build(dict(each)))
+        names = getattr(metric, 'protocols', (type(metric).__name__,))
+        twice = sorted(scores.intersection(names))
+        if twice:  # MMEngine would notice when all is scored
+            raise ConfigError(f'config, {part}_evaluator: two metrics give {twice[0]}; leave one of them out')
+        scores.update(names)
 
 
 def _check_loop_keys(plain: dict, part: str) -> None:

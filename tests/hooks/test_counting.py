@@ -151,6 +151,13 @@ def test_loaders_that_leave_pictures_out_are_refused(tmp_path, loader, expected)
         run_runner(test_config(tmp_path, (3,), **loader), 'test')
 
 
+def test_two_metrics_of_one_score_are_refused(tmp_path):
+    cfg = test_config(tmp_path, (1,))
+    cfg.test_evaluator = [dict(type='PictureScores', protocols=[name, 'psnr_y']) for name in ('ssim_y', 'psnr_rgb')]
+    with pytest.raises(ConfigError, match='test_evaluator: two metrics give psnr_y; leave one of them out'):
+        run_runner(cfg, 'test')
+
+
 def test_pictures_that_no_batch_had_are_an_error(tmp_path, monkeypatch):
     from mmengine.dataset import DefaultSampler
 
