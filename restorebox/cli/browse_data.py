@@ -53,17 +53,16 @@ def samples(cfg: dict, split: str, number: int, start: int = 0, seed: int | None
         ConfigError: the config has no such loader, or its data set no Pack.
         DataError: folders or pictures are wrong.
     """
+    from restorebox.datasets.numbered import build_set
     from restorebox.datasets.transforms import Pack
-    from restorebox.registry import DATA_SAMPLERS, DATASETS
+    from restorebox.registry import DATA_SAMPLERS
 
     loader = cfg.get(f'{split}_dataloader')
     if not loader:
         raise ConfigError(f'the config has no {split}_dataloader')
-    dataset = DATASETS.build(loader['dataset'])
     seed = (cfg.get('randomness') or {}).get('seed') if seed is None else seed
     seed = 0 if seed is None else seed  # a run would draw one
-    if hasattr(dataset, 'seed') and not getattr(dataset, 'test_mode', False):
-        dataset.seed = seed
+    dataset = build_set(loader['dataset'], seed)
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     pack = steps[-1] if steps else None
     if not isinstance(pack, Pack):

@@ -1,4 +1,8 @@
-"""Score a checkpoint on the test set of its config."""
+"""Score a checkpoint on the test set of its config.
+
+Exit code 1 where the scores are not those of the whole set: a mean is nan, or pictures are missing that were not
+skipped by name. All files are written then, too.
+"""
 
 from __future__ import annotations
 

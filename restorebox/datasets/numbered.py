@@ -1,4 +1,4 @@
-"""Samples that know their position in the whole set, whatever sets it is made of."""
+"""Data sets as a run's loaders get them: with its seed, and numbered where they are scored."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from restorebox.errors import DataError
+from restorebox.registry import DATASETS
+
+
+def build_set(dataset: Any, seed: int) -> Any:
+    """A data set, listed, with the seed of a run. One of ``test_mode`` stays the same whatever the run's seed is.
+
+    Args:
+        dataset: or its config.
+        seed: of the run.
+    """
+    if isinstance(dataset, dict):
+        dataset = DATASETS.build(dataset)
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    if hasattr(dataset, 'seed') and not getattr(dataset, 'test_mode', False):
+        dataset.seed = seed
+    return dataset
 
 
 class Numbered(Dataset):

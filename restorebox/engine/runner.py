@@ -24,14 +24,13 @@ from mmengine.dist import (
 from mmengine.logging import MMLogger
 from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
-from mmengine.registry import DATASETS
 from mmengine.runner import Runner, set_random_seed
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils.dl_utils import collect_env
 from torch import nn
 from torch.utils.data import DataLoader
 
-from restorebox.datasets.numbered import Numbered
+from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
@@ -161,11 +160,7 @@ class RestorationRunner(Runner):
         cfg['collate_fn'] = partial(FUNCTIONS.get(collate.pop('type')), **collate)
         if cfg.get('num_workers', 0) > 0:
             cfg.setdefault('persistent_workers', True)
-        dataset = DATASETS.build(cfg['dataset']) if isinstance(cfg['dataset'], dict) else cfg['dataset']
-        if hasattr(dataset, 'full_init'):
-            dataset.full_init()
-        if hasattr(dataset, 'seed') and not getattr(dataset, 'test_mode', False):
-            dataset.seed = self.seed  # a test set stays the same whatever a training's seed is
+        dataset = build_set(cfg['dataset'], self.seed)
         cfg['dataset'] = Numbered(dataset) if scored else dataset
         loader = Runner.build_dataloader(cfg, seed=self.seed)
         loader.generator = torch.Generator().manual_seed(self.seed)

@@ -44,8 +44,8 @@ def scores_of(folder):
     return json.loads((folder / 'w' / 'scores.json').read_bytes())
 
 
-def spoil(restorer):
-    """Let the network give nan in the second picture."""
+def spoil(restorer, value):
+    """Let the network give a value in the second picture."""
     original, calls = restorer.infer, []
 
     def infer(x, *rest):
@@ -53,7 +53,7 @@ def spoil(restorer):
         calls.append(x)
         if len(calls) == 2:
             out['pred'] = out['pred'].clone()
-            out['pred'][0, :, 3, 3] = math.nan
+            out['pred'][0, :, 3, 3] = value
         return out
 
     restorer.infer = infer
@@ -170,13 +170,14 @@ def test_pictures_that_no_batch_had_are_an_error(tmp_path, monkeypatch):
     assert len(scores['problems']) == 1
 
 
-def test_what_is_no_number_ends_a_test_in_an_error(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('value', [math.nan, math.inf])
+def test_what_is_no_number_ends_a_test_in_an_error(tmp_path, monkeypatch, value, capsys):
     cfg = test_config(tmp_path, (3,), batch_size=1)
     build = RUNNERS.build
 
     def spoilt(cfg):
         runner = build(cfg)
-        spoil(runner.restorer)
+        spoil(runner.restorer, value)
         return runner
 
     monkeypatch.setattr(RUNNERS, 'build', spoilt)
