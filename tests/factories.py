@@ -27,6 +27,7 @@ SMALL_BACKBONES = {
     'OWAN': dict(channels=4, groups=2, layers=2, blocks=1),
     'FDRNet': dict(channels=4, phases=2, layers=2, process=1, aux=1),
     'FDRUNet': dict(widths=(4, 6, 8), blocks=(1, 1, 1)),
+    'NAFUNet': dict(widths=(4, 6), before=(1, 1), behind=(1,), scene=8),
     'RainNet': dict(in_channels=3, base_width=4),
     'TransUNet': dict(in_channels=3, base_width=4),
     'PhysicsEstimator': dict(base_width=4),
@@ -45,6 +46,7 @@ SMALL_BACKBONES['MultiScaleNoise'] = dict(
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {
     'airlight': lambda count: torch.rand(count, 3, 1, 1),
+    'scene': lambda count: torch.rand(count, 7, 32, 32),
     'timestep': lambda count: torch.arange(count),
 }
 SMALL_HEADS = {

@@ -9,6 +9,7 @@ from restorebox.backbones.fdr_unet import FDRUNet
 from restorebox.backbones.fdrnet import FDRNet
 from restorebox.backbones.mobile_unet import MobileUNet
 from restorebox.backbones.multi_scale_noise import MultiScaleNoise
+from restorebox.backbones.naf_net import NAFUNet
 from restorebox.backbones.ntb_generator import NTBGenerator
 from restorebox.backbones.owan import OWAN
 from restorebox.backbones.patch_discriminator import PatchDiscriminator
@@ -33,6 +34,7 @@ __all__ = [
     'FDRUNet',
     'MobileUNet',
     'MultiScaleNoise',
+    'NAFUNet',
     'NTBGenerator',
     'Needs',
     'PatchDiscriminator',

@@ -5,6 +5,7 @@ from restorebox.datasets.keys import SampleKey
 from restorebox.datasets.pictures import PairedPictures, UnpairedPictures
 from restorebox.datasets.reading import PICTURE_SUFFIXES, list_pictures, read_picture
 from restorebox.datasets.sampler import KeyedSampler
+from restorebox.datasets.survey import SurveyScene
 from restorebox.datasets.transforms import (
     CentreWindow,
     CopyRole,
@@ -31,6 +32,7 @@ __all__ = [
     'Resize',
     'Rotate90',
     'SampleKey',
+    'SurveyScene',
     'UnpairedPictures',
     'collate_roles',
     'list_pictures',

@@ -158,6 +158,7 @@ class BaseRestorer(BaseModel):
             in_channels=first.in_channels,
             value_range=first.value_range,
             receptive_field=None if None in fields else max(fields),
+            survey=any(needs.survey for needs in each.values()),
             tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
         )
 
@@ -177,11 +178,13 @@ class BaseRestorer(BaseModel):
         """What the whole picture must agree on, to be handed to every tile as ``shared``.
 
         Args:
-            lq: ``(N, 3, H, W)`` in [0, 1], the whole picture.
+            lq: ``(N, 3, H, W)`` in [0, 1], the whole picture; for a survey also of whole numbers, uint8 or uint16.
 
         Returns:
-            None where tiles are independent (the default).
+            What the generator's survey gives, by name; None where tiles are independent.
         """
+        if 'generator' in self.deployed and self.role('generator').needs.survey:
+            return self.role('generator').backbone.survey(lq)
         return None
 
     def infer(
@@ -202,7 +205,7 @@ class BaseRestorer(BaseModel):
         Returns:
             ``pred`` in the network's value range and estimated layers in [0, 1], all ``(N, C, H, W)``.
         """
-        return {'pred': self.role('generator')(x)['picture']}
+        return {'pred': self.role('generator')(x, **(shared or {}))['picture']}
 
     @torch.no_grad()
     def restore(
@@ -229,6 +232,8 @@ class BaseRestorer(BaseModel):
             raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
         height, width = lq.shape[-2:]
         needs = self.needs
+        if shared is None and needs.survey:
+            shared = self.estimate_shared(lq)  # of the picture as it is, without its padding
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
         out = self.infer(x, shared, generator, progress)
         out['pred'] = self.from_range(out['pred'])

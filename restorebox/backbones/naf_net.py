@@ -1,0 +1,309 @@
+"""A U of NAFNet's blocks on pixel-unshuffled features.
+
+Chen, Chu, Zhang and Sun, "Simple Baselines for Image Restoration" (ECCV 2022): no activation but a product of halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.backbones.base import BaseBackbone, Needs
+from restorebox.backbones.fdr_unet import FDRBlock
+from restorebox.errors import ConfigError
+from restorebox.layers.initialise import he_init
+from restorebox.layers.scene import SceneEncoder, scene_statistics
+from restorebox.layers.statistics import LocalStatistics
+from restorebox.registry import BACKBONES, nearest
+
+
+class PixelNorm(nn.Module):
+    """Layer normalisation over the channels of each pixel, with a scale and a shift per channel.
+
+    Args:
+        channels: C.
+        eps: added to the variance.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        # channels_last maps are contiguous in this order already: nothing is copied
+        y = x.permute(0, 2, 3, 1)
+        y = F.layer_norm(y, (y.shape[-1],), self.weight.to(y.dtype), self.bias.to(y.dtype), self.eps)
+        return y.permute(0, 3, 1, 2)
+
+
+def gate(x: Tensor) -> Tensor:
+    """SimpleGate: the product of the two halves of the channels, ``(N, 2C, H, W)`` -> ``(N, C, H, W)``."""
+    a, b = x.chunk(2, 1)
+    return a * b
+
+
+class MeanScale(LocalStatistics):
+    """Simplified channel attention: each channel times a linear function of the means of all channels.
+
+    Args:
+        channels: C.
+        stride: see :class:`LocalStatistics <restorebox.layers.statistics.LocalStatistics>`.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__(stride)
+        self.conv = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor, scene: Tensor | None) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape; the scene is not read."""
+        return x * self.conv(self.mean(x))
+
+
+class SceneScale(nn.Module):
+    """Each channel times one plus a linear function of what the scene's encoder says, which starts at zero.
+
+    Args:
+        channels: C.
+        scene: length of the scene's vector.
+    """
+
+    def __init__(self, channels: int, scene: int) -> None:
+        super().__init__()
+        self.scene_conv = nn.Conv2d(scene, channels, 1)
+
+    def forward(self, x: Tensor, scene: Tensor) -> Tensor:
+        """``(N, C, H, W)`` and ``(N, scene, 1, 1)`` -> the shape of ``x``."""
+        return x * (1 + self.scene_conv(scene))
+
+
+class ScaledConv(nn.Conv2d):
+    """A 1x1 convolution times a scale per output channel that starts at zero: NAFNet's beta and gamma.
+
+    The scale goes into the weights, since multiplying the map costs as much time as the convolution on a CPU.
+
+    Args:
+        channels: C, of the input and the output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 1)
+        self.scale = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` -> the same shape."""
+        return F.conv2d(x, self.weight * self.scale[:, None, None, None], self.bias * self.scale)
+
+
+class NAFBlock(nn.Module):
+    """NAFNet's block: y = x + beta f(x), then y + gamma g(y), where both scales start at zero.
+
+    f: layer norm, 1x1 to 2C, depthwise 3x3, gate, channel attention, 1x1. g: layer norm, 1x1 to 2C, gate, 1x1.
+
+    Args:
+        channels: C.
+        stride: of the channel attention, see :class:`MeanScale`.
+        scene: length of the scene's vector, which then takes the place of the means; 0 for the means.
+    """
+
+    reach = 2  # pixels more on the whole that an output pixel sees
+
+    def __init__(self, channels: int, stride: int, scene: int = 0) -> None:
+        super().__init__()
+        self.norm1 = PixelNorm(channels)
+        self.enter = nn.Conv2d(channels, 2 * channels, 1)
+        self.depthwise = nn.Conv2d(2 * channels, 2 * channels, 3, 1, 1, groups=2 * channels)
+        self.attention = SceneScale(channels, scene) if scene else MeanScale(channels, stride)
+        self.leave = ScaledConv(channels)
+        self.norm2 = PixelNorm(channels)
+        self.expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.reduce = ScaledConv(channels)
+
+    def forward(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
+        """``(N, C, H, W)`` and, where it reads one, ``(N, scene, 1, 1)`` -> the shape of ``x``."""
+        y = gate(self.depthwise(self.enter(self.norm1(x))))
+        x = x + self.leave(self.attention(y, scene))
+        return x + self.reduce(gate(self.expand(self.norm2(x))))
+
+
+class GatedBlock(nn.Module):
+    """x + conv(attention(ReLU(conv(x)))), 3x3 twice: what a CPU is fastest at. The last one starts at zero.
+
+    Args:
+        channels: C.
+        stride: not read; as in :class:`NAFBlock`.
+        scene: length of the scene's vector; 0 for no attention.
+    """
+
+    reach = 4
+
+    def __init__(self, channels: int, stride: int, scene: int = 0) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.attention = SceneScale(channels, scene) if scene else None
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1)
+
+    def forward(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
+        """As :meth:`NAFBlock.forward`."""
+        y = torch.relu(self.conv1(x))
+        return x + self.conv2(y if self.attention is None else self.attention(y, scene))
+
+
+class DisentangleBlock(FDRBlock):
+    """FDR-Net's pair of layers, see :class:`FDRBlock <restorebox.backbones.fdr_unet.FDRBlock>`; reads no scene."""
+
+    reach = 4
+
+    def __init__(self, channels: int, stride: int, scene: int = 0) -> None:
+        super().__init__(channels, 'stored', stride)
+
+    def forward(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
+        """As :meth:`NAFBlock.forward`."""
+        return super().forward(x)
+
+
+KINDS = {'naf': NAFBlock, 'residual': GatedBlock, 'fdr': DisentangleBlock}
+
+
+@BACKBONES.register_module()
+class NAFUNet(BaseBackbone):
+    """A U of NAFNet's blocks, or of others per level, on pixel-unshuffled features.
+
+    ::
+
+        pixels 2x2 -> widths[0] -> blocks -> halve -> blocks -> halve -> ... -> double -> blocks -> double -> blocks
+                                     |                  |                         +                   +
+                                     |                  +-------------------------+                   |
+                                     +----------------------------------------------------------------+
+
+    Args:
+        widths: channels per level, the first at ``1 / stem`` of the picture's size.
+        before: blocks per level on the way down; the last level's are all of its blocks.
+        behind: blocks per level on the way up, one number fewer.
+        kinds: per level: ``'naf'``, ``'residual'`` (two 3x3 convolutions) or ``'fdr'``.
+        stem: side of the squares of pixels that become channels: 1, 2 or 4.
+        scene: length of the vector that tells all blocks about the whole picture, see
+            :mod:`restorebox.layers.scene`; 0 for means of the features at hand, as in the paper.
+        in_channels: channels of the input; 3 where there is a scene.
+        value_range: of the input; (0, 1) where there is a scene.
+
+    Taps: ``down1`` .. (the end of a level on the way down), ``process`` (the end of the deepest).
+
+    Raises:
+        ConfigError: fewer than two levels, numbers that don't fit them, an unknown kind or stem.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 64, 128),
+        before: Sequence[int] = (2, 2, 4),
+        behind: Sequence[int] = (2, 2),
+        kinds: Sequence[str] | str = 'naf',
+        stem: int = 2,
+        scene: int = 0,
+        in_channels: int = 3,
+        value_range: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        super().__init__()
+        levels = len(widths) - 1
+        if levels < 1:
+            raise ConfigError(f'NAFUNet: widths is {widths!r}; it must name two levels or more')
+        kinds = [kinds] * len(widths) if isinstance(kinds, str) else list(kinds)
+        for name, given, wanted in (('before', before, levels + 1), ('behind', behind, levels), ('kinds', kinds, levels + 1)):
+            if len(given) != wanted:
+                raise ConfigError(f'NAFUNet: {name} has {len(given)} entries; {len(widths)} widths want {wanted}')
+        for kind in kinds:
+            if kind not in KINDS:
+                raise ConfigError(f"NAFUNet: no kind is called '{kind}'; {nearest(str(kind), [*KINDS])}")
+        if stem not in (1, 2, 4):
+            raise ConfigError(f'NAFUNet: stem is {stem!r}; it must be 1, 2 or 4')
+        if scene and (in_channels != 3 or tuple(value_range) != (0.0, 1.0)):
+            raise ConfigError('NAFUNet: statistics of the scene are those of 3 channels in [0, 1]')
+        self.stem = stem
+        self.scene = SceneEncoder(out=scene) if scene else None
+        if scene:
+            self.given = ('scene',)
+
+        def row(level: int, number: int) -> nn.ModuleList:
+            block = KINDS[kinds[level]]
+            return nn.ModuleList(block(widths[level], stem * 2**level, scene) for _ in range(number))
+
+        self.enter = nn.Conv2d(stem**2 * in_channels, widths[0], 3, 1, 1)
+        self.before = nn.ModuleList(row(i, before[i]) for i in range(levels))
+        self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, 2) for i in range(levels))
+        self.process = row(levels, before[-1])
+        self.up = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1, bias=False) for i in range(levels))
+        self.behind = nn.ModuleList(row(i, behind[i]) for i in range(levels))
+        he_init(self)
+        for block in self.modules():
+            last = block.conv2 if isinstance(block, GatedBlock) else None
+            last = block.aggregate.conv if isinstance(block, FDRBlock) else last
+            last = block.scene_conv if isinstance(block, SceneScale) else last
+            if last is not None:
+                nn.init.zeros_(last.weight)
+        self.tap_channels = {**{f'down{i + 1}': widths[i] for i in range(levels)}, 'process': widths[-1]}
+        self.out_channels = widths[0]
+        self.out_stride = stem
+        self._reach = [
+            [KINDS[kinds[i]].reach * number for i, number in enumerate(numbers)] for numbers in (before, behind)
+        ]
+        stride = stem * 2**levels
+        self.needs = Needs(
+            stride=stride,
+            min_size=stride,
+            in_channels=in_channels,
+            value_range=tuple(value_range),
+            receptive_field=self.field(1),
+            survey=bool(scene),
+        )
+
+    def field(self, run: int) -> int:
+        """See :meth:`BaseBackbone.field`: the widest path goes through the deepest level."""
+        span = run  # pixels of the level at hand
+        (*down, deepest), up = self._reach
+        for reach in up:
+            span = -(-(span + reach + 1) // 2)  # as many pixels at half the size, at the worst alignment
+        span += deepest
+        for reach in reversed(down):
+            span = 2 * span + reach
+        return self.stem * (span + 2)
+
+    def survey(self, x: Tensor) -> dict[str, Tensor]:
+        """What the network reads of a whole picture, ``(N, 3, H, W)`` in [0, 1], besides the pixels that it restores.
+
+        Returns:
+            ``scene``: see :func:`scene_statistics <restorebox.layers.scene.scene_statistics>`; empty where it reads none.
+        """
+        return {} if self.scene is None else {'scene': scene_statistics(x)}
+
+    def forward(
+        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, scene: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`; ``scene`` is what :meth:`survey` gave for the whole picture, None for ``x``."""
+        kept = self.collect(taps, only_taps)
+        told = None
+        if self.scene is not None:
+            told = self.scene(scene_statistics(x) if scene is None else scene)
+        x = self.enter(F.pixel_unshuffle(x, self.stem) if self.stem > 1 else x)
+        passed = []
+        for i, (row, halve) in enumerate(zip(self.before, self.down, strict=True)):
+            for block in row:
+                x = block(x, told)
+            if kept.last(f'down{i + 1}', x):
+                return kept.features
+            passed.append(x)
+            x = halve(x)
+        for block in self.process:
+            x = block(x, told)
+        if kept.last('process', x):
+            return kept.features
+        for double, row, skip in reversed(list(zip(self.up, self.behind, passed, strict=True))):
+            x = F.pixel_shuffle(double(x), 2) + skip
+            for block in row:
+                x = block(x, told)
+        return kept.end(x)
