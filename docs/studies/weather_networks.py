@@ -22,8 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from restorebox.claims.runs import KEPT, train_and_test, write_json
 from restorebox.restorers import Network
 
-CONFIG = 'fdrnet/weather_trial.py'
-RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'weather_networks.json'
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'configs/fdrnet/weather_trial.py'
+RESULTS = ROOT / 'docs/results/weather_networks.json'
 SCENE = dict(scene=64)
 NAF = dict(type='NAFUNet', widths=(40, 80, 160, 240), before=(2, 3, 4, 4), behind=(2, 3, 4))
 MIXED = dict(type='NAFUNet', widths=(48, 96, 144, 208), before=(2, 3, 4, 4), behind=(2, 3, 3), **SCENE)
@@ -32,7 +33,7 @@ NETWORKS = {
     'naf, scene': dict(NAF, **SCENE),
     'mixed, scene': dict(MIXED, kinds=('residual', 'residual', 'naf', 'naf')),
     'naf': NAF,
-    'mixed with fdr, scene': dict(MIXED, kinds=('residual', 'residual', 'naf', 'fdr'), before=(2, 3, 4, 2)),
+    'mixed with fdr, scene': dict(MIXED, kinds=('residual', 'residual', 'naf', 'fdr'), before=(2, 3, 4, 2), widths=(48, 96, 144, 176)),
     'fdr as shipped': dict(type='FDRUNet', widths=(32, 64, 128), blocks=(3, 3, 4)),
 }
 SIDE, BATCH, REPEATS = 128, 8, 5
@@ -75,10 +76,13 @@ def measure(names: list[str]) -> dict[str, float]:
     return {name: statistics.median(each[1:]) for name, each in taken.items()}
 
 
-def backbone_options(backbone: dict) -> dict:
-    """A backbone as overrides of the config; its keys replace those of the config's own network."""
-    prefix = 'model.generator.backbone'
-    return {f'{prefix}._delete_': True, **{f'{prefix}.{key}': value for key, value in backbone.items()}}
+def write_config(backbone: dict, folder: Path) -> str:
+    """The trial's config with this network -> the path of the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / 'network.py'
+    network = f'model = dict(generator=dict(backbone=dict(_delete_=True, **{backbone!r})))\n'
+    path.write_text(f'_base_ = {str(CONFIG)!r}\n{network}')
+    return str(path)
 
 
 def main() -> None:
@@ -104,8 +108,8 @@ def main() -> None:
             for name in args.only:
                 entry = stored.setdefault(name, {'backbone': NETWORKS[name], **facts(NETWORKS[name]), 'runs': {}})
                 folder = args.work_dir / f'{"".join(c for c in name if c.isalpha())}_s{seed}'
-                overrides = backbone_options(NETWORKS[name])
-                scores = train_and_test(CONFIG, seed, folder, data_root=args.data_root, overrides=overrides)
+                config = write_config(NETWORKS[name], folder)
+                scores = train_and_test(config, seed, folder, data_root=args.data_root)
                 entry['runs'][str(seed)] = {key: scores[key] for key in KEPT if key not in ('overrides', 'config')}
                 write_json(args.out, stored)
     for name, entry in stored.items():
