@@ -1,7 +1,7 @@
 # Short runs that choose the shipped model's network at equal cost: docs/studies/weather_networks.py. Crops know the
 # statistics of the scene that they were cut from; networks which don't read them take means of the crop.
 _base_ = 'weather_stage1.py'
-max_samples = 1_200 * 8  # steps x batch
+max_samples = 800 * 8  # steps x batch
 model = dict(statistics_window=512)
 roles = ('lq', 'gt', 'scene')
 load, flip = dict(type='LoadPictures'), dict(type='Flip', p=0.5)
@@ -25,8 +25,8 @@ val_dataloader = dict(dataset=dict(pipeline=pictures))
 test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 2)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=100 * 8),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=100 * 8, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=60 * 8),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=60 * 8, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 default_hooks = dict(
     checkpoint=dict(every_samples=max_samples // 10), ema=dict(decay=0.99), logger=dict(interval=100)
