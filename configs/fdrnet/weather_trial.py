@@ -28,6 +28,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=60 * 8),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=60 * 8, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
-default_hooks = dict(
-    checkpoint=dict(every_samples=max_samples // 10), ema=dict(decay=0.99), logger=dict(interval=100)
-)
+default_hooks = dict(checkpoint=dict(every_samples=max_samples // 10), ema=dict(decay=0.99), logger=dict(interval=100))

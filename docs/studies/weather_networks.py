@@ -33,7 +33,9 @@ NETWORKS = {
     'naf, scene': dict(NAF, **SCENE),
     'mixed, scene': dict(MIXED, kinds=('residual', 'residual', 'naf', 'naf')),
     'naf': NAF,
-    'mixed with fdr, scene': dict(MIXED, kinds=('residual', 'residual', 'naf', 'fdr'), before=(2, 3, 4, 2), widths=(48, 96, 144, 176)),
+    'mixed with fdr, scene': dict(
+        MIXED, kinds=('residual', 'residual', 'naf', 'fdr'), before=(2, 3, 4, 2), widths=(48, 96, 144, 176)
+    ),
     'fdr as shipped': dict(type='FDRUNet', widths=(32, 64, 128), blocks=(3, 3, 4)),
 }
 SIDE, BATCH, REPEATS = 128, 8, 5

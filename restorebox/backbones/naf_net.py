@@ -214,7 +214,11 @@ class NAFUNet(BaseBackbone):
         if levels < 1:
             raise ConfigError(f'NAFUNet: widths is {widths!r}; it must name two levels or more')
         kinds = [kinds] * len(widths) if isinstance(kinds, str) else list(kinds)
-        for name, given, wanted in (('before', before, levels + 1), ('behind', behind, levels), ('kinds', kinds, levels + 1)):
+        for name, given, wanted in (
+            ('before', before, levels + 1),
+            ('behind', behind, levels),
+            ('kinds', kinds, levels + 1),
+        ):
             if len(given) != wanted:
                 raise ConfigError(f'NAFUNet: {name} has {len(given)} entries; {len(widths)} widths want {wanted}')
         for kind in kinds:

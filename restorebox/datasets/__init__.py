@@ -1,11 +1,12 @@
 """Where pictures come from: reading, pairing, keyed sampling, transforms, collation."""
 
 from restorebox.datasets.collate import collate_roles
+from restorebox.datasets.drawn import DrawnPictures, Night, ShrinkPictures
 from restorebox.datasets.keys import SampleKey
 from restorebox.datasets.pictures import PairedPictures, UnpairedPictures
 from restorebox.datasets.reading import PICTURE_SUFFIXES, list_pictures, read_picture
 from restorebox.datasets.sampler import KeyedSampler
-from restorebox.datasets.survey import SurveyScene
+from restorebox.datasets.survey import RoundPicture, SurveyScene
 from restorebox.datasets.transforms import (
     CentreWindow,
     CopyRole,
@@ -23,15 +24,19 @@ __all__ = [
     'CentreWindow',
     'CopyRole',
     'Degrade',
+    'DrawnPictures',
     'Flip',
     'KeyedSampler',
     'LoadPictures',
+    'Night',
     'Pack',
     'PairedPictures',
     'RandomWindow',
     'Resize',
     'Rotate90',
+    'RoundPicture',
     'SampleKey',
+    'ShrinkPictures',
     'SurveyScene',
     'UnpairedPictures',
     'collate_roles',

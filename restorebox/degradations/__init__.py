@@ -2,8 +2,10 @@
 
 from restorebox.degradations.base import BaseDegradation, RangedDegradation, to_float
 from restorebox.degradations.blur import GaussianBlur, MotionBlur
+from restorebox.degradations.camera import CameraNoise
 from restorebox.degradations.compose import Compose, build_degradation
 from restorebox.degradations.depth import DepthSource
+from restorebox.degradations.drops import Drops, Spray
 from restorebox.degradations.heavy_rain import HeavyRain
 from restorebox.degradations.hybrid import HybridDistortion
 from restorebox.degradations.jpeg import JPEG
@@ -15,14 +17,17 @@ from restorebox.degradations.recipes import named_recipe
 from restorebox.degradations.records import draw_record, record_generator, render_again
 from restorebox.degradations.snow import Snow
 from restorebox.degradations.template_rain import TemplateRain
+from restorebox.degradations.varied_rain import VariedRain
 from restorebox.degradations.veil import Veil
 from restorebox.degradations.weather import Weather
 
 __all__ = [
     'JPEG',
     'BaseDegradation',
+    'CameraNoise',
     'Compose',
     'DepthSource',
+    'Drops',
     'GaussianBlur',
     'GaussianNoise',
     'GreyNoise',
@@ -35,7 +40,9 @@ __all__ = [
     'RainFog',
     'RangedDegradation',
     'Snow',
+    'Spray',
     'TemplateRain',
+    'VariedRain',
     'Veil',
     'Weather',
     'build_degradation',

@@ -1,4 +1,4 @@
-"""Depth for pictures that have none: a made-up field, or a network's estimate.
+"""Depth for pictures that have none: a made-up field, one that follows the picture's edges, or a network's estimate.
 
 Depth is relative here: float32 in (0, 1], 1 is the farthest that the picture shows. From a disparity D in [0, 1] (1 is
 nearest) it is d = 1 / (D + 0.1), divided by its maximum, as in the renderer of Li, Cheong and Tan (CVPR 2019).
@@ -17,6 +17,8 @@ from restorebox.degradations.base import as_range, draw_seed
 from restorebox.errors import ConfigError, WeightsError
 
 GRID = (48, 64)  # rows and columns on which the field is made up; its features are larger than a cell
+HORIZONS = ((0.25, 0.5), (0.02, 0.55))
+PARTS = 14  # of a picture, each at a distance of its own
 FAR = 0.1  # disparity that is added to all, so that the sky has a finite depth
 
 
@@ -24,29 +26,32 @@ class DepthSource:
     """Where a renderer takes the depth from, with the record that makes it the same again.
 
     Args:
-        source: 'field' for a made-up one, or a folder with a depth network in the form of the package ``transformers``
-            (config.json, preprocessor_config.json, model.safetensors).
-        horizon: range of the height of the field's horizon, as a share of the picture's height from the top.
+        source: 'field' for a made-up one, 'edges' for a made-up one whose edges are the picture's, or a folder with a
+            depth network in the form of the package ``transformers`` (config.json, preprocessor_config.json,
+            model.safetensors).
+        horizon: range of the height of the field's horizon, as a share of the picture's height from the top; None for
+            (0.25, 0.5), and (0.02, 0.55) with edges, which suits rooms and views from above as well.
         roughness: range of the smooth variation, as a standard deviation in units of disparity.
     """
 
     def __init__(
         self,
         source: str = 'field',
-        horizon: tuple[float, float] = (0.25, 0.5),
+        horizon: tuple[float, float] | None = None,
         roughness: tuple[float, float] = (0.03, 0.1),
     ) -> None:
         if not isinstance(source, str) or not source:
-            raise ConfigError(f"depth is 'field' or the folder of a depth network; it is {source!r}")
+            raise ConfigError(f"depth is 'field', 'edges' or the folder of a depth network; it is {source!r}")
         self.source = source
-        self.horizon = as_range(horizon, 'depth: horizon', 0, 0.9)
+        self.horizon = as_range(horizon or HORIZONS[source == 'edges'], 'depth: horizon', 0, 0.9)
         self.roughness = as_range(roughness, 'depth: roughness', 0, 1)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Any]:
-        """A field's numbers and seed; of a network only where it lies. The same number of draws for both."""
+        """A field's numbers and seed; of a network only where it lies. The same number of draws for all."""
         field = {'horizon': float(rng.uniform(*self.horizon)), 'roughness': float(rng.uniform(*self.roughness))}
         seed = draw_seed(rng)
-        return {'source': 'field', **field, 'seed': seed} if self.source == 'field' else {'source': self.source}
+        made_up = self.source in ('field', 'edges')
+        return {'source': self.source, **field, 'seed': seed} if made_up else {'source': self.source}
 
     @staticmethod
     def render(scene: np.ndarray, record: dict[str, Any], given: np.ndarray | None = None) -> np.ndarray:
@@ -64,6 +69,8 @@ class DepthSource:
             return _checked(given, scene.shape[:2])
         if record['source'] == 'field':
             return depth_field(scene.shape[:2], record)[..., None]
+        if record['source'] == 'edges':
+            return depth_by_edges(scene, record)[..., None]
         return from_disparity(estimate_disparity(scene, record['source']))[..., None]
 
 
@@ -85,7 +92,13 @@ def depth_field(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
     Returns:
         HW float32 in (0, 1].
     """
-    rng = np.random.default_rng(record['seed'])
+    disparity = _outdoors(record, np.random.default_rng(record['seed']))
+    enlarged = cv2.resize(disparity, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return from_disparity(enlarged.reshape(size))
+
+
+def _outdoors(record: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    """The disparity of :func:`depth_field` on the grid, float32."""
     below = (np.linspace(0, 1, GRID[0], dtype=np.float32)[:, None] - record['horizon']) / (1 - record['horizon'])
     disparity = np.maximum(below, 0)
     # What stands there is nearer than the horizon behind it, the less the higher up; it comes and goes smoothly, since
@@ -94,8 +107,54 @@ def depth_field(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
     things = 0.3 * _smooth(rng, (3, 5)) * height
     disparity = disparity + things * np.exp(-np.maximum(below, 0) * 4)
     disparity += np.float32(record['roughness']) * (2 * _smooth(rng, (6, 8)) - 1) * np.clip(disparity * 3, 0.1, 1)
-    enlarged = cv2.resize(disparity.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
-    return from_disparity(enlarged.reshape(size))
+    return disparity.astype(np.float32)
+
+
+def depth_by_edges(scene: np.ndarray, record: dict[str, Any]) -> np.ndarray:
+    """A made-up depth whose edges are those of the picture: haze ends where a thing ends.
+
+    Parts of the picture of like place and colour have a distance of their own in front of the scene of
+    :func:`depth_field`, and what looks like sky has none. A guided filter (He, Sun and Tang, TPAMI 2013) fits that to
+    the picture.
+
+    Args:
+        scene: HWC float32 in [0, 1].
+        record: as in :func:`depth_field`.
+
+    Returns:
+        HW float32 in (0, 1].
+    """
+    rng, (height, width) = np.random.default_rng(record['seed']), scene.shape[:2]
+    ground = _outdoors(record, rng)
+    small = cv2.resize(scene, GRID[::-1], interpolation=cv2.INTER_AREA)
+    y, x = np.meshgrid(*(np.linspace(0, 1, side, dtype=np.float32) for side in GRID), indexing='ij')
+    features = np.stack((y, x, *(2 * small[..., c] for c in range(3))), -1)
+    centres = features.reshape(-1, 5)[rng.integers(0, y.size, PARTS)]
+    part = ((features[..., None, :] - centres) ** 2).sum(-1).argmin(-1)
+    offsets = rng.uniform(0.02, 0.35, PARTS).astype(np.float32)
+    below = np.clip((y - record['horizon']) / (1 - record['horizon']), 0, 1)
+    disparity = np.clip(ground + offsets[part] * (1 - 0.6 * below), 0, 1)
+    # sky: bright, smooth and high up
+    grey = small.mean(-1)
+    rough = cv2.GaussianBlur((grey - cv2.GaussianBlur(grey, (0, 0), 1.5)) ** 2, (0, 0), 1.5) ** 0.5
+    bright = np.clip((small[..., 2] - 0.45) * 4, 0, 1) * np.clip(1 - rough * 25, 0, 1)
+    disparity = disparity * (1 - bright * np.clip(1.3 - y / max(record['horizon'] + 0.2, 0.3), 0, 1))
+    slope, offset = _guided(small.mean(-1), disparity.astype(np.float32))
+    full = scene.mean(-1)
+    slope, offset = (cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in (slope, offset))
+    fitted = slope.reshape(height, width) * full + offset.reshape(height, width)
+    return from_disparity(fitted.astype(np.float32))
+
+
+def _guided(guide: np.ndarray, plane: np.ndarray, reach: int = 4, eps: float = 3e-3) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and offset of the guided filter, HW each: slope * guide + offset is the filtered plane."""
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return cv2.blur(x, (2 * reach + 1, 2 * reach + 1))
+
+    centre, level = mean(guide), mean(plane)
+    slope = (mean(guide * plane) - centre * level) / (mean(guide * guide) - centre**2 + eps)
+    return mean(slope), mean(level - slope * centre)
 
 
 def _smooth(rng: np.random.Generator, knots: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,81 @@
+"""Train the shipped model's second edition in the background, for days if need be, and keep its newest weights.
+
+    python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
+
+Runs `restorebox train-stages` on one core at low priority. The same command goes on where it was stopped, whether by a
+reboot or by Ctrl-C. Every so many minutes the moving average of the newest checkpoint is published to
+KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes: what to save of a machine that may go
+away is that file and the newest iter_*.pth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+STAGES = ('fdrnet/weather2_stage1.py', 'fdrnet/weather2.py')
+LICENCE = 'non-commercial: trained on BSDS500, Urban100 and Sun-Hays 80'
+LIMITS = 'in training: neither finished nor examined'
+
+
+def newest(work_dir: Path) -> Path | None:
+    """The newest checkpoint of the last stage that has one."""
+    from restorebox.files import find_checkpoints
+
+    for stage in reversed(STAGES):
+        found = find_checkpoints(work_dir / Path(stage).stem)
+        if found:
+            return found[-1]
+    return None
+
+
+def publish(work_dir: Path, keep: Path, done: str) -> str:
+    """Publish the newest checkpoint unless it is ``done`` already -> its name."""
+    from restorebox.cli.publish import main
+    from restorebox.errors import RestoreboxError
+
+    checkpoint = newest(work_dir)
+    if checkpoint is None or str(checkpoint) == done:
+        return done
+    keep.mkdir(parents=True, exist_ok=True)
+    try:
+        main([str(checkpoint), str(keep / 'weather2.safetensors'), '--licence', LICENCE, '--limits', LIMITS])
+    except (RestoreboxError, OSError) as error:  # removed by the next one meanwhile, or no room: training goes on
+        print(f'not published: {error}', flush=True)
+        return done
+    return str(checkpoint)
+
+
+def main() -> int:
+    """Train and publish until both stages are complete."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data-root', required=True, help='folder with {train,test}/gt, see weather_data.py')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs'))
+    parser.add_argument('--keep', type=Path, help='(default: WORK_DIR/keep)')
+    parser.add_argument('--minutes', type=float, default=30, help='between two published files')
+    parser.add_argument('--nice', type=int, default=15, help='how far other work goes first, 0 to 19')
+    args = parser.parse_args()
+    keep = args.keep or args.work_dir / 'keep'
+    if hasattr(os, 'nice'):
+        os.nice(args.nice)
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    command = [sys.executable, '-m', 'restorebox', 'train-stages', *STAGES, '--work-dir', str(args.work_dir)]
+    training = subprocess.Popen([*command, '--', '--data-root', args.data_root], env=environment)
+    done = ''
+    try:
+        while training.poll() is None:
+            try:
+                training.wait(args.minutes * 60)
+            except subprocess.TimeoutExpired:
+                done = publish(args.work_dir, keep, done)
+    except KeyboardInterrupt:
+        training.wait()
+    publish(args.work_dir, keep, done)
+    return training.returncode
+
+
+if __name__ == '__main__':
+    sys.exit(main())
