@@ -27,8 +27,8 @@ class Needs:
             window, see :mod:`restorebox.layers.statistics`.
         tiling: ``'spatial'``: tiles may be restored one by one and blended; ``'noise'``: a sampler averages noise
             between windows itself, its output is never cut.
-        survey: whether the network reads, besides the pixels at hand, what its :meth:`BaseBackbone.survey` gives for the
-            whole picture: taken once, and handed to every tile.
+        survey: whether the network reads, besides the pixels at hand, what :meth:`BaseBackbone.survey` gives for the whole
+            picture: taken once, and handed to every tile.
     """
 
     stride: int
@@ -78,7 +78,7 @@ class BaseBackbone(nn.Module):
         raise NotImplementedError
 
     def survey(self, x: Tensor) -> dict[str, Tensor]:
-        """What the network reads of a whole picture besides the pixels at hand, where ``needs.survey`` says that it does.
+        """What the network reads of a whole picture besides the pixels at hand, if ``needs.survey`` says that it does.
 
         Args:
             x: ``(N, 3, H, W)`` in [0, 1] of any size, not padded; or of whole numbers, uint8 or uint16.

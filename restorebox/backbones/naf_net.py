@@ -281,14 +281,14 @@ class NAFUNet(BaseBackbone):
         """What the network reads of a whole picture, ``(N, 3, H, W)`` in [0, 1], besides the pixels that it restores.
 
         Returns:
-            ``scene``: see :func:`scene_statistics <restorebox.layers.scene.scene_statistics>`; empty where it reads none.
+            ``scene``, by :func:`scene_statistics <restorebox.layers.scene.scene_statistics>`, where it reads one.
         """
         return {} if self.scene is None else {'scene': scene_statistics(x)}
 
     def forward(
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, scene: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`; ``scene`` is what :meth:`survey` gave for the whole picture, None for ``x``."""
+        """See :meth:`BaseBackbone.forward`; ``scene``: what :meth:`survey` gave for the whole picture, None for ``x``."""
         kept = self.collect(taps, only_taps)
         told = None
         if self.scene is not None:

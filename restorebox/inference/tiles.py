@@ -225,6 +225,9 @@ class Tiler:
 
     def _shared(self, picture: np.ndarray) -> dict[str, Tensor] | None:
         """What all tiles agree on, estimated from the picture made small enough for the memory."""
+        if self.restorer.needs.survey:  # of all pixels, in bands: of a smaller copy it would be another picture's
+            whole = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+            return {name: value.to(self.device) for name, value in self.restorer.estimate_shared(whole).items()}
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:
             return None  # the copy as floats would be for nothing
         height, width = picture.shape[:2]
