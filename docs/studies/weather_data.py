@@ -2,10 +2,10 @@
 
     python docs/studies/weather_data.py --data FOLDER --out OUT
 
-Clean photographs: train and val of BSDS500, Urban100 and Sun-Hays 80. Ten of each of the last two are held out, drawn by
-the hash of their names; they are the validation set. Nothing may be a picture that scores are made of, nor a
-near-duplicate of one, which check-data's fingerprints tell: what is one is left out. What went where, with the SHA-256 of
-each file, is written to docs/results/weather_photographs.json. Files are linked where the system allows it.
+Clean photographs: train and val of BSDS500, Urban100 and Sun-Hays 80. Ten of each of the last two are held out, drawn
+by the hash of their names; they are the validation set. Nothing may be a picture that scores are made of, nor a
+near-duplicate of one, which check-data's fingerprints tell: what is one is left out. What went where, with the SHA-256
+of each file, is written to docs/results/weather_photographs.json. Files are linked where the system allows it.
 """
 
 from __future__ import annotations

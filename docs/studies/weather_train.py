@@ -2,10 +2,10 @@
 
     python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
 
-Runs `restorebox train-stages` on one core at low priority. The same command goes on where it was stopped, whether by a
-reboot or by Ctrl-C. Every so many minutes the moving average of the newest checkpoint is published to
-KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes: what to save of a machine that may go
-away is that file and the newest iter_*.pth.
+Runs `restorebox train-stages` on one core at low priority. The same command goes on where it was stopped, whether by
+a reboot or by Ctrl-C. Every so many minutes the moving average of the newest checkpoint is published to
+KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes: what to save of a machine that may
+go away is that file and the newest iter_*.pth.
 """
 
 from __future__ import annotations

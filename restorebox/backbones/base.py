@@ -27,8 +27,8 @@ class Needs:
             window, see :mod:`restorebox.layers.statistics`.
         tiling: ``'spatial'``: tiles may be restored one by one and blended; ``'noise'``: a sampler averages noise
             between windows itself, its output is never cut.
-        survey: whether the network reads, besides the pixels at hand, what :meth:`BaseBackbone.survey` gives for the whole
-            picture: taken once, and handed to every tile.
+        survey: whether the network reads, besides the pixels at hand, what :meth:`BaseBackbone.survey` gives for the
+            whole picture: taken once, and handed to every tile.
     """
 
     stride: int

@@ -288,7 +288,7 @@ class NAFUNet(BaseBackbone):
     def forward(
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, scene: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`; ``scene``: what :meth:`survey` gave for the whole picture, None for ``x``."""
+        """See :meth:`BaseBackbone.forward`; ``scene``: what :meth:`survey` gave, None for that of ``x``."""
         kept = self.collect(taps, only_taps)
         told = None
         if self.scene is not None:

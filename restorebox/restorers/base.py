@@ -183,9 +183,8 @@ class BaseRestorer(BaseModel):
         Returns:
             What the generator's survey gives, by name; None where tiles are independent.
         """
-        if 'generator' in self.deployed and self.role('generator').needs.survey:
-            return self.role('generator').backbone.survey(lq)
-        return None
+        surveys = 'generator' in self.deployed and self.role('generator').needs.survey
+        return self.role('generator').backbone.survey(lq) if surveys else None
 
     def infer(
         self,
@@ -205,7 +204,9 @@ class BaseRestorer(BaseModel):
         Returns:
             ``pred`` in the network's value range and estimated layers in [0, 1], all ``(N, C, H, W)``.
         """
-        return {'pred': self.role('generator')(x, **(shared or {}))['picture']}
+        network = self.role('generator')
+        given = {name: shared[name] for name in network.backbone.given if shared and name in shared}
+        return {'pred': network(x, **given)['picture']}
 
     @torch.no_grad()
     def restore(
@@ -232,8 +233,8 @@ class BaseRestorer(BaseModel):
             raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
         height, width = lq.shape[-2:]
         needs = self.needs
-        if shared is None and needs.survey:
-            shared = self.estimate_shared(lq)  # of the picture as it is, without its padding
+        if shared is None and needs.survey:  # of the picture as it is, without its padding
+            shared = self.estimate_shared(lq)
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
         out = self.infer(x, shared, generator, progress)
         out['pred'] = self.from_range(out['pred'])
