@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,9 +101,12 @@ class Desk:
             PictureError: too large, no picture, or gone; one line with the name.
         """
         try:
-            size = path.stat().st_size / 2**20
+            state = path.lstat()
         except FileNotFoundError:  # read once already, or swept
             raise PictureError(f'{name}: it is no longer here; choose it again') from None
+        if not stat.S_ISREG(state.st_mode):  # a device or a pipe has no end, and a link leads elsewhere
+            raise PictureError(f'{name}: is no regular file')
+        size = state.st_size / 2**20
         if size > self.limits.megabytes:
             raise PictureError(f'{name}: {size:.1f} MiB, and this page takes files up to {self.limits.megabytes} MiB')
         try:

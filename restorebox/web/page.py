@@ -1,34 +1,33 @@
-"""The page, by Gradio, and its server: everything from this process, nothing from elsewhere.
+"""The page, by Gradio: what it looks like, and what happens when its button is pressed.
 
-Gradio hands pictures between browser and server through files. They lie in a folder of this process that only its user
-may read: an upload until it has been read, the file to download until its page is closed, what the page shows for
-``KEPT`` seconds, and nothing after the server has stopped.
+Gradio's own ways with files are not used: it is handed keys, which :class:`~restorebox.web.visits.Visits` looks up, and
+hands on addresses of files that :class:`~restorebox.web.guard.Guard` serves to their owner alone.
 """
 
 from __future__ import annotations
 
-import hashlib
+import html
+import logging
 import os
+import re
 import shutil
-import signal
-import socket
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from restorebox.errors import ConfigError, RestoreboxError, missing_package
-from restorebox.web.desk import PROTOCOLS, Desk
+import numpy as np
+from PIL import Image
+
+from restorebox.errors import NonFiniteError, PictureError, RestoreboxError, missing_package
+from restorebox.web.desk import PROTOCOLS, Answer, Desk
+from restorebox.web.guard import GONE, PREFIX
+from restorebox.web.visits import Kept, Visits
 
 if TYPE_CHECKING:
     import gradio
 
-KEPT = 600  # seconds
-FONTS = ['system-ui', 'sans-serif']
+SESSIONS = 64  # of which Gradio remembers what their pages look like
 CSS = """
 .gradio-container { max-width: 1200px !important; width: 100%; margin: 0 auto !important }
 #desk { flex-wrap: wrap }
@@ -36,73 +35,72 @@ CSS = """
 #said p { color: var(--body-text-color-subdued); margin: 0 }
 footer { display: none !important }
 """
-# whatever a library's page would fetch from elsewhere, the browser refuses
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
-    "frame-ancestors 'none'"
-)
+_FOLDERS = re.compile(r'(?:\b[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+')
 
 
-def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
+def build_page(desk: Desk, visits: Visits, ending: Event | None = None) -> gradio.Blocks:
     """The page.
 
     Args:
         desk: does the work.
-        folder: for what is read and made.
+        visits: the files of visitors.
+        ending: when it is set, work in progress is given up.
 
     Raises:
         MissingPackageError: Gradio is not installed.
     """
-    gr = _gradio()
+    gr = import_gradio()
 
-    def visit(request: gr.Request) -> Path:
-        # the browser names its session, so the name can't be trusted to be that of a folder
-        return folder / hashlib.sha256(str(request.session_hash).encode()).hexdigest()
+    def failed(text: str) -> Exception:
+        return gr.Error(html.escape(text), duration=None, print_exception=False)  # the page shows it as HTML
 
     def leave(request: gr.Request) -> None:
-        shutil.rmtree(visit(request), ignore_errors=True)
+        visits.leave(str(request.session_hash))
 
     def work(
-        source: str | None,
-        reference: str | None,
-        model: str,
+        _source: None,
+        _reference: None,
+        wanted: dict[str, str | None],
         request: gr.Request,
         progress: Any = gr.Progress(),  # noqa: B008 (its way)
     ) -> tuple:
-        if source is None:
-            raise gr.Error('Choose a picture first.', print_exception=False)
-        name = Path(source).name
+        page, model = str(request.session_hash), wanted['model']
+        if wanted['source'] is None:
+            raise failed('Choose a picture first.')
+        files = [visits.taken(page, key) for key in (wanted['source'], wanted['reference']) if key is not None]
+        if None in files:
+            raise failed(GONE)
 
         def told(done: int, total: int) -> None:
+            if ending is not None and ending.is_set():
+                raise PictureError('not restored: the server is ending')
             progress((done, total), desc='restoring')
 
+        name = files[0].name
+        place = Path(tempfile.mkdtemp(dir=visits.folder))
         try:
-            picture = desk.read(Path(source), name)
-            clean = None if reference is None else desk.read(Path(reference), Path(reference).name)
-            visit(request).mkdir(exist_ok=True)
-            place = Path(tempfile.mkdtemp(dir=visit(request)))
-            answer = desk.restore(picture, name, place, model, clean, told)
-        except RestoreboxError as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from None
+            pictures = [desk.read(each.path, each.name) for each in files]
+            answer = desk.restore(
+                pictures[0], f'picture{Path(name).suffix}', place, model, *(pictures[1:] or [None]), told
+            )
+            visits.renew(page)  # a page shows the last picture alone
+            made = _Made(visits, files[0], f'{str(request.request.base_url).rstrip("/")}{PREFIX}/file=')
+            return _updates(gr, answer, made)
+        except (PictureError, NonFiniteError) as error:
+            raise failed(public(str(error), name, place)) from None
+        except RestoreboxError as error:  # about the server's own files, which are nobody's business
+            logging.getLogger(__name__).error('%s', error)
+            raise failed(f"{name}: the server can't restore by {model} now; its log says why") from None
         except MemoryError:
-            raise gr.Error(f'{name}: the memory is not enough for it', print_exception=False) from None
+            raise failed(f'{name}: the memory is not enough for it') from None
         except OSError as error:  # its own words would name folders of the server
-            raise gr.Error(f"{name}: the server can't keep it: {error.strerror}", print_exception=False) from None
+            raise failed(f"{name}: the server can't keep it: {error.strerror}") from None
+        except Exception:
+            logging.getLogger(__name__).exception('a picture was not restored')
+            raise failed(f'{name}: not restored, by a mistake of the server') from None
         finally:
-            for path in (source, reference):
-                if path is not None:
-                    Path(path).unlink(missing_ok=True)
-        scores = [list(row) for row in answer.scores]
-        return (
-            gr.update(value=(answer.before, answer.after), visible=True),
-            gr.update(value=str(answer.file), visible=True),
-            answer.said,
-            gr.update(value=[(layer, title) for title, layer in answer.layers], visible=bool(answer.layers)),
-            gr.update(value=scores, visible=bool(scores)),
-            None,
-            None,
-        )
+            visits.drop(*files)
+            shutil.rmtree(place, ignore_errors=True)
 
     for each in (leave, work):  # Gradio finds the request by its type, and the name `gr` is not known at module level
         each.__annotations__['request'] = gr.Request
@@ -124,7 +122,6 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
                     label='Before and after',
                     elem_id='slider',
                     interactive=False,
-                    format='png',  # its default loses detail, which is what people come to compare
                     buttons=['fullscreen'],
                     max_height=720,
                 )
@@ -140,127 +137,75 @@ def build_page(desk: Desk, folder: Path) -> gradio.Blocks:
             [slider, file, said, layers, scores, source, reference],
             show_progress_on=[slider],
             api_visibility='private',
+            preprocess=False,
+            postprocess=False,
         )
         page.unload(leave)
+    page.state_session_capacity = SESSIONS
     page.queue(max_size=desk.limits.waiting, default_concurrency_limit=1)
     return page
 
 
-def _gradio() -> Any:
+class _Made:
+    """Files that are made for a visitor's page, as Gradio's page takes them.
+
+    Args:
+        visits: where they are entered.
+        source: what they are made of.
+        address: that a key is put behind.
+    """
+
+    def __init__(self, visits: Visits, source: Kept, address: str) -> None:
+        self.visits, self.source, self.address = visits, source, address
+
+    def _entered(self, key: str, name: str, shown: bool) -> dict[str, Any]:
+        kept = self.visits.add(self.source.owner, self.source.page, key, name, shown=shown)
+        # without `meta`, by which Gradio would know a file that it copies into its own folder
+        return {'path': key, 'url': self.address + key, 'orig_name': name, 'size': kept.size, 'is_stream': False}
+
+    def shown(self, picture: np.ndarray) -> dict[str, Any]:
+        """A picture to look at, ``(H, W, 3)`` uint8; nothing of it is lost, which is what people come to compare."""
+        key, path = self.visits.place('shown.png')
+        Image.fromarray(picture).save(path, 'PNG', compress_level=2)
+        return self._entered(key, 'shown.png', shown=True)
+
+    def saved(self, file: Path) -> dict[str, Any]:
+        """The file to download."""
+        name = f'{Path(self.source.name).stem}_restored{file.suffix}'
+        key, path = self.visits.place(name)
+        os.replace(file, path)
+        return self._entered(key, name, shown=False)
+
+
+def _updates(gr: Any, answer: Answer, made: _Made) -> tuple:
+    """What the page's parts show."""
+    layers = [{'image': made.shown(layer), 'caption': title} for title, layer in answer.layers]
+    scores = {'headers': ['', *PROTOCOLS], 'data': [list(row) for row in answer.scores], 'metadata': None}
+    return (
+        gr.update(value=[made.shown(answer.before), made.shown(answer.after)], visible=True),
+        gr.update(value=made.saved(answer.file), visible=True),
+        answer.said,
+        gr.update(value=layers, visible=bool(layers)),
+        gr.update(value=scores, visible=bool(answer.scores)),
+        None,
+        None,
+    )
+
+
+def public(message: str, name: str, folder: Path) -> str:
+    """A message without folders of the server: a file below ``folder`` is the visitor's, who calls it ``name``."""
+    return _FOLDERS.sub('', re.sub(rf'{re.escape(str(folder))}[/\\][^\s:]+', lambda _: name, message))
+
+
+def import_gradio() -> Any:
+    """Gradio, which asks nobody for news.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
     os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # read when it is imported: it would ask its makers for news
     try:
         import gradio
     except ImportError as error:
         raise missing_package('restorebox web', 'web', error) from None
     return gradio
-
-
-def sweep(folder: Path, kept: float = KEPT) -> None:
-    """Remove files that have lain there for longer, in seconds, and folders that hold nothing."""
-    for path in sorted(folder.rglob('*'), reverse=True):  # what a folder holds comes before it
-        try:
-            if path.stat().st_mtime < time.time() - kept:
-                path.rmdir() if path.is_dir() else path.unlink()
-        except OSError:  # gone already, or not empty
-            continue
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """A folder that only this user may read, for all that Gradio puts down: swept while it is there, then removed."""
-    folder = Path(tempfile.mkdtemp(prefix='restorebox-web-'))
-    before = os.environ.get('GRADIO_TEMP_DIR')
-    os.environ['GRADIO_TEMP_DIR'] = str(folder)
-    ended = Event()
-
-    def sweeping() -> None:
-        while not ended.wait(KEPT / 10):
-            sweep(folder)
-
-    Thread(target=sweeping, daemon=True).start()
-    try:
-        yield folder
-    finally:
-        ended.set()
-        shutil.rmtree(folder, ignore_errors=True)
-        os.environ.pop('GRADIO_TEMP_DIR')
-        if before is not None:
-            os.environ['GRADIO_TEMP_DIR'] = before
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket to serve from.
-
-    Raises:
-        ConfigError: the host is unknown or not of this machine, or the port is taken.
-    """
-    try:
-        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, number)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
-    except OSError as error:
-        raise ConfigError(
-            f"can't serve on {host}, port {port}: {error.strerror or error}; try another --port or --host"
-        ) from None
-    return bound
-
-
-def serve(desk: Desk, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve the page until it is interrupted.
-
-    Args:
-        desk: does the work.
-        host: name or address to listen at.
-        port: 0 for any that is free.
-        ready: called with the page's address once visitors may come.
-
-    Raises:
-        ConfigError, MissingPackageError: see :func:`bind` and :func:`build_page`.
-    """
-    gr = _gradio()
-    import uvicorn
-    from fastapi import FastAPI, Request, Response
-
-    with bind(host, port) as bound, private_folder() as folder:
-        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-        @app.middleware('http')
-        async def guard(request: Request, follow: Callable) -> Response:
-            response = await follow(request)
-            response.headers['Content-Security-Policy'] = POLICY
-            response.headers['Cache-Control'] = response.headers.get('Cache-Control', 'no-store')
-            return response
-
-        gr.mount_gradio_app(
-            app,
-            build_page(desk, folder),
-            path='/',
-            footer_links=[],
-            run_history=False,
-            max_file_size=f'{desk.limits.megabytes}mb',
-            theme=gr.themes.Default(font=FONTS, font_mono=['monospace']),
-            css=CSS,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            enable_monitoring=False,
-        )
-        shown = f'[{host}]' if ':' in host else host
-        address = f'http://{shown}:{bound.getsockname()[1]}'
-
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                ready(address)
-
-        # signals that would end the process before the folder is removed; the server hands its own on when it has ended
-        for name in ('SIGTERM', 'SIGHUP'):
-            if hasattr(signal, name):  # a closed terminal is not known to Windows
-                signal.signal(getattr(signal, name), lambda *_: sys.exit(0))
-        # an open page holds a connection for as long as it is open
-        Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=3)).run(sockets=[bound])
