@@ -59,7 +59,7 @@ class Exchange:
         ending: when it is set, an answer that waits for something ends.
 
     Attributes:
-        scope, receive: see there.
+        scope: see there.
         owner: the visitor, or None for one who is not known.
         cookie: to be set with the answer, or empty.
         status: of the answer, once it has begun; before, 0.
@@ -67,10 +67,11 @@ class Exchange:
 
     def __init__(self, scope: Message, receive: Receive, send: Send, ending: Event) -> None:
         self.scope = scope
-        self.receive = receive
+        self._receive = receive
         self._send = send
         self._ending = ending
-        self._whole = False
+        self._read = False  # all of the request
+        self._whole = False  # all of the answer is sent
         self.owner: str | None = None
         self.cookie = ''
         self.status = 0
@@ -98,6 +99,12 @@ class Exchange:
     def admit(self) -> None:
         """Mark the request as one that is served, see :class:`~restorebox.web.server.Connection`."""
         self.scope.setdefault('state', {})['admitted'] = True
+
+    async def receive(self) -> Message:
+        """The next part of the request."""
+        message = await self._receive()
+        self._read = self._read or not message.get('more_body')
+        return message
 
     async def body(self, limit: int) -> bytes:
         """All of a short body.
@@ -170,11 +177,8 @@ class Exchange:
 
     async def _drain(self) -> None:
         left = _DRAINED
-        while left > 0:
-            message = await self.receive()
-            left -= len(message.get('body', b''))
-            if not message.get('more_body'):
-                return
+        while left > 0 and not self._read:
+            left -= len((await self.receive()).get('body', b''))
 
     async def event(self, message: Message, last: bool = False) -> None:
         """Send one of a stream of events."""

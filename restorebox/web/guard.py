@@ -24,7 +24,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse
 
-from restorebox.web.exchange import GRACE, Exchange, Message, Receive, Refused, Send, Upload
+from restorebox.web.exchange import Exchange, Message, Receive, Refused, Send, Upload
 from restorebox.web.names import Names
 from restorebox.web.visits import Kept, Visits, safe_name
 
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from restorebox.web.desk import Limits
 
 AT_ONCE = 4  # requests of one route that are served, besides the --max-waiting that wait
+HEAD_BYTES = 16 * 2**10  # of a request's path and headers
 JOIN_BYTES = 16 * 2**10  # of a request to restore
 FORM_BYTES = 16 * 2**10  # of an upload's request besides the file
 LONGEST = 900.0  # seconds that a request may take which is not one of waiting
+UNKNOWN = 3.0  # seconds that the progress of an upload is waited for which has not begun, or is over
 JOINED = 4096  # requests to restore whose answers nobody has fetched
 PREFIX = '/gradio_api'
 _SESSION = re.compile(r'[A-Za-z0-9_-]{1,64}')
@@ -103,6 +105,9 @@ class Guard:
             pass
 
     async def _serve(self, ask: Exchange) -> None:
+        scope = ask.scope
+        if sum(map(len, (scope['raw_path'], scope['query_string'], *sum(scope['headers'], ())))) > HEAD_BYTES:
+            raise Refused(431, 'the headers are too long')
         self._check_sender(ask)
         method, path = ask.scope['method'], ask.scope['raw_path'].decode('latin-1')
         found = [(each, match) for each in self.routes if (match := each[1].fullmatch(path))]
@@ -268,9 +273,9 @@ class Guard:
     async def _progress(self, ask: Exchange) -> None:
         """Tells a page how far its upload is."""
         owner, number, told = self._known(ask), ask.query('upload_id'), 0
-        end = time.monotonic() + GRACE  # the upload may come a little later
+        end = time.monotonic() + UNKNOWN
         async with self._place(ask, 'progress'):
-            while True:
+            while not self.ending.is_set():
                 upload = next((u for u in self._uploads if (u.owner, u.number) == (owner, number)), None)
                 if upload is None and (told or time.monotonic() > end):
                     break

@@ -193,8 +193,9 @@ def _updates(gr: Any, answer: Answer, made: _Made) -> tuple:
 
 
 def public(message: str, name: str, folder: Path) -> str:
-    """A message without folders of the server: a file below ``folder`` is the visitor's, who calls it ``name``."""
-    return _FOLDERS.sub('', re.sub(rf'{re.escape(str(folder))}[/\\][^\s:]+', lambda _: name, message))
+    """A message about the visitor's picture ``name``, without folders of the server; ``folder`` is for what is made."""
+    said = _FOLDERS.sub('', re.sub(rf'{re.escape(str(folder))}[/\\][^\s:]+', lambda _: name, message))
+    return said if said.startswith(name) else f'{name}: {said}'
 
 
 def import_gradio() -> Any:

@@ -33,7 +33,7 @@ ROOM = 4  # times the largest upload, for each visitor who is served or waits: w
 CONNECTIONS = 256  # at once; there are not many more files that a process may open
 HEADERS_WITHIN = 10.0  # seconds in which a request's headers have to come
 TAKEN_WITHIN = 30.0  # seconds in which something of an answer has to be taken
-END_WITHIN = 4.0  # seconds after a signal
+END_WITHIN = 3.5  # seconds after a signal
 FONTS = ['system-ui', 'sans-serif']
 
 
