@@ -297,11 +297,11 @@ class Guard:
                 # Gradio gets no files, which it would look for on the disk, and hands the last on as it is
                 wanted = {'source': source, 'reference': reference, 'model': model}
                 body = {'data': [None, None, wanted], 'fn_index': self.work, 'session_hash': page}
-                self._joined[page] += 1
                 status = await self._gradio(ask, body=json.dumps(body).encode())
             finally:
-                if status != 200:
-                    self._joined[page] -= 1
+                if status == 200:
+                    self._joined[page] += 1
+                else:
                     for each in taken:
                         self.visits.give_back(each)
         while len(self._joined) > JOINED:

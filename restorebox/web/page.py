@@ -12,6 +12,8 @@ import os
 import re
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -50,9 +52,12 @@ def build_page(desk: Desk, visits: Visits, ending: Event | None = None) -> gradi
         MissingPackageError: Gradio is not installed.
     """
     gr = import_gradio()
+    # Gradio calls from any of many threads, and what each of them has had from the C library it keeps
+    thread = ThreadPoolExecutor(1, 'restoring')
 
     def failed(text: str) -> Exception:
-        return gr.Error(html.escape(text), duration=None, print_exception=False)  # the page shows it as HTML
+        text = html.escape(text, quote=False)  # the page takes it for HTML
+        return gr.Error(text, duration=None, print_exception=False)
 
     def leave(request: gr.Request) -> None:
         visits.leave(str(request.session_hash))
@@ -78,7 +83,8 @@ def build_page(desk: Desk, visits: Visits, ending: Event | None = None) -> gradi
 
         name = files[0].name
         place = Path(tempfile.mkdtemp(dir=visits.folder))
-        try:
+
+        def restore() -> tuple:
             pictures = [desk.read(each.path, each.name) for each in files]
             answer = desk.restore(
                 pictures[0], f'picture{Path(name).suffix}', place, model, *(pictures[1:] or [None]), told
@@ -86,6 +92,9 @@ def build_page(desk: Desk, visits: Visits, ending: Event | None = None) -> gradi
             visits.renew(page)  # a page shows the last picture alone
             made = _Made(visits, files[0], f'{str(request.request.base_url).rstrip("/")}{PREFIX}/file=')
             return _updates(gr, answer, made)
+
+        try:
+            return thread.submit(copy_context().run, restore).result()
         except (PictureError, NonFiniteError) as error:
             raise failed(public(str(error), name, place)) from None
         except RestoreboxError as error:  # about the server's own files, which are nobody's business

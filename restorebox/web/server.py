@@ -109,7 +109,7 @@ def connection_class() -> type:
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             if len(self.connections) >= CONNECTIONS:
-                idle = min((each for each in self.connections if not each.served()), key=lambda c: c.came, default=None)
+                idle = min((each for each in self.connections if not each.served()), key=self._worth, default=None)
                 if idle is None:
                     self.connections.add(self)  # it is taken out again when it has been lost
                     self.transport = transport
@@ -120,6 +120,11 @@ def connection_class() -> type:
             self.came = self.loop.time()
             super().connection_made(transport)
             self._asking = self.loop.call_later(HEADERS_WITHIN, self._silent)
+
+        @staticmethod
+        def _worth(connection: Connection) -> tuple[bool, float]:
+            """The lower, the sooner it ends: first who has said nothing yet, and of those who came first."""
+            return connection.cycle is not None, connection.came
 
         def served(self) -> bool:
             """Whether a request is being answered that the guard has let in."""

@@ -1,6 +1,7 @@
 """What the page does for a visitor, without a browser."""
 
-import time
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,19 +103,14 @@ def test_models_of_a_page():
     }
 
 
-def test_sweeping(tmp_path):
-    from restorebox.web.page import sweep
-
-    (tmp_path / 'old').mkdir()
-    (tmp_path / 'old' / 'a.png').touch()
-    sweep(tmp_path, kept=60)
-    assert (tmp_path / 'old' / 'a.png').exists()
-    time.sleep(0.01)
-    sweep(tmp_path, kept=0)
-    sweep(tmp_path, kept=0)  # a folder is as old as its last change
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_file_that_is_gone_is_one_line(desk, tmp_path):
     with pytest.raises(PictureError, match=r'^a\.png: it is no longer here; choose it again$'):
         desk.read(tmp_path / 'a.png', 'a.png')
+
+
+def test_what_is_no_file_is_not_read(desk, tmp_path):
+    os.mkfifo(tmp_path / 'pipe.png')
+    (tmp_path / 'link.png').symlink_to(save(tmp_path / 'a.png'))
+    for path in (tmp_path / 'pipe.png', tmp_path / 'link.png', tmp_path, '/dev/zero'):
+        with pytest.raises(PictureError, match=r'^a\.png: is no regular file$'):
+            desk.read(Path(path), 'a.png')

@@ -1,25 +1,44 @@
 """The queue of the page, without a browser."""
 
-import io
 import threading
 from types import SimpleNamespace
 
 import pytest
-from PIL import Image
 
-from restorebox.errors import PictureError
+from restorebox.errors import CheckpointError, NonFiniteError, PictureError
 from restorebox.web import Limits
+from restorebox.web.visits import Visits
 
 gradio = pytest.importorskip('gradio', reason='Gradio is not installed')
 
 
-def test_a_visitor_beyond_the_queue_is_refused(tmp_path, monkeypatch):
-    from fastapi import FastAPI
+def client_of(desk, folder):
+    """A client of the page over a desk, behind its guard."""
     from fastapi.testclient import TestClient
 
-    from restorebox.web.page import build_page
+    from restorebox.web.names import Names
+    from restorebox.web.server import build_app
 
-    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    class Local:
+        """Has a connection come to an address, as a server does."""
+
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            await self.app({**scope, 'server': ('127.0.0.1', 80)}, receive, send)
+
+    app = build_app(desk, Visits(folder, 2**30), Names('127.0.0.1', 80))
+    return TestClient(Local(app), base_url='http://127.0.0.1'), app.work
+
+
+def join(client, work, visitor):
+    path = client.post('/gradio_api/upload', files={'files': ('a.png', b'a picture')}).json()[0]
+    asked = {'data': [{'path': path}, None, 'm'], 'fn_index': work, 'session_hash': visitor}
+    return client.post('/gradio_api/queue/join', json=asked)
+
+
+def test_a_visitor_beyond_the_queue_is_refused(tmp_path):
     go, began = threading.Event(), threading.Event()
 
     def read(path, name):
@@ -27,24 +46,40 @@ def test_a_visitor_beyond_the_queue_is_refused(tmp_path, monkeypatch):
         go.wait(60)
         raise PictureError('as slow as a large picture')
 
-    page = build_page(SimpleNamespace(models={'m': 'm'}, limits=Limits(waiting=1), read=read), tmp_path)
-    work = next(number for number, each in page.fns.items() if each.name == 'work')
-    file = io.BytesIO()
-    Image.new('RGB', (8, 8)).save(file, 'PNG')
-    with TestClient(gradio.mount_gradio_app(FastAPI(), page, path='/')) as client:
-        path = client.post('/gradio_api/upload', files={'files': ('a.png', file.getvalue())}).json()[0]
-
-        def join(visitor):
-            data = [{'path': path, 'meta': {'_type': 'gradio.FileData'}}, None, 'm']
-            asked = {'data': data, 'fn_index': work, 'session_hash': visitor}
-            return client.post('/gradio_api/queue/join', json=asked)
-
+    client, work = client_of(SimpleNamespace(models={'m': 'm'}, limits=Limits(waiting=1), read=read), tmp_path)
+    with client:
         try:
-            assert join('first').status_code == 200
+            assert join(client, work, 'first').status_code == 200
             assert began.wait(60), 'the first one is being served'
-            assert join('second').status_code == 200
-            refused = join('third')
+            assert join(client, work, 'second').status_code == 200
+            refused = join(client, work, 'third')
             assert refused.status_code == 503
             assert 'full' in refused.text
         finally:
             go.set()
+
+
+@pytest.mark.parametrize(
+    ('error', 'said'),
+    [
+        (CheckpointError('/home/her/models/m.safetensors: no such file'), "a.png: the server can't restore by m now"),
+        (RuntimeError('/home/her/restorebox is broken'), 'a.png: not restored, by a mistake of the server'),
+        (OSError(28, 'No space left on device', '/home/her/x'), "a.png: the server can't keep it: No space left"),
+        (PictureError('/home/her/x.png: is damaged'), 'a.png: x.png: is damaged'),
+        (PictureError('the network gave NaN'), 'a.png: the network gave NaN'),
+        (NonFiniteError('the network gave NaN'), 'a.png: the network gave NaN'),
+        (MemoryError(), 'a.png: the memory is not enough for it'),
+        (PictureError('<b>'), 'a.png: &lt;b&gt;'),
+    ],
+)
+def test_messages_name_nothing_of_the_server(tmp_path, error, said):
+    def read(path, name):
+        raise error
+
+    client, work = client_of(SimpleNamespace(models={'m': 'm'}, limits=Limits(), read=read), tmp_path)
+    with client:
+        assert join(client, work, 'a').status_code == 200
+        told = client.get('/gradio_api/queue/data?session_hash=a').text
+    assert said in told
+    assert 'her' not in told
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
