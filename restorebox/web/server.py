@@ -108,6 +108,7 @@ def connection_class() -> type:
         _taking: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:
+            self.came = self.loop.time()
             if len(self.connections) >= CONNECTIONS:
                 idle = min((each for each in self.connections if not each.served()), key=self._worth, default=None)
                 if idle is None:
@@ -117,7 +118,6 @@ def connection_class() -> type:
                     return
                 self.connections.discard(idle)
                 idle.transport.abort()
-            self.came = self.loop.time()
             super().connection_made(transport)
             self._asking = self.loop.call_later(HEADERS_WITHIN, self._silent)
 
