@@ -153,8 +153,11 @@ class Desk:
         with self._lock:  # two at once would need twice the memory
             inferencer = self._model(model)
             before = source.colours
-            source.colours = inferencer.tiler(before, progress)
-            layers = inferencer.tiler.layers(before)
+            try:
+                source.colours = inferencer.tiler(before, progress)
+                layers = inferencer.tiler.layers(before)
+            except PictureError as error:
+                raise PictureError(f'not restored: {error}') from None
         target = Path(target_name(name))
         file = folder / f'{target.stem}_restored{target.suffix}'
         write_file(source, file)

@@ -78,7 +78,7 @@ def build_page(desk: Desk, visits: Visits, ending: Event | None = None) -> gradi
 
         def told(done: int, total: int) -> None:
             if ending is not None and ending.is_set():
-                raise PictureError('not restored: the server is ending')
+                raise PictureError('the server is ending')
             progress((done, total), desc='restoring')
 
         name = files[0].name

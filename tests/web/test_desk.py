@@ -114,3 +114,15 @@ def test_what_is_no_file_is_not_read(desk, tmp_path):
     for path in (tmp_path / 'pipe.png', tmp_path / 'link.png', tmp_path, '/dev/zero'):
         with pytest.raises(PictureError, match=r'^a\.png: is no regular file$'):
             desk.read(Path(path), 'a.png')
+
+
+def test_a_network_that_gives_nan_is_a_line(desk, tmp_path, monkeypatch):
+    picture = read_file(save(tmp_path / 'a.png'))
+    desk.restore(picture, 'a.png', tmp_path, 'small')
+
+    def tiler(picture, progress):
+        raise PictureError('the network gave NaN')
+
+    monkeypatch.setattr(desk._loaded[1], 'tiler', tiler)
+    with pytest.raises(PictureError, match=r'^not restored: the network gave NaN$'):
+        desk.restore(picture, 'a.png', tmp_path, 'small')
