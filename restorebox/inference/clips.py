@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebox.errors import PictureError, missing_package
-from restorebox.inference.containers import missing_part
+from restorebox.inference.containers import find_fault
 from restorebox.inference.frames import Deinterlacer, bits, left_out, matrix
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _READERS = 'mov,matroska,avi,flv,mpeg,mpegts,mpegvideo,asf'
 _STALLED = 60  # seconds without a packet after which a file is given up
 _BARREN = 600  # packets of pictures in a row without a frame after which a file is given up
-_SLACK = 0.5  # seconds of pictures that may be missing at the end before a clip is taken for cut
+_SLACK = 0.5  # seconds of pictures that may be missing at the end before a clip is taken for cut; or a tenth of it
+# codecs of which each packet gives one frame, unless it is half a frame of an interlaced clip
+_ONE_EACH = ('av1', 'h264', 'hevc', 'libdav1d', 'mjpeg', 'mpeg2video', 'prores')
 Note = Callable[[str], None]
 
 
@@ -72,11 +74,14 @@ class Clip:
         if self.picture.codec_context is None:
             raise PictureError(f"{path}: its pictures can't be decoded (FFmpeg does not know their codec)")
         self.picture.thread_type = 'AUTO'
+        if self.picture.codec_context.name == 'h264':  # a slice with bits left over is damaged, which is else let pass
+            self.picture.codec_context.options = {'err_detect': 'aggressive'}
         self.rate = Fraction(self.picture.average_rate or self.picture.guessed_rate or 25)
         self._frames = 0
         self._last: Fraction | None = None  # time of the last frame
         self._end = 0.0  # of the last packet of any stream that is read
         self._untimed = 0
+        self._gap = 1.0  # the largest distance of two frames, in mean ones
         self._kind: tuple | None = None
         self._lost: set[str] = set()
 
@@ -94,7 +99,7 @@ class Clip:
             PictureError: damaged, cut, without progress, or frames of another size, depth, pixel shape or colour space
                 than the first.
         """
-        deinterlace, barren, early, key = Deinterlacer(), 0, [], False
+        deinterlace, barren, packets, early, key = Deinterlacer(), 0, 0, [], False
         packets_left_out: Counter[int] = Counter()
         streams = [self.picture, *copied]
         for packet in self._packets(streams):
@@ -107,8 +112,10 @@ class Clip:
             if not packet.size and packet.dts is not None:  # AVI has one where the last frame stays
                 continue
             key = key or packet.is_keyframe
-            if not self._frames and packet.pts is not None and not packet.is_discard:
-                early.append(packet.pts * packet.time_base)
+            if packet.size and not packet.is_discard:
+                packets += 1
+                if not self._frames and packet.pts is not None:
+                    early.append(packet.pts * packet.time_base)
             frames = self._decoded(packet) if key or not packet.size else []
             barren = 0 if frames else barren + 1
             if barren > _BARREN:
@@ -123,6 +130,10 @@ class Clip:
             yield self._checked(ready)
         every = (*self.source.streams.video, *self.source.streams.audio)
         self._check_end(all_read=all(stream in streams for stream in every))
+        one_each = self.picture.codec_context.name in _ONE_EACH and not (deinterlace.count or self._untimed)
+        if one_each and self._frames + len(early) < packets:
+            lost = packets - len(early) - self._frames
+            raise PictureError(f"{self.path}: is damaged: {lost} of {packets} frames can't be decoded")
         if early:
             self.note(f"its first {len(early)} frames have no key frame before them, can't be decoded and are left out")
         if deinterlace.count:
@@ -131,6 +142,8 @@ class Clip:
             self.note('its header says interlaced and its frames say progressive; it is not deinterlaced')
         if self._untimed:
             self.note(f'{self._untimed} frames had no time, or one not after the last; they follow at the rate')
+        if self._gap > 1.75:
+            self.note(f'its frames are at uneven times, up to {self._gap:.1f} times the mean apart, which are kept')
         if self._lost:
             self.note(f'not kept: {", ".join(sorted(self._lost))}')
         for index, count in packets_left_out.items():
@@ -158,8 +171,6 @@ class Clip:
 
         try:
             frames = packet.decode()
-        except MemoryError:
-            raise
         except av.FFmpegError as error:
             raise self._damaged(error.strerror, packet) from None
         for frame in frames:
@@ -187,6 +198,8 @@ class Clip:
             if self._last is not None and frame.pts * frame.time_base <= self._last:
                 frame.pts = self._last // frame.time_base + 1
             time = frame.pts * frame.time_base
+        if self._last is not None:
+            self._gap = max(self._gap, float((time - self._last) / step))
         self._last = time
 
     def _checked(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -231,7 +244,7 @@ class Clip:
             end, last = self.source.duration / 1e6, self._end
         else:
             return
-        if end - last > _SLACK + step:
+        if end - last > min(_SLACK, end / 10) + 1.01 * step:
             raise PictureError(f'{self.path}: is cut: its pictures end at {last:.1f} s of {end:.1f}')
 
 
@@ -253,11 +266,11 @@ def open_clip(path: str | os.PathLike, note: Note) -> Iterator[Clip]:
     if not Path(path).is_file():
         raise PictureError(f'{path}: no such file')
     try:
-        lacks = missing_part(path)
+        fault, end_stated = find_fault(path)
     except OSError as error:
         raise PictureError(f"{path}: can't be read ({error.strerror})") from None
-    if lacks:
-        raise PictureError(f'{path}: is cut: {lacks}')
+    if fault:
+        raise PictureError(f'{path}: {fault}')
     try:
         source = av.open(
             f'file:{os.fspath(path)}',  # whatever its name looks like
@@ -265,12 +278,13 @@ def open_clip(path: str | os.PathLike, note: Note) -> Iterator[Clip]:
             metadata_errors='surrogateescape',
             timeout=_STALLED,
         )
-    except MemoryError:
-        raise
     except av.FFmpegError as error:
         raise _unreadable(path, error) from None
     with source:
-        yield Clip(source, path, note)
+        clip = Clip(source, path, note)
+        if not end_stated:
+            clip.note("its container does not say where it ends; if its end was cut off, that can't be seen")
+        yield clip
 
 
 def _still(stream: av.VideoStream) -> bool:
@@ -284,7 +298,7 @@ def _unreadable(path: str | os.PathLike, error: av.FFmpegError) -> PictureError:
     import av
 
     if isinstance(error, MemoryError):
-        raise error
+        return PictureError(f"{path}: can't be read: it asks for more memory than there is")
     if isinstance(error, av.error.ExitError):
         return PictureError(f'{path}: gives nothing for {_STALLED} s')
     return PictureError(f"{path}: can't be read as a video ({error.strerror})")

@@ -44,7 +44,7 @@ def bits(frame: av.VideoFrame) -> int:
 
 
 def matrix(frame: av.VideoFrame) -> int | None:
-    """The scaler's number of a frame's matrix, None for one it lacks; one that is not stated is guessed as players do."""
+    """The scaler's number of a frame's matrix, None for one that it lacks; an unknown one is guessed as players do."""
     if frame.colorspace == UNKNOWN:
         return BT709 if frame.width >= 1280 or frame.height > 576 else BT601
     return _MATRICES.get(frame.colorspace)
