@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from restorebox.errors import PictureError, missing_package
 from restorebox.inference.containers import find_fault
-from restorebox.inference.frames import Deinterlacer, bits, left_out, matrix
+from restorebox.inference.frames import Deinterlacer, bits, chroma, left_out, matrix
 
 if TYPE_CHECKING:
     import av
@@ -80,10 +80,12 @@ class Clip:
         self._frames = 0
         self._last: Fraction | None = None  # time of the last frame
         self._end = 0.0  # of the last packet of any stream that is read
-        self._untimed = 0
+        self._untimed = self._breaks = 0
         self._gap = 1.0  # the largest distance of two frames, in mean ones
         self._kind: tuple | None = None
         self._lost: set[str] = set()
+        if self.picture.metadata.get('alpha_mode', '0') != '0':  # VP8 and VP9, whose decoders leave it out
+            self._lost.add('transparency')
 
     def note(self, fact: str) -> None:
         """Say something about this clip."""
@@ -100,14 +102,16 @@ class Clip:
                 than the first.
         """
         deinterlace, barren, packets, early, key = Deinterlacer(), 0, 0, [], False
-        packets_left_out: Counter[int] = Counter()
+        untimed, broken = Counter(), Counter()  # packets of the other streams, by index
+        stamps: deque[int] | None = deque() if self.source.format.name == 'avi' else None
         streams = [self.picture, *copied]
         for packet in self._packets(streams):
             if packet.stream is not self.picture:
+                index = packet.stream.index
+                broken[index] += packet.is_corrupt
+                untimed[index] += packet.dts is None and packet.size > 0
                 if packet.dts is not None:
                     yield packet
-                elif packet.size:
-                    packets_left_out[packet.stream.index] += 1
                 continue
             if not packet.size and packet.dts is not None:  # AVI has one where the last frame stays
                 continue
@@ -120,7 +124,11 @@ class Clip:
             barren = 0 if frames else barren + 1
             if barren > _BARREN:
                 raise PictureError(f'{self.path}: {barren} packets in a row give no picture')
+            if stamps is not None and packet.size:  # AVI has no times but that of each chunk, in the order of decoding
+                stamps.append(packet.dts)
             for frame in frames:
+                if stamps:
+                    frame.pts = stamps.popleft()
                 self._take(frame)
                 if self._frames == 1:
                     early = [time for time in early if frame.pts is not None and time < frame.pts * frame.time_base]
@@ -142,12 +150,16 @@ class Clip:
             self.note('its header says interlaced and its frames say progressive; it is not deinterlaced')
         if self._untimed:
             self.note(f'{self._untimed} frames had no time, or one not after the last; they follow at the rate')
+        if self._breaks:
+            self.note(f'{self._breaks} breaks between its packets; no frame at them is damaged')
         if self._gap > 1.75:
             self.note(f'its frames are at uneven times, up to {self._gap:.1f} times the mean apart, which are kept')
         if self._lost:
             self.note(f'not kept: {", ".join(sorted(self._lost))}')
-        for index, count in packets_left_out.items():
+        for index, count in (+untimed).items():
             self.note(f'{count} packets of track {index} have no time and are left out')
+        for index, count in (+broken).items():
+            self.note(f'{count} packets of track {index} are damaged and copied as they are')
 
     def _packets(self, streams: list) -> Iterator[av.Packet]:
         import av
@@ -160,8 +172,6 @@ class Clip:
                 return
             except av.FFmpegError as error:
                 raise _unreadable(self.path, error) from None
-            if packet.is_corrupt and packet.stream is self.picture:
-                raise self._damaged('the container says so', packet)
             if packet.pts is not None:
                 self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             yield packet
@@ -169,6 +179,9 @@ class Clip:
     def _decoded(self, packet: av.Packet) -> list[av.VideoFrame]:
         import av
 
+        if packet.is_corrupt:  # at a break, which joined MPEG-TS files have without a loss; decoding tells
+            self._breaks += 1
+            packet.is_corrupt = False
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
@@ -212,7 +225,8 @@ class Clip:
         kind = {
             'size': f'{frame.width}x{frame.height}',
             'turn': str(frame.rotation),
-            'bits a channel': str(max(bits(frame), 8)),
+            'depth': f'{max(bits(frame), 8)} bits',
+            'chroma': chroma(frame),
             'pixel shape': f'{shape.numerator}:{shape.denominator}',
             'primaries': str(frame.color_primaries),
             'transfer function': str(frame.color_trc),

@@ -99,24 +99,30 @@ def encodable(array: np.ndarray, like: av.VideoFrame, pix_fmt: str) -> av.VideoF
     )
 
 
+def chroma(frame: av.VideoFrame) -> str:
+    """The resolution of a frame's chroma, as stored: ``'420'``, ``'422'``, ``'440'``, ``'444'``; ``'400'`` for grey."""
+    layout = frame.format
+    if len(layout.components) < 3 and not layout.is_rgb and not layout.has_palette:
+        return '400'
+    across, down = layout.chroma_width(64) < 64, layout.chroma_height(64) < 64
+    return {(True, True): '420', (True, False): '422', (False, True): '440', (False, False): '444'}[across, down]
+
+
 def pixel_format(frame: av.VideoFrame, array: np.ndarray) -> str:
-    """The encoder's format that keeps a frame's chroma resolution, in 8 or 10 bits.
+    """The encoder's format that loses no chroma resolution, in 8 or 10 bits.
 
     Args:
         frame: as decoded.
         array: what becomes of it, ``(H, W, 3)``.
     """
     height, width = array.shape[:2]
-    layout = frame.format
-    colour = layout.is_rgb or layout.has_palette or len(layout.components) > 2
-    across, down = layout.chroma_width(64) < 64, layout.chroma_height(64) < 64
+    kind = chroma(frame)
     if turned(frame):
-        across, down = down, across
-    if (colour and not across) or width % 2 or (down and height % 2):  # halved chroma needs even sides
-        chroma = '444'
-    else:
-        chroma = '420' if (down or not colour) and height % 2 == 0 else '422'
-    return f'yuv{chroma}p10le' if array.dtype == np.uint16 else f'yuv{chroma}p'
+        kind = {'422': '440', '440': '422'}.get(kind, kind)
+    if kind == '440' or width % 2 or (height % 2 and kind != '422'):  # halved chroma needs even sides
+        kind = '444'
+    kind = kind.replace('400', '420')
+    return f'yuv{kind}p10le' if array.dtype == np.uint16 else f'yuv{kind}p'
 
 
 def turned(frame: av.VideoFrame) -> bool:

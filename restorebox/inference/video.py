@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 CONTAINERS = {'.mp4': 'mp4', '.m4v': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}  # that hold H.264 and any time stamps
 VIDEO_SUFFIXES = (*CONTAINERS, '.3gp', '.avi', '.flv', '.m2ts', '.mpeg', '.mpg', '.mts', '.ts', '.webm', '.wmv')
 QUALITY = {'crf': '16', 'preset': 'medium'}
+_OF_THE_FILE = ('brand', 'brands', 'minor_version', 'encoder', 'duration')  # tags about the old file alone
+_NAMES = ('language', 'title', 'handler_name')  # of a track's metadata; the rest is about the old encoding
 Restore = Callable[[np.ndarray], np.ndarray]
 
 __all__ = ['CONTAINERS', 'VIDEO_SUFFIXES', 'is_video', 'need_av', 'read_frames', 'restore_video']
@@ -109,12 +111,13 @@ def _restore(
 
     with _writing(target):
         sink = av.open(str(temporary), 'w', format=CONTAINERS[target.suffix.lower()], metadata_errors='surrogateescape')
-    written, done = None, 0
+    done = 0
     early: list[av.Packet] = []  # of other streams before the first frame, which says what the file's head must say
     try:
         with _writing(target):
+            written = sink.add_stream('libx264', rate=clip.rate)  # the first track, as players expect it
             copies = _copies(clip, sink)
-            sink.metadata.update({k: v for k, v in clip.source.metadata.items() if not k.endswith(('brand', 'brands'))})
+            sink.metadata.update({k: v for k, v in clip.source.metadata.items() if not k.endswith(_OF_THE_FILE)})
             sink.set_chapters(clip.source.chapters())
         for item in clip.read([stream for stream in clip.source.streams if stream.index in copies]):
             if isinstance(item, av.Packet):
@@ -123,16 +126,20 @@ def _restore(
             else:
                 array = restore(upright(item))
                 with _writing(target):
-                    written = written or _video_stream(sink, clip, item, array)
+                    if not done:
+                        _set_up(written, clip, item, array)
                     frame = encodable(array, item, written.pix_fmt)
                     frame.pts, frame.time_base, frame.duration = item.pts, item.time_base, item.duration
                     sink.mux(written.encode(frame))
                 done += 1
                 if progress:
                     progress(done, clip.picture.frames)
-            if written is not None and early:
+            if done and early:
                 with _writing(target):
-                    sink.mux(early)
+                    try:
+                        sink.mux(early)
+                    except av.error.InvalidDataError as error:
+                        raise PictureError(f'{clip.path}: its sound is damaged ({error.strerror})') from None
                 early.clear()
         with _writing(target):
             sink.mux(written.encode(None))
@@ -142,12 +149,24 @@ def _restore(
         raise
     with _writing(target):
         sink.close()
+    _say_lost_tags(clip, temporary)
     return done
+
+
+def _say_lost_tags(clip: Clip, made: Path) -> None:
+    """Name the tags of a clip that the new file's container did not take."""
+    import av
+
+    with av.open(str(made), metadata_errors='surrogateescape') as new:
+        kept = {key.lower() for key in new.metadata}
+    lost = [key for key in clip.source.metadata if key.lower() not in kept and not key.endswith(_OF_THE_FILE)]
+    if lost:
+        clip.note(f'tags not kept: {", ".join(lost)}')
 
 
 def _copies(clip: Clip, sink: av.container.OutputContainer) -> dict[int, av.stream.Stream]:
     """New streams for sound, and for subtitles that the container holds, by the old one's index. The rest is said."""
-    copies, rest = {}, Counter()
+    copies, rest, chapters = {}, Counter(), clip.source.chapters()
     for stream in clip.source.streams:
         context = stream.codec_context
         held = stream.type == 'subtitle' and context is not None and context.name in sink.supported_codecs
@@ -155,33 +174,29 @@ def _copies(clip: Clip, sink: av.container.OutputContainer) -> dict[int, av.stre
             new = copies[stream.index] = sink.add_stream_from_template(stream)
             new.metadata.update(stream.metadata)
             new.disposition = stream.disposition
-        elif stream is not clip.picture:
+        elif stream is not clip.picture and not (chapters and stream.type == 'data'):  # MP4 has chapters in a track
             rest['cover or further video' if stream.type == 'video' else stream.type] += 1
     if rest:
         clip.note('left out: ' + ', '.join(f'{count} {kind} track(s)' for kind, count in rest.items()))
     return copies
 
 
-def _video_stream(
-    sink: av.container.OutputContainer, clip: Clip, frame: av.VideoFrame, array: np.ndarray
-) -> av.VideoStream:
-    """A stream for frames of this size, with the rate, clock, pixel shape and colours of the clip's."""
-    options, levels = dict(QUALITY), light_levels(frame)
-    if levels:
-        options['x264-params'] = levels
-    stream = sink.add_stream('libx264', rate=clip.rate, options=options)
+def _set_up(stream: av.VideoStream, clip: Clip, frame: av.VideoFrame, array: np.ndarray) -> None:
+    """Give the new stream the size of an array, and the clock, pixel shape, colours and names of the clip."""
+    context, old = stream.codec_context, clip.picture
+    levels = light_levels(frame)
+    context.options = QUALITY | ({'x264-params': levels} if levels else {})
     stream.height, stream.width = array.shape[:2]
     stream.pix_fmt = pixel_format(frame, array)
-    stream.metadata.update(clip.picture.metadata)
-    context = stream.codec_context
+    stream.metadata.update({key: old.metadata[key] for key in _NAMES if key in old.metadata})
+    stream.disposition = old.disposition
     context.time_base = frame.time_base
-    shape = clip.picture.sample_aspect_ratio
+    shape = old.sample_aspect_ratio
     if shape:
         context.sample_aspect_ratio = 1 / Fraction(shape) if turned(frame) else shape
     context.color_range = 2 if full_range(frame) else 1
     context.colorspace = stated_matrix(frame)
     context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
-    return stream
 
 
 @contextmanager
@@ -196,8 +211,7 @@ def _writing(target: Path) -> Iterator[None]:
     except av.FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(target)) from None
-        raise PictureError(
-            f"{target}: can't be written ({error.strerror}); name it .mkv, which holds all sound"
-        ) from None
+        advice = '' if target.suffix.lower() == '.mkv' else '; name it .mkv, which holds all sound'
+        raise PictureError(f"{target}: can't be written ({error.strerror}){advice}") from None
     except ValueError as error:  # PyAV's own, such as a codec that this build or this container has not
         raise PictureError(f"{target}: can't be written ({error})") from None
