@@ -199,22 +199,29 @@ class Deinterlacer:
         self._graph: av.filter.Graph | None = None
         self._kind: tuple[int, int, str] | None = None
         self._clock: Fraction | None = None
+        self._single: av.VideoFrame | None = None  # the only one so far that the graph got
 
     def __call__(self, frame: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
         """Frames that are ready, in order; None for the end. The filter needs each frame's neighbours."""
         kind = None if frame is None else (frame.width, frame.height, frame.format.name)
         if self._graph is not None and kind != self._kind:
+            if self._single is not None:  # the filter lets a frame pass that is all alone
+                self._single.pts += 1
+                self._graph.push(self._single)
             self._graph.push(None)
-            yield from self._ready()
-            self._graph = None
+            frames = list(self._ready())  # one, or two
+            yield from frames[:1] if self._single is not None else frames
+            self._graph = self._single = None
         if frame is None:
             return
         self.count += frame.interlaced_frame
         if self._graph is None and not frame.interlaced_frame:
             yield frame
             return
+        self._single = None
         if self._graph is None:
             self._graph, self._kind, self._clock = _bwdif(frame), kind, frame.time_base
+            self._single = frame
         self._graph.push(frame)
         yield from self._ready()
 
