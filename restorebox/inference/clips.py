@@ -25,6 +25,7 @@ _BARREN = 600  # packets of pictures in a row without a frame after which a file
 _SLACK = 0.5  # seconds of pictures that may be missing at the end before a clip is taken for cut; or a tenth of it
 # codecs of which each packet gives one frame, unless it is half a frame of an interlaced clip
 _ONE_EACH = ('av1', 'h264', 'hevc', 'libdav1d', 'mjpeg', 'mpeg2video', 'prores')
+_LEAD = 0.1  # seconds of sound that are kept before what an edit list plays, from which its decoder starts
 Note = Callable[[str], None]
 
 
@@ -107,6 +108,8 @@ class Clip:
         streams = [self.picture, *copied]
         for packet in self._packets(streams):
             if packet.stream is not self.picture:
+                if packet.is_discard and packet.pts * packet.time_base < -_LEAD:  # an edit list leaves it out
+                    continue
                 index = packet.stream.index
                 broken[index] += packet.is_corrupt
                 untimed[index] += packet.dts is None and packet.size > 0

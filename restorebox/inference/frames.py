@@ -18,9 +18,9 @@ BT709, BT601 = 1, 5
 _FULL = 2  # of FFmpeg's numbers for ranges: all values of a byte, not 16 to 235
 # FFmpeg's number of a matrix -> that of its scaler; all others have no matrix that the scaler knows
 _MATRICES = {0: BT709, 1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}
-# its bilinear scaler with correct rounding and, in 8 bits, with colours at full width: neither is its default, which is
-# off by up to 3 of 255; with more bits the latter gives wrong colours (FFmpeg 8)
-_ROUNDING, _FULL_CHROMA = 2 | 0x40000, 0x2000
+# its bilinear scaler; in 8 bits with correct rounding and chroma at full width, without which it is off by up to 3 of
+# 255. With more bits its default is right, and these give wrong colours in FFmpeg 8
+_BILINEAR, _EXACT = 2, 2 | 0x40000 | 0x2000
 # what frames may carry beside their pixels and the new clip does not
 _LEFT_OUT = {
     'A53_CC': 'closed captions',
@@ -74,7 +74,7 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
         src_colorspace=matrix(frame),
         dst_colorspace=matrix(frame),
         src_color_range=_FULL if full_range(frame) else None,
-        interpolation=_ROUNDING if deep else _ROUNDING | _FULL_CHROMA,
+        interpolation=_BILINEAR if deep else _EXACT,
     )
     if frame.format.name.startswith('gray') and frame.color_range == 1:  # the scaler takes all grey for full range
         top = 65535 if deep else 255
@@ -95,7 +95,7 @@ def encodable(array: np.ndarray, like: av.VideoFrame, pix_fmt: str) -> av.VideoF
         format=pix_fmt,
         dst_colorspace=matrix(like),
         dst_color_range=_FULL if full_range(like) else 1,
-        interpolation=_ROUNDING if deep else _ROUNDING | _FULL_CHROMA,
+        interpolation=_BILINEAR if deep else _EXACT,
     )
 
 

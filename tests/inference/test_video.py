@@ -1,5 +1,6 @@
 """Clips keep their number of frames, rate, time stamps and sound; what is damaged is said."""
 
+import struct
 from fractions import Fraction
 
 import numpy as np
@@ -273,6 +274,20 @@ def test_the_last_frame_lasts_as_long_as_it_did(tmp_path):
     for each in (path, tmp_path / 'b.mp4'):
         with av.open(str(each)) as source:
             assert source.duration == 160000
+
+
+def test_what_an_edit_list_leaves_out_stays_out(tmp_path):
+    """A clip trimmed by a phone: all is still in the file, and 0.6 s at the beginning are not played."""
+    path = make_clip(tmp_path / 'a.mp4', 40, sound='aac', gop=5)
+    data, at = bytearray(path.read_bytes()), 0
+    while (at := data.find(b'elst', at + 1)) > 0:
+        length, first = struct.unpack('>Ii', data[at + 12 : at + 20])
+        data[at + 12 : at + 20] = struct.pack('>Ii', length - 600, first + int(0.6 * (48000 if first else 12800)))
+    path.write_bytes(data)
+    for suffix in ('.mp4', '.mkv'):
+        assert restore_video(path, tmp_path / f'b{suffix}', lambda x: x, note=pytest.fail) == 25
+        _, sound, times = facts(tmp_path / f'b{suffix}')
+        assert abs(sound[0][0] - times[0]) < 0.13
 
 
 def test_clips_in_folders_are_found_and_named(tmp_path):
