@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from restorebox.errors import PictureError, missing_package
 from restorebox.inference.containers import find_fault
-from restorebox.inference.frames import Deinterlacer, bits, chroma, left_out, matrix
+from restorebox.inference.frames import Deinterlacer, bits, chroma, left_out, matrix, side_data
 
 if TYPE_CHECKING:
     import av
@@ -25,6 +25,7 @@ _BARREN = 600  # packets of pictures in a row without a frame after which a file
 _SLACK = 0.5  # seconds of pictures that may be missing at the end before a clip is taken for cut; or a tenth of it
 # codecs of which each packet gives one frame, unless it is half a frame of an interlaced clip
 _ONE_EACH = ('av1', 'h264', 'hevc', 'libdav1d', 'mjpeg', 'mpeg2video', 'prores')
+_SAMPLED = 100  # of so many frames one is asked for what it carries beside its pixels
 _LEAD = 0.1  # seconds of sound that are kept before what an edit list plays, from which its decoder starts
 Note = Callable[[str], None]
 
@@ -83,7 +84,8 @@ class Clip:
         self._end = 0.0  # of the last packet of any stream that is read
         self._untimed = self._breaks = 0
         self._gap = 1.0  # the largest distance of two frames, in mean ones
-        self._kind: tuple | None = None
+        self._kind: dict[str, str] | None = None
+        self._given, self._carried = 0, {}
         self._lost: set[str] = set()
         if self.picture.metadata.get('alpha_mode', '0') != '0':  # VP8 and VP9, whose decoders leave it out
             self._lost.add('transparency')
@@ -242,6 +244,10 @@ class Clip:
                     f'{self.path}: its {what} changes from {old} to {kind[what]} at {frame.time:.2f} s; cut it there '
                     'into clips of one kind'
                 )
+        if self._given % _SAMPLED == 0:
+            self._carried = side_data(frame)
+        self._given += 1
+        frame.opaque = self._carried
         self._lost |= left_out(frame)
         return frame
 

@@ -139,14 +139,21 @@ def oblique(frame: av.VideoFrame) -> bool:
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d) of x' = ax + cy, y' = bx + dy, by which a stored pixel is shown."""
-    data = _side_data(frame).get('DISPLAYMATRIX')
+    data = side_data(frame).get('DISPLAYMATRIX')
     if data is None or len(data) < 36:
         return 1, 0, 0, 1
     a, b, _, c, d, *_ = struct.unpack('9i', data[:36])
     return a, b, c, d
 
 
-def _side_data(frame: av.VideoFrame) -> dict[str, bytes]:
+def side_data(frame: av.VideoFrame) -> dict[str, bytes]:
+    """What a frame carries beside its pixels, by FFmpeg's names, or what its ``opaque`` says that it carries.
+
+    PyAV ties a frame whose side data was read to itself, so that it stays until Python's collector comes by. Whoever
+    goes through a clip reads them now and then and gives them to the other frames as ``opaque``.
+    """
+    if isinstance(frame.opaque, dict):
+        return frame.opaque
     found = {}
     for each in frame.side_data:
         try:
@@ -158,7 +165,7 @@ def _side_data(frame: av.VideoFrame) -> dict[str, bytes]:
 
 def left_out(frame: av.VideoFrame) -> set[str]:
     """What a frame carries that the new clip has not, in words."""
-    found = {_LEFT_OUT[each] for each in _side_data(frame) if each in _LEFT_OUT}
+    found = {_LEFT_OUT[each] for each in side_data(frame) if each in _LEFT_OUT}
     if any(component.is_alpha for component in frame.format.components):
         found.add('transparency')
     if oblique(frame):
@@ -170,7 +177,7 @@ def left_out(frame: av.VideoFrame) -> set[str]:
 
 def light_levels(frame: av.VideoFrame) -> str | None:
     """HDR's static metadata (mastering display, content light level) as x264's parameters, or None without any."""
-    data, words = _side_data(frame), []
+    data, words = side_data(frame), []
     mastering = data.get('MASTERING_DISPLAY_METADATA', b'')
     if len(mastering) >= 88:
         *pairs, has_primaries, has_luminance = struct.unpack('22i', mastering[:88])
