@@ -247,7 +247,7 @@ class Clip:
         if self._given % _SAMPLED == 0:
             self._carried = side_data(frame)
         self._given += 1
-        frame.opaque = self._carried
+        frame.opaque = dict(self._carried)  # one each: PyAV drops an object with the first frame that has it
         self._lost |= left_out(frame)
         return frame
 

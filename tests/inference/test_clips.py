@@ -1,5 +1,6 @@
 """Frames come whole, in order and of one kind, or a line says why not; what a clip carries besides is said."""
 
+import gc
 from fractions import Fraction
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from restorebox.errors import PictureError
 from restorebox.inference import clips
 from restorebox.inference.clips import ClipWarning, open_clip
+from restorebox.inference.frames import upright
 from restorebox.inference.video import read_frames
 from tests.inference.small_clips import av, make_clip, make_kind, woven
 
@@ -184,3 +186,17 @@ def test_a_note_is_a_warning_by_default(tmp_path):
     path = make_clip(tmp_path / 'a.mkv', 2, 'ffv1', pixels='yuva420p')
     with pytest.warns(ClipWarning, match=r'a\.mkv: not kept: transparency'):
         list(read_frames(path))
+
+
+def test_frames_are_let_go_without_the_collector(tmp_path):
+    path = make_clip(tmp_path / 'a.mp4', 150)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_clip(path, lambda line: None) as clip:
+            for frame in clip.read():
+                upright(frame)
+        frames = [each for each in gc.get_objects() if isinstance(each, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert len(frames) < 5
