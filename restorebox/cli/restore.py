@@ -166,7 +166,7 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
         for job, reading in read_ahead(readers, jobs, WAITING * threads):
             picture = None
             if reading is None:
-                settle(job, partial(inferencer.restore_video, job.source, job.target))
+                settle(job, partial(inferencer.restore_video, job.source, job.target, note=say))
             else:
                 picture = settle(job, reading.result)
             if picture is not None:
@@ -180,6 +180,11 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
         while writing:
             settle(*writing.popleft())
     return bad
+
+
+def say(line: str) -> None:
+    """Print what is changed or not kept of a clip that is restored."""
+    print(f'note: {line}', file=sys.stderr, flush=True)
 
 
 def read_ahead(

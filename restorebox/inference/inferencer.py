@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from restorebox.errors import ConfigError, PictureError
+from restorebox.inference.clips import Note, warn
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.models import borne_precision, load_model
@@ -185,6 +186,7 @@ class RestoreInferencer:
         path: str | os.PathLike,
         target: str | os.PathLike,
         progress: Callable[[int, int], None] | None = None,
+        note: Note = warn,
     ) -> int:
         """Restore a clip frame by frame into a file; rate, time stamps and sound are kept.
 
@@ -192,6 +194,7 @@ class RestoreInferencer:
             path: the clip.
             target: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, written whole or not at all.
             progress: called with (done, total) frames; total is 0 where the clip does not say.
+            note: takes a line about each thing that is changed or left out; by default they are Python warnings.
 
         Returns:
             How many frames.
@@ -199,7 +202,7 @@ class RestoreInferencer:
         Raises:
             PictureError, OSError, MissingPackageError: see :func:`restorebox.inference.video.restore_video`.
         """
-        return restore_video(path, target, self.tiler, progress)
+        return restore_video(path, target, self.tiler, progress, note)
 
 
 def _checked(picture: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
-"""Video files in and out, frame by frame, through PyAV: rate, time stamps and sound are kept.
+"""Video files in and out, frame by frame, through PyAV: rate, time stamps, sound and colours are kept.
 
-Frames are read, restored and encoded one at a time, and packets of sound pass through as they are: a clip of any
-length takes the memory of a few frames. The rotation that a phone writes beside its frames is applied to them, and the
-new file has none. Pictures are encoded as H.264 at a quality where the loss is hard to see.
+Frames are read, restored and encoded one at a time, and packets of sound and subtitles pass through as they are: a clip
+of any length takes the memory of a few frames. The display matrix that a phone writes beside its frames is applied to
+them, and the new file has none; interlaced frames are deinterlaced. Pictures are encoded as H.264 at a quality where
+the loss is hard to see. What a clip carries and the new one does not is said.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -15,9 +17,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restorebox.errors import PictureError, missing_package
+from restorebox.errors import PictureError
 from restorebox.files import replacing
+from restorebox.inference.clips import Clip, Note, need_av, open_clip, warn
 from restorebox.inference.files import temporary_name
+from restorebox.inference.frames import (
+    encodable,
+    full_range,
+    light_levels,
+    pixel_format,
+    stated_matrix,
+    turned,
+    upright,
+)
 
 if TYPE_CHECKING:
     import os
@@ -25,10 +37,13 @@ if TYPE_CHECKING:
     import av
 
 CONTAINERS = {'.mp4': 'mp4', '.m4v': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}  # that hold H.264 and any time stamps
-VIDEO_SUFFIXES = (*CONTAINERS, '.avi', '.flv', '.mpeg', '.mpg', '.mts', '.webm', '.wmv')
+VIDEO_SUFFIXES = (*CONTAINERS, '.3gp', '.avi', '.flv', '.m2ts', '.mpeg', '.mpg', '.mts', '.ts', '.webm', '.wmv')
 QUALITY = {'crf': '16', 'preset': 'medium'}
-SLACK = 0.5  # seconds of pictures that may be missing at the end before a clip is taken for cut
+_OF_THE_FILE = ('brand', 'brands', 'minor_version', 'encoder', 'duration')  # tags about the old file alone
+_NAMES = ('language', 'title', 'handler_name')  # of a track's metadata; the rest is about the old encoding
 Restore = Callable[[np.ndarray], np.ndarray]
+
+__all__ = ['CONTAINERS', 'VIDEO_SUFFIXES', 'is_video', 'need_av', 'read_frames', 'restore_video']
 
 
 def is_video(path: str | os.PathLike) -> bool:
@@ -36,40 +51,24 @@ def is_video(path: str | os.PathLike) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def need_av() -> None:
-    """Raise early where PyAV is missing.
-
-    Raises:
-        MissingPackageError: it is not installed.
-    """
-    try:
-        import av  # noqa: F401
-    except ImportError as error:
-        raise missing_package('video', 'video', error) from None
-
-
-def read_frames(path: str | os.PathLike) -> Iterator[np.ndarray]:
-    """The frames of a clip, upright, one by one.
+def read_frames(path: str | os.PathLike, note: Note = warn) -> Iterator[np.ndarray]:
+    """The frames of a clip, upright and progressive, one by one.
 
     Args:
         path: the file.
+        note: takes a line about each thing that was changed or left out; by default a
+            :class:`ClipWarning <restorebox.inference.clips.ClipWarning>`.
 
     Yields:
         ``(H, W, 3)`` RGB, uint8; uint16 where the clip has more than 8 bits.
 
     Raises:
-        PictureError: no such file, no video, or damaged or cut; the last is found at its end.
+        PictureError: no such file, no video, damaged or cut (some of this is found at its end only), or frames that
+            change in size, depth or colour space.
         MissingPackageError: PyAV is not installed.
     """
-    with _opened(path) as source:
-        picture = source.streams.video[0]
-        picture.thread_type = 'AUTO'
-        end = _End(picture, path)
-        for packet in _packets(source, [picture], path):
-            for frame in _decoded(packet, path):
-                end.saw(frame)
-                yield _upright(frame)
-        end.check()
+    with open_clip(path, note) as clip:
+        yield from map(upright, clip.read())
 
 
 def restore_video(
@@ -77,68 +76,71 @@ def restore_video(
     target: str | os.PathLike,
     restore: Restore,
     progress: Callable[[int, int], None] | None = None,
+    note: Note = warn,
 ) -> int:
     """Restore a clip into a file, whole or not at all.
 
     Args:
         path: the clip.
-        target: the file to write, ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``. Sound is copied, not encoded anew.
+        target: the file to write, ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``. Sound is copied, not encoded anew, and so
+            are subtitles that such a file can hold.
         restore: ``(H, W, 3)`` RGB, uint8 or uint16 -> the same.
         progress: called with (done, total) frames; total is 0 where the clip does not say.
+        note: see :func:`read_frames`.
 
     Returns:
         How many frames.
 
     Raises:
-        PictureError: no such file, no video, damaged or cut; a target of another suffix or that can't hold the sound.
+        PictureError: see :func:`read_frames`; or a target of another suffix or that can't hold the sound; or what
+            ``restore`` raises.
         OSError: the target can't be written; its ``filename`` is ``target``.
         MissingPackageError: PyAV is not installed.
     """
     target = Path(target)
     if target.suffix.lower() not in CONTAINERS:
         raise PictureError(f'{target}: videos are written as {", ".join(CONTAINERS)}')
-    with _opened(path) as source, replacing(target, temporary_name(target)) as temporary:
-        return _restore(source, path, temporary, target, restore, progress)
+    with open_clip(path, note) as clip, replacing(target, temporary_name(target)) as temporary:
+        return _restore(clip, temporary, target, restore, progress)
 
 
 def _restore(
-    source: av.container.InputContainer,
-    path: str | os.PathLike,
-    temporary: Path,
-    target: Path,
-    restore: Restore,
-    progress: Callable[[int, int], None] | None,
+    clip: Clip, temporary: Path, target: Path, restore: Restore, progress: Callable[[int, int], None] | None
 ) -> int:
     import av
 
-    picture, sound = source.streams.video[0], source.streams.audio
-    picture.thread_type = 'AUTO'
     with _writing(target):
-        sink = av.open(str(temporary), 'w', format=CONTAINERS[target.suffix.lower()])
-    written, done, end = None, 0, _End(picture, path)
-    early: list[av.Packet] = []  # sound from before the first frame, which says what the file's head must say
+        sink = av.open(str(temporary), 'w', format=CONTAINERS[target.suffix.lower()], metadata_errors='surrogateescape')
+    done = 0
+    early: list[av.Packet] = []  # of other streams before the first frame, which says what the file's head must say
     try:
         with _writing(target):
-            copies = {stream.index: sink.add_stream_from_template(stream) for stream in sound}
-            sink.metadata.update({k: v for k, v in source.metadata.items() if not k.endswith(('brand', 'brands'))})
-        for packet in _packets(source, [picture, *sound], path):
-            if packet.stream.index in copies:
-                packet.stream = copies[packet.stream.index]
-                early.append(packet)
-            for frame in _decoded(packet, path) if packet.stream is picture else ():
-                end.saw(frame)
-                array = restore(_upright(frame))
+            written = sink.add_stream('libx264', rate=clip.rate)  # the first track, as players expect it
+            copies = _copies(clip, sink)
+            sink.metadata.update({k: v for k, v in clip.source.metadata.items() if not k.endswith(_OF_THE_FILE)})
+            sink.set_chapters(clip.source.chapters())
+        for item in clip.read([stream for stream in clip.source.streams if stream.index in copies]):
+            if isinstance(item, av.Packet):
+                item.stream = copies[item.stream.index]
+                early.append(item)
+            else:
+                array = restore(upright(item))
                 with _writing(target):
-                    written = written or _video_stream(sink, picture, frame, array)
-                    sink.mux(written.encode(_encodable(array, frame, written)))
+                    if not done:
+                        _set_up(written, clip, item, array)
+                    frame = encodable(array, item, written.pix_fmt)
+                    frame.pts, frame.time_base, frame.duration = item.pts, item.time_base, item.duration
+                    sink.mux(written.encode(frame))
                 done += 1
                 if progress:
-                    progress(done, picture.frames)
-            if written is not None and early:
+                    progress(done, clip.picture.frames)
+            if done and early:
                 with _writing(target):
-                    sink.mux(early)
+                    try:
+                        sink.mux(early)
+                    except av.error.InvalidDataError as error:
+                        raise PictureError(f'{clip.path}: its sound is damaged ({error.strerror})') from None
                 early.clear()
-        end.check()
         with _writing(target):
             sink.mux(written.encode(None))
     except BaseException:
@@ -147,120 +149,54 @@ def _restore(
         raise
     with _writing(target):
         sink.close()
+    _say_lost_tags(clip, temporary)
     return done
 
 
-def _video_stream(
-    sink: av.container.OutputContainer, picture: av.VideoStream, frame: av.VideoFrame, array: np.ndarray
-) -> av.VideoStream:
-    """A stream for frames of this size, with the rate, clock, pixel shape and colours of the clip's."""
-    height, width = array.shape[:2]
-    stream = sink.add_stream('libx264', rate=picture.average_rate or picture.guessed_rate or 25, options=dict(QUALITY))
-    stream.width, stream.height = width, height
-    chroma = '420' if height % 2 == width % 2 == 0 else '444'  # halved colours need even sides
-    stream.pix_fmt = f'yuv{chroma}p10le' if array.dtype == np.uint16 else f'yuv{chroma}p'
-    context, old = stream.codec_context, picture.codec_context
+def _say_lost_tags(clip: Clip, made: Path) -> None:
+    """Name the tags of a clip that the new file's container did not take."""
+    import av
+
+    with av.open(str(made), metadata_errors='surrogateescape') as new:
+        kept = {key.lower() for key in new.metadata}
+    lost = [key for key in clip.source.metadata if key.lower() not in kept and not key.endswith(_OF_THE_FILE)]
+    if lost:
+        clip.note(f'tags not kept: {", ".join(lost)}')
+
+
+def _copies(clip: Clip, sink: av.container.OutputContainer) -> dict[int, av.stream.Stream]:
+    """New streams for sound, and for subtitles that the container holds, by the old one's index. The rest is said."""
+    copies, rest, chapters = {}, Counter(), clip.source.chapters()
+    for stream in clip.source.streams:
+        context = stream.codec_context
+        held = stream.type == 'subtitle' and context is not None and context.name in sink.supported_codecs
+        if context is not None and (held or stream.type == 'audio'):
+            new = copies[stream.index] = sink.add_stream_from_template(stream)
+            new.metadata.update(stream.metadata)
+            new.disposition = stream.disposition
+        elif stream is not clip.picture and not (chapters and stream.type == 'data'):  # MP4 has chapters in a track
+            rest['cover or further video' if stream.type == 'video' else stream.type] += 1
+    if rest:
+        clip.note('left out: ' + ', '.join(f'{count} {kind} track(s)' for kind, count in rest.items()))
+    return copies
+
+
+def _set_up(stream: av.VideoStream, clip: Clip, frame: av.VideoFrame, array: np.ndarray) -> None:
+    """Give the new stream the size of an array, and the clock, pixel shape, colours and names of the clip."""
+    context, old = stream.codec_context, clip.picture
+    levels = light_levels(frame)
+    context.options = QUALITY | ({'x264-params': levels} if levels else {})
+    stream.height, stream.width = array.shape[:2]
+    stream.pix_fmt = pixel_format(frame, array)
+    stream.metadata.update({key: old.metadata[key] for key in _NAMES if key in old.metadata})
+    stream.disposition = old.disposition
     context.time_base = frame.time_base
-    shape = picture.sample_aspect_ratio
+    shape = old.sample_aspect_ratio
     if shape:
-        context.sample_aspect_ratio = 1 / Fraction(shape) if _turns(frame) % 2 else shape
-    context.color_range, context.colorspace = 1, frame.colorspace  # range as broadcast, which is what we encode
-    context.color_primaries, context.color_trc = old.color_primaries, old.color_trc
-    return stream
-
-
-def _encodable(array: np.ndarray, frame: av.VideoFrame, stream: av.VideoStream) -> av.VideoFrame:
-    """RGB -> a frame at the time of ``frame``, of the stream's format and the clip's colours."""
-    import av
-
-    new = av.VideoFrame.from_ndarray(array, format='rgb48le' if array.dtype == np.uint16 else 'rgb24')
-    new = new.reformat(format=stream.pix_fmt, dst_colorspace=frame.colorspace, dst_color_range=1)
-    new.pts, new.time_base = frame.pts, frame.time_base
-    return new
-
-
-def _turns(frame: av.VideoFrame) -> int:
-    """Quarter turns, against the clock, that bring a frame upright."""
-    return round(frame.rotation / 90) % 4
-
-
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    deep = max(component.bits for component in frame.format.components) > 8
-    array = frame.to_ndarray(format='rgb48le' if deep else 'rgb24')
-    return np.ascontiguousarray(np.rot90(array, _turns(frame)))
-
-
-class _End:
-    """Notices that the pictures end before the clip says."""
-
-    def __init__(self, picture: av.VideoStream, path: str | os.PathLike) -> None:
-        self.picture, self.path = picture, path
-        self.count = 0
-        self.last = 0.0
-
-    def saw(self, frame: av.VideoFrame) -> None:
-        self.count += 1
-        if frame.pts is None:  # what has no time stamps is played at its rate
-            rate = self.picture.average_rate or self.picture.guessed_rate or 25
-            frame.time_base = 1 / Fraction(rate)
-            frame.pts = self.count - 1
-        self.last = max(self.last, float(frame.pts * frame.time_base))
-
-    def check(self) -> None:
-        """Raise where nothing was seen, or less than there should be."""
-        if not self.count:
-            raise PictureError(f'{self.path}: has no frame that can be read')
-        picture = self.picture
-        if picture.duration:
-            end = float(((picture.start_time or 0) + picture.duration) * picture.time_base)
-            if end - self.last > SLACK + 1 / float(picture.average_rate or 25):
-                raise PictureError(f'{self.path}: is cut: its pictures end at {self.last:.1f} s of {end:.1f}')
-
-
-@contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[av.container.InputContainer]:
-    need_av()
-    import av
-
-    if not Path(path).is_file():
-        raise PictureError(f'{path}: no such file')
-    try:
-        source = av.open(str(path))
-    except av.FFmpegError as error:
-        raise _unreadable(path, error) from None
-    with source:
-        if not source.streams.video:
-            raise PictureError(f'{path}: has no pictures in it')
-        yield source
-
-
-def _packets(source: av.container.InputContainer, streams: list, path: str | os.PathLike) -> Iterator[av.Packet]:
-    """Packets of these streams; those of sound that hold nothing are left out."""
-    import av
-
-    packets = source.demux(streams)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.FFmpegError as error:
-            raise _unreadable(path, error) from None
-        if packet.dts is not None or packet.stream.type == 'video':
-            yield packet
-
-
-def _decoded(packet: av.Packet, path: str | os.PathLike) -> list[av.VideoFrame]:
-    import av
-
-    try:
-        return packet.decode()
-    except av.FFmpegError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: str | os.PathLike, error: av.FFmpegError) -> PictureError:
-    return PictureError(f"{path}: can't be read as a video ({error.strerror})")
+        context.sample_aspect_ratio = 1 / Fraction(shape) if turned(frame) else shape
+    context.color_range = 2 if full_range(frame) else 1
+    context.colorspace = stated_matrix(frame)
+    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
 
 
 @contextmanager
@@ -270,11 +206,12 @@ def _writing(target: Path) -> Iterator[None]:
 
     try:
         yield
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(target)) from None
-        raise PictureError(
-            f"{target}: can't be written ({error.strerror}); name it .mkv, which holds all sound"
-        ) from None
+        advice = '' if target.suffix.lower() == '.mkv' else '; name it .mkv, which holds all sound'
+        raise PictureError(f"{target}: can't be written ({error.strerror}){advice}") from None
     except ValueError as error:  # PyAV's own, such as a codec that this build or this container has not
         raise PictureError(f"{target}: can't be written ({error})") from None

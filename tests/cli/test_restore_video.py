@@ -8,6 +8,7 @@ from PIL import Image
 from restorebox import RestoreInferencer
 from restorebox.cli.main import main
 from tests.factories import publish_small
+from tests.inference.small_clips import make_clip, woven
 from tests.inference.test_video import facts, write_clip
 
 
@@ -29,7 +30,7 @@ def test_a_folder_with_clips(published, tmp_path, monkeypatch, capsys):
     assert caught.value.code == 1
     printed = capsys.readouterr()
     assert '2 restored into restored, 1 could not be restored' in printed.out
-    assert "not restored: home/bad.mov: can't be read as a video" in printed.err
+    assert 'not restored: home/bad.mov: is cut: it ends at byte 3000' in printed.err
     made = sorted(str(p.relative_to(tmp_path / 'restored')) for p in (tmp_path / 'restored').rglob('*') if p.is_file())
     assert made == ['a.png', 'sub/b.mp4']
     assert len(facts(tmp_path / 'restored/sub/b.mp4')[2]) == 6
@@ -39,6 +40,15 @@ def test_a_folder_with_clips(published, tmp_path, monkeypatch, capsys):
     frames = RestoreInferencer(published, device='cpu')(clip)
     assert next(frames).shape == (48, 64, 3)
     assert len(list(frames)) == 5
+
+
+def test_what_is_changed_of_a_clip_is_said(published, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / 'a.mts', 4, form='mpegts', interlaced=True, encoder={'x264-params': 'tff=1'}, picture=woven)
+    main(['restore', 'a.mts', '--model', str(published), '--device', 'cpu'])
+    said = capsys.readouterr().err.splitlines()
+    assert 'note: a.mts: 4 of 4 frames were interlaced; they are deinterlaced' in said
+    assert (tmp_path / 'restored' / 'a.mts.mkv').is_file()
 
 
 def test_without_pyav_it_is_a_line_and_nothing_is_made(published, tmp_path, monkeypatch, capsys):
