@@ -29,7 +29,7 @@ setup(
     long_description=(HERE / 'README.md').read_text() if (HERE / 'README.md').exists() else '',
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.10',
+    python_requires='>=3.11',
     packages=[*find_packages(include=['restorebox', 'restorebox.*']), 'restorebox.configs'],
     package_dir={'restorebox.configs': 'configs'},
     package_data={'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml', '**/*.safetensors']},

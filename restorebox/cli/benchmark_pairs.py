@@ -9,7 +9,7 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def measure_pairs(args: argparse.Namespace) -> dict:
         'cores': os.cpu_count(),
         'load': [min(load), max(load)],
         'libraries': library_versions(),
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'date': datetime.now(UTC).isoformat(timespec='seconds'),
     }
 
 

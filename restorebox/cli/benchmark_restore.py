@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +101,7 @@ def main(argv: list[str]) -> None:
     figures |= {
         'load': load,
         'libraries': library_versions(),
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'date': datetime.now(UTC).isoformat(timespec='seconds'),
     }
     print(show(figures))
     if args.out:

@@ -6,7 +6,7 @@ import json
 import math
 import platform
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def write_scores(
         'inference': {'mode': 'tiled' if tiled else 'whole', 'statistics_window': statistics_window},
         'libraries': library_versions(),
         'device': _device(),
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'date': datetime.now(UTC).isoformat(timespec='seconds'),
     }
     clash = sorted(set(scores) & set(extra or {}))
     if clash:

@@ -116,7 +116,7 @@ class Exchange:
         while True:
             try:
                 message = await asyncio.wait_for(self.receive(), max(0.01, end - time.monotonic()))
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 raise Refused(408, 'the request came too slowly') from None
             if message['type'] == 'http.disconnect':
                 raise ClientDisconnect
@@ -233,7 +233,7 @@ class Upload:
                 raise Refused(408, 'the upload came too slowly')
             try:
                 message = await asyncio.wait_for(self.exchange.receive(), 0.5)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 continue
             self.got += len(message.get('body', b''))
             if self.got > self.limit:

@@ -99,7 +99,7 @@ class Guard:
             await self._serve(ask)
         except Refused as error:
             await ask.refuse(error)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             await ask.refuse(Refused(408, 'it took too long'))
         except ClientDisconnect:
             pass

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +221,6 @@ def _facts(
         'exclusions': source.exclusions,
         'left_out': {name: len(names) for name, names in choice.left_out.items()},
         'from': release.resolve().name,
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'date': datetime.now(UTC).isoformat(timespec='seconds'),
         'restorebox': __version__,
     }
