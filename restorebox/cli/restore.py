@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restorebox.cli.common import leave, one_line, positive
 from restorebox.cli.progress import Progress
-from restorebox.errors import PictureError
+from restorebox.errors import PictureError, out_of_memory
+from restorebox.files import READ_TIMEOUT, locked, read_limit, remove_leftovers
 
 WAITING = 2  # pictures per thread that are read ahead, and that wait to be written
 PRECISIONS = ('auto', 'fp32', 'bf16')
 
 if TYPE_CHECKING:
+    from restorebox.datasets.walking import Passed
     from restorebox.inference import RestoreInferencer
     from restorebox.inference.files import PictureFile
     from restorebox.inference.sources import RestoreJob
@@ -56,6 +59,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="what the network's work may take; larger pictures are restored in tiles (default: %(default)s)",
     )
     parser.add_argument(
+        '--read-timeout',
+        type=positive,
+        metavar='SECONDS',
+        help='for which a read may give nothing before the file is passed over, as on a network disk that is gone '
+        '(default: 60)',
+    )
+    parser.add_argument(
         '--ensemble', action='store_true', help='the mean over eight flips and rotations: eight times the work'
     )
     parser.add_argument(
@@ -75,14 +85,20 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Restore; prints what was done and the pictures that could not be restored."""
     args = parse(argv)
+    from restorebox.datasets.walking import Passed
     from restorebox.inference import RestoreInferencer
     from restorebox.inference.sources import plan_jobs
     from restorebox.inference.video import is_video, need_av
 
+    if args.read_timeout is not None:
+        os.environ[READ_TIMEOUT] = str(args.read_timeout)
+    read_limit()  # what the environment says may be wrong
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
-    jobs = plan_jobs(args.source, args.out)
+    passed = Passed()
+    jobs = plan_jobs(args.source, args.out, passed)
     if any(is_video(job.source) for job in jobs):
         need_av()
+    folders = {job.target.parent for job in jobs}
     jobs = jobs[rank::world]  # before any is left out, so that all ranks share alike
     inferencer = RestoreInferencer(
         args.model,
@@ -95,12 +111,30 @@ def main(argv: list[str]) -> None:
     )
     if rank == 0:
         print(f'{args.model} in {inferencer.precision} on {inferencer.tiler.device}', flush=True)
+    with locked(args.out, 'restore') if rank == 0 else nullcontext() as unlocked:
+        if rank == 0:
+            if unlocked:
+                print(f'{args.out}: no lock ({unlocked}); keep other runs away from it', file=sys.stderr)
+            for folder in folders:
+                remove_leftovers(folder)
+        failed = run_jobs(inferencer, jobs, passed, args.out, rank, world)
+    if world > 1 and 'MASTER_ADDR' in os.environ:
+        leave(1 if failed else 0)
+    if failed:
+        sys.exit(1)
+
+
+def run_jobs(
+    inferencer: RestoreInferencer, jobs: list[RestoreJob], passed: Passed, out: str, rank: int, world: int
+) -> bool:
+    """Restore this rank's share and report that of all -> whether anything could not be restored."""
     meeting = world > 1 and 'MASTER_ADDR' in os.environ
     if meeting:
         import torch.distributed as dist
 
+        # where the first rank is refused the folder, the others wait here until torchrun ends them
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # one rank may be done long before another
-    todo = [job for job in jobs if not job.target.exists()]
+    todo = [job for job in jobs if not os.path.exists(job.target)]
     bad = restore_all(inferencer, todo)
     counts = [len(todo) - len(bad), len(jobs) - len(todo)]
     if meeting:
@@ -110,37 +144,39 @@ def main(argv: list[str]) -> None:
         counts = [sum(each) for each in zip(*(numbers for numbers, _ in answers), strict=True)]
         bad = sorted(line for _, lines in answers for line in lines)
     if rank == 0 or not meeting:
-        report(counts, bad, args.out)
+        report(counts, bad, passed, out)
     if meeting:
         dist.barrier()
-        leave(1 if bad else 0)
-    if bad:
-        sys.exit(1)
+    return bool(bad or passed.unread)
 
 
-def report(counts: list[int], bad: list[str], out: str) -> None:
-    """Print (restored, there before) and a line for each picture that could not be restored."""
+def report(counts: list[int], bad: list[str], passed: Passed, out: str) -> None:
+    """Print (restored, there before) and a line for each picture that could not be restored, and for each folder."""
     restored, before = counts
     there = f', {before} were there already' if before else ''
     failed = f', {len(bad)} could not be restored' if bad else ''
-    print(f'{restored} restored into {out}{there}{failed}')
-    for line in bad:
+    folders = f'{len(passed.unread)} folder{"s" if len(passed.unread) > 1 else ""}'
+    unread = f', {folders} could not be read' if passed.unread else ''
+    print(f'{restored} restored into {out}{there}{failed}{unread}')
+    for line in passed.again:
+        print(f'not entered: {line}', file=sys.stderr)
+    for line in (*passed.unread, *bad):
         print(f'not restored: {line}', file=sys.stderr)
 
 
 def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[str]:
     """Restore files one after the other, while others are read and written.
 
-    What waits on either side is bounded, so that a folder takes no more memory than some of its pictures.
+    What waits on either side is bounded, so that a folder takes no more memory than some of its pictures. One for which
+    even that leaves too little is tried once more in the end, alone.
 
     Returns:
         A line for each that could not be restored: the file, and why.
     """
-    import torch
-
-    from restorebox.inference.files import write_file
+    from restorebox.inference.files import picture_size, write_file
 
     bad: list[str] = []
+    short: list[RestoreJob] = []  # of memory
     writing: deque[tuple[RestoreJob, Callable[[], None]]] = deque()
     # on a CPU more threads would only take the cores from the network; a GPU waits for them
     threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
@@ -154,13 +190,22 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
             """The result of some work, often a future's; notes a picture's fault."""
             try:
                 return work()
-            except (MemoryError, torch.OutOfMemoryError):
-                bad.append(f'{job.source}: the memory is not enough for it; try a smaller --memory')
-            except PictureError as error:
-                line = one_line(error)
-                bad.append(line if str(job.source) in line else f'{job.source}: {line}')
-            except OSError as error:
-                bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
+            except Exception as error:
+                if out_of_memory(error) and len(jobs) > 1:
+                    short.append(job)
+                elif out_of_memory(error):
+                    size = picture_size(job.source)
+                    of = f' of {size[0]} x {size[1]}' if size else ''
+                    bad.append(
+                        f'{job.source}: not enough memory for a picture{of}; lower --memory or close other programs'
+                    )
+                elif isinstance(error, PictureError):
+                    line = one_line(error)
+                    bad.append(line if str(job.source) in line else f'{job.source}: {line}')
+                elif isinstance(error, OSError):
+                    bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
+                else:
+                    raise
             return None
 
         for job, reading in read_ahead(readers, jobs, WAITING * threads):
@@ -179,6 +224,8 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
             progress.advance()
         while writing:
             settle(*writing.popleft())
+    for job in short:
+        bad += restore_all(inferencer, [job])
     return bad
 
 

@@ -5,6 +5,7 @@ Workers hold the folder's lock as well, so that a run which follows a killed one
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -24,14 +25,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from restorebox import files
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import BaseDegradation, build_degradation, draw_record, render_again
 from restorebox.degradations.records import as_stored, to_uint16
-from restorebox.errors import DataError, PictureError, RestoreboxError
+from restorebox.errors import DataError, PictureError, RestoreboxError, out_of_memory
+from restorebox.files import read_bytes, write_whole
 
 LAYERS = ('streak', 'transmission', 'airlight', 'depth')
-TEMPORARY = '.synthesize-tmp'
 # zlib's level of PNG, measured on rain, veil and noise at 512x512: level 1 takes 13.6 ms and 51% of the raw bytes,
 # 2 14.4 ms and 50%, 3 18.9 ms and 49%, 6 44 ms and 49%, 9 161 ms and 48%
 PNG = (cv2.IMWRITE_PNG_COMPRESSION, 2)
@@ -89,7 +89,7 @@ def make(job: Job, source: str, known: list[dict]) -> Done:
     """
     path = job.clean / source
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError:
         data = b''  # the reader below says what is wrong
     digest = hashlib.sha256(data).hexdigest()
@@ -115,13 +115,15 @@ def make(job: Job, source: str, known: list[dict]) -> Done:
 
 def is_there(home: Path, record: dict) -> bool:
     """Whether all files of a line of the manifest have the contents that it says."""
+    return all(file_hash(home / file['path']) == file['sha256'] for file in record['files'].values())
+
+
+def file_hash(path: Path) -> str | None:
+    """SHA-256 of a file; None where there is none, or something else in its place."""
     try:
-        return all(
-            hashlib.sha256((home / file['path']).read_bytes()).hexdigest() == file['sha256']
-            for file in record['files'].values()
-        )
+        return hashlib.sha256(read_bytes(path)).hexdigest()
     except OSError:
-        return False
+        return None
 
 
 def write_clean(job: Job, source: str, data: bytes, clean: np.ndarray) -> dict[str, str]:
@@ -134,7 +136,7 @@ def write_clean(job: Job, source: str, data: bytes, clean: np.ndarray) -> dict[s
     try:
         os.link(os.path.realpath(job.clean / source), place)
     except FileExistsError:  # of an earlier, killed run
-        if place.read_bytes() != data:
+        if file_hash(place) != facts['sha256']:
             write_whole(place, data)
     except OSError:  # another disk, or one without links
         write_whole(place, data)
@@ -178,16 +180,8 @@ def write_picture(home: Path, name: str, picture: np.ndarray) -> dict[str, str]:
     data = cv2.imencode('.png', stored, PNG)[1].tobytes()
     place = home / name
     place.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(place, data)
+    write_whole(place, data)  # not flushed to the disk: a resumed run compares hashes instead
     return {'path': name, 'sha256': hashlib.sha256(data).hexdigest()}
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """:func:`restorebox.files.write_whole` under a name that the next run knows as a killed one's.
-
-    Not flushed to the disk: a resumed run compares hashes instead.
-    """
-    files.write_whole(path, data, temporary=f'.{os.getpid()}{TEMPORARY}')
 
 
 def serve(line: Connection, job: Job, parent: int) -> None:
@@ -211,13 +205,16 @@ def answer(job: Job, source: str, known: list[dict]) -> Done:
     """:func:`make`, with errors as data."""
     try:
         return make(job, source, known)
-    except PictureError as error:
-        return Done(source, bad=str(error))
-    except RestoreboxError as error:
-        return Done(source, failure=str(error))
-    except OSError as error:
-        return Done(source, failure=f'{error.filename or job.home}: {error.strerror or error}')
-    except Exception:
+    except Exception as error:
+        if out_of_memory(error):
+            return Done(source, bad=f'{job.clean / source}: not enough memory for it; try fewer --workers')
+        if isinstance(error, PictureError):
+            return Done(source, bad=str(error))
+        if isinstance(error, RestoreboxError):
+            return Done(source, failure=str(error))
+        if isinstance(error, OSError):
+            line = f'{error.filename or job.home}: {error.strerror or error}'
+            return Done(source, bad=line) if error.errno == errno.ENAMETOOLONG else Done(source, failure=line)
         return Done(source, crash=f'{source}:\n{traceback.format_exc()}')
 
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from restorebox.errors import PictureError, missing_package
 from restorebox.files import replacing
-from restorebox.inference.files import temporary_name
 
 if TYPE_CHECKING:
     import os
@@ -97,7 +96,7 @@ def restore_video(
     target = Path(target)
     if target.suffix.lower() not in CONTAINERS:
         raise PictureError(f'{target}: videos are written as {", ".join(CONTAINERS)}')
-    with _opened(path) as source, replacing(target, temporary_name(target)) as temporary:
+    with _opened(path) as source, replacing(target) as temporary:
         return _restore(source, path, temporary, target, restore, progress)
 
 

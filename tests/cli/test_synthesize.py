@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 
 from restorebox.cli import synthesize
-from restorebox.cli.synthesize_folder import Folder, lock
+from restorebox.cli.synthesize_folder import Folder
 from restorebox.cli.synthesize_work import Job
 from restorebox.datasets import PairedPictures
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import render_again
 from restorebox.degradations.recipes import ABOUT, RECIPES
-from restorebox.errors import ConfigError, DataError, RestoreboxError
+from restorebox.errors import BusyError, ConfigError, DataError, RestoreboxError
 from tests.conftest import REPO
 from tests.processes import environment, one_line_error, succeed
 
@@ -119,7 +119,7 @@ def test_a_second_run_touches_nothing_and_heals_what_is_broken(tmp_path, clean, 
     assert '7 of 7 were there already; 0 made' in capsys.readouterr().out
     (tmp_path / 'out/train/lq/001.png').write_bytes(b'')
     (tmp_path / 'out/train/gt/002.jpg').unlink()
-    (tmp_path / 'out/train/lq/.77.synthesize-tmp').write_bytes(b'half')
+    (tmp_path / 'out/train/lq/.restorebox-0123456789abcdef.tmp').write_bytes(b'half')
     (tmp_path / 'out/train/journal.jsonl').write_text('{"name": "00')
     make(clean, tmp_path / 'out', *options)
     assert '5 of 7 were there already; 2 made' in capsys.readouterr().out
@@ -270,11 +270,12 @@ def test_the_list_names_every_recipe(capsys):
 
 def test_a_busy_folder_is_refused(tmp_path, clean, monkeypatch):
     monkeypatch.setattr('restorebox.cli.synthesize_folder.PATIENCE', 0.1)
-    folder = Folder(Job(clean, tmp_path / 'out', 'noise'), ['000.png'])
-    with pytest.raises(DataError, match='another synthesize is writing'):
-        lock(tmp_path / 'out')
+    job = Job(clean, tmp_path / 'out', 'noise')
+    folder = Folder(job, ['000.png'])
+    with pytest.raises(BusyError, match=rf'another synthesize \(process {os.getpid()} on .*\) is at work there'):
+        Folder(job, ['000.png'])
     folder.close()
-    os.close(lock(tmp_path / 'out'))
+    Folder(job, ['000.png']).close()
 
 
 @pytest.mark.slow
@@ -292,7 +293,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
     line = one_line_error(subprocess.run(command, preexec_fn=limit, **known))
     assert 'out/train/lq/002a.png: File too large; what is complete stays' in line
     assert len((tmp_path / 'out/train/journal.jsonl').read_text().splitlines()) == 3
-    assert not [name for name in contents(tmp_path / 'out') if name.endswith('.synthesize-tmp')]
+    assert not [name for name in contents(tmp_path / 'out') if name.endswith('.tmp')]
     assert not (tmp_path / 'out/train/lq/002a.png').exists()
     succeed(subprocess.run(command, **known))
     assert len(manifest(tmp_path / 'out/train')) == 4
