@@ -13,7 +13,7 @@ import unicodedata
 
 _MEMORY = re.compile(
     r"out of memory|not enough memory|insufficient memory|(can't|cannot|could not|failed to) allocate|bad.?alloc"
-    r"|alloc_failed|can't start new thread",
+    r"|alloc_failed|killed by signal: killed|can't start new thread",
     re.IGNORECASE,
 )
 

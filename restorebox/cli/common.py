@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from restorebox.errors import ConfigError, DataError, RestoreboxError, printable
+from restorebox.errors import ConfigError, DataError, RestoreboxError, out_of_memory, printable
 
 # disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
 DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -31,8 +31,10 @@ def guarded(run: Callable[[], None]) -> None:
         run()
     except RestoreboxError as error:
         _fail(one_line(error))
-    except OSError as error:
-        if error.errno not in DISK_ERRORS and error.filename is None:
+    except Exception as error:
+        if out_of_memory(error):
+            _fail(f'not enough memory: {one_line(error)[:200] or "nothing more is known"}; close other programs')
+        if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')
     except KeyboardInterrupt:

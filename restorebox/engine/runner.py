@@ -37,7 +37,7 @@ from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.random_state import get_random_state, set_random_state
 from restorebox.engine.record import check_resumable, compute, warn_of_another_model
 from restorebox.errors import CheckpointError, ConfigError, printable
-from restorebox.files import find_checkpoints
+from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.version import __version__
@@ -61,8 +61,12 @@ class RestorationRunner(Runner):
 
         Raises:
             ConfigError: an unknown type or key, or parts that don't fit each other.
+            BusyError: another training is at work in the work directory.
         """
         check_types(cfg)
+        if cfg.get('train_cfg') is not None and int(os.environ.get('RANK', 0)) == 0:
+            with locked(cfg.work_dir, 'training'):  # before anything is written there; train() keeps it
+                pass
         return super().from_cfg(cfg)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -203,6 +207,19 @@ class RestorationRunner(Runner):
         # MMEngine takes None for "without it" only where the name is one of its own
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})
+
+    def train(self) -> nn.Module:
+        """MMEngine's, while no other training may work in the work directory.
+
+        Raises:
+            BusyError: another one does; names its process.
+        """
+        if not is_main_process():
+            return super().train()
+        with locked(self.work_dir, 'training') as unlocked:
+            if unlocked:
+                self.logger.warning(f'{self.work_dir}: no lock ({unlocked}); keep other trainings away from it')
+            return super().train()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
