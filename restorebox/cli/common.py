@@ -29,11 +29,12 @@ def guarded(run: Callable[[], None]) -> None:
     """Run a verb; a user's mistake ends it with one line and exit code 1, ours with a traceback."""
     try:
         run()
-    except RestoreboxError as error:
-        _fail(one_line(error))
     except Exception as error:
-        if out_of_memory(error):
-            _fail(f'not enough memory: {one_line(error)[:200] or "nothing more is known"}; close other programs')
+        line = one_line(error)
+        if out_of_memory(error) and 'not enough memory' not in line:
+            _fail(f'not enough memory: {line[:300] or type(error).__name__}; close other programs')
+        if isinstance(error, RestoreboxError):
+            _fail(line)
         if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restorebox.cli.common import leave, one_line, positive
 from restorebox.cli.progress import Progress
-from restorebox.errors import PictureError, out_of_memory
+from restorebox.errors import PictureError, out_of_memory, printable
 from restorebox.files import READ_TIMEOUT, locked, read_limit, remove_leftovers
 
 WAITING = 2  # pictures per thread that are read ahead, and that wait to be written
@@ -159,9 +159,9 @@ def report(counts: list[int], bad: list[str], passed: Passed, out: str) -> None:
     unread = f', {folders} could not be read' if passed.unread else ''
     print(f'{restored} restored into {out}{there}{failed}{unread}')
     for line in passed.again:
-        print(f'not entered: {line}', file=sys.stderr)
+        print(f'not entered: {printable(line)}', file=sys.stderr)
     for line in (*passed.unread, *bad):
-        print(f'not restored: {line}', file=sys.stderr)
+        print(f'not restored: {printable(line)}', file=sys.stderr)
 
 
 def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[str]:
@@ -204,8 +204,11 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
                     bad.append(line if str(job.source) in line else f'{job.source}: {line}')
                 elif isinstance(error, OSError):
                     bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
-                else:
+                elif os.environ.get('RESTOREBOX_TRACEBACK'):
                     raise
+                else:  # our mistake, for which the other pictures need not wait
+                    what = f'{type(error).__name__}: {one_line(error)}'
+                    bad.append(f'{job.source}: {what} (RESTOREBOX_TRACEBACK=1 shows where)')
             return None
 
         for job, reading in read_ahead(readers, jobs, WAITING * threads):
@@ -220,13 +223,23 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
             if len(writing) == WAITING * threads:
                 settle(*writing.popleft())
             if picture is not None:
-                writing.append((job, writers.submit(write_file, picture, job.target).result))
+                writing.append((job, begin(writers, write_file, picture, job.target).result))
             progress.advance()
         while writing:
             settle(*writing.popleft())
     for job in short:
         bad += restore_all(inferencer, [job])
     return bad
+
+
+def begin(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Future[T]:
+    """Hand work to a pool; where there is no memory for its thread, that is what came of the work."""
+    try:
+        return pool.submit(work, *args)
+    except (RuntimeError, MemoryError) as error:
+        failed: Future[T] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def read_ahead(
@@ -238,7 +251,7 @@ def read_ahead(
 
     reading: deque[tuple[RestoreJob, Future[PictureFile] | None]] = deque()
     for job in jobs:
-        reading.append((job, None if is_video(job.source) else readers.submit(read_file, job.source)))
+        reading.append((job, None if is_video(job.source) else begin(readers, read_file, job.source)))
         if len(reading) > ahead:
             yield reading.popleft()
     while reading:

@@ -145,11 +145,16 @@ def main(argv: list[str]) -> None:
         raise DataError(f"can't write {error.filename or home}: {error.strerror}; {AGAIN}") from None
     print(f'{count} degraded pictures of {len(sources) - len(bad)} clean ones in {printable(home)}')
     if bad:
-        print(f'{len(bad)} pictures were skipped:', *(f'  {reason}' for _, reason in bad), sep='\n', file=sys.stderr)
+        print(
+            f'{len(bad)} pictures were skipped:',
+            *(f'  {printable(reason)}' for _, reason in bad),
+            sep='\n',
+            file=sys.stderr,
+        )
     for line in passed.again:
-        print(f'not entered: {line}', file=sys.stderr)
+        print(f'not entered: {printable(line)}', file=sys.stderr)
     if passed.unread:
-        print('folders were skipped:', *(f'  {line}' for line in passed.unread), sep='\n', file=sys.stderr)
+        print('folders were skipped:', *(f'  {printable(line)}' for line in passed.unread), sep='\n', file=sys.stderr)
         sys.exit(1)
 
 
@@ -167,13 +172,13 @@ def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -
     with Progress(len(sources), 'synthesize') as progress:
         try:
             for done in answers:
-                if done.crash:
+                if done.crash and not skip:
                     raise RuntimeError(done.crash)
                 if done.failure or (done.bad and not skip):
                     hint = '' if done.failure else ', or --bad-picture skip leaves such pictures out'
                     raise DataError(f'{done.failure or done.bad}; {AGAIN}{hint}')
-                if done.bad:
-                    bad.append((done.source, done.bad))
+                if done.bad or done.crash:
+                    bad.append((done.source, done.bad or f'{done.source}: {done.crash.splitlines()[-1]}'))
                 elif done.kept:
                     kept += 1
                 else:
