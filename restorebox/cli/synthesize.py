@@ -162,7 +162,7 @@ def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -
     """Make what is not there -> the unreadable sources and why, by name.
 
     Raises:
-        DataError: an unreadable picture that is not to be skipped, a full disk, a worker that was killed.
+        DataError: an unreadable picture, or one that kills its worker, that is not to be skipped; a full disk.
     """
     from restorebox.cli.progress import Progress
     from restorebox.cli.synthesize_work import run_workers

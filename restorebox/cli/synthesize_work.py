@@ -221,48 +221,61 @@ def answer(job: Job, source: str, known: list[dict]) -> Done:
 def run_workers(job: Job, tasks: Iterator[tuple[str, list[dict]]], count: int) -> Iterator[Done]:
     """Give tasks (a source, the lines known of it) to ``count`` processes; answers come in any order.
 
+    A process that is killed is replaced, and its picture tried once more; the second time it is taken for unreadable.
     Where the caller stops early, the workers end the picture that they are at and no other.
-
-    Raises:
-        DataError: a worker was killed.
     """
-    kind = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'  # forked ones start at once
-    context = multiprocessing.get_context(kind)
     workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
+    at: dict[Connection, tuple[str, list[dict]]] = {}  # what each is busy with
+    tried: set[str] = set()
     try:
         for _ in range(count):
-            ours, theirs = context.Pipe()
-            workers[ours] = context.Process(target=serve, args=(theirs, job, os.getpid()), daemon=True)
-            workers[ours].start()
-            theirs.close()  # so that a worker's death is seen as the end of its line
+            _start(job, workers)
         # One task at a time: with two, both sides could wait for the other to read.
-        busy = [line for line in workers if _hand_out(line, tasks)]
-        while busy:
-            for line in wait(busy):
+        for line in workers:
+            _hand_out(line, next(tasks, None), at)
+        while at:
+            for line in wait(list(at)):
+                task = at.pop(line)
                 try:
                     done = line.recv()
                 except (EOFError, ConnectionResetError):
-                    raise _death(workers[line]) from None
-                if not _hand_out(line, tasks):
-                    busy.remove(line)
+                    reason = _death(workers.pop(line))
+                    line.close()
+                    line = _start(job, workers)
+                    if task[0] not in tried:
+                        tried.add(task[0])
+                        _hand_out(line, task, at)
+                        continue
+                    done = Done(task[0], bad=f'{job.clean / task[0]}: {reason}')
+                _hand_out(line, next(tasks, None), at)
                 yield done
     finally:
         _end(workers)
 
 
-def _hand_out(line: Connection, tasks: Iterator[tuple[str, list[dict]]]) -> bool:
-    """Send the next task; False when there is none."""
-    for task in tasks:
+def _start(job: Job, workers: dict[Connection, multiprocessing.process.BaseProcess]) -> Connection:
+    """One more worker."""
+    kind = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'  # forked ones start at once
+    context = multiprocessing.get_context(kind)
+    ours, theirs = context.Pipe()
+    workers[ours] = context.Process(target=serve, args=(theirs, job, os.getpid()), daemon=True)
+    workers[ours].start()
+    theirs.close()  # so that a worker's death is seen as the end of its line
+    return ours
+
+
+def _hand_out(line: Connection, task: tuple[str, list[dict]] | None, at: dict) -> None:
+    """Send the next task, where there is one."""
+    if task is not None:
+        at[line] = task
         with suppress(BrokenPipeError):  # dead, as the next look at its line will show
             line.send(task)
-        return True
-    return False
 
 
-def _death(worker: multiprocessing.process.BaseProcess) -> DataError:
+def _death(worker: multiprocessing.process.BaseProcess) -> str:
     worker.join(5)
-    return DataError(
-        f'a worker ended unexpectedly (exit code {worker.exitcode}; -9 is often too little memory: try fewer --workers)'
+    return (
+        f'its worker was killed twice (exit code {worker.exitcode}; -9 is often too little memory: try fewer --workers)'
     )
 
 

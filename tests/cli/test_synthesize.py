@@ -411,3 +411,23 @@ def test_a_set_is_not_made_into_what_a_link_leads_to(tmp_path, clean):
     Image.new('L', (9, 7)).save(tmp_path / 'out/train/lq/x.png')
     with pytest.raises(DataError, match='lie in each other'):
         make(clean, tmp_path / 'out', '--recipe', 'noise', '--recursive')
+
+
+def test_a_picture_that_kills_its_worker_costs_no_other(tmp_path, clean, monkeypatch, capsys):
+    read = synthesize_work.read_picture
+    (tmp_path / 'first').touch()
+
+    def reader(path):
+        if path.stem == '003' or (path.stem == '005' and (tmp_path / 'first').exists()):
+            if path.stem == '005':
+                (tmp_path / 'first').unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(path)
+
+    monkeypatch.setattr(synthesize_work, 'read_picture', reader)
+    options = ['--recipe', 'noise', '--workers', 2]
+    with pytest.raises(DataError, match=r'003\.png: its worker was killed twice \(exit code -9; .* fewer --workers\)'):
+        make(clean, tmp_path / 'out', *options)
+    make(clean, tmp_path / 'out', *options, '--bad-picture', 'skip')
+    assert '003.png: its worker was killed twice' in capsys.readouterr().err
+    assert len(manifest(tmp_path / 'out/train')) == 6

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from restorebox.datasets.reading import list_pictures
+from restorebox.datasets.sources.files import list_files
 from restorebox.datasets.walking import Passed
 from restorebox.errors import DataError
 
@@ -66,3 +67,15 @@ def test_one_that_cannot_be_read_is_named(tree, shut):
     passed = Passed()
     assert list_pictures(tree / 'locked', passed=passed) == []
     assert len(passed.unread) == 1
+
+
+def test_a_release_is_walked_the_same_way(tree, shut):
+    """glob and os.walk go through two links that loop 2 ** 40 times."""
+    for name in ('one', 'two'):
+        (tree / 'sub' / name).symlink_to('.')
+    with pytest.raises(DataError, match=r"locked: the folder can't be read \(Permission denied\)"):
+        list_files(tree)
+    (tree / 'locked').rename(tree / 'open')
+    assert [file.path for file in list_files(tree)] == ['/a.png', '/open/d.png', '/sub/b.png', '/sub/deep/c.png']
+    shut_out = list_files(tree, leave_out=[tree / 'sub'])
+    assert [file.path for file in shut_out] == ['/a.png', '/open/d.png']
