@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +26,7 @@ from restorebox.cli.progress import Progress
 from restorebox.errors import PictureError, out_of_memory, printable
 from restorebox.files import READ_TIMEOUT, locked, read_limit, remove_leftovers
 
+IDLE = 0.05  # of a core: what a process takes at most that waits for a disk
 WAITING = 2  # pictures per thread that are read ahead, and that wait to be written
 PRECISIONS = ('auto', 'fp32', 'bf16')
 
@@ -214,7 +217,7 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
         for job, reading in read_ahead(readers, jobs, WAITING * threads):
             picture = None
             if reading is None:
-                settle(job, partial(inferencer.restore_video, job.source, job.target))
+                settle(job, partial(restore_clip, inferencer, job))
             else:
                 picture = settle(job, reading.result)
             if picture is not None:
@@ -230,6 +233,64 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
     for job in short:
         bad += restore_all(inferencer, [job])
     return bad
+
+
+class _Clip(threading.Thread):
+    """Restores a clip, and shows how far it is."""
+
+    def __init__(self, inferencer: RestoreInferencer, job: RestoreJob) -> None:
+        super().__init__(daemon=True)
+        self.inferencer, self.job = inferencer, job
+        self.frames = 0
+        self.given_up = False
+        self.error: BaseException | None = None
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Restore."""
+        try:
+            self.inferencer.restore_video(self.job.source, self.job.target, self.count)
+        except BaseException as error:  # the caller raises it
+            self.error = error
+        finally:
+            self.ended.set()
+
+    def count(self, done: int, total: int) -> None:
+        """A frame is done."""
+        self.frames = done
+        if self.given_up:
+            raise PictureError('nobody waits for it any more')
+
+
+def restore_clip(inferencer: RestoreInferencer, job: RestoreJob) -> None:
+    """Restore a clip in a thread, which is left behind where a read gives nothing: it can't be stopped.
+
+    A clip is read while it is decoded. So what tells a frame that takes long from a disk that is gone is the processor,
+    which is at work for the one and not for the other.
+
+    Raises:
+        PictureError, OSError: see :func:`restorebox.inference.video.restore_video`; or a read gave nothing for
+            :func:`restorebox.files.read_limit` seconds.
+    """
+    limit = read_limit()
+    clip = _Clip(inferencer, job)
+    clip.start()
+    tick, idle, before = min(1.0, limit), 0.0, (0, time.process_time())
+    try:
+        while not clip.ended.wait(tick):
+            now = (clip.frames, time.process_time())
+            at_work = now[0] != before[0] or now[1] - before[1] > IDLE * tick
+            idle, before = (0.0 if at_work else idle + tick), now
+            if idle >= limit:
+                clip.given_up = True
+                reason = f'it gave nothing for {limit:g} seconds; is its disk gone?'
+                raise PictureError(f"{job.source}: can't be read ({reason})")
+    except KeyboardInterrupt:
+        clip.given_up = True
+        clip.join(limit)  # until the frame that it is at is done, so that nothing half-written stays
+        raise
+    if clip.error is not None:
+        raise clip.error
 
 
 def begin(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Future[T]:

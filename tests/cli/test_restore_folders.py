@@ -1,9 +1,11 @@
 """restore over folders as they are found: what is bad in them is named, and the rest is restored."""
 
+import itertools
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from restorebox import files
 from restorebox.cli.main import main
 from restorebox.cli.restore import restore_all
 from restorebox.files import LOCK, READ_TIMEOUT, locked
-from restorebox.inference.sources import plan_jobs
+from restorebox.inference.sources import RestoreJob, plan_jobs
 from tests.cli.test_restore_queue import inferencer
 from tests.factories import publish_small
 from tests.processes import environment
@@ -131,6 +133,36 @@ def test_a_read_that_never_ends_is_given_up(pictures, tmp_path, monkeypatch):
     over.set()
     assert bad == [f"{pictures}/a.png: can't be read (it gave nothing for 5 seconds; is its disk gone?)"]
     assert sum(job.target.exists() for job in jobs) == len(jobs) - 1
+
+
+@pytest.mark.parametrize('disk', ['gone', 'slow'])
+def test_a_clip_of_a_disk_that_is_gone_is_given_up_and_one_that_is_slow_is_not(tmp_path, monkeypatch, disk):
+    over, spent = threading.Event(), itertools.count()
+    job = RestoreJob(tmp_path / 'a.mp4', tmp_path / 'out' / 'a.mp4')
+
+    def restore_video(source, target, progress):
+        over.wait()
+        progress(1, 1)
+        target.parent.mkdir()
+        target.touch()
+
+    def worked():  # what the processor has been at work: for a slow one a second in each second, for three minutes
+        seconds = next(spent) * (disk == 'slow')
+        if seconds > 180:
+            over.set()
+        return seconds
+
+    monkeypatch.setattr(time, 'process_time', worked)
+    monkeypatch.setenv(READ_TIMEOUT, '2')
+    wait = threading.Event.wait
+    monkeypatch.setattr(threading.Event, 'wait', lambda event, limit=None: wait(event, limit and limit / 50))
+    fake = inferencer()
+    fake.restore_video = restore_video
+    bad = restore_all(fake, [job])
+    over.set()
+    gone = [f"{job.source}: can't be read (it gave nothing for 2 seconds; is its disk gone?)"]
+    assert bad == (gone if disk == 'gone' else [])
+    assert job.target.exists() == (disk == 'slow')
 
 
 def test_a_mistake_of_ours_costs_one_picture(pictures, tmp_path, monkeypatch):
