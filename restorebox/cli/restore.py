@@ -204,7 +204,7 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
                     )
                 elif isinstance(error, PictureError):
                     line = one_line(error)
-                    bad.append(line if str(job.source) in line else f'{job.source}: {line}')
+                    bad.append(line if printable(job.source) in line else f'{job.source}: {line}')
                 elif isinstance(error, OSError):
                     bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
                 elif os.environ.get('RESTOREBOX_TRACEBACK'):
