@@ -5,7 +5,17 @@ what is wrong, where, and what would be right. The command line prints that line
 our own mistakes only.
 """
 
+from __future__ import annotations
+
+import errno
+import re
 import unicodedata
+
+_MEMORY = re.compile(
+    r"out of memory|not enough memory|insufficient memory|(can't|cannot|could not|failed to) allocate|bad.?alloc"
+    r"|alloc_failed|killed by signal: killed|can't start new thread",
+    re.IGNORECASE,
+)
 
 
 class RestoreboxError(Exception):
@@ -41,6 +51,10 @@ class NonFiniteError(RestoreboxError):
     """A loss term or a weight became NaN or infinite. The message names the term."""
 
 
+class BusyError(RestoreboxError):
+    """Another process is at work in the folder. The message names it."""
+
+
 class ExportError(RestoreboxError):
     """A model can't be exported, or an exported file can't be read or does not give what its model gives."""
 
@@ -70,3 +84,20 @@ def _escaped(character: str) -> str:
     if 0xDC80 <= ord(character) <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode gives it
         return f'\\x{ord(character) - 0xDC00:02x}'
     return character.encode('unicode_escape').decode()
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether the machine's or the GPU's memory ran out: the input's fault it is never.
+
+    NumPy and Python raise ``MemoryError``; PyTorch, OpenCV, Pillow and ONNX Runtime say it in errors of other kinds.
+    One of ours that such an error led to counts as well.
+    """
+    while error is not None:
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if kinds & {'MemoryError', 'OutOfMemoryError'} or getattr(error, 'errno', None) == errno.ENOMEM:
+            return True
+        text = getattr(error, 'strerror', None) or str(error)  # without the name of a file, which may be anything
+        if not isinstance(error, RestoreboxError) and _MEMORY.search(text):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

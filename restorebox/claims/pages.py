@@ -12,7 +12,7 @@ from restorebox.claims.rows import results, rows
 from restorebox.claims.runs import write_json
 from restorebox.claims.verdict import VERDICTS
 from restorebox.errors import ConfigError
-from restorebox.files import write_whole
+from restorebox.files import replacing, write_whole
 
 MARK = '<!-- written by restorebox reproduce -->\n\n'
 RULE = (
@@ -101,9 +101,8 @@ def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
         axes.set_yticks(range(len(group)), [f'{one["id"]} ({one["budget"]})' for one in group], fontsize=8)
         axes.invert_yaxis()
         axes.set_xlabel(f'difference in {kind}; | is the size in the paper', fontsize=8)
-    temporary = path.with_name(f'.{path.name}')
-    figure.savefig(temporary, dpi=110, format='png')
-    temporary.replace(path)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110, format='png')
     return True
 
 

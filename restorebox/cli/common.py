@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from restorebox.errors import ConfigError, DataError, RestoreboxError, printable
+from restorebox.errors import ConfigError, DataError, RestoreboxError, out_of_memory, printable
 
 # disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
 DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -29,10 +29,13 @@ def guarded(run: Callable[[], None]) -> None:
     """Run a verb; a user's mistake ends it with one line and exit code 1, ours with a traceback."""
     try:
         run()
-    except RestoreboxError as error:
-        _fail(one_line(error))
-    except OSError as error:
-        if error.errno not in DISK_ERRORS and error.filename is None:
+    except Exception as error:
+        line = one_line(error)
+        if out_of_memory(error) and 'not enough memory' not in line:
+            _fail(f'not enough memory: {line[:300] or type(error).__name__}; close other programs')
+        if isinstance(error, RestoreboxError):
+            _fail(line)
+        if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')
     except KeyboardInterrupt:

@@ -15,9 +15,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restorebox.cli.common import DISK_ERRORS, positive
 from restorebox.errors import ConfigError, DataError, printable
+
+if TYPE_CHECKING:
+    from restorebox.datasets.walking import Passed
 
 AGAIN = 'what is complete stays, and the same command line goes on'
 
@@ -83,17 +87,26 @@ def read_recipe(args: argparse.Namespace) -> str | dict:
     return recipe
 
 
-def find_sources(clean: Path, home: Path, recursive: bool) -> list[str]:
+def find_sources(clean: Path, home: Path, recursive: bool, passed: Passed | None = None) -> list[str]:
     """Clean pictures as paths below their folder, with ``/`` between the parts.
+
+    Args:
+        clean: the folder.
+        home: of the set that is to be made.
+        recursive: whether to look into sub-folders.
+        passed: notes folders that can't be read instead of raising.
 
     Raises:
         DataError: no folder or no pictures, two of one name, or one folder lies in the other.
     """
     from restorebox.datasets.reading import list_pictures
 
-    paths = list_pictures(clean, recursive)
+    paths = list_pictures(clean, recursive, passed=passed)
+    if not paths:
+        raise DataError(passed.unread[0])
     inside, outside = clean.resolve(), home.resolve()
-    if inside.is_relative_to(outside) or (recursive and outside.is_relative_to(inside)):
+    below = any(Path(os.path.realpath(each)).is_relative_to(outside) for each in {path.parent for path in paths})
+    if below or inside.is_relative_to(outside) or (recursive and outside.is_relative_to(inside)):
         raise DataError(f'{home} and {clean} lie in each other, so degraded pictures would be taken for clean ones')
     by_name: dict[str, Path] = {}
     for path in paths:
@@ -108,12 +121,14 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.cli.synthesize_folder import Folder
     from restorebox.cli.synthesize_work import Job
+    from restorebox.datasets.walking import Passed
 
     if args.seed < 0:
         raise ConfigError(f'--seed {args.seed}: it must be 0 or more')
     home = args.out / args.split
     job = Job(args.clean, home, read_recipe(args), args.seed, args.per_picture, args.layers)
-    sources = find_sources(args.clean, home, args.recursive)
+    passed = Passed()
+    sources = find_sources(args.clean, home, args.recursive, passed if args.bad_picture == 'skip' else None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     try:
         folder = Folder(job, sources)
@@ -130,14 +145,24 @@ def main(argv: list[str]) -> None:
         raise DataError(f"can't write {error.filename or home}: {error.strerror}; {AGAIN}") from None
     print(f'{count} degraded pictures of {len(sources) - len(bad)} clean ones in {printable(home)}')
     if bad:
-        print(f'{len(bad)} pictures were skipped:', *(f'  {reason}' for _, reason in bad), sep='\n', file=sys.stderr)
+        print(
+            f'{len(bad)} pictures were skipped:',
+            *(f'  {printable(reason)}' for _, reason in bad),
+            sep='\n',
+            file=sys.stderr,
+        )
+    for line in passed.again:
+        print(f'not entered: {printable(line)}', file=sys.stderr)
+    if passed.unread:
+        print('folders were skipped:', *(f'  {printable(line)}' for line in passed.unread), sep='\n', file=sys.stderr)
+        sys.exit(1)
 
 
 def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -> list[tuple[str, str]]:
     """Make what is not there -> the unreadable sources and why, by name.
 
     Raises:
-        DataError: an unreadable picture that is not to be skipped, a full disk, a worker that was killed.
+        DataError: an unreadable picture, or one that kills its worker, that is not to be skipped; a full disk.
     """
     from restorebox.cli.progress import Progress
     from restorebox.cli.synthesize_work import run_workers
@@ -147,13 +172,13 @@ def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -
     with Progress(len(sources), 'synthesize') as progress:
         try:
             for done in answers:
-                if done.crash:
+                if done.crash and not skip:
                     raise RuntimeError(done.crash)
                 if done.failure or (done.bad and not skip):
                     hint = '' if done.failure else ', or --bad-picture skip leaves such pictures out'
                     raise DataError(f'{done.failure or done.bad}; {AGAIN}{hint}')
-                if done.bad:
-                    bad.append((done.source, done.bad))
+                if done.bad or done.crash:
+                    bad.append((done.source, done.bad or f'{done.source}: {done.crash.splitlines()[-1]}'))
                 elif done.kept:
                     kept += 1
                 else:

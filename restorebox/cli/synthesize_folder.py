@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 import os
 import platform
-import time
+import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -23,15 +24,11 @@ import cv2
 import numpy as np
 import PIL
 
-from restorebox.cli.synthesize_work import LAYERS, TEMPORARY, Done, Job, write_whole
+from restorebox.cli.synthesize_work import LAYERS, Done, Job
 from restorebox.datasets.pairing import list_line
 from restorebox.errors import DataError
+from restorebox.files import LOCK, locked, remove_leftovers, write_whole
 from restorebox.version import __version__
-
-try:
-    import fcntl
-except ImportError:  # no POSIX: two runs at a time are the user's to avoid
-    fcntl = None
 
 RECIPE, JOURNAL, MANIFEST, PAIRS = 'recipe.json', 'journal.jsonl', 'manifest.jsonl', 'pairs.txt'
 PATIENCE = 30.0  # seconds that the workers of a killed run may take to end the picture that they are at
@@ -61,26 +58,24 @@ class Folder:
         sources: all clean pictures, as paths below ``job.clean``.
 
     Raises:
-        DataError: another run is busy here, made it with other settings, or there are files that no run made.
+        BusyError: another run is at work here.
+        DataError: another run made it with other settings, or there are files that no run made.
     """
 
     def __init__(self, job: Job, sources: Iterable[str]) -> None:
         self.job, self.home = job, job.home
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(self.home)
         self._journal: IO[str] | None = None
-        self._clean_up()
-        self._refuse_others(set(sources))
         self.lines: dict[str, str] = {}  # source -> its lines of the manifest
-        for name in (MANIFEST, JOURNAL):
-            self._read(self.home / name)
-
-    def _clean_up(self) -> None:
-        """Remove what a killed run was writing when it died."""
-        for root, _, names in os.walk(self.home):
-            for name in names:
-                if name.startswith('.') and name.endswith(TEMPORARY):
-                    Path(root, name).unlink()
+        with ExitStack() as stack:
+            unlocked = stack.enter_context(locked(self.home, 'synthesize', workers=True, patience=PATIENCE))
+            if unlocked:
+                print(f'{self.home}: no lock ({unlocked}); keep other runs away from it', file=sys.stderr)
+            for root, _, _ in os.walk(self.home):
+                remove_leftovers(root)
+            self._refuse_others(set(sources))
+            for name in (MANIFEST, JOURNAL):
+                self._read(self.home / name)
+            self._open = stack.pop_all()
 
     def _refuse_others(self, sources: set[str]) -> None:
         own = {RECIPE, JOURNAL, MANIFEST, PAIRS}
@@ -88,6 +83,7 @@ class Folder:
             os.path.relpath(os.path.join(root, name), self.home).replace(os.sep, '/')
             for root, _, names in os.walk(self.home)
             for name in names
+            if name != LOCK
         )
         if RECIPE not in found:
             if found:
@@ -175,30 +171,4 @@ class Folder:
         """Let others in."""
         if self._journal is not None:
             self._journal.close()
-        if self._lock is not None:
-            os.close(self._lock)
-
-
-def lock(home: Path) -> int | None:
-    """Take a folder for this process and the workers that it forks -> a descriptor to close, None without locks.
-
-    Raises:
-        DataError: another run has it.
-    """
-    if fcntl is None:
-        return None
-    descriptor = os.open(home, os.O_RDONLY)
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                os.close(descriptor)
-                raise DataError(f'another synthesize is writing to {home}; let it end') from None
-            time.sleep(0.1)
-        except OSError:  # a file system without locks
-            os.close(descriptor)
-            return None
-        else:
-            return descriptor
+        self._open.close()

@@ -5,6 +5,7 @@ Workers hold the folder's lock as well, so that a run which follows a killed one
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -24,14 +25,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from restorebox import files
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import BaseDegradation, build_degradation, draw_record, render_again
 from restorebox.degradations.records import as_stored, to_uint16
-from restorebox.errors import DataError, PictureError, RestoreboxError
+from restorebox.errors import DataError, PictureError, RestoreboxError, out_of_memory
+from restorebox.files import read_bytes, write_whole
 
 LAYERS = ('streak', 'transmission', 'airlight', 'depth')
-TEMPORARY = '.synthesize-tmp'
 # zlib's level of PNG, measured on rain, veil and noise at 512x512: level 1 takes 13.6 ms and 51% of the raw bytes,
 # 2 14.4 ms and 50%, 3 18.9 ms and 49%, 6 44 ms and 49%, 9 161 ms and 48%
 PNG = (cv2.IMWRITE_PNG_COMPRESSION, 2)
@@ -89,7 +89,7 @@ def make(job: Job, source: str, known: list[dict]) -> Done:
     """
     path = job.clean / source
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError:
         data = b''  # the reader below says what is wrong
     digest = hashlib.sha256(data).hexdigest()
@@ -115,13 +115,15 @@ def make(job: Job, source: str, known: list[dict]) -> Done:
 
 def is_there(home: Path, record: dict) -> bool:
     """Whether all files of a line of the manifest have the contents that it says."""
+    return all(file_hash(home / file['path']) == file['sha256'] for file in record['files'].values())
+
+
+def file_hash(path: Path) -> str | None:
+    """SHA-256 of a file; None where there is none, or something else in its place."""
     try:
-        return all(
-            hashlib.sha256((home / file['path']).read_bytes()).hexdigest() == file['sha256']
-            for file in record['files'].values()
-        )
+        return hashlib.sha256(read_bytes(path)).hexdigest()
     except OSError:
-        return False
+        return None
 
 
 def write_clean(job: Job, source: str, data: bytes, clean: np.ndarray) -> dict[str, str]:
@@ -134,7 +136,7 @@ def write_clean(job: Job, source: str, data: bytes, clean: np.ndarray) -> dict[s
     try:
         os.link(os.path.realpath(job.clean / source), place)
     except FileExistsError:  # of an earlier, killed run
-        if place.read_bytes() != data:
+        if file_hash(place) != facts['sha256']:
             write_whole(place, data)
     except OSError:  # another disk, or one without links
         write_whole(place, data)
@@ -178,16 +180,8 @@ def write_picture(home: Path, name: str, picture: np.ndarray) -> dict[str, str]:
     data = cv2.imencode('.png', stored, PNG)[1].tobytes()
     place = home / name
     place.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(place, data)
+    write_whole(place, data)  # not flushed to the disk: a resumed run compares hashes instead
     return {'path': name, 'sha256': hashlib.sha256(data).hexdigest()}
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """:func:`restorebox.files.write_whole` under a name that the next run knows as a killed one's.
-
-    Not flushed to the disk: a resumed run compares hashes instead.
-    """
-    files.write_whole(path, data, temporary=f'.{os.getpid()}{TEMPORARY}')
 
 
 def serve(line: Connection, job: Job, parent: int) -> None:
@@ -211,61 +205,77 @@ def answer(job: Job, source: str, known: list[dict]) -> Done:
     """:func:`make`, with errors as data."""
     try:
         return make(job, source, known)
-    except PictureError as error:
-        return Done(source, bad=str(error))
-    except RestoreboxError as error:
-        return Done(source, failure=str(error))
-    except OSError as error:
-        return Done(source, failure=f'{error.filename or job.home}: {error.strerror or error}')
-    except Exception:
+    except Exception as error:
+        if out_of_memory(error):
+            return Done(source, bad=f'{job.clean / source}: not enough memory for it; try fewer --workers')
+        if isinstance(error, PictureError):
+            return Done(source, bad=str(error))
+        if isinstance(error, RestoreboxError):
+            return Done(source, failure=str(error))
+        if isinstance(error, OSError):
+            line = f'{error.filename or job.home}: {error.strerror or error}'
+            return Done(source, bad=line) if error.errno == errno.ENAMETOOLONG else Done(source, failure=line)
         return Done(source, crash=f'{source}:\n{traceback.format_exc()}')
 
 
 def run_workers(job: Job, tasks: Iterator[tuple[str, list[dict]]], count: int) -> Iterator[Done]:
     """Give tasks (a source, the lines known of it) to ``count`` processes; answers come in any order.
 
+    A process that is killed is replaced, and its picture tried once more; the second time it is taken for unreadable.
     Where the caller stops early, the workers end the picture that they are at and no other.
-
-    Raises:
-        DataError: a worker was killed.
     """
-    kind = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'  # forked ones start at once
-    context = multiprocessing.get_context(kind)
     workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
+    at: dict[Connection, tuple[str, list[dict]]] = {}  # what each is busy with
+    tried: set[str] = set()
     try:
         for _ in range(count):
-            ours, theirs = context.Pipe()
-            workers[ours] = context.Process(target=serve, args=(theirs, job, os.getpid()), daemon=True)
-            workers[ours].start()
-            theirs.close()  # so that a worker's death is seen as the end of its line
+            _start(job, workers)
         # One task at a time: with two, both sides could wait for the other to read.
-        busy = [line for line in workers if _hand_out(line, tasks)]
-        while busy:
-            for line in wait(busy):
+        for line in workers:
+            _hand_out(line, next(tasks, None), at)
+        while at:
+            for line in wait(list(at)):
+                task = at.pop(line)
                 try:
                     done = line.recv()
                 except (EOFError, ConnectionResetError):
-                    raise _death(workers[line]) from None
-                if not _hand_out(line, tasks):
-                    busy.remove(line)
+                    reason = _death(workers.pop(line))
+                    line.close()
+                    line = _start(job, workers)
+                    if task[0] not in tried:
+                        tried.add(task[0])
+                        _hand_out(line, task, at)
+                        continue
+                    done = Done(task[0], bad=f'{job.clean / task[0]}: {reason}')
+                _hand_out(line, next(tasks, None), at)
                 yield done
     finally:
         _end(workers)
 
 
-def _hand_out(line: Connection, tasks: Iterator[tuple[str, list[dict]]]) -> bool:
-    """Send the next task; False when there is none."""
-    for task in tasks:
+def _start(job: Job, workers: dict[Connection, multiprocessing.process.BaseProcess]) -> Connection:
+    """One more worker."""
+    kind = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'  # forked ones start at once
+    context = multiprocessing.get_context(kind)
+    ours, theirs = context.Pipe()
+    workers[ours] = context.Process(target=serve, args=(theirs, job, os.getpid()), daemon=True)
+    workers[ours].start()
+    theirs.close()  # so that a worker's death is seen as the end of its line
+    return ours
+
+
+def _hand_out(line: Connection, task: tuple[str, list[dict]] | None, at: dict) -> None:
+    """Send the next task, where there is one."""
+    if task is not None:
+        at[line] = task
         with suppress(BrokenPipeError):  # dead, as the next look at its line will show
             line.send(task)
-        return True
-    return False
 
 
-def _death(worker: multiprocessing.process.BaseProcess) -> DataError:
+def _death(worker: multiprocessing.process.BaseProcess) -> str:
     worker.join(5)
-    return DataError(
-        f'a worker ended unexpectedly (exit code {worker.exitcode}; -9 is often too little memory: try fewer --workers)'
+    return (
+        f'its worker was killed twice (exit code {worker.exitcode}; -9 is often too little memory: try fewer --workers)'
     )
 
 

@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from restorebox.datasets.walking import Passed, walk
 from restorebox.errors import DataError, PictureError
+from restorebox.files import read_bytes
 
 PICTURE_SUFFIXES = ('.bmp', '.gif', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff', '.webp')
 
@@ -56,34 +58,31 @@ def read_picture(path: str | os.PathLike, alpha: bool = False) -> np.ndarray:
 
 
 def list_pictures(
-    folder: str | os.PathLike, recursive: bool = False, suffixes: tuple[str, ...] = PICTURE_SUFFIXES
+    folder: str | os.PathLike,
+    recursive: bool = False,
+    suffixes: tuple[str, ...] = PICTURE_SUFFIXES,
+    passed: Passed | None = None,
 ) -> list[Path]:
     """List the picture files of a folder, those with numbers in their names in numeric order.
 
     Args:
         folder: where to look. Hidden files and folders are left out.
-        recursive: also look into its sub-folders.
+        recursive: also look into its sub-folders, linked ones too, see :func:`restorebox.datasets.walking.walk`.
         suffixes: of the files to list, in lower case.
+        passed: notes folders that can't be read instead of raising; where there are some, there may be no picture.
 
     Returns:
         Paths that begin with ``folder``, in an order that depends on nothing but the names.
 
     Raises:
-        DataError: there is no such folder, or no picture in it.
+        DataError: there is no such folder, no picture in it, or a folder can't be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f'{folder}: {"is a file, not a folder" if folder.exists() else "no such folder"}')
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: the folder can't be read ({error.strerror})") from None
-
-    found = []
-    for root, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if recursive and not name.startswith('.')]
-        inside = Path(root)
-        found += [inside / n for n in names if n.lower().endswith(suffixes) and not n.startswith('.')]
-    if not found:
+    paths = walk(folder, lambda path: recursive and not path.name.startswith('.'), passed)
+    found = [path for path in paths if path.name.lower().endswith(suffixes) and not path.name.startswith('.')]
+    if not found and not (passed is not None and passed.unread):
         raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)})')
     return sorted(found, key=lambda path: (_natural(str(path)), str(path)))
 
@@ -99,10 +98,7 @@ class _Refused(Exception):
 
 def _read_bytes(path: str | os.PathLike) -> bytes:
     try:
-        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # a pipe would wait for ever
-            raise PictureError(f'{path}: is no regular file')
-        with open(path, 'rb') as file:
-            data = file.read()
+        data = read_bytes(path)
     except FileNotFoundError:
         raise PictureError(f'{path}: no such file') from None
     except IsADirectoryError:

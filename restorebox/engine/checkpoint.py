@@ -14,10 +14,8 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -25,6 +23,7 @@ from mmengine.dist import barrier
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from restorebox.engine.download import download
 from restorebox.errors import CheckpointError
 from restorebox.files import write_whole
 from restorebox.untrusted import check_plain, read_json
@@ -186,17 +185,16 @@ def _load_http(filename: str, map_location: Any = None, model_dir: str | None = 
     target = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / 'restorebox' / digest / name
     failure = None
     if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
         stem_hash = Path(name).stem.rsplit('-', 1)[-1] if '-' in Path(name).stem else ''
         digest = stem_hash if len(stem_hash) >= 8 and all(c in '0123456789abcdef' for c in stem_hash) else None
         try:
-            torch.hub.download_url_to_file(filename, str(target), hash_prefix=digest, progress=progress)
-        except (URLError, OSError, RuntimeError, ValueError, HTTPException) as error:
-            failure = f'{type(error).__name__}: {error}'
+            download(filename, target, digest)
+        except CheckpointError as error:
+            failure = str(error)
     barrier()
     if not target.exists():
-        reason = failure or "this machine's first rank failed"
-        raise CheckpointError(f"checkpoint {filename} can't be downloaded: {reason}")
+        reason = failure or f"{filename} can't be downloaded: this machine's first rank failed"
+        raise CheckpointError(f'checkpoint {reason}')
     try:
         return load_file(target, map_location)
     except CheckpointError as error:

@@ -9,7 +9,8 @@ from mmengine.dist import all_gather_object
 from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
 from restorebox.engine.check import check_roles
-from restorebox.errors import ConfigError, NonFiniteError
+from restorebox.engine.short_memory import InMemory
+from restorebox.errors import ConfigError, NonFiniteError, RestoreboxError, out_of_memory
 from restorebox.registry import LOOPS
 
 SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'total_steps', 'milestones', 'periods')
@@ -178,6 +179,14 @@ class SampleTrainLoop(BaseLoop):
             raise NonFiniteError(
                 f'training stopped at step {self._iter + 1}: {error}; {self.runner.last_good()}'
             ) from None
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            raise RestoreboxError(
+                f'training stopped at step {self._iter + 1}: not enough memory for a batch of '
+                f'{self.dataloader.batch_size}; lower train_dataloader.batch_size or the size of the windows; '
+                f'{self.runner.last_good()}'
+            ) from None
         self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
         self._iter += 1
 
@@ -205,6 +214,7 @@ class _Counting:
         """Restore and score a batch."""
         self._scored.update(sample.metainfo.get('index', -1) for sample in data_batch['data_samples'])
         for sample in data_batch.get('dropped', ()):
+            self._scored.discard(sample.index)  # too large for the memory, as was only seen when it was to be scored
             self._skipped[sample.index] = {'index': sample.index, 'name': sample.name, 'reason': '; '.join(sample.bad)}
         if data_batch['data_samples']:
             super().run_iter(idx, data_batch)
@@ -236,14 +246,14 @@ class _Counting:
 
 
 @LOOPS.register_module()
-class RestorationValLoop(_Counting, ValLoop):
+class RestorationValLoop(_Counting, InMemory, ValLoop):
     """MMEngine's, in which every picture of the set counts once."""
 
     phase = 'val'
 
 
 @LOOPS.register_module()
-class RestorationTestLoop(_Counting, TestLoop):
+class RestorationTestLoop(_Counting, InMemory, TestLoop):
     """See :class:`RestorationValLoop`."""
 
     phase = 'test'

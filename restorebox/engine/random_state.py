@@ -1,4 +1,4 @@
-"""Random state of a rank as plain values, so that a resumed run draws what an uninterrupted one would have drawn."""
+"""State of a rank as plain values, so that a resumed run draws what an uninterrupted one would have drawn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import torch
+from mmengine.dist import get_world_size, is_distributed, is_main_process
 
 
 def get_random_state() -> dict:
@@ -28,3 +29,12 @@ def set_random_state(state: dict) -> None:
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
     version, internal, gauss = state['python']
     random.setstate((version, tuple(internal), gauss))
+
+
+def gather_on_first(memory: dict) -> list[dict] | None:
+    """Each rank's own on the first rank, None on the others: image pools are too large to hand to all."""
+    if not is_distributed():
+        return [memory]
+    gathered = [None] * get_world_size() if is_main_process() else None
+    torch.distributed.gather_object(memory, gathered)
+    return gathered

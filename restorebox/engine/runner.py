@@ -34,10 +34,10 @@ from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
-from restorebox.engine.random_state import get_random_state, set_random_state
+from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.record import check_resumable, compute, warn_of_another_model
 from restorebox.errors import CheckpointError, ConfigError, printable
-from restorebox.files import find_checkpoints
+from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.version import __version__
@@ -61,8 +61,12 @@ class RestorationRunner(Runner):
 
         Raises:
             ConfigError: an unknown type or key, or parts that don't fit each other.
+            BusyError: another training is at work in the work directory.
         """
         check_types(cfg)
+        if cfg.get('train_cfg') is not None and int(os.environ.get('RANK', 0)) == 0:
+            with locked(cfg.work_dir, 'training'):  # before anything is written there; train() keeps it
+                pass
         return super().from_cfg(cfg)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -204,6 +208,15 @@ class RestorationRunner(Runner):
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})
 
+    def train(self) -> nn.Module:
+        """MMEngine's, while no other training works in the work directory; a ``BusyError`` names one that does."""
+        if not is_main_process():
+            return super().train()
+        with locked(self.work_dir, 'training') as unlocked:
+            if unlocked:
+                self.logger.warning(f'{self.work_dir}: no lock ({unlocked}); keep other trainings away from it')
+            return super().train()
+
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     @property
@@ -336,7 +349,7 @@ class RestorationRunner(Runner):
             CheckpointError: no room, or a weight is NaN or infinite; the last good checkpoint stays.
         """
         states = all_gather_object(get_random_state())
-        memories = self._gather(self.restorer.training_state() if isinstance(self.restorer, BaseRestorer) else {})
+        memories = gather_on_first(self.restorer.training_state() if isinstance(self.restorer, BaseRestorer) else {})
         if not is_main_process():
             return
         state = {key: value.detach().cpu() for key, value in self.restorer.state_dict().items()}
@@ -380,14 +393,6 @@ class RestorationRunner(Runner):
             save_file(checkpoint, Path(out_dir) / filename)
         except CheckpointError as error:
             raise CheckpointError(f'{error}; {self.last_good()}') from None
-
-    def _gather(self, memory: dict) -> list[dict] | None:
-        """Each rank's own on the first rank: image pools are too large to hand to all."""
-        if not is_distributed():
-            return [memory]
-        gathered = [None] * self.world_size if is_main_process() else None
-        torch.distributed.gather_object(memory, gathered)
-        return gathered
 
     def last_good(self) -> str:
         """The end of a message about a run that stops: what is left of it."""

@@ -12,7 +12,7 @@ from restorebox.engine.checkpoint import load_file
 from restorebox.engine.loops import SampleTrainLoop, samples_to_steps
 from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError, DataError
-from restorebox.files import find_checkpoints
+from restorebox.files import find_checkpoints, remove_leftovers
 from restorebox.metrics.protocols import lower_is_better
 from restorebox.registry import HOOKS
 
@@ -71,8 +71,7 @@ class RestorationCheckpointHook(Hook):
         if not is_main_process():
             best = None
         else:
-            for litter in Path(runner.work_dir).glob('.*.pth.*.tmp'):
-                litter.unlink()
+            remove_leftovers(runner.work_dir)
             best = self._best_on_disk(runner)
         held = [best]
         broadcast_object_list(held)

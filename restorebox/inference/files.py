@@ -140,7 +140,7 @@ def write_file(picture: PictureFile, path: str | Path) -> None:
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
-    write_whole(path, data, temporary=temporary_name(path))
+    write_whole(path, data)
 
 
 def _encode(picture: PictureFile, suffix: str) -> bytes:
@@ -217,8 +217,3 @@ def _encode_deep_tiff(picture: PictureFile, layers: np.ndarray) -> bytes:
         software=False,
     )
     return buffer.getvalue()
-
-
-def temporary_name(path: Path) -> str:
-    """What a file is written under: always the same, so that the next run overwrites what a killed one left."""
-    return f'.{path.name}.tmp'

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 import yaml
 
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.config import load_config
+from restorebox.engine.download import download
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.files import configs_dir
@@ -154,11 +153,10 @@ def _downloaded(url: str, digest: str | None) -> Path:
         )
     path = cached_path(url, digest)
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:  # it is renamed when complete and right, so that ranks may download at the same time
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=digest, progress=False)
-        except (URLError, OSError, RuntimeError, ValueError, HTTPException) as error:
-            raise CheckpointError(f"weights {url} can't be downloaded: {type(error).__name__}: {error}") from None
+            download(url, path, digest)
+        except CheckpointError as error:
+            raise CheckpointError(f'weights {error}') from None
     _check_hash(path, digest, url)
     return path
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
-from restorebox.errors import ConfigError, PictureError
+from restorebox.errors import ConfigError, PictureError, out_of_memory
 from restorebox.layers import statistics_layers
 from restorebox.restorers.base import BaseRestorer
 
@@ -137,20 +137,27 @@ class Tiler:
             self._pixel = SCRATCH * seen.peak / (side * side)
         return self._pixel
 
-    def fits(self, height: int, width: int) -> bool:
-        """Whether a picture is restored whole."""
+    def fits(self, height: int, width: int, memory: float | None = None) -> bool:
+        """Whether a picture is restored whole, with the tiler's memory or less."""
         if self.restorer.needs.tiling == 'noise' or max(height, width) <= PROBE:
             return True
-        return height * width * self.pixel_bytes <= self.memory * MIB
+        return height * width * self.pixel_bytes <= (memory or self.memory) * MIB
 
-    def plan(self, height: int, width: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
+    def plan(
+        self, height: int, width: int, memory: float | None = None
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
         """Tiles for a picture that does not fit.
+
+        Args:
+            height: of the picture.
+            width: of the picture.
+            memory: MiB; None for the tiler's.
 
         Returns:
             (first, end) of the rows of tiles, of their columns, and the margin: all in pixels.
         """
         stride = self.stride
-        pixels = self.memory * MIB / self.pixel_bytes
+        pixels = (memory or self.memory) * MIB / self.pixel_bytes
         side = max(math.isqrt(int(pixels)), PROBE, self.restorer.needs.min_size)
         # a network that sees far would spend all its time on margins where memory is short
         margin = min(self.reach, side // 6)
@@ -164,25 +171,49 @@ class Tiler:
         return rows, columns, margin
 
     def __call__(self, picture: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """Restore a picture.
+        """Restore a picture; in smaller tiles where less memory is there than was said.
 
         Args:
             picture: ``(H, W, 3)`` RGB, uint8, uint16, or float32 in [0, 1].
-            progress: called with (done, total) tiles, or steps of a sampler.
+            progress: called with (done, total) tiles, or steps of a sampler; from the beginning with smaller tiles.
 
         Returns:
             An array of the same shape and kind.
 
         Raises:
             PictureError: the network gave numbers that are not finite.
+            MemoryError, RuntimeError: not enough even for the smallest tiles; which, :func:`out_of_memory
+                <restorebox.errors.out_of_memory>` knows.
         """
         height, width = picture.shape[:2]
-        if self.fits(height, width):
+        memory: float | None = self.memory
+        while True:
+            try:
+                return self._restored(picture, memory, progress)
+            except Exception as error:
+                memory = self._less(height, width, memory) if out_of_memory(error) else None
+                if memory is None:
+                    raise
+            if self.device.type == 'cuda':
+                torch.cuda.empty_cache()
+
+    def _less(self, height: int, width: int, memory: float) -> float | None:
+        """Half the memory that a picture was restored with; None where it can't be cut smaller."""
+        if self._pixel is None or self.restorer.needs.tiling == 'noise' or max(height, width) <= PROBE:
+            return None
+        less = min(memory, height * width * self._pixel / MIB) / 2
+        smallest = max(PROBE, self.restorer.needs.min_size) ** 2 * self._pixel / MIB
+        return less if less > smallest / 2 else None
+
+    def _restored(self, picture: np.ndarray, memory: float, progress: Callable[[int, int], None] | None) -> np.ndarray:
+        """See :meth:`__call__`, with this memory or not at all."""
+        height, width = picture.shape[:2]
+        if self.fits(height, width, memory):
             x = to_tensor(picture, self.device)
             y = self._restore(x, self._estimate(x), progress)
             return rounded(y[0].permute(1, 2, 0), picture.dtype)
-        shared = self._shared(picture)
-        rows, columns, margin = self.plan(height, width)
+        shared = self._shared(picture, memory)
+        rows, columns, margin = self.plan(height, width, memory)
         across = [w.to(self.device) for w in axis_weights(columns, margin, BLEND)]
         downs = [w.to(self.device) for w in axis_weights(rows, margin, BLEND)]
         out = np.empty_like(picture)
@@ -223,7 +254,7 @@ class Tiler:
             if name != 'pred'
         }
 
-    def _shared(self, picture: np.ndarray) -> dict[str, Tensor] | None:
+    def _shared(self, picture: np.ndarray, memory: float) -> dict[str, Tensor] | None:
         """What all tiles agree on, estimated from the picture made small enough for the memory."""
         if self.restorer.needs.survey:  # of all pixels, in bands: of a smaller copy it would be another picture's
             whole = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
@@ -231,7 +262,7 @@ class Tiler:
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:
             return None  # the copy as floats would be for nothing
         height, width = picture.shape[:2]
-        scale = min(1.0, math.sqrt(self.memory * MIB / self.pixel_bytes / (height * width)))
+        scale = min(1.0, math.sqrt(memory * MIB / self.pixel_bytes / (height * width)))
         size = (max(1, int(width * scale)), max(1, int(height * scale)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         return self._estimate(to_tensor(small, self.device))

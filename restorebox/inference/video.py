@@ -20,7 +20,6 @@ import numpy as np
 from restorebox.errors import PictureError
 from restorebox.files import replacing
 from restorebox.inference.clips import Clip, Note, need_av, open_clip, warn
-from restorebox.inference.files import temporary_name
 from restorebox.inference.frames import (
     encodable,
     full_range,
@@ -100,7 +99,7 @@ def restore_video(
     target = Path(target)
     if target.suffix.lower() not in CONTAINERS:
         raise PictureError(f'{target}: videos are written as {", ".join(CONTAINERS)}')
-    with open_clip(path, note) as clip, replacing(target, temporary_name(target)) as temporary:
+    with open_clip(path, note) as clip, replacing(target) as temporary:
         return _restore(clip, temporary, target, restore, progress)
 
 

@@ -65,9 +65,10 @@ def test_a_lack_of_memory_is_named(jobs, monkeypatch):
 
     monkeypatch.setattr(files, 'read_file', reader)
     bad = restore_all(inferencer(short), jobs)
-    assert len(bad) == 2
-    assert '05.png: the memory' in bad[0]
-    assert '08.png: the memory' in bad[1]
+    assert bad == [
+        f'{jobs[i].source}: not enough memory for a picture of 8 x 6; lower --memory or close other programs'
+        for i in (5, 8)
+    ]
     assert not jobs[8].target.exists()
 
 

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.cli import synthesize
-from restorebox.cli.synthesize_folder import Folder, lock
+from restorebox.cli import synthesize, synthesize_work
+from restorebox.cli.synthesize_folder import Folder
 from restorebox.cli.synthesize_work import Job
 from restorebox.datasets import PairedPictures
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import render_again
 from restorebox.degradations.recipes import ABOUT, RECIPES
-from restorebox.errors import ConfigError, DataError, RestoreboxError
+from restorebox.errors import BusyError, ConfigError, DataError, RestoreboxError
 from tests.conftest import REPO
 from tests.processes import environment, one_line_error, succeed
 
@@ -119,7 +119,7 @@ def test_a_second_run_touches_nothing_and_heals_what_is_broken(tmp_path, clean, 
     assert '7 of 7 were there already; 0 made' in capsys.readouterr().out
     (tmp_path / 'out/train/lq/001.png').write_bytes(b'')
     (tmp_path / 'out/train/gt/002.jpg').unlink()
-    (tmp_path / 'out/train/lq/.77.synthesize-tmp').write_bytes(b'half')
+    (tmp_path / 'out/train/lq/.restorebox-0123456789abcdef.tmp').write_bytes(b'half')
     (tmp_path / 'out/train/journal.jsonl').write_text('{"name": "00')
     make(clean, tmp_path / 'out', *options)
     assert '5 of 7 were there already; 2 made' in capsys.readouterr().out
@@ -270,11 +270,12 @@ def test_the_list_names_every_recipe(capsys):
 
 def test_a_busy_folder_is_refused(tmp_path, clean, monkeypatch):
     monkeypatch.setattr('restorebox.cli.synthesize_folder.PATIENCE', 0.1)
-    folder = Folder(Job(clean, tmp_path / 'out', 'noise'), ['000.png'])
-    with pytest.raises(DataError, match='another synthesize is writing'):
-        lock(tmp_path / 'out')
+    job = Job(clean, tmp_path / 'out', 'noise')
+    folder = Folder(job, ['000.png'])
+    with pytest.raises(BusyError, match=rf'another synthesize \(process {os.getpid()} on .*\) is at work there'):
+        Folder(job, ['000.png'])
     folder.close()
-    os.close(lock(tmp_path / 'out'))
+    Folder(job, ['000.png']).close()
 
 
 @pytest.mark.slow
@@ -292,7 +293,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
     line = one_line_error(subprocess.run(command, preexec_fn=limit, **known))
     assert 'out/train/lq/002a.png: File too large; what is complete stays' in line
     assert len((tmp_path / 'out/train/journal.jsonl').read_text().splitlines()) == 3
-    assert not [name for name in contents(tmp_path / 'out') if name.endswith('.synthesize-tmp')]
+    assert not [name for name in contents(tmp_path / 'out') if name.endswith('.tmp')]
     assert not (tmp_path / 'out/train/lq/002a.png').exists()
     succeed(subprocess.run(command, **known))
     assert len(manifest(tmp_path / 'out/train')) == 4
@@ -319,3 +320,114 @@ def test_a_recipe_of_a_strangers_manifest_runs_nothing(recipe, tmp_path, monkeyp
     with pytest.raises(ConfigError):
         render_again({'recipe': recipe, 'parameters': {}}, np.zeros((4, 4, 3), np.uint8))
     assert not os.path.exists('IT_RAN')
+
+
+@pytest.fixture
+def shut(monkeypatch):
+    """Folders called 'locked' can't be read; permissions would not stop a test that runs as root."""
+    scan = os.scandir
+
+    def scandir(path):
+        if os.path.basename(path) == 'locked':
+            raise PermissionError(13, 'Permission denied', str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, 'scandir', scandir)
+
+
+def test_one_bad_thing_does_not_end_it(tmp_path, clean, shut, capsys):
+    (clean / 'locked').mkdir()
+    (clean / 'sub').mkdir()
+    os.mkfifo(clean / 'pipe.png')
+    for name, place in (('itself.png', 'itself.png'), ('zero.png', '/dev/zero'), ('sub/up', '..')):
+        (clean / name).symlink_to(place)
+    for name in ('l' * 251 + '.jpg', 'm' * 251 + '.gif', 'n' * 245 + '.png'):
+        Image.new('L', (9, 7), 90).save(clean / name)
+    options = ['--recipe', 'noise', '--recursive', '--per-picture', 2, '--workers', 2]
+    with pytest.raises(DataError, match=r"locked: the folder can't be read \(Permission denied\)"):
+        make(clean, tmp_path / 'out', *options)
+    with pytest.raises(SystemExit) as end:
+        make(clean, tmp_path / 'out', *options, '--bad-picture', 'skip')
+    assert end.value.code == 1
+    names = {record['source'] for record in manifest(tmp_path / 'out/train')}
+    assert len(names) == 8
+    assert 'n' * 245 + '.png' in names
+    printed = capsys.readouterr()
+    assert '16 degraded pictures of 8 clean ones' in printed.out
+    place = tmp_path / 'out/train/lq'
+    assert printed.err.splitlines() == [
+        '5 pictures were skipped:',
+        f"  {clean}/itself.png: can't be read (Too many levels of symbolic links)",
+        f'  {place}/{"l" * 251}_00.png: File name too long',
+        f'  {place}/{"m" * 251}_00.png: File name too long',
+        f"  {clean}/pipe.png: can't be read (is no regular file)",
+        f"  {clean}/zero.png: can't be read (is no regular file)",
+        f'not entered: {clean}/sub/up: is the folder {clean}, whose pictures are taken under that name',
+        'folders were skipped:',
+        f"  {clean}/locked: the folder can't be read (Permission denied)",
+    ]
+    assert not [name for name in contents(tmp_path / 'out') if Path(name).name.startswith('.')]
+
+
+def test_the_longest_names_and_planted_links(tmp_path, clean):
+    for name in ('l' * 251 + '.jpg', 'm' * 251 + '.gif'):
+        Image.new('L', (9, 7), 90).save(clean / name)
+    home, treasure = tmp_path / 'out/train', tmp_path / 'treasure'
+    make(clean, tmp_path / 'out', '--recipe', 'noise', '--workers', 1)
+    before = contents(home)
+    assert {f'lq/{letter * 251}.png' for letter in 'lm'} <= set(before)
+    treasure.write_bytes(b'mine')
+    for name in ('lq/000.png', 'gt/001.jpg'):
+        (home / name).unlink()
+        (home / name).symlink_to(treasure)
+    (home / 'gt/002.jpg').unlink()
+    os.mkfifo(home / 'gt/002.jpg')
+    make(clean, tmp_path / 'out', '--recipe', 'noise', '--workers', 1)
+    assert contents(home) == before
+    assert treasure.read_bytes() == b'mine'
+    assert not any(path.is_symlink() for path in home.rglob('*'))
+
+
+def test_a_lack_of_memory_is_no_damage(tmp_path, clean, monkeypatch, capsys):
+    read = synthesize_work.read_picture
+
+    def reader(path):
+        if path.stem == '003':
+            raise MemoryError
+        return read(path)
+
+    monkeypatch.setattr(synthesize_work, 'read_picture', reader)
+    options = ['--recipe', 'noise', '--workers', 1]
+    with pytest.raises(DataError, match=r'003\.png: not enough memory for it; try fewer --workers; what is complete'):
+        make(clean, tmp_path / 'out', *options)
+    make(clean, tmp_path / 'out', *options, '--bad-picture', 'skip')
+    assert '003.png: not enough memory for it' in capsys.readouterr().err
+    assert len(manifest(tmp_path / 'out/train')) == 6
+
+
+def test_a_set_is_not_made_into_what_a_link_leads_to(tmp_path, clean):
+    (clean / 'linked').symlink_to(tmp_path / 'out')
+    (tmp_path / 'out/train/lq').mkdir(parents=True)
+    Image.new('L', (9, 7)).save(tmp_path / 'out/train/lq/x.png')
+    with pytest.raises(DataError, match='lie in each other'):
+        make(clean, tmp_path / 'out', '--recipe', 'noise', '--recursive')
+
+
+def test_a_picture_that_kills_its_worker_costs_no_other(tmp_path, clean, monkeypatch, capsys):
+    read = synthesize_work.read_picture
+    (tmp_path / 'first').touch()
+
+    def reader(path):
+        if path.stem == '003' or (path.stem == '005' and (tmp_path / 'first').exists()):
+            if path.stem == '005':
+                (tmp_path / 'first').unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(path)
+
+    monkeypatch.setattr(synthesize_work, 'read_picture', reader)
+    options = ['--recipe', 'noise', '--workers', 2]
+    with pytest.raises(DataError, match=r'003\.png: its worker was killed twice \(exit code -9; .* fewer --workers\)'):
+        make(clean, tmp_path / 'out', *options)
+    make(clean, tmp_path / 'out', *options, '--bad-picture', 'skip')
+    assert '003.png: its worker was killed twice' in capsys.readouterr().err
+    assert len(manifest(tmp_path / 'out/train')) == 6

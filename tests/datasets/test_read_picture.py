@@ -237,10 +237,10 @@ def test_text_named_jpg(tmp_path):
 
 
 def test_permission(tmp_path, monkeypatch):
-    def refuse(path, mode):  # chmod would not stop a test that runs as root
+    def refuse(path):  # chmod would not stop a test that runs as root
         raise PermissionError(13, 'Permission denied', str(path))
 
-    monkeypatch.setattr(reading, 'open', refuse, raising=False)
+    monkeypatch.setattr(reading, 'read_bytes', refuse)
     check_error(tmp_path / 'a.png', 'permission denied')
 
 

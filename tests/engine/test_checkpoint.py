@@ -112,7 +112,7 @@ def test_a_wrong_hash_in_the_name_is_refused(tmp_path, server, monkeypatch):
     folder, url = server
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
     torch.save({'state_dict': {}}, folder / 'model-0123abcd.pth')
-    with pytest.raises(CheckpointError, match='hash'):
+    with pytest.raises(CheckpointError, match='sha256'):
         CheckpointLoader.load_checkpoint(f'{url}/model-0123abcd.pth')
 
 

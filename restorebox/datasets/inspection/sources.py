@@ -191,7 +191,7 @@ def _of_folders(subject: Subject, part: str, folders: dict[str, Path]) -> None:
     paired = {picture.path for pair in source.pairs for picture in pair}
     for role, folder in folders.items():
         if not _files(folder):
-            text = f"split '{part}': no pictures in {folder}"
+            text = f"split '{part}': {_fault(folder)}"
             if not any(text in each.text or str(folder) in each.text for each in subject.findings):
                 subject.findings.append(Finding('pairing', ERROR, part, (str(folder),), text))
         _take_folder(source, role, folder, paired)
@@ -209,6 +209,15 @@ def _files(folder: Path) -> list[Path]:
         return list_pictures(folder)
     except DataError:
         return []
+
+
+def _fault(folder: Path) -> str:
+    """Why a folder gives no pictures."""
+    try:
+        list_pictures(folder)
+    except DataError as error:
+        return str(error)
+    return f'{folder}: no pictures in this folder'
 
 
 def _stems(folder: Path) -> set[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from restorebox.datasets.reading import read_picture
+from restorebox.datasets.walking import walk
 from restorebox.errors import DataError, PictureError
 
 TAR_SUFFIXES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tbz2', '.tar.xz', '.txz', '.gz')
@@ -99,22 +100,19 @@ def list_files(root: Path, leave_out: Iterable[Path] = ()) -> list[File]:
         leave_out: folders below it that don't belong to the release.
 
     Raises:
-        DataError: there is no such folder, or an archive is damaged; names it.
+        DataError: there is no such folder, one that can't be read, or an archive is damaged; names it.
     """
     if not root.is_dir():
         raise DataError(f'{root}: {"is a file, not a folder" if root.exists() else "no such folder"}')
     shut = {path.resolve() for path in leave_out}
     files, archives = [], []
-    for folder, folders, names in os.walk(root, followlinks=True):
-        inside = Path(folder)
-        folders[:] = sorted(f for f in folders if not f.startswith('.') and (inside / f).resolve() not in shut)
-        for name in sorted(n for n in names if not n.startswith('.')):
-            file = inside / name
-            path = '/' + file.relative_to(root).as_posix()
-            if name.lower().endswith(ARCHIVES) and (name.lower().endswith('.zip') or _is_tar(file)):
-                archives.append((file, path))
-            else:
-                files.append(File(path, file))
+    paths = walk(root, lambda folder: not folder.name.startswith('.') and folder.resolve() not in shut)
+    for file in sorted(path for path in paths if not path.name.startswith('.')):
+        name, path = file.name.lower(), '/' + file.relative_to(root).as_posix()
+        if name.endswith(ARCHIVES) and (name.endswith('.zip') or _is_tar(file)):
+            archives.append((file, path))
+        else:
+            files.append(File(path, file))
     known = {file.path for file in files}
     for archive, path in archives:
         stem = path[: -len(next(s for s in sorted(ARCHIVES, key=len, reverse=True) if path.lower().endswith(s)))]

@@ -1,0 +1,81 @@
+"""Every folder once, those that can't be read named."""
+
+import os
+
+import pytest
+
+from restorebox.datasets.reading import list_pictures
+from restorebox.datasets.sources.files import list_files
+from restorebox.datasets.walking import Passed
+from restorebox.errors import DataError
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ('a.png', 'sub/b.png', 'sub/deep/c.png', 'locked/d.png', '.hidden/e.png'):
+        (tmp_path / 'tree' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'tree' / name).touch()
+    return tmp_path / 'tree'
+
+
+def names(folder, **options):
+    return [path.relative_to(folder).as_posix() for path in list_pictures(folder, recursive=True, **options)]
+
+
+@pytest.fixture
+def shut(monkeypatch):
+    """Folders called 'locked' can't be read; permissions would not stop a test that runs as root."""
+    scan = os.scandir
+
+    def scandir(path):
+        if os.path.basename(path) == 'locked':
+            raise PermissionError(13, 'Permission denied', str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, 'scandir', scandir)
+
+
+def test_links_that_loop_come_to_an_end_and_no_folder_is_taken_twice(tree):
+    (tree / 'sub' / 'up').symlink_to('..')
+    (tree / 'itself').symlink_to('itself')
+    for one, other in (('x', 'y'), ('y', 'x')):
+        (tree / one).mkdir()
+        (tree / one / 'other').symlink_to(tree / other)
+    (tree / 'again').symlink_to('sub')
+    passed = Passed()
+    assert names(tree, passed=passed) == ['a.png', 'locked/d.png', 'sub/b.png', 'sub/deep/c.png']
+    assert not passed.unread
+    assert sorted(line.split(': ')[0] for line in passed.again) == [
+        str(tree / name) for name in ('again', 'sub/up', 'x/other', 'y/other')
+    ]
+    assert f'{tree}/again: is the folder {tree}/sub, whose pictures are taken under that name' in passed.again
+
+
+def test_a_linked_folder_from_elsewhere_is_entered(tree, tmp_path):
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'elsewhere' / 'z.png').touch()
+    (tree / 'linked').symlink_to(tmp_path / 'elsewhere')
+    assert 'linked/z.png' in names(tree)
+
+
+def test_one_that_cannot_be_read_is_named(tree, shut):
+    passed = Passed()
+    assert names(tree, passed=passed) == ['a.png', 'sub/b.png', 'sub/deep/c.png']
+    assert passed.unread == [f"{tree}/locked: the folder can't be read (Permission denied)"]
+    with pytest.raises(DataError, match=r"locked: the folder can't be read \(Permission denied\)"):
+        names(tree)
+    passed = Passed()
+    assert list_pictures(tree / 'locked', passed=passed) == []
+    assert len(passed.unread) == 1
+
+
+def test_a_release_is_walked_the_same_way(tree, shut):
+    """glob and os.walk go through two links that loop 2 ** 40 times."""
+    for name in ('one', 'two'):
+        (tree / 'sub' / name).symlink_to('.')
+    with pytest.raises(DataError, match=r"locked: the folder can't be read \(Permission denied\)"):
+        list_files(tree)
+    (tree / 'locked').rename(tree / 'open')
+    assert [file.path for file in list_files(tree)] == ['/a.png', '/open/d.png', '/sub/b.png', '/sub/deep/c.png']
+    shut_out = list_files(tree, leave_out=[tree / 'sub'])
+    assert [file.path for file in shut_out] == ['/a.png', '/open/d.png']
