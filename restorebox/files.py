@@ -309,7 +309,7 @@ class _Reading(threading.Thread):
     def run(self) -> None:
         """Read."""
         try:
-            with open(self.path, 'rb', buffering=0, opener=_open_regular) as file:
+            with open(self.path, 'rb', buffering=0, opener=open_regular) as file:
                 while block := file.read(_BLOCK):
                     self.content.write(block)
                     self.blocks += 1
@@ -319,8 +319,8 @@ class _Reading(threading.Thread):
             self.ended.set()
 
 
-def _open_regular(path: str, flags: int) -> int:
-    """Open what is a regular file; a pipe or a device would wait for ever, or never end."""
+def open_regular(path: str, flags: int) -> int:
+    """An opener for :func:`open` that refuses what is no regular file: a pipe or a device would wait, or never end."""
     descriptor = os.open(path, flags | _NONBLOCK)
     mode = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is named as one by the read

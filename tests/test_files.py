@@ -216,7 +216,7 @@ def test_a_read_that_gives_nothing_is_given_up_and_one_that_goes_on_is_not(tmp_p
     path = tmp_path / 'a'
     path.write_bytes(b'data' * 100_000)
     assert read_bytes(path) == path.read_bytes()
-    over, opened = threading.Event(), files._open_regular
+    over, opened = threading.Event(), files.open_regular
 
     def dead(path, flags):
         over.wait()
@@ -234,11 +234,11 @@ def test_a_read_that_gives_nothing_is_given_up_and_one_that_goes_on_is_not(tmp_p
             return self.waits > 3600
 
     monkeypatch.setenv(READ_TIMEOUT, '2')
-    monkeypatch.setattr(files, '_open_regular', dead)
+    monkeypatch.setattr(files, 'open_regular', dead)
     with pytest.raises(TimeoutError) as caught:
         read_bytes(path)
     over.set()
-    monkeypatch.setattr(files, '_open_regular', opened)
+    monkeypatch.setattr(files, 'open_regular', opened)
     assert (caught.value.filename, caught.value.strerror) == (
         *(str(path), 'it gave nothing for 2 seconds; is its disk gone?'),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +13,22 @@ from restorebox.errors import DataError
 
 @dataclass
 class Passed:
-    """What a walk did not enter.
+    """What a walk did not enter, or did not take.
 
     Attributes:
         unread: a line for each folder that can't be read: the folder, and why.
         again: a line for each link to a folder that the walk has entered under another name.
+        kinds: suffix in lower case, '' for none -> number of files that were not taken; hidden ones don't count.
     """
 
     unread: list[str] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def leave(self, path: Path) -> None:
+        """Count a file that is of no kind which is looked for."""
+        if not path.name.startswith('.'):
+            self.kinds[path.suffix.lower()] += 1
 
 
 def walk(folder: Path, enter: Callable[[Path], bool], passed: Passed | None = None) -> Iterator[Path]:
