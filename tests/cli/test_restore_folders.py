@@ -119,14 +119,14 @@ def test_without_a_lock_it_says_so_and_goes_on(pictures, published, tmp_path, ca
 
 
 def test_a_read_that_never_ends_is_given_up(pictures, tmp_path, monkeypatch):
-    over, opened = threading.Event(), files._open_regular
+    over, opened = threading.Event(), files.open_regular
 
     def dead(path, flags):
         if os.path.basename(path) == 'a.png':
             over.wait()
         return opened(path, flags)
 
-    monkeypatch.setattr(files, '_open_regular', dead)
+    monkeypatch.setattr(files, 'open_regular', dead)
     monkeypatch.setenv(READ_TIMEOUT, '5')
     jobs = plan_jobs(pictures, tmp_path / 'out')
     bad = restore_all(inferencer(), jobs)
