@@ -5,6 +5,7 @@ Nothing here needs torch, whose import takes longer than most verbs.
 
 from __future__ import annotations
 
+import _thread
 import json
 import math
 import os
@@ -295,16 +296,19 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     return reading.content.getvalue()
 
 
-class _Reading(threading.Thread):
-    """Reads a file, and shows how far it is."""
+class _Reading:
+    """Reads a file in a thread, and shows how far it is."""
 
     def __init__(self, path: str | os.PathLike) -> None:
-        super().__init__(daemon=True)
         self.path = path
         self.blocks = 0
         self.content = BytesIO()
         self.error: BaseException | None = None
         self.ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin. ``threading.Thread.start`` would wait for ever for a thread that the lack of memory ends at once."""
+        _thread.start_new_thread(self.run, ())
 
     def run(self) -> None:
         """Read."""

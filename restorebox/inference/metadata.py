@@ -76,7 +76,7 @@ def carried(frame: Frame, kind: str) -> tuple[Carried, list[str]]:
     except (ValueError, struct.error):
         exif = None
         notes.append('its EXIF is damaged and left out')
-    xmp, note = settle_xmp(_xmp(frame), (width, height))
+    xmp, note = settle_xmp(_xmp(frame, kind), (width, height))
     photoshop = frame.info.get('photoshop')
     found = Carried(
         exif=exif,
@@ -203,10 +203,11 @@ def settle_xmp(xmp: bytes | None, size: tuple[int, int]) -> tuple[bytes | None, 
     return xmp, ['the video behind the picture (motion photo) is left out'] if count else []
 
 
-def _xmp(frame: Frame) -> bytes | None:
+def _xmp(frame: Frame, kind: str) -> bytes | None:
+    if kind == 'TIFF':  # Pillow changes it where it has turned the picture
+        entries = read_directory(frame.data, first_offset(frame.data))[0]
+        return next((entry.raw for entry in entries if entry.tag == _TIFF_XMP), None)
     found = frame.info.get('xmp') or frame.info.get('XML:com.adobe.xmp')
-    if isinstance(found, tuple):  # of a TIFF, as numbers
-        found = bytes(found) if all(isinstance(each, int) and 0 <= each < 256 for each in found) else None
     return found.encode() if isinstance(found, str) else found if isinstance(found, bytes) else None
 
 
