@@ -246,7 +246,7 @@ def test_a_read_that_gives_nothing_is_given_up_and_one_that_goes_on_is_not(tmp_p
 
     def start(reading):
         begin(reading)
-        reading.join()
+        reading.ended.wait()
         reading.ended = Slow(reading)
 
     monkeypatch.setattr(files._Reading, 'start', start)
