@@ -87,8 +87,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         '--max-pixels',
         type=positive,
         metavar='N',
-        help='that a file may have, all its pages together, since a small file may claim any number; about 16 bytes of '
-        'memory each (default: 178956970)',
+        help='that a file may have, all its pages together, since a small file may claim any number; 12 bytes of '
+        'memory each, 32 with 16 bits (default: 178956970)',
     )
     return parser.parse_args(argv)
 

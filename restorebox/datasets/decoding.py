@@ -25,6 +25,7 @@ from restorebox.datasets.tiff import TIFF_TAGS, first_directory, first_offset, p
 from restorebox.errors import out_of_memory
 
 MAX_PIXELS = 2 * (1024**3 // 4 // 3)  # 178956970, where Pillow's own guard against decompression bombs stands
+PIXEL_BYTES = (12, 32)  # of memory, with 8 and with 16 bits, that reading, restoring and writing take a pixel
 
 # Pillow logs a few decoding errors besides raising them; without a handler they would land on stderr.
 logging.getLogger('PIL').addHandler(logging.NullHandler())
@@ -124,9 +125,11 @@ class _guarded:
 
 
 def _too_large(pixels: int, limit: int) -> str:
+    memory = [pixels * each / 2**30 for each in PIXEL_BYTES]
     return (
         f'has {pixels} pixels; more than {limit} are only read when asked for, since any file may claim any number: '
-        f'--max-pixels {pixels} (max_pixels in Python) reads it and takes about {pixels * 16 / 2**30:.1f} GiB of memory'
+        f'--max-pixels {pixels} (max_pixels in Python) reads it and takes about {memory[0]:.1f} GiB of memory, with 16 bits '
+        f'{memory[1]:.1f} GiB'
     )
 
 

@@ -69,7 +69,8 @@ def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, s
         np.empty((size[1], size[0], 8), np.uint16)
     if picture is None or picture.dtype != np.uint16:
         raise Refused('is a 16-bit picture that is damaged or not supported; save it as plain 16-bit RGB')
-    picture = picture.astype(np.float32) / largest
+    picture = picture.astype(np.float32)
+    picture /= largest
     if picture.ndim == 2:
         if tiff and photometric == 0:  # WhiteIsZero
             picture = 1 - picture
