@@ -11,7 +11,7 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -61,19 +61,9 @@ class Frame:
     notes: list[str] = field(default_factory=list)
 
 
-def count_pictures(data: bytes, kind: str, max_pixels: int = MAX_PIXELS) -> int:
-    """How many pages or frames a file has, without decoding them.
-
-    Raises:
-        Refused, MemoryError: see :func:`decode`.
-    """
-    with _guarded():
-        if kind == 'TIFF':
-            return len(page_offsets(data))
-        return len(_numbers(_open(data, kind, max_pixels)))
-
-
-def decode(data: bytes, kind: str, alpha: bool = False, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
+def decode(
+    data: bytes, kind: str, alpha: bool = False, max_pixels: int = MAX_PIXELS, single: bool = False
+) -> Iterator[Frame]:
     """The pages or frames of a file, one after the other.
 
     Args:
@@ -81,21 +71,23 @@ def decode(data: bytes, kind: str, alpha: bool = False, max_pixels: int = MAX_PI
         kind: see :func:`restorebox.datasets.formats.recognise`.
         alpha: keep it, as a fourth channel, where the file has one.
         max_pixels: that all its pictures may have together.
+        single: refuse a file of several.
 
     Raises:
         Refused: the reason, for one line.
         MemoryError: the memory is not enough.
     """
     if kind != 'TIFF':
-        yield from _decode_frames(data, kind, alpha, max_pixels)
+        yield from _decode_frames(data, kind, alpha, max_pixels, single)
         return
     with _guarded():
         first, pages = first_offset(data), page_offsets(data)
+        _check_number(len(pages), single)
         _check_size(sum(_page_pixels(data, offset) for offset in pages), max_pixels)
     for number, offset in enumerate(pages, 1):
         page = data if offset == first else first_directory(data, offset)
         try:
-            yield from _decode_frames(page, kind, alpha, max_pixels)
+            yield from _decode_frames(page, kind, alpha, max_pixels, single)
         except Refused as error:
             raise Refused(f'page {number} of {len(pages)}: {error}' if len(pages) > 1 else str(error)) from None
 
@@ -128,8 +120,8 @@ def _too_large(pixels: int, limit: int) -> str:
     memory = [pixels * each / 2**30 for each in PIXEL_BYTES]
     return (
         f'has {pixels} pixels; more than {limit} are only read when asked for, since any file may claim any number: '
-        f'--max-pixels {pixels} (max_pixels in Python) reads it and takes about {memory[0]:.1f} GiB of memory, with 16 bits '
-        f'{memory[1]:.1f} GiB'
+        f'--max-pixels {pixels} (max_pixels in Python) reads it and takes about {memory[0]:.1f} GiB of memory, '
+        f'{memory[1]:.1f} GiB with 16 bits'
     )
 
 
@@ -157,13 +149,21 @@ def _check_size(pixels: int, max_pixels: int) -> None:
         raise Refused(_too_large(pixels, max_pixels))
 
 
+def _check_number(number: int, single: bool) -> None:
+    if number > 1 and single:
+        raise Refused(
+            f'holds {number} pages or frames, and one picture is wanted; save them one by one (`restorebox restore` '
+            'takes them whole)'
+        )
+
+
 def _page_pixels(data: bytes, offset: int) -> int:
     order = 'little' if data[:2] == b'II' else 'big'
     sides = [entry for entry in read_directory(data, offset)[0] if entry.tag in (256, 257)]
     return math.prod(int.from_bytes(side.raw, order) for side in sides)
 
 
-def _numbers(image: Image.Image) -> list[int]:
+def _numbers(image: Image.Image) -> Sequence[int]:
     """The frames of an opened file that are pictures; previews and gain maps inside a JPEG are not."""
     if image.format == 'TIFF':  # its pages have been taken apart
         return [0]
@@ -171,7 +171,7 @@ def _numbers(image: Image.Image) -> list[int]:
     if count == 1:
         return [image.tell()]
     if image.format != 'MPO':
-        return list(range(count))
+        return range(count)  # no list: a header may claim two thousand million
     first, found = image.size, [0]
     for number in range(1, count):
         try:
@@ -184,7 +184,7 @@ def _numbers(image: Image.Image) -> list[int]:
     return found
 
 
-def _decode_frames(data: bytes, kind: str, alpha: bool, max_pixels: int) -> Iterator[Frame]:
+def _decode_frames(data: bytes, kind: str, alpha: bool, max_pixels: int, single: bool) -> Iterator[Frame]:
     """The frames of one file, or the first page of a TIFF."""
     tiff = tiff_fields(data) if kind == 'TIFF' else {}
     if kind == 'TIFF' and TIFF_TAGS['dng'] in tiff:
@@ -193,6 +193,7 @@ def _decode_frames(data: bytes, kind: str, alpha: bool, max_pixels: int) -> Iter
     with _guarded():
         image = _open(data, kind, max_pixels)
         numbers = _numbers(image)
+    _check_number(len(numbers), single)
     _check_size(len(numbers) * image.width * image.height, max_pixels)
     if len(numbers) > 1 and kind == 'HEIF':
         raise Refused(f'holds {len(numbers)} pictures, and HEIF is read with one; save them one by one')

@@ -93,4 +93,5 @@ def _decode_deep_heif(data: bytes, alpha: bool) -> np.ndarray:
 
 
 def grey_to_rgb(picture: np.ndarray) -> np.ndarray:
+    """``(H, W)`` -> ``(H, W, 3)``."""
     return np.repeat(picture[..., None], 3, axis=2)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from restorebox.datasets.decoding import MAX_PIXELS, Frame, count_pictures, decode, prepare
+from restorebox.datasets.decoding import MAX_PIXELS, Frame, decode, prepare
 from restorebox.datasets.formats import HEAD, PICTURE_SUFFIXES, Refused, left_out, recognise
 from restorebox.datasets.walking import Passed, walk
 from restorebox.errors import DataError, PictureError, out_of_memory
@@ -44,13 +44,7 @@ def read_picture(path: str | os.PathLike, alpha: bool = False, max_pixels: int =
     data = _bytes(path)
     try:
         kind = recognise(data, os.path.splitext(path)[1])
-        number = count_pictures(data, kind, max_pixels)
-        if number > 1:
-            raise Refused(
-                f'holds {number} pages or frames, and one picture is wanted; save them one by one, as '
-                '`restorebox restore` takes them whole'
-            )
-        return next(decode(data, kind, alpha, max_pixels)).picture
+        return next(decode(data, kind, alpha, max_pixels, single=True)).picture
     except Refused as error:
         raise PictureError(f'{path}: {error}') from None
     except MemoryError:
@@ -102,8 +96,7 @@ def _bytes(path: str) -> bytes:
 def read_head(path: str | os.PathLike) -> bytes:
     """The first bytes of a file, by which its kind is known; none where it can't be read, which reading it says."""
     try:
-        with open(path, 'rb', opener=open_regular) as file:
-            return file.read(HEAD)
+        return read_bytes(path, HEAD)
     except (OSError, ValueError):
         return b''
 

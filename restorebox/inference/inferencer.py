@@ -128,7 +128,7 @@ class RestoreInferencer:
             files = (self.restore_file(path, progress=progress) for path in found)
             layers = [page.layers for file in files for page in file.pages]
             # a file that is missing is named where it is read
-            return layers[0] if found == [Path(source)] and len(layers) == 1 and not Path(source).is_dir() else layers
+            return layers[0] if found == [Path(source)] and len(layers) == 1 else layers
         restored: list[np.ndarray] = []
         for each in source:
             done = self(each, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import zlib
 from collections import Counter
 
 import cv2
@@ -14,7 +15,7 @@ from PIL import Image, ImageCms
 
 from restorebox.datasets import decoding, deep
 from restorebox.datasets.formats import FORMATS, HEIF, left_out, sniff, suffix_kind
-from restorebox.datasets.reading import list_pictures, read_picture
+from restorebox.datasets.reading import list_pictures, read_frames, read_picture
 from restorebox.datasets.walking import Passed
 from restorebox.errors import DataError, PictureError
 from tests.heic import HEIC8, HEIC10, HEIC_TWO
@@ -301,3 +302,15 @@ def test_what_is_not_taken_is_counted_and_named(tmp_path):
     (tmp_path / 'a.png').unlink()
     with pytest.raises(DataError, match=r'no pictures in this folder.*\.nef 1.*develop raw files'):
         list_pictures(tmp_path)
+
+
+def test_an_animation_that_claims_two_thousand_million_frames_is_refused_at_once(tmp_path):
+    frames = [Image.fromarray(np.roll(RGB, i, 0)) for i in range(2)]
+    frames[0].save(tmp_path / 'a.png', save_all=True, append_images=frames[1:])
+    data = (tmp_path / 'a.png').read_bytes()
+    place = data.index(b'acTL')
+    body = data[place : place + 4] + (0x7FFFFFFF).to_bytes(4, 'big') + data[place + 8 : place + 12]
+    (tmp_path / 'a.png').write_bytes(data[:place] + body + zlib.crc32(body).to_bytes(4, 'big') + data[place + 16 :])
+    assert 'holds 2147483647 pages or frames' in refusal(tmp_path / 'a.png')
+    with pytest.raises(PictureError, match='has 1546188225840 pixels'):
+        read_frames(tmp_path / 'a.png')
