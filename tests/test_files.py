@@ -212,6 +212,12 @@ def test_the_lock_of_a_killed_process_is_free_though_its_workers_live(tmp_path):
             os.kill(worker, signal.SIGKILL)
 
 
+def test_the_first_bytes_of_a_file(tmp_path):
+    (tmp_path / 'a').write_bytes(b'data' * 100_000)
+    assert read_bytes(tmp_path / 'a', 6) == b'datada'
+    assert len(read_bytes(tmp_path / 'a', 10**9)) == 400_000
+
+
 def test_a_read_that_gives_nothing_is_given_up_and_one_that_goes_on_is_not(tmp_path, monkeypatch):
     path = tmp_path / 'a'
     path.write_bytes(b'data' * 100_000)
