@@ -5,6 +5,7 @@ Nothing here needs torch, whose import takes longer than most verbs.
 
 from __future__ import annotations
 
+import _thread
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import re
 import secrets
 import socket
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -272,17 +274,23 @@ def read_limit() -> float:
     return seconds
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
-    """All of a regular file. A read that gives nothing for a while, as from a network disk that is gone, is given up.
+def read_bytes(path: str | os.PathLike, most: int | None = None) -> bytes:
+    """All of a regular file, or the first bytes.
+
+    A read that gives nothing for a while, as from a network disk that is gone, is given up.
 
     It goes on in a thread of its own, which nothing can stop and which does not keep the process from ending.
+
+    Args:
+        path: the file.
+        most: how many bytes; None for all.
 
     Raises:
         OSError: it can't be opened or read, or is no regular file.
         TimeoutError: it gave nothing for :func:`read_limit` seconds.
     """
     limit = read_limit()
-    reading = _Reading(path)
+    reading = _Reading(path, most)
     reading.start()
     tick, idle, before = min(1.0, limit), 0.0, 0
     while not reading.ended.wait(tick):
@@ -295,32 +303,37 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     return reading.content.getvalue()
 
 
-class _Reading(threading.Thread):
-    """Reads a file, and shows how far it is."""
+class _Reading:
+    """Reads a file in a thread, and shows how far it is."""
 
-    def __init__(self, path: str | os.PathLike) -> None:
-        super().__init__(daemon=True)
-        self.path = path
+    def __init__(self, path: str | os.PathLike, most: int | None) -> None:
+        self.path, self.most = path, most
         self.blocks = 0
         self.content = BytesIO()
         self.error: BaseException | None = None
         self.ended = threading.Event()
 
+    def start(self) -> None:
+        """Begin. ``threading.Thread.start`` would wait for ever for a thread that the lack of memory ends at once."""
+        _thread.start_new_thread(self.run, ())
+
     def run(self) -> None:
         """Read."""
         try:
-            with open(self.path, 'rb', buffering=0, opener=_open_regular) as file:
-                while block := file.read(_BLOCK):
+            with open(self.path, 'rb', buffering=0, opener=open_regular) as file:
+                left = sys.maxsize if self.most is None else self.most
+                while block := file.read(min(_BLOCK, left)):
                     self.content.write(block)
                     self.blocks += 1
+                    left -= len(block)
         except BaseException as error:  # the caller raises it
             self.error = error
         finally:
             self.ended.set()
 
 
-def _open_regular(path: str, flags: int) -> int:
-    """Open what is a regular file; a pipe or a device would wait for ever, or never end."""
+def open_regular(path: str, flags: int) -> int:
+    """An opener for :func:`open` that refuses what is no regular file: a pipe or a device would wait, or never end."""
     descriptor = os.open(path, flags | _NONBLOCK)
     mode = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is named as one by the read

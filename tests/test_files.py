@@ -212,11 +212,17 @@ def test_the_lock_of_a_killed_process_is_free_though_its_workers_live(tmp_path):
             os.kill(worker, signal.SIGKILL)
 
 
+def test_the_first_bytes_of_a_file(tmp_path):
+    (tmp_path / 'a').write_bytes(b'data' * 100_000)
+    assert read_bytes(tmp_path / 'a', 6) == b'datada'
+    assert len(read_bytes(tmp_path / 'a', 10**9)) == 400_000
+
+
 def test_a_read_that_gives_nothing_is_given_up_and_one_that_goes_on_is_not(tmp_path, monkeypatch):
     path = tmp_path / 'a'
     path.write_bytes(b'data' * 100_000)
     assert read_bytes(path) == path.read_bytes()
-    over, opened = threading.Event(), files._open_regular
+    over, opened = threading.Event(), files.open_regular
 
     def dead(path, flags):
         over.wait()
@@ -234,11 +240,11 @@ def test_a_read_that_gives_nothing_is_given_up_and_one_that_goes_on_is_not(tmp_p
             return self.waits > 3600
 
     monkeypatch.setenv(READ_TIMEOUT, '2')
-    monkeypatch.setattr(files, '_open_regular', dead)
+    monkeypatch.setattr(files, 'open_regular', dead)
     with pytest.raises(TimeoutError) as caught:
         read_bytes(path)
     over.set()
-    monkeypatch.setattr(files, '_open_regular', opened)
+    monkeypatch.setattr(files, 'open_regular', opened)
     assert (caught.value.filename, caught.value.strerror) == (
         *(str(path), 'it gave nothing for 2 seconds; is its disk gone?'),
     )
@@ -246,7 +252,7 @@ def test_a_read_that_gives_nothing_is_given_up_and_one_that_goes_on_is_not(tmp_p
 
     def start(reading):
         begin(reading)
-        reading.join()
+        reading.ended.wait()
         reading.ended = Slow(reading)
 
     monkeypatch.setattr(files._Reading, 'start', start)

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +30,8 @@ WAITING = 2  # pictures per thread that are read ahead, and that wait to be writ
 PRECISIONS = ('auto', 'fp32', 'bf16')
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from restorebox.datasets.walking import Passed
     from restorebox.inference import RestoreInferencer
     from restorebox.inference.files import PictureFile
@@ -82,6 +83,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         choices=('torch', 'onnxruntime'),
         help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
     )
+    parser.add_argument(
+        '--max-pixels',
+        type=positive,
+        metavar='N',
+        help='that a file may have, all its pages together, since a small file may claim any number; 12 bytes of '
+        'memory each, 32 with 16 bits (default: 178956970)',
+    )
     return parser.parse_args(argv)
 
 
@@ -120,7 +128,7 @@ def main(argv: list[str]) -> None:
                 print(f'{args.out}: no lock ({unlocked}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
-        failed = run_jobs(inferencer, jobs, passed, args.out, rank, world)
+        failed = run_jobs(inferencer, jobs, passed, args.out, rank, world, args.max_pixels)
     if world > 1 and 'MASTER_ADDR' in os.environ:
         leave(1 if failed else 0)
     if failed:
@@ -128,7 +136,13 @@ def main(argv: list[str]) -> None:
 
 
 def run_jobs(
-    inferencer: RestoreInferencer, jobs: list[RestoreJob], passed: Passed, out: str, rank: int, world: int
+    inferencer: RestoreInferencer,
+    jobs: list[RestoreJob],
+    passed: Passed,
+    out: str,
+    rank: int,
+    world: int,
+    max_pixels: int | None = None,
 ) -> bool:
     """Restore this rank's share and report that of all -> whether anything could not be restored."""
     meeting = world > 1 and 'MASTER_ADDR' in os.environ
@@ -138,49 +152,66 @@ def run_jobs(
         # where the first rank is refused the folder, the others wait here until torchrun ends them
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # one rank may be done long before another
     todo = [job for job in jobs if not os.path.exists(job.target)]
-    bad = restore_all(inferencer, todo)
+    notes = [job.note for job in todo if job.note]
+    bad = restore_all(inferencer, todo, notes, max_pixels)
     counts = [len(todo) - len(bad), len(jobs) - len(todo)]
     if meeting:
         # torchrun ends all ranks when one fails, so none may leave before the last is done
         answers: list = [None] * world
-        dist.all_gather_object(answers, (counts, bad))
-        counts = [sum(each) for each in zip(*(numbers for numbers, _ in answers), strict=True)]
-        bad = sorted(line for _, lines in answers for line in lines)
+        dist.all_gather_object(answers, (counts, bad, notes))
+        counts = [sum(each) for each in zip(*(numbers for numbers, *_ in answers), strict=True)]
+        bad = sorted(line for _, lines, _ in answers for line in lines)
+        notes = sorted(line for *_, lines in answers for line in lines)
     if rank == 0 or not meeting:
-        report(counts, bad, passed, out)
+        report(counts, bad, notes, passed, out)
     if meeting:
         dist.barrier()
     return bool(bad or passed.unread)
 
 
-def report(counts: list[int], bad: list[str], passed: Passed, out: str) -> None:
-    """Print (restored, there before) and a line for each picture that could not be restored, and for each folder."""
+def report(counts: list[int], bad: list[str], notes: list[str], passed: Passed, out: str) -> None:
+    """Print (restored, there before), what was not kept or not taken, and a line for each picture and folder missed."""
+    from restorebox.datasets.formats import left_out
+
     restored, before = counts
     there = f', {before} were there already' if before else ''
     failed = f', {len(bad)} could not be restored' if bad else ''
     folders = f'{len(passed.unread)} folder{"s" if len(passed.unread) > 1 else ""}'
     unread = f', {folders} could not be read' if passed.unread else ''
     print(f'{restored} restored into {out}{there}{failed}{unread}')
+    for line in (*notes, *left_out(passed.kinds)):
+        print(printable(line), file=sys.stderr)
     for line in passed.again:
         print(f'not entered: {printable(line)}', file=sys.stderr)
     for line in (*passed.unread, *bad):
         print(f'not restored: {printable(line)}', file=sys.stderr)
 
 
-def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[str]:
+def restore_all(
+    inferencer: RestoreInferencer,
+    jobs: list[RestoreJob],
+    notes: list[str] | None = None,
+    max_pixels: int | None = None,
+) -> list[str]:
     """Restore files one after the other, while others are read and written.
 
     What waits on either side is bounded, so that a folder takes no more memory than some of its pictures. One for which
     even that leaves too little is tried once more in the end, alone.
 
+    Args:
+        inferencer: of whose ``tiler`` use is made.
+        jobs: the files.
+        notes: takes a line for each thing that could not be kept of a picture that was restored.
+        max_pixels: that a file may have; None for the default.
+
     Returns:
         A line for each that could not be restored: the file, and why.
     """
-    from restorebox.inference.files import picture_size, write_file
+    from restorebox.inference.files import picture_size
 
     bad: list[str] = []
     short: list[RestoreJob] = []  # of memory
-    writing: deque[tuple[RestoreJob, Callable[[], None]]] = deque()
+    writing: deque[tuple[RestoreJob, Callable[[], list[str]]]] = deque()
     # on a CPU more threads would only take the cores from the network; a GPU waits for them
     threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
     with (
@@ -188,6 +219,12 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
         ThreadPoolExecutor(threads) as writers,
         Progress(len(jobs), 'restore') as progress,
     ):
+
+        def finish(job: RestoreJob, written: Callable[[], list[str]]) -> None:
+            """Wait for a picture to be written."""
+            lost = settle(job, written)
+            if notes is not None and lost:
+                notes.extend(f'{job.source}: {line}' for line in lost)
 
         def settle(job: RestoreJob, work: Callable[[], T]) -> T | None:
             """The result of some work, often a future's; notes a picture's fault."""
@@ -214,24 +251,23 @@ def restore_all(inferencer: RestoreInferencer, jobs: list[RestoreJob]) -> list[s
                     bad.append(f'{job.source}: {what} (RESTOREBOX_TRACEBACK=1 shows where)')
             return None
 
-        for job, reading in read_ahead(readers, jobs, WAITING * threads):
+        for job, reading in read_ahead(readers, jobs, WAITING * threads, max_pixels):
             picture = None
             if reading is None:
                 settle(job, partial(restore_clip, inferencer, job))
             else:
                 picture = settle(job, reading.result)
             if picture is not None:
-                colours = settle(job, partial(inferencer.tiler, picture.colours))
-                picture = None if colours is None else replace(picture, colours=colours)
+                picture = settle(job, partial(picture.restored, inferencer.tiler))
             if len(writing) == WAITING * threads:
-                settle(*writing.popleft())
+                finish(*writing.popleft())
             if picture is not None:
-                writing.append((job, begin(writers, write_file, picture, job.target).result))
+                writing.append((job, begin(writers, _write, picture, job.target).result))
             progress.advance()
         while writing:
-            settle(*writing.popleft())
+            finish(*writing.popleft())
     for job in short:
-        bad += restore_all(inferencer, [job])
+        bad += restore_all(inferencer, [job], notes, max_pixels)
     return bad
 
 
@@ -308,16 +344,24 @@ def begin(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Fu
         return failed
 
 
+def _write(picture: PictureFile, target: Path) -> list[str]:
+    """Write a picture -> what could not be kept of it."""
+    from restorebox.inference.files import write_file
+
+    return [*picture.notes, *(write_file(picture, target) or ())]
+
+
 def read_ahead(
-    readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int
+    readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int, max_pixels: int | None = None
 ) -> Iterator[tuple[RestoreJob, Future[PictureFile] | None]]:
     """Each job and its picture, None for a clip; the next ``ahead`` are being read or wait meanwhile, and no others."""
     from restorebox.inference.files import read_file
     from restorebox.inference.video import is_video
 
+    read = read_file if max_pixels is None else partial(read_file, max_pixels=max_pixels)
     reading: deque[tuple[RestoreJob, Future[PictureFile] | None]] = deque()
     for job in jobs:
-        reading.append((job, None if is_video(job.source) else begin(readers, read_file, job.source)))
+        reading.append((job, None if is_video(job.source) else begin(readers, read, job.source)))
         if len(reading) > ahead:
             yield reading.popleft()
     while reading:

@@ -94,7 +94,7 @@ def find_sources(clean: Path, home: Path, recursive: bool, passed: Passed | None
         clean: the folder.
         home: of the set that is to be made.
         recursive: whether to look into sub-folders.
-        passed: notes folders that can't be read instead of raising.
+        passed: see :func:`~restorebox.datasets.reading.list_pictures`.
 
     Raises:
         DataError: no folder or no pictures, two of one name, or one folder lies in the other.
@@ -121,14 +121,15 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.cli.synthesize_folder import Folder
     from restorebox.cli.synthesize_work import Job
+    from restorebox.datasets.formats import left_out
     from restorebox.datasets.walking import Passed
 
     if args.seed < 0:
         raise ConfigError(f'--seed {args.seed}: it must be 0 or more')
     home = args.out / args.split
     job = Job(args.clean, home, read_recipe(args), args.seed, args.per_picture, args.layers)
-    passed = Passed()
-    sources = find_sources(args.clean, home, args.recursive, passed if args.bad_picture == 'skip' else None)
+    passed = Passed(strict=args.bad_picture != 'skip')
+    sources = find_sources(args.clean, home, args.recursive, passed)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     try:
         folder = Folder(job, sources)
@@ -151,6 +152,8 @@ def main(argv: list[str]) -> None:
             sep='\n',
             file=sys.stderr,
         )
+    for line in left_out(passed.kinds):
+        print(line, file=sys.stderr)
     for line in passed.again:
         print(f'not entered: {printable(line)}', file=sys.stderr)
     if passed.unread:

@@ -2,9 +2,10 @@
 
 from restorebox.datasets.collate import collate_roles
 from restorebox.datasets.drawn import DrawnPictures, Night, ShrinkPictures
+from restorebox.datasets.formats import PICTURE_SUFFIXES
 from restorebox.datasets.keys import SampleKey
 from restorebox.datasets.pictures import PairedPictures, UnpairedPictures
-from restorebox.datasets.reading import PICTURE_SUFFIXES, list_pictures, read_picture
+from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.datasets.survey import RoundPicture, SurveyScene
 from restorebox.datasets.transforms import (

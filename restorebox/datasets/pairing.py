@@ -8,11 +8,16 @@ unique within a list. ``split`` is only used in messages.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import print_log
+
+from restorebox.datasets.formats import left_out
 from restorebox.datasets.reading import list_pictures
+from restorebox.datasets.walking import Passed
 from restorebox.errors import ConfigError, DataError
 
 Record = dict[str, Any]
@@ -161,10 +166,19 @@ def _pair(name: str, lq: Path, gt: Path) -> Record:
 
 
 def _listed(folder: Path, split: str) -> list[Path]:
+    passed = Passed(strict=True)
     try:
-        return list_pictures(folder)
+        files = list_pictures(folder, passed=passed)
     except DataError as error:
         raise DataError(f"split '{split}': {error}") from None
+    warn_left_out(passed, folder, split)
+    return files
+
+
+def warn_left_out(passed: Passed, folder: Path, split: str) -> None:
+    """Log which pictures of a folder are of kinds that are not read; files beside them are the user's own."""
+    for line in left_out(passed.kinds, others=False):
+        print_log(f"split '{split}': {folder}: {line}", 'current', logging.WARNING)
 
 
 def _by_stem(files: list[Path], split: str) -> dict[str, Path]:

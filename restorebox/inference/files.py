@@ -1,32 +1,44 @@
 """Picture files in and out: what a file has besides its colours is kept.
 
-Colours go through the network; alpha, ICC profile and EXIF are handed on. A grey file stays grey.
+Colours go through the network; alpha, ICC profile, EXIF and what else a file carries are handed on. A grey file stays
+grey; all pages and frames are kept.
 """
 
 from __future__ import annotations
 
-import struct
-import warnings
-import zlib
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 
-from restorebox.datasets.reading import PICTURE_SUFFIXES, read_picture
-from restorebox.errors import PictureError
+from restorebox.datasets.decoding import MAX_PIXELS, Frame
+from restorebox.datasets.formats import FORMATS, is_deep, sniff, suffix_kind
+from restorebox.datasets.reading import picture_size, read_frames
+from restorebox.errors import PictureError, out_of_memory
 from restorebox.files import write_whole
+from restorebox.inference.encoding import encode
+from restorebox.inference.metadata import Carried, carried
 
-DEEP_SUFFIXES = ('.png', '.tif', '.tiff', '.pgm', '.ppm', '.pnm')  # that hold 16 bits
-QUALITY = 95  # of JPEG and WebP
-_HUGE = (2**16, 2**16)  # of a picture that Pillow does not even open
-_PROFILE = 34675  # ICC profile, of TIFF
-# EXIF that describes the photograph: what, camera, when, who; EXIF and GPS directories; resolution; titles by Windows.
-# The rest describes how the old file was laid out.
-_DESCRIBING = {270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853, *range(0x9C9B, 0x9CA0)}
+__all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 'target_name', 'write_file']
+
+_PIXELS = frozenset({'deep', 'alpha', 'pages', 'frames'})
+_NAMES = {'exif': 'EXIF', 'xmp': 'XMP', 'iptc': 'IPTC', 'density': 'resolution', 'profile': 'ICC profile'}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How an animation plays.
+
+    Attributes:
+        durations: of its frames, in milliseconds.
+        plays: how often; 0 for ever.
+        still_first: whether its first picture is shown only where animations are not.
+    """
+
+    durations: tuple[float, ...]
+    plays: int = 0
+    still_first: bool = False
 
 
 @dataclass
@@ -38,14 +50,22 @@ class PictureFile:
         alpha: ``(H, W)`` of the same kind, or None.
         grey: whether the file has one channel of colour.
         profile: ICC profile, or None.
-        exif: without the orientation, which has been applied, and without what described the old file's layout.
+        carried: EXIF, XMP, resolution, comments, ...; true of the picture upright.
+        more: the pages or frames behind it.
+        timing: of an animation.
+        kind: of the file, a key of :data:`~restorebox.datasets.formats.FORMATS`; '' of an array.
+        notes: what could not be kept, one line each.
     """
 
     colours: np.ndarray
     alpha: np.ndarray | None = None
     grey: bool = False
     profile: bytes | None = None
-    exif: Image.Exif | None = None
+    carried: Carried = field(default_factory=Carried)
+    more: list[PictureFile] = field(default_factory=list)
+    timing: Timing | None = None
+    kind: str = ''
+    notes: list[str] = field(default_factory=list)
 
     @property
     def layers(self) -> np.ndarray:
@@ -58,162 +78,139 @@ class PictureFile:
             colours = np.concatenate((colours, self.alpha[..., None]), -1)
         return colours[..., 0] if colours.shape[-1] == 1 else colours
 
+    @property
+    def pages(self) -> list[PictureFile]:
+        """This one and those behind it."""
+        return [self, *self.more]
 
-def read_file(path: str | Path) -> PictureFile:
-    """Read a picture of any usual kind with what its file has besides.
+    def restored(self, network: Callable[[np.ndarray], np.ndarray]) -> PictureFile:
+        """The same with all pages' colours as a function makes them of theirs: ``(H, W, 3)`` -> ``(H, W, 3)``."""
+        more = [replace(page, colours=network(page.colours)) for page in self.more]
+        return replace(self, colours=network(self.colours), more=more)
+
+
+def read_file(path: str | Path, max_pixels: int = MAX_PIXELS) -> PictureFile:
+    """Read a picture of any usual kind with what its file has besides, all its pages or frames.
+
+    Args:
+        path: the file.
+        max_pixels: that all of them may have together.
 
     Raises:
         PictureError: see :func:`restorebox.datasets.reading.read_picture`.
     """
-    picture = read_picture(path, alpha=True)
+    kind, frames = read_frames(path, max_pixels)
+    clear = 'frames' in FORMATS[kind].holds and any(frame.picture.shape[-1] == 4 for frame in frames)
+    pages = [_page(frame, kind, clear) for frame in frames]
+    first = pages[0]
+    first.more = pages[1:]
+    first.notes = list(dict.fromkeys(note for page in pages for note in page.notes))
+    if first.more and 'frames' in FORMATS[kind].holds:
+        first.timing = _timing(frames, kind)
+    return first
+
+
+def _page(frame: Frame, kind: str, clear: bool) -> PictureFile:
+    """One picture of a file; with alpha where another frame of the animation has it."""
+    picture = frame.picture
     if picture.dtype != np.uint8:
         picture *= 65535
         picture = np.rint(picture, out=picture).astype(np.uint16)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # whatever is odd about it, the picture itself has been read
-        with Image.open(path) as image:  # the header alone
-            mode, profile, exif = image.mode, image.info.get('icc_profile'), describing_exif(image)
+    alpha = np.ascontiguousarray(picture[..., 3]) if picture.shape[-1] == 4 else None
+    if clear and alpha is None:
+        alpha = np.full(picture.shape[:2], np.iinfo(picture.dtype).max, picture.dtype)
+    what, notes = carried(frame, kind)
     return PictureFile(
         colours=np.ascontiguousarray(picture[..., :3]),
-        alpha=np.ascontiguousarray(picture[..., 3]) if picture.shape[-1] == 4 else None,
-        grey=mode in ('1', 'L', 'LA', 'I') or mode.startswith('I;16'),
-        profile=None if mode in ('CMYK', 'LAB') else profile,  # they become RGB, for which theirs is wrong
-        exif=exif or None,
+        alpha=alpha,
+        grey=frame.mode in ('1', 'L', 'LA', 'I') or frame.mode.startswith('I;16'),
+        profile=frame.profile,
+        carried=what,
+        kind=kind,
+        notes=[*frame.notes, *notes],
     )
 
 
-def picture_size(path: str | Path) -> tuple[int, int] | None:
-    """(width, height) as they stand in a file's header, or None where there is no header that says them."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # about sizes that look like a decompression bomb
-            with Image.open(path) as image:
-                return image.size
-    except Image.DecompressionBombError:
-        return _HUGE
-    except Exception:  # damaged bytes make Pillow raise nearly anything; reading the file says what
-        return None
+def _timing(frames: list[Frame], kind: str) -> Timing:
+    """How an animation plays, in the terms of PNG and WebP: GIF counts how often it is played again."""
+    first = frames[0].info
+    still = kind == 'PNG' and bool(first.get('default_image'))
+    plays = first.get('loop', 1 if kind == 'GIF' else 0)
+    if kind == 'GIF' and 'loop' in first and plays:
+        plays += 1
+    moving = frames[1:] if still else frames
+    return Timing(tuple(float(frame.info.get('duration') or 0) for frame in moving), int(plays), still)
 
 
-def describing_exif(image: Image.Image) -> Image.Exif:
-    """What EXIF says about the photograph and not about its old file; empty where it is broken."""
-    kept = Image.Exif()
-    try:
-        exif = image.getexif()
-        for tag in _DESCRIBING & exif.keys():
-            kept[tag] = exif.get_ifd(tag) if tag in (34665, 34853) else exif[tag]
-        kept.tobytes()
-    except Exception:  # broken EXIF makes Pillow raise anything
-        return Image.Exif()
-    return kept
+def target_name(name: str, head: bytes = b'') -> str:
+    """The file that a picture is restored into: its own name where that can hold it, else with a suffix more.
 
+    Args:
+        name: of the file, without folders.
+        head: its first bytes, by which what is in it is known where the name says something else. Without them the name
+            is believed.
 
-def target_name(name: str) -> str:
-    """The file that a picture is restored into: its own name, with ``.png`` behind it where that can't hold it.
-
-    GIF has 256 colours, too few for what a network makes.
+    Returns:
+        ``name``; or with the suffix of what is in it behind, or with ``.png`` where that is a kind that is not written:
+        GIF, of which the 256 colours are too few for what a network makes, HEIF, which is read alone, unknown ones.
     """
-    suffix = Path(name).suffix.lower()
-    return name if suffix in PICTURE_SUFFIXES and suffix != '.gif' else f'{name}.png'
+    suffix = Path(name).suffix
+    named = suffix_kind(suffix)
+    kind = sniff(head, suffix) or named
+    deeper = kind is not None and is_deep(head, kind)
+    if kind == named:
+        return name if named is not None and FORMATS[named].written and not deeper else f'{name}.png'
+    needs = (FORMATS[kind].holds & (_PIXELS | {'exif', 'profile'})) | ({'deep'} if deeper else set())
+    if kind == 'JPEG':  # several pictures in one are rare; what would take them to another kind says so
+        needs -= {'pages'}
+    if named is not None and FORMATS[named].written and needs <= FORMATS[named].holds:
+        return name
+    if not FORMATS[kind].written or deeper or (named is None and needs <= FORMATS['PNG'].holds):
+        return f'{name}.png'
+    return f'{name}{FORMATS[kind].suffixes[0]}'
 
 
-def write_file(picture: PictureFile, path: str | Path) -> None:
-    """Write a picture in the format that the name asks for, whole or not at all.
+def naming_note(name: str, head: bytes, target: str) -> str | None:
+    """A line about a file that is of another kind than its name says, or None."""
+    named, kind = suffix_kind(Path(name).suffix), sniff(head, Path(name).suffix)
+    return None if kind in (None, named) or named is None else f'is a {kind} inside; written as {target}'
 
-    EXIF and ICC profile go into PNG, JPEG, TIFF and WebP; of EXIF a 16-bit TIFF takes the text alone. TIFF with 8 bits
-    is not compressed, since compressing writers leave EXIF's directories out.
+
+def write_file(picture: PictureFile, path: str | Path) -> list[str]:
+    """Write a picture in the format that the name asks for, whole or not at all, with all its pages or frames.
+
+    Returns:
+        What was left out since the format can't hold it, one line each; none where a file keeps its kind.
 
     Raises:
-        PictureError: the format can't hold 16 bits, alpha, or so large a picture.
+        PictureError: the format can't hold 16 bits, alpha, several pages or frames, or so large a picture.
         OSError: the disk is full or not writable; its ``filename`` is ``path``.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if picture.colours.dtype == np.uint16 and suffix not in DEEP_SUFFIXES:
+    kind = suffix_kind(suffix)
+    if kind is None or not FORMATS[kind].written:
+        raise PictureError(f'{path}: {suffix or "no suffix"} is no kind that is written; name it .png')
+    holds = FORMATS[kind].holds
+    deep = any(page.colours.dtype == np.uint16 for page in picture.pages)
+    if deep and 'deep' not in holds:
         raise PictureError(f'{path}: {suffix} files hold 8 bits and the picture has 16; name it .png')
-    if picture.alpha is not None and suffix in ('.jpg', '.jpeg', '.pbm', '.pgm', '.ppm', '.pnm'):
+    if any(page.alpha is not None for page in picture.pages) and 'alpha' not in holds:
         raise PictureError(f"{path}: {suffix} files can't hold the alpha that the picture has; name it .png")
-    encode = _encode_deep if picture.colours.dtype == np.uint16 else _encode
+    several, better = ('frames', '.png') if picture.timing else ('pages', '.tif')
+    if picture.more and several not in holds:
+        raise PictureError(
+            f"{path}: {suffix} files can't hold the {len(picture.pages)} {several} that it has; name it {better}"
+        )
     try:
-        data = encode(picture, suffix)
-    except (ValueError, RuntimeError, OSError) as error:  # a format's largest size or longest EXIF, for example
+        data = encode(picture.pages, kind)
+    except (ValueError, RuntimeError, OSError, MemoryError) as error:  # a format's largest size, for example
+        if out_of_memory(error):
+            raise MemoryError(f'{path}: the memory is not enough to write it') from None
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
     write_whole(path, data)
-
-
-def _encode(picture: PictureFile, suffix: str) -> bytes:
-    """8 bits, by Pillow."""
-    options: dict = {}
-    if suffix == '.png':  # on photographs a quarter of the default level's time, and 8 % more bytes
-        options = {'compress_level': 2}
-    elif suffix in ('.jpg', '.jpeg'):
-        options = {'quality': QUALITY, 'subsampling': 0}
-    elif suffix == '.webp':
-        options = {'quality': QUALITY, 'exact': True}
-    if suffix in ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp'):
-        if picture.profile:
-            options['icc_profile'] = picture.profile
-        if picture.exif:
-            options['exif'] = (
-                picture.exif.tobytes()
-            )  # bytes: Pillow's TIFF writer needs a file to read directories from
-    buffer = BytesIO()
-    kind = {'.pbm': 'PPM', '.pgm': 'PPM', '.pnm': 'PPM'}.get(suffix) or Image.registered_extensions()[suffix]
-    Image.fromarray(picture.layers).save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def _encode_deep(picture: PictureFile, suffix: str) -> bytes:
-    """16 bits: TIFF by tifffile, the rest by OpenCV with what it leaves out put in."""
-    layers = picture.layers
-    if suffix in ('.tif', '.tiff'):
-        return _encode_deep_tiff(picture, layers)
-    if layers.ndim == 3 and layers.shape[-1] == 2:  # OpenCV knows no grey with alpha
-        layers = np.concatenate((np.repeat(layers[..., :1], 3, -1), layers[..., 1:]), -1)
-    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}
-    swapped = layers if layers.ndim == 2 else np.ascontiguousarray(layers[..., order[layers.shape[-1]]])
-    done, data = cv2.imencode(suffix if suffix == '.png' else '.ppm' if layers.ndim == 3 else '.pgm', swapped)
-    if not done:
-        raise PictureError(f'a 16-bit picture could not be encoded as {suffix}')
-    data = data.tobytes()
-    if suffix != '.png':
-        return data
-    extra = b''
-    if picture.profile:
-        extra += _chunk(b'iCCP', b'ICC Profile\0\0' + zlib.compress(picture.profile))
-    if picture.exif:
-        extra += _chunk(b'eXIf', picture.exif.tobytes().removeprefix(b'Exif\0\0'))
-    return data[:33] + extra + data[33:]  # behind the signature (8) and IHDR (25)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    """One chunk of a PNG."""
-    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
-
-
-def _encode_deep_tiff(picture: PictureFile, layers: np.ndarray) -> bytes:
-    import tifffile
-
-    tags: list[tuple] = []
-    if picture.profile:
-        tags.append((_PROFILE, 'B', len(picture.profile), picture.profile, True))
-    for tag, value in (picture.exif or {}).items():
-        if isinstance(value, str):
-            tags.append((tag, 's', 0, value, True))
-    colour = 'minisblack' if picture.grey else 'rgb'
-    extra = None if picture.alpha is None else ['unassalpha']
-    buffer = BytesIO()
-    tifffile.imwrite(
-        buffer,
-        layers,
-        photometric=colour,
-        extrasamples=extra,
-        compression='zlib',
-        metadata=None,
-        extratags=tags,
-        planarconfig='contig',
-        software=False,
-    )
-    return buffer.getvalue()
+    lost = picture.carried.names() | ({'profile'} if picture.profile else set())
+    named = [_NAMES.get(each, each) for each in sorted(lost - holds)]
+    return [f'{suffix} files hold no {" and no ".join(named)}: left out'] if named else []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from restorebox.datasets.decoding import MAX_PIXELS
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.clips import Note, warn
 from restorebox.inference.exported import ExportedRestorer
@@ -48,6 +48,8 @@ class RestoreInferencer:
             that it bears it.
         backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file that ``restorebox export`` made, which runs on the
             CPU; None for what the model's suffix says.
+        max_pixels: that a file may have, all its pages together. A small file may claim any number, so that larger ones
+            are read only when asked for; about 12 bytes of memory a pixel, 32 with 16 bits.
 
     Attributes:
         precision: ``'fp32'`` or ``'bf16'``, whichever it is; ``'onnxruntime'`` for its files, which have their own.
@@ -67,7 +69,11 @@ class RestoreInferencer:
         ensemble: bool = False,
         precision: str = 'auto',
         backend: str | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
+        if max_pixels < 1:
+            raise ConfigError(f'max_pixels is {max_pixels}; it must be positive')
+        self.max_pixels = max_pixels
         onnx = Path(model).suffix == '.onnx'
         if backend not in (None, *BACKENDS) or (backend is not None and onnx != (backend == 'onnxruntime')):
             raise ConfigError(
@@ -105,7 +111,8 @@ class RestoreInferencer:
             progress: called with (done, total) tiles or steps of each picture.
 
         Returns:
-            An array for an array or a file; a list of them, in the order of the names, for all else. Files become
+            An array for an array or a file; a list of them, in the order of the names, for all else, and for a file of
+            several pages or frames. Files become
             ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16. A
             video file becomes an iterator of its frames, ``(H, W, 3)``; in folders only pictures are looked for.
 
@@ -118,12 +125,11 @@ class RestoreInferencer:
         if isinstance(source, (str, os.PathLike)):
             if is_video(source):
                 return map(self.tiler, read_frames(source))
-            if Path(source).is_file():
-                return self.restore_file(source, progress=progress).layers
             found = [path for path, _ in find_pictures(source)]
-            if found == [Path(source)]:  # no such file, which is said where it is read
-                return self.restore_file(source, progress=progress).layers
-            return [self.restore_file(path, progress=progress).layers for path in found]
+            files = (self.restore_file(path, progress=progress) for path in found)
+            layers = [page.layers for file in files for page in file.pages]
+            # a file that is missing is named where it is read
+            return layers[0] if found == [Path(source)] and len(layers) == 1 else layers
         restored: list[np.ndarray] = []
         for each in source:
             done = self(each, progress)
@@ -165,20 +171,21 @@ class RestoreInferencer:
             progress: see :meth:`__call__`.
 
         Returns:
-            The restored picture with what its file has besides.
+            The restored picture with what its file has besides, all pages or frames; what could not be kept is in its
+            ``notes``.
 
         Raises:
             PictureError: the file can't be read, the network gives numbers that are not finite, or the target's format
                 can't hold the picture.
             OSError: the target can't be written.
         """
-        picture = read_file(path)
+        picture = read_file(path, self.max_pixels)
         try:
-            restored = replace(picture, colours=self.tiler(picture.colours, progress))
+            restored = picture.restored(lambda colours: self.tiler(colours, progress))
         except PictureError as error:
             raise PictureError(f'{path}: {error}') from None
         if target is not None:
-            write_file(restored, target)
+            restored.notes = [*restored.notes, *write_file(restored, target)]
         return restored
 
     def restore_video(
@@ -228,6 +235,7 @@ def restore(
     ensemble: bool = False,
     precision: str = 'auto',
     backend: str | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
@@ -240,9 +248,10 @@ def restore(
         ensemble: see there.
         precision: see there.
         backend: see there.
+        max_pixels: see there.
 
     Raises:
         RestoreboxError: says in a line what is wrong with the model or the pictures.
     """
     options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'precision': precision, 'backend': backend}
-    return RestoreInferencer(model, checkpoint, **options)(source)
+    return RestoreInferencer(model, checkpoint, max_pixels=max_pixels, **options)(source)

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorebox.datasets.reading import PICTURE_SUFFIXES, list_pictures
+from restorebox.datasets.formats import PICTURE_SUFFIXES, left_out
+from restorebox.datasets.reading import list_pictures, read_head
 from restorebox.datasets.walking import Passed, walk
 from restorebox.errors import DataError
-from restorebox.inference.files import target_name
+from restorebox.inference.files import naming_note, target_name
 from restorebox.inference.video import CONTAINERS, VIDEO_SUFFIXES, is_video
 
 LONGEST = 255  # bytes of a name
@@ -20,10 +21,11 @@ LONGEST = 255  # bytes of a name
 
 @dataclass(frozen=True)
 class RestoreJob:
-    """A picture or a clip to restore: ``source`` -> ``target``."""
+    """A picture or a clip to restore: ``source`` -> ``target``; a line about it, where there is something to say."""
 
     source: Path
     target: Path
+    note: str | None = None
 
 
 def find_pictures(
@@ -65,10 +67,16 @@ def _matches(pattern: str, suffixes: tuple[str, ...], passed: Passed | None) -> 
     fixed, wanted = Path(*parts[:at]), parts[at:]
     unread = len(passed.unread) if passed is not None else 0
     found = walk(fixed, lambda path: _leads(path.relative_to(fixed).parts, wanted), passed) if fixed.is_dir() else ()
-    files = sorted(path for path in found if path.suffix.lower() in suffixes)
-    pairs = [(path, below) for path in files if _fits((below := path.relative_to(fixed)).parts, wanted)]
+    fitting = [path for path in sorted(found) if _fits(path.relative_to(fixed).parts, wanted)]
+    pairs, others = [], Passed()
+    for path in fitting:
+        if path.suffix.lower() in suffixes:
+            pairs.append((path, path.relative_to(fixed)))
+        else:
+            (passed or others).leave(path)
     if not pairs and not (passed is not None and len(passed.unread) > unread):
-        raise DataError(f'{pattern}: no picture fits this pattern (looked for {" ".join(suffixes)})')
+        there = ''.join(f'; {line}' for line in left_out((passed or others).kinds))
+        raise DataError(f'{pattern}: no picture fits this pattern (looked for {" ".join(suffixes)}){there}')
     return pairs
 
 
@@ -96,16 +104,16 @@ def _fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     return bool(parts) and not hidden and fnmatch.fnmatch(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
-def _target(name: str) -> str:
+def _target(name: str, head: bytes) -> str:
     """A clip's own name, with ``.mkv`` behind it where that is a container that we don't write; else a picture's."""
     if is_video(name):
         return name if Path(name).suffix.lower() in CONTAINERS else f'{name}.mkv'
-    return target_name(name)
+    return target_name(name, head)
 
 
-def _fitting(name: str) -> str:
+def _fitting(name: str, head: bytes) -> str:
     """A name with a suffix behind it; in place of the old one where it would be longer than file systems allow."""
-    target = _target(name)
+    target = _target(name, head)
     if len(os.fsencode(target)) <= LONGEST:
         return target
     return f'{Path(name).stem}{Path(target).suffix}'
@@ -115,6 +123,8 @@ def plan_jobs(
     sources: str | os.PathLike | Iterable[str | os.PathLike], out: str | Path, passed: Passed | None = None
 ) -> list[RestoreJob]:
     """Where each picture or clip goes; what lies in ``out`` already is no source.
+
+    The first bytes of each picture are read, since its name may say another kind than it is.
 
     Args:
         sources: see :func:`find_pictures`.
@@ -130,7 +140,8 @@ def plan_jobs(
     if not found and passed is not None:
         raise DataError('; '.join(passed.unread))
     for source, below in found:
-        target = Path(out) / below.with_name(_fitting(below.name))
+        head = b'' if is_video(source) else read_head(source)
+        target = Path(out) / below.with_name(_fitting(below.name, head))
         real = Path(os.path.realpath(source))
         if real == Path(os.path.realpath(target)):
             raise DataError(f'{source} would be written over itself; take another folder than {out}')
@@ -140,7 +151,8 @@ def plan_jobs(
             raise DataError(
                 f'{jobs[target].source} and {source} would both become {target}; restore them into two folders'
             )
-        jobs[target] = RestoreJob(source, target)
+        note = naming_note(source.name, head, target.name)
+        jobs[target] = RestoreJob(source, target, note and f'{source}: {note}')
     if not jobs:
         raise DataError(f'{found[0][0]}: lies in {out}, where the restored pictures go; nothing is left to restore')
     return list(jobs.values())

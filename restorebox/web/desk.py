@@ -116,7 +116,13 @@ class Desk:
                     f'{name}: {width}x{height} are {width * height / 1e6:.1f} megapixels, and this page takes pictures '
                     f'up to {self.limits.megapixels}; `restorebox restore` takes any'
                 )
-            return read_file(path)
+            picture = read_file(path)
+            if picture.more:
+                raise PictureError(
+                    f'{name}: holds {len(picture.pages)} pages or frames, and this page takes single pictures; '
+                    '`restorebox restore` keeps them all'
+                )
+            return picture
         except PictureError as error:
             raise PictureError(str(error).replace(str(path), name)) from None
 

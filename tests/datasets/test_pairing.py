@@ -178,3 +178,12 @@ def test_names_are_unique(tmp_path):
     assert [r['name'] for r in pairing.from_list_file(list_file, tmp_path, 'x')] == ['000000_rain', '000001_rain']
     both = fill(tmp_path / 'both', 'a.png', 'a.jpg')
     assert [r['name'] for r in pairing.single(both, 'gt', 'x')] == ['a.jpg', 'a.png']
+
+
+def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(pairing, 'print_log', lambda line, *rest: said.append(line))
+    fill(tmp_path / 'lq', 'a.jfif', 'b.nef', 'c.nef', 'notes.txt')
+    fill(tmp_path / 'gt', 'a.tga', 'a.xmp')
+    assert names_of(pairing.same_name(tmp_path / 'lq', tmp_path / 'gt', 'train')) == {'a': ('a.jfif', 'a.tga')}
+    assert said == [f"split 'train': {tmp_path / 'lq'}: left out: .nef 2: develop raw files to TIFF or PNG first"]

@@ -211,12 +211,6 @@ def test_one_pixel_wide(tmp_path, shape):
     check(tmp_path / 'a.png', values)
 
 
-def test_first_frame_of_an_animation(tmp_path):
-    frames = [Image.new('RGB', (6, 4), colour) for colour in ('red', 'lime', 'blue')]
-    frames[0].save(tmp_path / 'a.gif', save_all=True, append_images=frames[1:])
-    check(tmp_path / 'a.gif', np.broadcast_to(np.uint8([255, 0, 0]), (4, 6, 3)))
-
-
 def test_missing(tmp_path):
     check_error(tmp_path / 'a.png', 'no such file')
 
@@ -306,7 +300,7 @@ def test_decompression_bomb(tmp_path):
     for kind, body in ((b'IHDR', header), (b'IDAT', zlib.compress(bytes(1000))), (b'IEND', b'')):
         parts += [struct.pack('>I', len(body)), kind, body, struct.pack('>I', zlib.crc32(kind + body))]
     (tmp_path / 'a.png').write_bytes(b''.join(parts))
-    check_error(tmp_path / 'a.png', 'bomb')
+    check_error(tmp_path / 'a.png', '3600000000 pixels', '--max-pixels 3600000000')
 
 
 def test_the_developers_pictures(shared):

@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 from restorebox.errors import PictureError
 from restorebox.inference.files import read_file, target_name, write_file
+from restorebox.inference.metadata import png_chunk
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
 RNG = np.random.default_rng(0)
@@ -94,9 +95,7 @@ def test_sixteen_bits_are_kept(inferencer, tmp_path, suffix, channels):
     if suffix == '.png':
         cv2.imwrite(str(path), array[..., 0] if channels == 1 else array[..., [2, 1, 0, 3][:channels]])
         data = path.read_bytes()
-        from restorebox.inference.files import _chunk
-
-        tags = _chunk(b'eXIf', exif(1).removeprefix(b'Exif\0\0'))
+        tags = png_chunk(b'eXIf', exif(1).removeprefix(b'Exif\0\0'))
         path.write_bytes(data[:33] + tags + data[33:])
     else:
         tifffile.imwrite(
@@ -114,7 +113,9 @@ def test_sixteen_bits_are_kept(inferencer, tmp_path, suffix, channels):
     assert np.array_equal(out if channels == 1 else out[..., [2, 1, 0, 3][:channels]], np.squeeze(expected))
     assert (out % 257 != 0).any(), 'not eight bits made wide'
     back = read_file(target)
-    assert back.exif[271] == 'Maker'
+    tags = Image.Exif()
+    tags.load(back.carried.exif)
+    assert tags[271] == 'Maker'
     assert back.grey == (channels == 1)
     if suffix == '.tif':
         assert back.profile == PROFILE

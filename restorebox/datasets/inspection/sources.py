@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from restorebox.datasets import pairing as pairings
 from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding
 from restorebox.datasets.pictures import _Pictures
 from restorebox.datasets.reading import list_pictures
+from restorebox.datasets.walking import Passed
 from restorebox.errors import DataError
 from restorebox.registry import DATASETS
 
@@ -195,6 +197,10 @@ def _of_folders(subject: Subject, part: str, folders: dict[str, Path]) -> None:
             if not any(text in each.text or str(folder) in each.text for each in subject.findings):
                 subject.findings.append(Finding('pairing', ERROR, part, (str(folder),), text))
         _take_folder(source, role, folder, paired)
+        passed = Passed(strict=True)
+        with suppress(DataError):
+            list_pictures(folder, passed=passed)
+        pairings.warn_left_out(passed, folder, part)
 
 
 def _take_folder(source: Source, role: str, folder: Path, known: set[str] = frozenset()) -> None:

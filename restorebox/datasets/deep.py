@@ -1,0 +1,97 @@
+"""Pictures with more than 8 bits: recognised by their header, decoded by OpenCV, HEIF by pi-heif.
+
+Pillow reduces 16-bit colour to 8 bits without a word.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from io import BytesIO
+
+import cv2
+import numpy as np
+
+from restorebox.datasets.formats import Refused, bit_depth, is_deep
+from restorebox.datasets.tiff import TIFF_TAGS
+from restorebox.errors import out_of_memory
+
+_PNM = re.compile(rb'P[2356](?:\s+(?:#[^\n]*\n\s*)*(\d{1,10})){3}\s')  # the last group is the largest value
+_CV2_PIXELS = 2**30  # OpenCV's own limit
+_ORIENTATION = 274  # of TIFF
+
+
+def largest_value(data: bytes, kind: str, tiff: dict) -> int:
+    """The value that stands for white, 255 for everything with 8 bits or fewer, read from the header."""
+    if kind == 'PNG':
+        return 65535 if data[24:25] == b'\x10' else 255  # IHDR's bit depth
+    if tiff:
+        bits = set(tiff.get(TIFF_TAGS['bits'], ((1,), 0))[0])
+        if max(bits) > 16 or set(tiff.get(TIFF_TAGS['format'], ((1,), 0))[0]) - {1, 4}:  # 1 unsigned, 4 undefined
+            raise Refused('has 32-bit or signed values, of which the range is unknown; save it with 8 or 16 bits')
+        if max(bits) > 8 and bits != {16}:
+            raise Refused(f'has {max(bits)} bits per value; save it with 8 or 16 bits')
+        return 65535 if bits == {16} else 255
+    if is_deep(data[:4096], kind) or (kind == 'HEIF' and bit_depth(data[:4096], kind) > 8):
+        return 65535 if kind == 'HEIF' else 2 ** min(16, bit_depth(data[:4096], kind)) - 1
+    if kind == 'PPM':
+        header = _PNM.match(data)
+        return max(255, int(header[1])) if header and int(header[1]) < 65536 else 255
+    return 255
+
+
+def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, size: tuple[int, int]) -> np.ndarray:
+    """Decode a 16-bit file, unoriented -> HWC RGB or RGBA float32 in [0, 1]."""
+    if size[0] * size[1] > _CV2_PIXELS and kind != 'HEIF':
+        raise Refused(f'has {size[0] * size[1]} pixels with 16 bits, and OpenCV reads at most {_CV2_PIXELS} of these')
+    if kind == 'HEIF':
+        return _decode_deep_heif(data, alpha)
+    raw = bytearray(data)
+    photometric = tiff.get(TIFF_TAGS['photometric'], ((1,), 0))[0][0]
+    if tiff:
+        samples = tiff.get(TIFF_TAGS['samples'], ((1,), 0))[0][0]
+        separate = samples > 1 and tiff.get(TIFF_TAGS['planar'], ((1,), 0))[0][0] == 2
+        premultiplied = tiff.get(TIFF_TAGS['extra'], ((0,), 0))[0][0] == 1
+        if photometric not in (0, 1, 2) or samples not in (1, 3, 4) or separate or premultiplied:
+            raise Refused('is a kind of 16-bit TIFF that is not supported; save it as plain 16-bit RGB')
+        if _ORIENTATION in tiff:  # OpenCV's versions differ in whether they apply it: take it away
+            struct.pack_into('<H' if data[:2] == b'II' else '>H', raw, tiff[_ORIENTATION][1], 1)
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below says it
+    try:
+        picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        if out_of_memory(error):
+            raise MemoryError(str(error)) from None
+        picture = None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if picture is None:  # OpenCV keeps to itself why; where there is no room for such a picture, that is the reason
+        np.empty((size[1], size[0], 8), np.uint16)
+    if picture is None or picture.dtype != np.uint16:
+        raise Refused('is a 16-bit picture that is damaged or not supported; save it as plain 16-bit RGB')
+    picture = picture.astype(np.float32)
+    picture /= largest
+    if picture.ndim == 2:
+        if tiff and photometric == 0:  # WhiteIsZero
+            picture = 1 - picture
+        return grey_to_rgb(picture)
+    order = [2, 1, 0, 3] if alpha and picture.shape[2] == 4 else [2, 1, 0]  # from BGR or BGRA
+    return np.ascontiguousarray(picture[..., order])
+
+
+def _decode_deep_heif(data: bytes, alpha: bool) -> np.ndarray:
+    """HEIC with 10 or 12 bits, which pi-heif widens to 16."""
+    import pi_heif
+
+    picture = np.asarray(pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False))
+    if picture.dtype == np.uint8:  # the header said more than there is
+        picture = picture.astype(np.uint16) * 257
+    picture = picture.astype(np.float32) / 65535
+    if picture.ndim == 2:
+        return grey_to_rgb(picture)
+    return np.ascontiguousarray(picture[..., : 4 if alpha else 3])
+
+
+def grey_to_rgb(picture: np.ndarray) -> np.ndarray:
+    """``(H, W)`` -> ``(H, W, 3)``."""
+    return np.repeat(picture[..., None], 3, axis=2)
