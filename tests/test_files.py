@@ -205,7 +205,8 @@ def test_the_lock_of_a_killed_process_is_free_though_its_workers_live(tmp_path):
                 pass
             process.kill()
             process.wait()
-            with locked(tmp_path, 'training') as reason:
+            # the worker lets go when it first runs, which on a busy machine may be later
+            with locked(tmp_path, 'training', patience=120) as reason:
                 assert reason is None
         finally:
             process.kill()
