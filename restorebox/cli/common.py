@@ -132,8 +132,8 @@ def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = No
     from restorebox.registry import RUNNERS
 
     check_types(cfg)
-    build_all(cfg)
-    warning = look() if look else None
+    warnings = build_all(cfg)
+    warnings += [line for line in [look() if look else None] if line]
     try:
         runner = RUNNERS.build(cfg)
     except (RestoreboxError, OSError):
@@ -143,8 +143,8 @@ def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = No
             raise
         reason = f'{type(error).__name__}: {one_line(error)}'
         raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
-    if warning:
-        runner.logger.warning(warning)
+    for line in warnings:
+        runner.logger.warning(line)
     getattr(runner, job)()
     if dist.is_available() and dist.is_initialized():
         dist.barrier()  # a rank that is still busy may need the first one, which keeps the store

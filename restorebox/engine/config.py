@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from restorebox.engine.check import known_keys
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest, remember_imports
@@ -115,8 +116,7 @@ def load_config(path: str | Path, overrides: dict | None = None) -> Config:
 def check_override(cfg: Config, dotted: str) -> None:
     """Refuse an override of a key that nothing would read.
 
-    A key that exists may be overridden. A new key is taken where a constructor will judge it (a dict with a ``type``)
-    and where the Runner reads it.
+    A key that exists may be overridden. A new key is taken where a constructor or the Runner reads it.
 
     Raises:
         ConfigError: names the part that does not exist and the nearest that does.
@@ -138,10 +138,10 @@ def check_override(cfg: Config, dotted: str) -> None:
             here = here[int(part)]
         elif isinstance(here, dict):
             if part not in here:
-                last = depth == len(parts) - 1
-                if last and ('type' in here or done in FREE_FORM or (not done and part in TOP_KEYS)):
+                read = TOP_KEYS if not done else known_keys(cfg, done)
+                if depth == len(parts) - 1 and (part in (read or ()) or 'type' in here or done in FREE_FORM):
                     return
-                known = [*here, *(TOP_KEYS if not done else ())]
+                known = list(dict.fromkeys([*here, *(read or ())]))
                 raise ConfigError(f"{where} no '{part}', the override would reach nothing; {nearest(part, known)}")
             here = here[part]
         else:

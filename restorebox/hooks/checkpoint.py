@@ -14,6 +14,7 @@ from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError, DataError
 from restorebox.files import find_checkpoints
 from restorebox.registry import HOOKS
+from restorebox.values import Samples
 
 
 @HOOKS.register_module()
@@ -36,7 +37,7 @@ class RestorationCheckpointHook(Hook):
     priority = 'VERY_LOW'
 
     def __init__(
-        self, every_samples: int, max_keep: int = 3, save_best: str | None = None, rule: str = 'greater'
+        self, every_samples: Samples, max_keep: Samples = 3, save_best: str | None = None, rule: str = 'greater'
     ) -> None:
         if rule not in ('greater', 'less'):
             raise ConfigError(f"RestorationCheckpointHook: rule is '{rule}'; it must be 'greater' or 'less'")

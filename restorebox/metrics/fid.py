@@ -22,6 +22,7 @@ from restorebox.errors import ConfigError, DataError, PictureError, WeightsError
 from restorebox.layers.frozen import INCEPTION_FILE, LazyFrozen, load_state, randomise, weights_file
 from restorebox.metrics.base import RestorationMetric, picture_pairs, sample_index, saved_tensor
 from restorebox.registry import METRICS, nearest
+from restorebox.values import Count
 
 DIMS = {64: 0, 192: 1, 768: 2, 2048: 3}
 """Size of the activations -> pytorch-fid's block."""
@@ -102,7 +103,7 @@ class FID(RestorationMetric):
         self,
         weights: str = 'pretrained',
         dims: int = 2048,
-        batch_size: int = 8,
+        batch_size: Count = 8,
         reference: str | None = None,
         do_nothing: bool = True,
     ) -> None:

@@ -11,6 +11,7 @@ from restorebox.errors import ConfigError
 from restorebox.metrics.base import RestorationMetric, mean_ignoring_nan, sample_index
 from restorebox.metrics.protocols import LAYER_PROTOCOLS
 from restorebox.registry import METRICS, nearest
+from restorebox.values import Names
 
 
 @METRICS.register_module()
@@ -26,7 +27,7 @@ class LayerScores(RestorationMetric):
         ConfigError: an unknown protocol, or none.
     """
 
-    def __init__(self, protocols: Sequence[str] = tuple(LAYER_PROTOCOLS)) -> None:
+    def __init__(self, protocols: Names = tuple(LAYER_PROTOCOLS)) -> None:
         super().__init__()
         if isinstance(protocols, str) or not protocols:
             raise ConfigError(f'LayerScores: protocols is {protocols!r}; it must be a list of names')

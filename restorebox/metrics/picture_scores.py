@@ -16,6 +16,7 @@ from restorebox.layers.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
 from restorebox.metrics.base import RestorationMetric, mean_ignoring_nan, picture_pairs, sample_index, saved_tensor
 from restorebox.metrics.protocols import NETWORK_PROTOCOLS, parse_protocol, protocol, resize_saved
 from restorebox.registry import METRICS
+from restorebox.values import Names
 
 
 @METRICS.register_module()
@@ -37,7 +38,7 @@ class PictureScores(RestorationMetric):
 
     def __init__(
         self,
-        protocols: Sequence[str] = ('psnr_y', 'ssim_y', 'psnr_rgb'),
+        protocols: Names = ('psnr_y', 'ssim_y', 'psnr_rgb'),
         do_nothing: bool = True,
         lpips_weights: str = 'pretrained',
     ) -> None:

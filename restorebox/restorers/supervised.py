@@ -11,6 +11,7 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import StatisticsWindow
 
 
 @RESTORERS.register_module()
@@ -34,7 +35,7 @@ class SupervisedRestorer(BaseRestorer):
         self,
         generator: Network | dict,
         losses: dict[str, dict],
-        statistics_window: int | None = None,
+        statistics_window: StatisticsWindow | None = None,
         data_preprocessor: dict | None = None,
         feature_losses: dict[str, dict] | None = None,
     ) -> None:

@@ -1,0 +1,99 @@
+"""The data loaders of a config: options that contradict each other, and windows that don't fit the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine import registry as mm
+
+from restorebox import registry as own
+from restorebox.datasets import CentreWindow, RandomWindow, Rotate90
+from restorebox.engine.check import build_part, check_roles
+from restorebox.engine.loops import SampleTrainLoop
+from restorebox.errors import ConfigError
+
+
+def check_loader(plain: dict, part: str, model: Any) -> None:
+    """Check a part's loader and build its data set, without a look at the disk.
+
+    Args:
+        plain: the config as a dict.
+        part: 'train', 'val' or 'test'.
+        model: the restorer.
+
+    Raises:
+        ConfigError: says which key of the loader.
+    """
+    where = f'{part}_dataloader'
+    loader = plain[where]
+    for key in ('dataset', 'sampler', 'batch_size'):
+        if key not in loader:
+            raise ConfigError(f"config, {where}: needs the key '{key}'")
+    check_options(loader, where, part)
+    dataset = build_part(f'{where}.dataset', lambda: mm.DATASETS.build({**loader['dataset'], 'lazy_init': True}))
+    kind = loader['sampler'].get('type')
+    sampler = own.DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
+    if sampler is None:
+        raise ConfigError(f"config, {where}.sampler: needs the key 'type'")
+    if part != 'train':
+        if hasattr(sampler, 'skip') or sampler.__name__ == 'InfiniteSampler':
+            raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
+        return
+    build_part(f'{where}.dataset', lambda: check_roles(model, dataset))
+    if plain['train_cfg'].get('type') == 'SampleTrainLoop':
+        build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
+    if hasattr(model, 'needs'):
+        _check_windows(dataset.pipeline.transforms, loader['batch_size'], model, f'{where}.dataset.pipeline')
+
+
+def check_options(loader: dict, where: str, part: str) -> None:
+    """Refuse options of a data loader that torch refuses when the first batch is fetched, or that drop pictures.
+
+    Raises:
+        ConfigError: says which two don't go together.
+    """
+    if not loader.get('num_workers', 0):
+        for key in ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context'):
+            if loader.get(key):
+                raise ConfigError(
+                    f'config, {where}: {key}={loader[key]!r} is about workers, but num_workers is 0; leave it out or '
+                    'set num_workers to 1 or more'
+                )
+    if loader.get('batch_sampler') is not None:
+        raise ConfigError(f'config, {where}: batch_sampler contradicts batch_size and sampler, which are needed')
+    if loader.get('shuffle'):
+        raise ConfigError(f'config, {where}: shuffle=True contradicts the sampler; write it there: sampler.shuffle')
+    if loader.get('drop_last') and part != 'train':
+        raise ConfigError(f'config, {where}: drop_last=True would leave pictures out of the scores; leave it away')
+    collate = loader.get('collate_fn')
+    if collate is not None:
+        found = own.FUNCTIONS.get(str(collate.get('type')))
+        if not found.__module__.startswith('mmengine.'):
+            return
+        raise ConfigError(
+            f"config, {where}.collate_fn: {collate['type']} does not make a batch of roles; use 'collate_roles'"
+        )
+
+
+def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> None:
+    stride, least = model.needs.stride, model.smallest_crop
+    size: Sequence[int] = (1, 1)
+    for transform in transforms:
+        if isinstance(transform, (RandomWindow, CentreWindow)):
+            size = transform.size
+            window = f'a window of {size[0]}x{size[1]}'
+            if min(size) < least:
+                raise ConfigError(
+                    f'config, {where}: {window} is too small for the networks that are trained; they need at least '
+                    f'{least}'
+                )
+            if any(side % stride for side in size):
+                raise ConfigError(
+                    f'config, {where}: {window} does not fit the networks; they need multiples of {stride}'
+                )
+        elif isinstance(transform, Rotate90) and size[0] != size[1] and 0 < transform.p < 1 and batch_size > 1:
+            raise ConfigError(
+                f'config, {where}: a window of {size[0]}x{size[1]} before Rotate90 gives pictures of two sizes, which '
+                f'no batch of {batch_size} can hold; use a square window or batch_size=1'
+            )
