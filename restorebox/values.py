@@ -94,7 +94,8 @@ def _phrase(hint: Any) -> str:
     if origin is Annotated:
         return f'{_phrase(args[0])} {" and ".join(str(rule) for rule in hint.__metadata__ if callable(rule))}'.strip()
     if origin in (typing.Union, types.UnionType):
-        return ' or '.join(dict.fromkeys(_phrase(arg) for arg in args))
+        told = [arg for arg in args if _is_told(arg)] or args  # a class is nothing that a config could name
+        return ' or '.join(dict.fromkeys(_phrase(arg) for arg in told))
     if origin is typing.Literal:
         return ' or '.join(repr(arg) for arg in args)
     if origin is tuple and Ellipsis not in args:
@@ -106,6 +107,11 @@ def _phrase(hint: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, PurePath):
         return 'a string'
     return KINDS.get(kind) or getattr(kind, '__name__', str(kind))
+
+
+def _is_told(hint: Any) -> bool:
+    kind = typing.get_origin(hint) or hint
+    return not isinstance(kind, type) or kind in KINDS or _is_list(kind) or issubclass(kind, PurePath)
 
 
 def _is_list(kind: Any) -> bool:

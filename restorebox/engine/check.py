@@ -143,13 +143,14 @@ class Place:
         """What a dict at this place may hold.
 
         Returns:
-            Its name for a message, and name -> type hint of each key; None where it can't be told.
+            The component's name ('' where there is none), and name -> type hint of each key; None where it can't be
+            told.
 
         Raises:
             ConfigError: its ``type`` is unknown or no name.
         """
         if self.path.startswith('optim_wrapper') and self.path.endswith('.clip_grad'):
-            return 'clip_grad', CLIP_GRAD
+            return '', CLIP_GRAD
         kind = node.get('type')
         if isinstance(kind, str):
             if '.' in kind:
@@ -160,9 +161,9 @@ class Place:
         if kind is not None:
             return getattr(kind, '__name__', 'type'), _arguments(kind)
         if not self.path:
-            return 'the config', TOP
+            return '', TOP
         if self.path in PLAIN:
-            return 'this', PLAIN[self.path]
+            return '', PLAIN[self.path]
         if self.path == 'optim_wrapper' and 'constructor' in node:  # an optimiser for each step of a restorer
             return None
         for each in typing.get_args(self.hint):  # ``Network | dict``: a dict of what the class takes
@@ -240,9 +241,9 @@ def _check_given(node: dict, place: Place, takes: tuple[str, dict[str, Any] | No
         if (key == 'type' and known is not CLIP_GRAD) or key in TAKEN_OUT or (key not in known and not place.path):
             continue
         if key not in known:
-            raise ConfigError(f"{name} has no key '{key}'; {nearest(key, [*known])}")
+            raise ConfigError(f"{name or 'it'} has no key '{key}'; {nearest(key, [*known])}")
         if not (place.path.startswith('param_scheduler') and key in SCHEDULE_KEYS):  # samples: see scale_schedule
-            check_value(value, known[key], f'{name}: {key}' if place.path else key)
+            check_value(value, known[key], f'{name}: {key}' if name else key)
 
 
 def build_part(where: str, make: Callable[[], Any]) -> Any:

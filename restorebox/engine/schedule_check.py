@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import warnings
@@ -99,10 +100,10 @@ def _check_schedules(plain: dict, schedulers: list, wrapper: Any, where: str) ->
         return []
     # a run that is cut on the command line is a trial, and a resumed one fits its schedule to its new length
     lenient = 'train_cfg.max_samples' in (plain.get('overrides') or {}) or bool(plain.get('resume'))
-    return _check_rates(rates, loop['max_samples'], wrapper.param_groups[0]['lr'], where, lenient)
+    return _check_rates(rates, loop['max_samples'], batch, wrapper.param_groups[0]['lr'], where, lenient)
 
 
-def _check_rates(schedulers: list[dict], total: int, rate: float, where: str, lenient: bool) -> list[str]:
+def _check_rates(schedulers: list[dict], total: int, batch: int, rate: float, where: str, lenient: bool) -> list[str]:
     found = []
 
     def refuse(line: str) -> None:
@@ -119,7 +120,7 @@ def _check_rates(schedulers: list[dict], total: int, rate: float, where: str, le
         elif total < end < 1e9 or each.get('T_max', 0) > total:
             last = end if total < end < 1e9 else each['T_max']
             found.append(f'{name}: it is for {last:,g} samples, but max_samples is {total:,}: it is cut off')
-    curve = build_part(where, lambda: rate_curve(schedulers, total, rate))
+    curve = build_part(where, lambda: rate_curve(schedulers, total, batch, rate))
     if not curve or rate == 0:
         return found
     highest = max(curve)
@@ -127,9 +128,9 @@ def _check_rates(schedulers: list[dict], total: int, rate: float, where: str, le
         wrong = next(i for i, value in enumerate(curve) if not 0 <= value <= RUNAWAY * rate)
         at = wrong * total // len(curve)
         raise ConfigError(f'config, {where}: the rate becomes {curve[wrong]:g} at sample {at:,}; lr is {rate:g}')
-    still = next((i for i, value in enumerate(reversed(curve)) if value > NOTHING * highest), len(curve))
-    from_sample = total - still * total // len(curve)
-    if still > 0.05 * len(curve):
+    still = len(list(itertools.takewhile(lambda value: value <= NOTHING * highest, reversed(curve))))
+    if still > 1 + 0.05 * len(curve):  # MMEngine's reach their end a step early
+        from_sample = total - still * total // len(curve)
         refuse(
             f'{where}: the rate is {curve[-1]:.2g} from sample {from_sample:,} of {total:,} on, which trains nothing; '
             f'let the schedule end at {total} (max_samples)'
@@ -143,19 +144,20 @@ def _check_rates(schedulers: list[dict], total: int, rate: float, where: str, le
     return found
 
 
-def rate_curve(schedulers: list[dict], total: int, rate: float) -> list[float]:
+def rate_curve(schedulers: list[dict], total: int, batch: int, rate: float) -> list[float]:
     """The learning rate at evenly spaced places of a training.
 
     Args:
         schedulers: configs with numbers in samples.
         total: samples of the training.
+        batch: samples of a step.
         rate: of the optimiser.
 
     Returns:
         One number per place; none where a schedule is too short to be looked at so coarsely.
     """
     optimiser = torch.optim.SGD([torch.zeros(1)], lr=rate)
-    apart = max(1.0, total / LOOKS)
+    apart = max(batch, total / LOOKS)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # no step is taken between those of the schedules
         try:
