@@ -167,7 +167,7 @@ def mismatch(value: Any, hint: Any) -> tuple[str, Any, str] | None:
     elif kind is object or kind is Any or not isinstance(kind, type):
         return None
     else:  # some class: an object, or a dict that is built into one
-        fits = not isinstance(value, (bool, int, float, str, list, tuple))
+        fits = value is not None and not isinstance(value, (bool, int, float, str, bytes, list, tuple))
     return None if fits else ('', value, _phrase(hint))
 
 
@@ -202,8 +202,12 @@ def hints(build: Callable) -> dict[str, Any]:
         except (TypeError, ValueError, NameError, AttributeError):  # no signature, or names that only checkers see
             break
         for p in parameters:
-            if p.name in told and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+            if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+                continue
+            if p.name in told:
                 known.setdefault(p.name, typing.Optional[told[p.name]] if p.default is None else told[p.name])  # noqa: UP045
+            elif isinstance(p.default, (bool, int, float, str)):  # others' code without hints
+                known.setdefault(p.name, float if type(p.default) is int else type(p.default))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return known

@@ -17,6 +17,7 @@ from restorebox.engine.loops import SampleTrainLoop
 from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
 from restorebox.registry import constructor_keys, nearest
+from restorebox.values import short
 
 # what MMEngine's backends of a visualiser import when they first log something, any one of the packages in a group
 BACKEND_PACKAGES = {
@@ -101,6 +102,8 @@ def _check_evaluators(plain: dict, part: str) -> None:
     if isinstance(evaluators, dict):
         evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)
     for each in evaluators if isinstance(evaluators, list) else [evaluators]:
+        if not isinstance(each, dict) or 'type' not in each:
+            raise ConfigError(f'config, {part}_evaluator: {short(each)} must be a dict with a type')
         build_part(f'{part}_evaluator', lambda each=each: mm.METRICS.build(dict(each)))
 
 
@@ -109,7 +112,7 @@ def _check_hooks(plain: dict) -> None:
     hooks = {**named, **{f'custom_hooks.{i}': hook for i, hook in enumerate(plain.get('custom_hooks') or [])}}
     for where, hook in hooks.items():
         if not isinstance(hook, dict):
-            raise ConfigError(f'config, {where}: it is {hook!r}; it must be a dict with a type')
+            raise ConfigError(f'config, {where}: it is {short(hook)}; it must be a dict with a type')
         hook = dict(hook)
         priority, interval = hook.pop('priority', None), hook.get('interval', 1)
         if priority is not None:
@@ -121,7 +124,8 @@ def _check_hooks(plain: dict) -> None:
 
 def _check_packages(plain: dict) -> None:
     """A backend imports its package at the first line of the log: too late to begin with another."""
-    for number, backend in enumerate((plain.get('visualizer') or {}).get('vis_backends') or []):
+    backends = (plain.get('visualizer') or {}).get('vis_backends') or []
+    for number, backend in enumerate([backends] if isinstance(backends, dict) else backends):
         kind = backend.get('type') if isinstance(backend, dict) else None
         for names in BACKEND_PACKAGES.get(kind, ()) if isinstance(kind, str) else ():
             if not any(find_spec(name) for name in names):

@@ -55,6 +55,20 @@ PLACES: dict[str, own.Registry] = {
 }
 # places that hold several by name
 COLLECTIONS = ('losses', 'default_hooks', 'stems')
+# places of one component, which must say its type
+TYPED = (
+    'model',
+    'backbone',
+    'head',
+    'loss',
+    'dataset',
+    'sampler',
+    'optimizer',
+    'recipe',
+    'encoder',
+    'semantic_encoder',
+    'vis_backends',
+)
 # keys beside ``type`` that MMEngine takes out before it calls the constructor
 TAKEN_OUT = {'_scope_', '_delete_', 'constructor', 'priority', 'convert_to_iter_based', 'paramwise_cfg'}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -99,10 +113,19 @@ CLIP_GRAD: dict[str, Any] = {
     'clip_value': Positive,
     'foreach': bool | None,
 }
+# ranges that MMEngine's own hints do not tell
+RANGES: dict[str, dict[str, Any]] = {
+    'LogProcessor': {'window_size': Samples, 'num_digits': Annotated[int, Range(0, 20)]},
+    'Visualizer': {'vis_backends': list[dict] | dict | None},
+    'OptimWrapper': {'accumulative_counts': Samples},
+    'AutocastOptimWrapper': {'accumulative_counts': Samples},
+}
 # the top level, which MMEngine's Runner takes in part and ours in part
 TOP: dict[str, Any] = {
     **hints(Runner),
     'model': dict,
+    'default_hooks': dict[str, dict | None] | None,
+    'custom_hooks': list[dict] | None,
     'compile': bool | dict | None,
     'log_level': str | int,
     'sync_bn': Literal['torch', 'mmcv'] | bool | None,
@@ -164,6 +187,10 @@ class Place:
             return '', TOP
         if self.path in PLAIN:
             return '', PLAIN[self.path]
+        *_, around, last = ('', *self.path.split('.'))
+        needed = last in TYPED or around in COLLECTIONS or (self.registry is not None and last.isdigit())
+        if needed and self.path.split('.')[0] in TOP:  # other names are the files' own
+            raise ConfigError("needs the key 'type'")
         if self.path == 'optim_wrapper' and 'constructor' in node:  # an optimiser for each step of a restorer
             return None
         for each in typing.get_args(self.hint):  # ``Network | dict``: a dict of what the class takes
@@ -182,7 +209,9 @@ class Place:
 
 def _arguments(build: Any) -> dict[str, Any] | None:
     keys = constructor_keys(build)
-    return None if keys is None else {**dict.fromkeys(keys[0], Any), **hints(build)}
+    if keys is None:
+        return None
+    return {**dict.fromkeys(keys[0], Any), **hints(build), **RANGES.get(getattr(build, '__name__', ''), {})}
 
 
 def check_types(cfg: Config | dict) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from mmengine import registry as mm
 
 from restorebox import registry as own
-from restorebox.datasets import CentreWindow, RandomWindow, Rotate90
+from restorebox.datasets import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
 from restorebox.engine.check import build_part, check_roles
 from restorebox.engine.loops import SampleTrainLoop
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError
 
 
 def check_loader(plain: dict, part: str, model: Any) -> None:
@@ -36,6 +37,7 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
     sampler = own.DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
     if sampler is None:
         raise ConfigError(f"config, {where}.sampler: needs the key 'type'")
+    _try_pipeline(dataset, model if part == 'train' else None, f'{where}.dataset.pipeline')
     if part != 'train':
         if hasattr(sampler, 'skip') or sampler.__name__ == 'InfiniteSampler':
             raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
@@ -74,6 +76,44 @@ def check_options(loader: dict, where: str, part: str) -> None:
         raise ConfigError(
             f"config, {where}.collate_fn: {collate['type']} does not make a batch of roles; use 'collate_roles'"
         )
+
+
+def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
+    """Send a made-up picture through the transforms: an order or a role that fails does so for every picture."""
+    roles, transforms = getattr(dataset, 'roles', None), getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
+    if roles is None or transforms is None:  # not one of ours
+        return
+    large = [max(t.size) for t in transforms if isinstance(t, (RandomWindow, Resize)) and t.size is not None]
+    if max(large, default=0) > 4096:
+        return
+    roles = [*roles, *(['real'] if getattr(dataset, 'real', None) is not None else [])]
+    known = {'name': 'a picture', 'index': 0, 'paths': dict.fromkeys(roles, 'a picture'), 'bad': []}
+    sample = {**known, 'rng': np.random.default_rng(0), 'key': None}
+    for number, transform in enumerate(transforms):
+        try:
+            if isinstance(transform, LoadPictures):
+                sample.update({role: np.zeros((96, 128, 3), np.uint8) for role in roles})
+            else:
+                sample = transform(sample)
+        except (WeightsError, MissingPackageError, PictureError):  # said when it runs: a matter of this machine
+            return
+        except RestoreboxError as error:
+            raise ConfigError(f'config, {where}.{number}: {error}') from None
+        except Exception as error:
+            line = ' '.join(str(error).split())[:300]
+            kind = type(transform).__name__
+            raise ConfigError(
+                f"config, {where}.{number}: {kind} can't stand here ({type(error).__name__}: {line})"
+            ) from error
+        if not isinstance(sample, dict):
+            raise ConfigError(f'config, {where}.{number}: {type(transform).__name__} returned no sample')
+    if not isinstance(sample.get('inputs'), dict):
+        raise ConfigError(f"config, {where}: it must end with dict(type='Pack')")
+    wanted = getattr(model, 'picture_roles', ('lq',))
+    for role in wanted:
+        if role not in sample['inputs']:
+            got = ', '.join(sample['inputs']) or 'nothing'
+            raise ConfigError(f"config, {where}: it hands out {got}, but '{role}' is needed")
 
 
 def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> None:
