@@ -33,7 +33,7 @@ class Range:
         return (self.low < value if self.above else self.low <= value) and value <= self.high
 
     def __str__(self) -> str:
-        low = f'above {self.low:,g}' if self.above else f'from {self.low:,g}'
+        low = f' above {self.low:,g}' if self.above else f' from {self.low:,g}'
         return low if self.high == math.inf else f'{low} to {self.high:,.15g}'
 
 
@@ -44,7 +44,7 @@ class Ordered:
         return value[0] < value[1]
 
     def __str__(self) -> str:
-        return '(low, high) with low < high'
+        return ', the first below the second'
 
 
 class NotEmpty:
@@ -54,7 +54,7 @@ class NotEmpty:
         return len(value) > 0
 
     def __str__(self) -> str:
-        return 'with at least one item'
+        return ' (at least one)'
 
 
 # bounds above are no taste: beyond them nothing is built in a reasonable time, or no picture is so large
@@ -92,7 +92,7 @@ def _phrase(hint: Any) -> str:
     """A hint in words."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return f'{_phrase(args[0])} {" and ".join(str(rule) for rule in hint.__metadata__ if callable(rule))}'.strip()
+        return _phrase(args[0]) + ''.join(str(rule) for rule in hint.__metadata__ if callable(rule))
     if origin in (typing.Union, types.UnionType):
         told = [arg for arg in args if _is_told(arg)] or args  # a class is nothing that a config could name
         return ' or '.join(dict.fromkeys(_phrase(arg) for arg in told))
@@ -111,6 +111,8 @@ def _phrase(hint: Any) -> str:
 
 def _is_told(hint: Any) -> bool:
     kind = typing.get_origin(hint) or hint
+    if kind is Annotated:
+        return True
     return not isinstance(kind, type) or kind in KINDS or _is_list(kind) or issubclass(kind, PurePath)
 
 

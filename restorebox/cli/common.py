@@ -108,6 +108,7 @@ def prepare(args: argparse.Namespace) -> object:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     cfg.setdefault('runner_type', 'RestorationRunner')
+    cfg.setdefault('default_scope', 'restorebox')
     cfg.overrides = dict(args.cfg_options)  # scores record them
     for name in [key for key in cfg if key not in TOP_KEYS]:
         cfg.pop(name)  # names of the files only: the config that a run writes out holds what it reads

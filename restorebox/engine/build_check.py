@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import torch
 from mmengine import registry as mm
 from mmengine.config import Config
-from mmengine.runner.priority import get_priority
+from mmengine.runner.priority import Priority, get_priority
 
 from restorebox import registry as own
 from restorebox.engine.check import build_part
@@ -16,6 +16,7 @@ from restorebox.engine.loader_check import check_loader
 from restorebox.engine.loops import SampleTrainLoop
 from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
+from restorebox.metrics import FID
 from restorebox.registry import constructor_keys, nearest
 from restorebox.values import short
 
@@ -68,6 +69,12 @@ def _check_plain(plain: dict) -> None:
     """Values and keys that no constructor looks at."""
     if not plain.get('model'):
         raise ConfigError("config, top level: needs the key 'model'")
+    build_part('runner_type', lambda: own.RUNNERS.get(plain.get('runner_type', 'RestorationRunner')))
+    scope = plain.get('default_scope', 'restorebox')
+    if scope != 'restorebox':
+        raise ConfigError(
+            f"config: default_scope is '{scope}'; it must be 'restorebox', whose components are named here"
+        )
     level = plain.get('log_level', 'INFO')
     levels = logging.getLevelNamesMapping() if hasattr(logging, 'getLevelNamesMapping') else logging._nameToLevel
     if isinstance(level, str) and level not in levels:
@@ -101,10 +108,20 @@ def _check_evaluators(plain: dict, part: str) -> None:
     evaluators = plain[f'{part}_evaluator']
     if isinstance(evaluators, dict):
         evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)
-    for each in evaluators if isinstance(evaluators, list) else [evaluators]:
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    if not evaluators:
+        raise ConfigError(f'config, {part}_evaluator: it is empty; give at least one metric')
+    given: list[str] | None = []
+    for each in evaluators:
         if not isinstance(each, dict) or 'type' not in each:
             raise ConfigError(f'config, {part}_evaluator: {short(each)} must be a dict with a type')
-        build_part(f'{part}_evaluator', lambda each=each: mm.METRICS.build(dict(each)))
+        metric = build_part(f'{part}_evaluator', lambda each=each: mm.METRICS.build(dict(each)))
+        names = ['fid'] if isinstance(metric, FID) else getattr(metric, 'protocols', None)
+        given = None if given is None or names is None else [*given, *names]  # another's may give anything
+    hook = (plain.get('default_hooks') or {}).get('checkpoint') or {}
+    best = hook.get('save_best')
+    if part == 'val' and given is not None and best is not None and best.removeprefix('input/') not in given:
+        raise ConfigError(f"config, default_hooks.checkpoint: save_best is '{best}'; {nearest(best, given)}")
 
 
 def _check_hooks(plain: dict) -> None:
@@ -116,6 +133,9 @@ def _check_hooks(plain: dict) -> None:
         hook = dict(hook)
         priority, interval = hook.pop('priority', None), hook.get('interval', 1)
         if priority is not None:
+            if isinstance(priority, str) and priority not in Priority.__members__:
+                known = nearest(priority, [*Priority.__members__])
+                raise ConfigError(f"config, {where}: there is no priority '{priority}'; {known}")
             build_part(f'{where}.priority', lambda priority=priority: get_priority(priority))
         if not isinstance(interval, int) or interval < -1 or interval == 0:
             raise ConfigError(f'config, {where}: interval is {interval!r}; it must be a positive number')

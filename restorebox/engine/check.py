@@ -69,6 +69,14 @@ TYPED = (
     'semantic_encoder',
     'vis_backends',
 )
+# what MMEngine or our Runner takes where a config names no type
+DEFAULTS = {
+    'visualizer': 'Visualizer',
+    'log_processor': 'LogProcessor',
+    'train_cfg': 'SampleTrainLoop',
+    'val_cfg': 'RestorationValLoop',
+    'test_cfg': 'RestorationTestLoop',
+}
 # keys beside ``type`` that MMEngine takes out before it calls the constructor
 TAKEN_OUT = {'_scope_', '_delete_', 'constructor', 'priority', 'convert_to_iter_based', 'paramwise_cfg'}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -174,12 +182,12 @@ class Place:
         """
         if self.path.startswith('optim_wrapper') and self.path.endswith('.clip_grad'):
             return '', CLIP_GRAD
-        kind = node.get('type')
+        kind = node.get('type', DEFAULTS.get(self.path))
         if isinstance(kind, str):
             if '.' in kind:
                 return None
             return kind, _arguments(_find(kind, self.registry))
-        if kind is not None and not callable(kind):
+        if 'type' in node and not callable(kind):
             raise ConfigError(f'type is {short(kind)}; it must be the name of a component')
         if kind is not None:
             return getattr(kind, '__name__', 'type'), _arguments(kind)

@@ -39,14 +39,20 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
         raise ConfigError(f"config, {where}.sampler: needs the key 'type'")
     _try_pipeline(dataset, model if part == 'train' else None, f'{where}.dataset.pipeline')
     if part != 'train':
-        if hasattr(sampler, 'skip') or sampler.__name__ == 'InfiniteSampler':
+        if _is_endless(sampler):
             raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
         return
     build_part(f'{where}.dataset', lambda: check_roles(model, dataset))
     if plain['train_cfg'].get('type') == 'SampleTrainLoop':
         build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
+    elif plain['train_cfg'].get('type') == 'EpochBasedTrainLoop' and _is_endless(sampler):
+        raise ConfigError(f'config, {where}.sampler: it has no end, so that no epoch would; use SampleTrainLoop')
     if hasattr(model, 'needs'):
         _check_windows(dataset.pipeline.transforms, loader['batch_size'], model, f'{where}.dataset.pipeline')
+
+
+def _is_endless(sampler: Any) -> bool:
+    return hasattr(sampler, 'skip') or getattr(sampler, '__name__', '') == 'InfiniteSampler'
 
 
 def check_options(loader: dict, where: str, part: str) -> None:

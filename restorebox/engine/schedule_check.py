@@ -112,9 +112,15 @@ def _check_rates(schedulers: list[dict], total: int, batch: int, rate: float, wh
         found.append(line)
 
     for number, each in enumerate(schedulers):
-        name, begin, end = f'{where}.{number}, {each["type"]}', each.get('begin', 0), each.get('end', math.inf)
+        name, end = f'{where}.{number}, {each["type"]}', each.get('end', math.inf)
+        begin = each.get('begin', 0)
+        first = begin + (min(each['milestones']) if each.get('milestones') else each.get('step_size') or 0)
         if begin >= total:
             refuse(f'{name}: it begins at {begin:,g}, but max_samples is {total:,}: it never changes the rate')
+        elif first > total:
+            found.append(
+                f'{name}: its first step is at {first:,g}, but max_samples is {total:,}: it never changes the rate'
+            )
         elif each.get('eta_min') is not None and each['eta_min'] > rate:
             raise ConfigError(f'config, {name}: eta_min is {each["eta_min"]:g}, above the lr of {rate:g}')
         elif total < end < 1e9 or each.get('T_max', 0) > total:
@@ -162,6 +168,9 @@ def rate_curve(schedulers: list[dict], total: int, batch: int, rate: float) -> l
         warnings.simplefilter('ignore')  # no step is taken between those of the schedules
         try:
             scaled = [scale_schedule(each, apart) for each in schedulers]
+            for each in scaled:
+                if str(each['type']).startswith('Exponential'):  # counts steps, not samples
+                    each['gamma'] = each['gamma'] ** (apart / batch)
         except ConfigError:
             return []
         built = [mm.PARAM_SCHEDULERS.build(each, default_args=dict(optimizer=optimiser)) for each in scaled]

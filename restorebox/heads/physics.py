@@ -10,7 +10,7 @@ from restorebox.heads.base import BaseHead
 from restorebox.layers.finite import nan_where_infinite
 from restorebox.layers.precision import at_least_float32
 from restorebox.registry import HEADS
-from restorebox.values import Count, NotNegative, ValueRange, Width
+from restorebox.values import Count, Fraction, NotNegative, ValueRange, Width
 
 
 @HEADS.register_module()
@@ -40,7 +40,7 @@ class PhysicsHead(BaseHead):
         in_channels: Width | None = None,
         scale: Count = 1,
         subtract_streak: bool = True,
-        t_min: NotNegative = 0.01,
+        t_min: Fraction = 0.01,
         eps: NotNegative = 1e-3,
         limits: ValueRange | None = (-1.0, 2.0),
     ) -> None:
