@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -153,15 +154,17 @@ def mismatch(value: Any, hint: Any) -> tuple[str, Any, str] | None:
     elif kind is bool:
         fits = isinstance(value, bool)
     elif kind is int:
-        fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+        fits = isinstance(value, Integral) and not isinstance(value, bool) and abs(value) < 2**63
     elif kind is float:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
+        fits = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     elif kind is str or kind is type(None):
         fits = isinstance(value, kind)
     elif isinstance(kind, type) and issubclass(kind, PurePath):
         fits = isinstance(value, (str, PurePath))
     elif kind is dict:
-        return _dict_mismatch(value, args) if isinstance(value, dict) else ('', value, _phrase(hint))
+        if not isinstance(value, dict):
+            return '', value, _phrase(hint)
+        return _dict_mismatch(value, args[1]) if args else None
     elif _is_list(kind):
         return _list_mismatch(value, hint, args, fixed=kind is tuple and args and Ellipsis not in args)
     elif kind is Callable:
@@ -173,11 +176,11 @@ def mismatch(value: Any, hint: Any) -> tuple[str, Any, str] | None:
     return None if fits else ('', value, _phrase(hint))
 
 
-def _dict_mismatch(value: dict, args: tuple) -> tuple[str, Any, str] | None:
+def _dict_mismatch(value: dict, hint: Any) -> tuple[str, Any, str] | None:
     for key, item in value.items():
         if not isinstance(key, str):
             return '', value, 'a dict with strings as keys'
-        wrong = mismatch(item, args[1]) if args else None
+        wrong = mismatch(item, hint)
         if wrong is not None:
             return f'.{key}{wrong[0]}', *wrong[1:]
     return None
@@ -227,7 +230,7 @@ def short(value: Any, longest: int = 80) -> str:
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # thousands of digits; nested without end
-        return f'a {type(value).__name__} that is too long to show'
+        return f'({type(value).__name__}, too long to show)'
     return text if len(text) <= longest else f'{text[:longest]}...'
 
 

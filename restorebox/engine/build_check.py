@@ -45,7 +45,7 @@ def build_all(cfg: Config) -> list[str]:
     _check_plain(plain)
     _check_packages(plain)
     with mm.DefaultScope.overwrite_default_scope('restorebox'), torch.device('meta'):
-        model = build_part('model', lambda: mm.MODELS.build(dict(plain['model'])))
+        model = build_part('model', lambda: own.RESTORERS.build(dict(plain['model'])))
         needs = getattr(model, 'needs', None)
         if needs is not None:
             side = -(-needs.min_size // needs.stride) * needs.stride
@@ -61,7 +61,7 @@ def build_all(cfg: Config) -> list[str]:
         _check_hooks(plain)
         if plain.get('log_processor'):
             logs = {'type': 'LogProcessor', **plain['log_processor']}
-            build_part('log_processor', lambda: mm.LOG_PROCESSORS.build(logs))
+            build_part('log_processor', lambda: own.LOG_PROCESSORS.build(logs))
     return warnings
 
 
@@ -115,7 +115,7 @@ def _check_evaluators(plain: dict, part: str) -> None:
     for each in evaluators:
         if not isinstance(each, dict) or 'type' not in each:
             raise ConfigError(f'config, {part}_evaluator: {short(each)} must be a dict with a type')
-        metric = build_part(f'{part}_evaluator', lambda each=each: mm.METRICS.build(dict(each)))
+        metric = build_part(f'{part}_evaluator', lambda each=each: own.METRICS.build(dict(each)))
         names = ['fid'] if isinstance(metric, FID) else getattr(metric, 'protocols', None)
         given = None if given is None or names is None else [*given, *names]  # another's may give anything
     hook = (plain.get('default_hooks') or {}).get('checkpoint') or {}
@@ -139,7 +139,7 @@ def _check_hooks(plain: dict) -> None:
             build_part(f'{where}.priority', lambda priority=priority: get_priority(priority))
         if not isinstance(interval, int) or interval < -1 or interval == 0:
             raise ConfigError(f'config, {where}: interval is {interval!r}; it must be a positive number')
-        build_part(where, lambda hook=hook: mm.HOOKS.build(hook))
+        build_part(where, lambda hook=hook: own.HOOKS.build(hook))
 
 
 def _check_packages(plain: dict) -> None:

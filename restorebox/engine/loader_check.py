@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine import registry as mm
 
 from restorebox import registry as own
 from restorebox.datasets import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
@@ -32,7 +31,7 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
         if key not in loader:
             raise ConfigError(f"config, {where}: needs the key '{key}'")
     check_options(loader, where, part)
-    dataset = build_part(f'{where}.dataset', lambda: mm.DATASETS.build({**loader['dataset'], 'lazy_init': True}))
+    dataset = build_part(f'{where}.dataset', lambda: own.DATASETS.build({**loader['dataset'], 'lazy_init': True}))
     kind = loader['sampler'].get('type')
     sampler = own.DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
     if sampler is None:

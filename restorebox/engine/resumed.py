@@ -15,12 +15,13 @@ from mmengine.optim import OptimWrapperDict
 
 from restorebox.engine.check import SCHEDULE_KEYS
 from restorebox.engine.config import leaves
-from restorebox.errors import CheckpointError
+from restorebox.errors import CheckpointError, printable
+from restorebox.untrusted import read_json
 
 
 def _config_of(meta: dict) -> dict | None:
     try:
-        return json.loads(meta['cfg_json'])
+        return read_json(meta['cfg_json'])
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -44,11 +45,13 @@ def check_optimiser(runner: Any, meta: dict, filename: str) -> None:
     for key, (old, new) in sorted(changed.items()):
         if key.endswith('optimizer.type'):
             raise CheckpointError(
-                f'checkpoint {filename}: was trained with {key} {old}, this run has {new}; resume with the same, or '
-                f'start from its weights with --cfg-options load_from={filename} and another --work-dir'
+                f'checkpoint {filename}: was trained with {key} {printable(old)}, this run has {new}; resume with the '
+                f'same, or start from its weights with --cfg-options load_from={filename} and another --work-dir'
             )
     if changed:
-        told = '; '.join(f'{key} {new} (the checkpoint has {old})' for key, (old, new) in sorted(changed.items()))
+        told = printable(
+            '; '.join(f'{key} {new} (the checkpoint has {old})' for key, (old, new) in sorted(changed.items()))
+        )
         runner.logger.warning(
             f"--resume: not applied: {told}. The checkpoint's optimiser and its learning rate go on; to begin anew "
             f'with other settings: --cfg-options load_from={filename} and another --work-dir'
