@@ -21,6 +21,7 @@ from mmengine.registry import build_from_cfg
 
 from restorebox.aliases import alias
 from restorebox.errors import ConfigError
+from restorebox.values import check_values, layers
 
 PLUGIN_GROUP = 'restorebox.plugins'
 LISTED = 30  # names that an error lists at most
@@ -90,12 +91,9 @@ def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
     Returns:
         ``(known, needed)``, or None where it can't be told.
     """
-    layers = (
-        [vars(c)['__init__'] for c in build.__mro__ if '__init__' in vars(c)] if inspect.isclass(build) else [build]
-    )
     known: list[str] = []
     needed: list[str] = []
-    for layer in layers:
+    for layer in layers(build):
         try:
             parameters = list(inspect.signature(layer).parameters.values())
         except (TypeError, ValueError):  # a few C-implemented callables have no signature
@@ -109,16 +107,16 @@ def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
 
 
 def check_keys(build: Callable, given: Iterable[str], where: str, complete: bool = True) -> None:
-    """Refuse keys that a constructor does not take, naming the nearest that it does.
+    """Refuse keys that a constructor does not take, naming the nearest that it does, and values of another kind.
 
     Args:
         build: a class or function.
-        given: the keys of its config, without ``type``.
+        given: the keys of its config, without ``type``; where it is a dict, its values are checked as well.
         where: how the message names it.
         complete: also ask for the keys it can't do without.
 
     Raises:
-        ConfigError: a key is unknown or missing.
+        ConfigError: a key is unknown or missing, or a value is not what the constructor's type hints say.
     """
     keys = constructor_keys(build)
     if keys is None:
@@ -130,6 +128,8 @@ def check_keys(build: Callable, given: Iterable[str], where: str, complete: bool
     for key in needed if complete else ():
         if key not in given:
             raise ConfigError(f"{where} needs the key '{key}'")
+    if isinstance(given, dict):
+        check_values(build, given, where)
 
 
 class RegistryKeyError(ConfigError, KeyError):
@@ -147,11 +147,11 @@ class RegistryKeyError(ConfigError, KeyError):
 
 
 def build_checked(cfg: dict, registry: mm.Registry, default_args: dict | None = None) -> Any:
-    """Build like MMEngine's ``build_from_cfg``, after checking the type's name and the keys.
+    """Build like MMEngine's ``build_from_cfg``, after checking the type's name, the keys and the kinds of the values.
 
     Raises:
         KeyError: the type is not registered; the message lists near names and the loaded plugins.
-        ConfigError: a key is unknown or missing.
+        ConfigError: a key is unknown or missing, or a value of another kind.
     """
     merged = {**(default_args or {}), **cfg}
     kind = merged.pop('type', None)

@@ -15,6 +15,7 @@ from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
 from restorebox.layers.diffusion_blocks import ConvDouble, ConvHalve, SelfAttention, StepBlock, StepEmbedding
 from restorebox.registry import BACKBONES
+from restorebox.values import Count, Counts, Whole, Width
 
 
 @BACKBONES.register_module()
@@ -48,11 +49,11 @@ class DDPMUNet(BaseBackbone):
 
     def __init__(
         self,
-        in_channels: int = 6,
-        base_width: int = 128,
-        multipliers: Sequence[int] = (1, 1, 2, 3, 4),
-        blocks: int = 2,
-        attention: Sequence[int] = (4,),
+        in_channels: Width = 6,
+        base_width: Width = 128,
+        multipliers: Counts = (1, 1, 2, 3, 4),
+        blocks: Count = 2,
+        attention: Sequence[Whole] = (4,),
     ) -> None:
         super().__init__()
         levels = len(multipliers)

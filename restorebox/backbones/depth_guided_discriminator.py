@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.registry import BACKBONES
+from restorebox.values import Width
 
 
 @BACKBONES.register_module()
@@ -32,7 +33,7 @@ class DepthGuidedDiscriminator(BaseBackbone):
     Taps: ``depth``, one channel at full size without activation.
     """
 
-    def __init__(self, in_channels: int = 6, base_width: int = 8) -> None:
+    def __init__(self, in_channels: Width = 6, base_width: Width = 8) -> None:
         super().__init__()
         w = base_width
         widths = (in_channels, w, 2 * w, 8 * w, 16 * w, 16 * w, 16 * w)

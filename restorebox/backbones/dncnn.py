@@ -9,6 +9,7 @@ from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
 from restorebox.layers.statistics import make_norm
 from restorebox.registry import BACKBONES
+from restorebox.values import Depth, Width
 
 
 @BACKBONES.register_module()
@@ -31,7 +32,7 @@ class DnCNN(BaseBackbone):
         ConfigError: fewer than 3 layers, or an unknown norm.
     """
 
-    def __init__(self, layers: int = 20, width: int = 64, norm: str | None = 'batch') -> None:
+    def __init__(self, layers: Depth = 20, width: Width = 64, norm: str | None = 'batch') -> None:
         super().__init__()
         if not isinstance(layers, int) or layers < 3:
             raise ConfigError(f'DnCNN: layers is {layers!r}; it must be a whole number from 3')

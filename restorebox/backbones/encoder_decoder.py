@@ -9,6 +9,7 @@ from restorebox.backbones.unet import check_levels, unet_widths
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.statistics import make_norm
 from restorebox.registry import BACKBONES
+from restorebox.values import Levels, ValueRange, Width
 
 
 @BACKBONES.register_module()
@@ -38,12 +39,12 @@ class EncoderDecoder(BaseBackbone):
 
     def __init__(
         self,
-        levels: int = 5,
-        in_channels: int = 3,
-        base_width: int = 64,
-        max_width: int = 512,
+        levels: Levels = 5,
+        in_channels: Width = 3,
+        base_width: Width = 64,
+        max_width: Width = 512,
         norm: str | None = 'instance',
-        value_range: tuple[float, float] = (-1.0, 1.0),
+        value_range: ValueRange = (-1.0, 1.0),
     ) -> None:
         super().__init__()
         check_levels(levels, 'EncoderDecoder')

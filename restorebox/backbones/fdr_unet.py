@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +11,7 @@ from restorebox.errors import ConfigError
 from restorebox.layers.disentangle import AggregateLayer, DisentangleLayer, ResidualBlock
 from restorebox.layers.initialise import he_init
 from restorebox.registry import BACKBONES
+from restorebox.values import Counts, ValueRange, Width, Widths
 
 
 class FDRBlock(nn.Module):
@@ -70,11 +69,11 @@ class FDRUNet(BaseBackbone):
 
     def __init__(
         self,
-        widths: Sequence[int] = (32, 64, 128),
-        blocks: Sequence[int] = (1, 2, 4),
+        widths: Widths = (32, 64, 128),
+        blocks: Counts = (1, 2, 4),
         inverse: str = 'stored',
-        in_channels: int = 3,
-        value_range: tuple[float, float] = (0.0, 1.0),
+        in_channels: Width = 3,
+        value_range: ValueRange = (0.0, 1.0),
     ) -> None:
         super().__init__()
         if len(widths) < 2:

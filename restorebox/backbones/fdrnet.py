@@ -10,6 +10,7 @@ from restorebox.errors import ConfigError
 from restorebox.layers.disentangle import AggregateLayer, ChannelAttention, DisentangleLayer, ResidualBlock
 from restorebox.layers.gain_control import GainControl
 from restorebox.registry import BACKBONES
+from restorebox.values import Count, Depth, Width
 
 Pairs = list[tuple[Tensor, Tensor]]
 
@@ -121,11 +122,11 @@ class FDRNet(BaseBackbone):
 
     def __init__(
         self,
-        channels: int = 32,
-        phases: int = 8,
-        layers: int = 3,
-        process: int = 5,
-        aux: int = 2,
+        channels: Width = 32,
+        phases: Count = 8,
+        layers: Depth = 3,
+        process: Depth = 5,
+        aux: Depth = 2,
         disentangle: bool = True,
         inverse: str = 'paper',
         skip: str = 'add',

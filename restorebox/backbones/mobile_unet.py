@@ -6,8 +6,6 @@ place of :class:`RefUNet`, as the replication report of heavy rain proposes, to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +14,7 @@ from restorebox.backbones.told_unet import ToldUNet
 from restorebox.errors import ConfigError
 from restorebox.layers.initialise import he_init
 from restorebox.registry import BACKBONES
+from restorebox.values import Count, Widths
 
 EXPANSION = 3
 
@@ -59,7 +58,7 @@ class MobileUNet(ToldUNet):
         ConfigError: fewer than two levels.
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 96), blocks: int = 2) -> None:
+    def __init__(self, widths: Widths = (16, 32, 64, 96), blocks: Count = 2) -> None:
         super().__init__()
         if len(widths) < 2:
             raise ConfigError(f'MobileUNet: widths is {widths!r}; it must name two levels or more')

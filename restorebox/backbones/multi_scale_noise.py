@@ -7,7 +7,6 @@ Semantic Image Segmentation" (CVPR 2016).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,6 +17,7 @@ from restorebox.backbones.base import BaseBackbone
 from restorebox.errors import ConfigError
 from restorebox.layers.diffusion_blocks import NoiseReadout
 from restorebox.registry import BACKBONES, nearest
+from restorebox.values import Counts, Width
 
 DOWN_MODES = ('area', 'bilinear', 'stride')
 
@@ -76,10 +76,10 @@ class MultiScaleNoise(BaseBackbone):
     def __init__(
         self,
         inner: dict,
-        scales: Sequence[int] = (1, 2, 4),
+        scales: Counts = (1, 2, 4),
         down_mode: str = 'area',
-        mask_width: int = 128,
-        out_channels: int = 3,
+        mask_width: Width = 128,
+        out_channels: Width = 3,
     ) -> None:
         super().__init__()
         whole = all(isinstance(scale, int) and scale >= 1 for scale in scales)

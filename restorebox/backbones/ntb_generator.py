@@ -16,6 +16,7 @@ from restorebox.errors import ConfigError
 from restorebox.layers.initialise import he_init
 from restorebox.layers.statistics import make_norm
 from restorebox.registry import BACKBONES
+from restorebox.values import Levels, Width
 
 SLOPE = 0.2
 
@@ -52,7 +53,9 @@ class NTBGenerator(BaseBackbone):
         ConfigError: no levels.
     """
 
-    def __init__(self, levels: int = 4, in_channels: int = 3, base_width: int = 64, max_width: int = 512) -> None:
+    def __init__(
+        self, levels: Levels = 4, in_channels: Width = 3, base_width: Width = 64, max_width: Width = 512
+    ) -> None:
         super().__init__()
         if levels < 1:
             raise ConfigError(f'NTBGenerator: levels is {levels}; it must be at least 1')

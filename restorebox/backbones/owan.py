@@ -9,6 +9,7 @@ from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
 from restorebox.layers.statistics import LocalStatistics
 from restorebox.registry import BACKBONES
+from restorebox.values import Count, Depth, Width
 
 SEPARABLE = (1, 3, 5, 7)  # sides of the kernels
 DILATED = (3, 5, 7)  # those with a dilation of 2
@@ -110,7 +111,7 @@ class OWAN(BaseBackbone):
         ConfigError: a size below 1.
     """
 
-    def __init__(self, channels: int = 16, groups: int = 10, layers: int = 4, blocks: int = 4) -> None:
+    def __init__(self, channels: Width = 16, groups: Count = 10, layers: Depth = 4, blocks: Count = 4) -> None:
         super().__init__()
         for name, value in (('channels', channels), ('groups', groups), ('layers', layers), ('blocks', blocks)):
             if not isinstance(value, int) or value < 1:

@@ -14,6 +14,7 @@ from restorebox.layers.initialise import normal_init
 from restorebox.layers.resampling import BlurHalve
 from restorebox.layers.statistics import make_norm
 from restorebox.registry import BACKBONES
+from restorebox.values import Levels, ValueRange, Width
 
 
 @BACKBONES.register_module()
@@ -45,13 +46,13 @@ class PatchDiscriminator(BaseBackbone):
 
     def __init__(
         self,
-        halvings: int = 3,
-        in_channels: int = 3,
-        base_width: int = 64,
+        halvings: Levels = 3,
+        in_channels: Width = 3,
+        base_width: Width = 64,
         norm: str | None = 'instance',
         affine: bool = False,
         antialias: bool = True,
-        value_range: tuple[float, float] = (-1.0, 1.0),
+        value_range: ValueRange = (-1.0, 1.0),
     ) -> None:
         super().__init__()
         if halvings < 1:

@@ -16,6 +16,7 @@ from restorebox.backbones.trans_unet import TransUNet
 from restorebox.errors import ConfigError
 from restorebox.layers.guided_filter import Decomposition
 from restorebox.registry import BACKBONES, nearest
+from restorebox.values import Width
 
 AIRLIGHTS = ('net', 'first_window', 'brightest')
 
@@ -48,7 +49,9 @@ class PhysicsEstimator(BaseBackbone):
         ConfigError: another guide or airlight.
     """
 
-    def __init__(self, guide: str = 'residue', base_width: int = 64, airlight: str = 'net', clamp: bool = True) -> None:
+    def __init__(
+        self, guide: str = 'residue', base_width: Width = 64, airlight: str = 'net', clamp: bool = True
+    ) -> None:
         super().__init__()
         if airlight not in AIRLIGHTS:
             raise ConfigError(f"PhysicsEstimator has no airlight '{airlight}'; {nearest(str(airlight), AIRLIGHTS)}")

@@ -11,6 +11,7 @@ from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.layers.bands import in_bands
 from restorebox.layers.initialise import xavier_init
 from restorebox.registry import BACKBONES
+from restorebox.values import Width
 
 
 def _convs(first: int, *widths: int) -> nn.Sequential:
@@ -37,7 +38,7 @@ class RainNet(BaseBackbone):
     Taps: ``expand``, ``res1``, ``res2``, ``reduce``. ``'out'`` are the streaks in (-1, 1), one channel.
     """
 
-    def __init__(self, in_channels: int = 33, base_width: int = 64) -> None:
+    def __init__(self, in_channels: Width = 33, base_width: Width = 64) -> None:
         super().__init__()
         w = base_width
         self.mix = nn.Conv2d(in_channels, in_channels, 1)

@@ -9,6 +9,7 @@ from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.backbones.double_unet import STRIDE, DoubleUNet
 from restorebox.errors import ConfigError
 from restorebox.registry import BACKBONES, nearest
+from restorebox.values import Width
 
 CONDITIONS = ('both', 'atm', 'depth', 'attention')
 
@@ -38,7 +39,7 @@ class RefUNet(BaseBackbone):
         ConfigError: another ``cond``.
     """
 
-    def __init__(self, cond: str = 'both', base_width: int = 64) -> None:
+    def __init__(self, cond: str = 'both', base_width: Width = 64) -> None:
         super().__init__()
         if cond not in CONDITIONS:
             raise ConfigError(f"RefUNet has no cond '{cond}'; {nearest(str(cond), CONDITIONS)}")

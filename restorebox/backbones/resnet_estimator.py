@@ -6,14 +6,13 @@ authors made an estimator of it is not said; that it reads the step, keeps full 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.layers.diffusion_blocks import StepEmbedding, TopDown, group_norm
 from restorebox.registry import BACKBONES
+from restorebox.values import Counts, Width
 
 
 class Bottleneck(nn.Module):
@@ -67,10 +66,10 @@ class ResNetEstimator(BaseBackbone):
 
     def __init__(
         self,
-        in_channels: int = 6,
-        base_width: int = 64,
-        depths: Sequence[int] = (3, 4, 6, 3),
-        out_width: int = 128,
+        in_channels: Width = 6,
+        base_width: Width = 64,
+        depths: Counts = (3, 4, 6, 3),
+        out_width: Width = 128,
     ) -> None:
         super().__init__()
         vector = 8 * base_width

@@ -15,6 +15,7 @@ from restorebox.layers.initialise import normal_init
 from restorebox.layers.resampling import BlurDouble, BlurHalve
 from restorebox.layers.statistics import make_norm
 from restorebox.registry import BACKBONES
+from restorebox.values import Count, ValueRange, Width
 
 
 class ResidualBlock(nn.Module):
@@ -71,12 +72,12 @@ class ResNetGenerator(BaseBackbone):
 
     def __init__(
         self,
-        blocks: int = 9,
-        in_channels: int = 3,
-        base_width: int = 64,
+        blocks: Count = 9,
+        in_channels: Width = 3,
+        base_width: Width = 64,
         norm: str | None = 'instance',
         antialias: bool = True,
-        value_range: tuple[float, float] = (-1.0, 1.0),
+        value_range: ValueRange = (-1.0, 1.0),
     ) -> None:
         super().__init__()
         if blocks < 1:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.backbones.double_unet import STRIDE, DoubleUNet
 from restorebox.registry import BACKBONES
+from restorebox.values import Width
 
 
 @BACKBONES.register_module()
@@ -26,7 +27,7 @@ class TransUNet(BaseBackbone):
     Taps: ``down1`` .. ``down5``, ``up4`` .. ``up1``. ``'out'`` is T, one channel.
     """
 
-    def __init__(self, in_channels: int = 33, base_width: int = 64, clamp: bool = True) -> None:
+    def __init__(self, in_channels: Width = 33, base_width: Width = 64, clamp: bool = True) -> None:
         super().__init__()
         self.mix = nn.Conv2d(in_channels, in_channels, 1)
         self.body = DoubleUNet(in_channels, base_width)

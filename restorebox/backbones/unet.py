@@ -16,6 +16,7 @@ from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.statistics import make_norm
 from restorebox.layers.stems import build_stem, check_stems
 from restorebox.registry import BACKBONES
+from restorebox.values import Fraction, Levels, ValueRange, Width
 
 
 def unet_widths(levels: int, base: int, limit: int) -> list[int]:
@@ -68,13 +69,13 @@ class UNet(BaseBackbone):
 
     def __init__(
         self,
-        levels: int = 5,
-        in_channels: int = 3,
-        base_width: int = 64,
-        max_width: int = 512,
+        levels: Levels = 5,
+        in_channels: Width = 3,
+        base_width: Width = 64,
+        max_width: Width = 512,
         norm: str | None = 'instance',
-        dropout: float = 0.0,
-        value_range: tuple[float, float] = (-1.0, 1.0),
+        dropout: Fraction = 0.0,
+        value_range: ValueRange = (-1.0, 1.0),
         stems: dict[str, dict] | None = None,
     ) -> None:
         super().__init__()

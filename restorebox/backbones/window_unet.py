@@ -15,6 +15,7 @@ from restorebox.backbones.base import Needs
 from restorebox.backbones.told_unet import ToldUNet
 from restorebox.errors import ConfigError
 from restorebox.registry import BACKBONES
+from restorebox.values import Count, Levels, Width
 
 WINDOW = 8  # pixels of the level at hand
 
@@ -92,7 +93,7 @@ class WindowUNet(ToldUNet):
         ConfigError: another ``base_width``, or no level.
     """
 
-    def __init__(self, base_width: int = 32, levels: int = 3, blocks: int = 2) -> None:
+    def __init__(self, base_width: Width = 32, levels: Levels = 3, blocks: Count = 2) -> None:
         super().__init__()
         if base_width < 16 or base_width % 16 or levels < 1:
             raise ConfigError(

@@ -17,8 +17,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def check_config(path: str, overrides: dict | None = None) -> None:
+def check_config(path: str, overrides: dict | None = None) -> list[str]:
     """Check one config.
+
+    Returns:
+        Warnings, one line each.
 
     Raises:
         ConfigError: an unknown key, type or override, or values that a constructor refuses.
@@ -29,8 +32,9 @@ def check_config(path: str, overrides: dict | None = None) -> None:
 
     cfg = load_config(path, overrides)
     check_top_level(cfg)
+    cfg.overrides = dict(overrides or {})
     check_types(cfg)
-    build_all(cfg)
+    return build_all(cfg)
 
 
 def main(argv: list[str]) -> None:
@@ -39,8 +43,10 @@ def main(argv: list[str]) -> None:
     wrong = 0
     for path in args.configs:
         try:
-            check_config(path, args.cfg_options)
+            warnings = check_config(path, args.cfg_options)
             print(f'ok     {path}')
+            for line in warnings:
+                print(f'note   {path}: {line}')
         except RestoreboxError as error:
             wrong += 1
             print(f'wrong  {path}: {error}', file=sys.stderr)

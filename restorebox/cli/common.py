@@ -111,6 +111,7 @@ def prepare(args: argparse.Namespace) -> object:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     cfg.setdefault('runner_type', 'RestorationRunner')
+    cfg.setdefault('default_scope', 'restorebox')
     cfg.overrides = dict(args.cfg_options)  # scores record them
     for name in [key for key in cfg if key not in TOP_KEYS]:
         cfg.pop(name)  # names of the files only: the config that a run writes out holds what it reads
@@ -138,8 +139,8 @@ def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = No
     from restorebox.registry import RUNNERS
 
     check_types(cfg)
-    build_all(cfg)
-    warning = look() if look else None
+    warnings = build_all(cfg)
+    warnings += [line for line in [look() if look else None] if line]
     try:
         runner = RUNNERS.build(cfg)
     except (RestoreboxError, OSError):
@@ -149,8 +150,8 @@ def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = No
             raise
         reason = f'{type(error).__name__}: {one_line(error)}'
         raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
-    if warning:
-        runner.logger.warning(warning)
+    for line in warnings:
+        runner.logger.warning(line)
     metrics = getattr(runner, job)()
     problems = runner.test_loop.problems(metrics) if job == 'test' and hasattr(runner.test_loop, 'problems') else []
     if problems:  # on every rank; all files are written

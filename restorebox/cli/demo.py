@@ -155,6 +155,7 @@ def main(argv: list[str]) -> None:
     set_data_root(cfg, str(args.work_dir / 'data'))
     if args.samples:
         cfg.train_cfg.max_samples = args.samples
+        cfg.overrides = {'train_cfg.max_samples': args.samples}
     cfg.work_dir, cfg.launcher = str(args.work_dir), 'none'
     runner = run_runner(cfg, 'train')
     options = ['--work-dir', str(args.work_dir), '--data-root', str(args.work_dir / 'data')]

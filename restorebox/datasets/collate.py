@@ -19,9 +19,9 @@ def collate_roles(samples: list[dict[str, Any]]) -> dict[str, Any]:
             at test time) are dropped.
 
     Returns:
-        ``inputs``: role -> NCHW tensor, or list of CHW tensors where sizes or dtypes differ; empty when all samples
-        were dropped. ``data_samples``: list of those kept, ``dropped``: of the others. ``bad``: 'path: reason' of every
-        unreadable picture.
+        ``inputs``: role -> NCHW tensor, or list of CHW tensors where sizes differ; empty when all samples were dropped.
+        Where 8-bit and 16-bit pictures meet, those of 8 bits become float32 in [0, 1] as well. ``data_samples``: list
+        of those kept, ``dropped``: of the others. ``bad``: 'path: reason' of every unreadable picture.
 
     Raises:
         DataError: the samples don't have the same roles.
@@ -37,7 +37,9 @@ def collate_roles(samples: list[dict[str, Any]]) -> dict[str, Any]:
                     f'{", ".join(kept[0]["inputs"])}, {sample["data_samples"].name} has {", ".join(sample["inputs"])}'
                 )
         tensors = [sample['inputs'][role] for sample in kept]
-        alike = len({(tensor.shape, tensor.dtype) for tensor in tensors}) == 1
+        if len({tensor.dtype for tensor in tensors}) > 1:
+            tensors = [tensor.float().div_(255) if tensor.dtype == torch.uint8 else tensor for tensor in tensors]
+        alike = len({tensor.shape for tensor in tensors}) == 1
         inputs[role] = torch.stack(tensors) if alike else tensors
     return {
         'inputs': inputs,

@@ -14,6 +14,7 @@ from restorebox.datasets.keys import SampleKey, as_key
 from restorebox.errors import ConfigError, DataError, PictureError
 from restorebox.registry import DATASETS, TRANSFORMS, nearest
 from restorebox.sample import RestorationSample
+from restorebox.values import Samples, Whole
 
 PAIRINGS = ('same_name', 'template', 'side_by_side', 'list_file')
 ATTEMPTS = 20  # replacements tried for one unreadable picture; that many in a row means that the folder is broken
@@ -147,10 +148,10 @@ class PairedPictures(_Pictures):
         real: str | Path | None = None,
         pipeline: Sequence[dict | Callable] = (),
         bad_picture: str = 'error',
-        seed: int = 0,
+        seed: Whole = 0,
         test_mode: bool = False,
         lazy_init: bool = False,
-        limit: int | None = None,
+        limit: Samples | None = None,
     ) -> None:
         if pairing not in PAIRINGS:
             raise ConfigError(f"PairedPictures has no pairing '{pairing}'; {nearest(str(pairing), PAIRINGS)}")
@@ -243,7 +244,7 @@ class UnpairedPictures(_Pictures):
         hq: str = 'hq',
         pipeline: Sequence[dict | Callable] = (),
         bad_picture: str = 'error',
-        seed: int = 0,
+        seed: Whole = 0,
         test_mode: bool = False,
         lazy_init: bool = False,
         pairing: None = None,

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 
 from restorebox.datasets.keys import SampleKey
 from restorebox.registry import DATA_SAMPLERS
+from restorebox.values import Whole
 
 
 @DATA_SAMPLERS.register_module()
@@ -25,7 +26,7 @@ class KeyedSampler(Sampler):
         seed: of the orders; the same on all ranks. None (MMEngine's ``diff_rank_seed``) agrees on one among the ranks.
     """
 
-    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = 0) -> None:
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: Whole | None = 0) -> None:
         self.dataset = dataset
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed

@@ -21,6 +21,7 @@ from restorebox.degradations import build_degradation
 from restorebox.errors import ConfigError, DataError, PictureError
 from restorebox.registry import TRANSFORMS, nearest
 from restorebox.sample import RestorationSample
+from restorebox.values import Count, Fraction, Names, Pixels, Positive
 
 UNRELATED = ('hq', 'real')
 RESAMPLING = {
@@ -46,7 +47,7 @@ class LoadPictures(BaseTransform):
         cache_gib: the most that it may hold, in GiB.
     """
 
-    def __init__(self, cache: str | None = None, cache_gib: float = 20.0) -> None:
+    def __init__(self, cache: str | None = None, cache_gib: Positive = 20.0) -> None:
         self.read = read_picture if cache is None else PictureCache(cache, cache_gib).read
 
     def transform(self, results: Results) -> Results:
@@ -71,7 +72,7 @@ class GeometricTransform(BaseTransform):
         roles: work on these only; None means all that the sample has.
     """
 
-    def __init__(self, roles: Sequence[str] | None = None) -> None:
+    def __init__(self, roles: Names | None = None) -> None:
         self.roles = roles
 
     def transform(self, results: Results) -> Results:
@@ -114,10 +115,10 @@ class Resize(GeometricTransform):
 
     def __init__(
         self,
-        size: tuple[int, int] | None = None,
-        short: int | None = None,
+        size: tuple[Pixels, Pixels] | None = None,
+        short: Pixels | None = None,
         interpolation: str = 'bicubic',
-        roles: Sequence[str] | None = None,
+        roles: Names | None = None,
     ) -> None:
         super().__init__(roles)
         if (size is None) == (short is None):
@@ -155,7 +156,7 @@ class RandomWindow(GeometricTransform):
         roles: see :class:`GeometricTransform`.
     """
 
-    def __init__(self, size: int | tuple[int, int], roles: Sequence[str] | None = None) -> None:
+    def __init__(self, size: Pixels | tuple[Pixels, Pixels], roles: Names | None = None) -> None:
         super().__init__(roles)
         self.size = _as_size(size, type(self).__name__)
 
@@ -189,7 +190,7 @@ class Flip(GeometricTransform):
         roles: see :class:`GeometricTransform`.
     """
 
-    def __init__(self, p: float = 0.5, direction: str = 'horizontal', roles: Sequence[str] | None = None) -> None:
+    def __init__(self, p: Fraction = 0.5, direction: str = 'horizontal', roles: Names | None = None) -> None:
         super().__init__(roles)
         if direction not in ('horizontal', 'vertical'):
             raise ConfigError(f"Flip's direction is 'horizontal' or 'vertical', not {direction!r}")
@@ -216,7 +217,7 @@ class Rotate90(GeometricTransform):
         roles: see :class:`GeometricTransform`.
     """
 
-    def __init__(self, p: float = 0.5, roles: Sequence[str] | None = None) -> None:
+    def __init__(self, p: Fraction = 0.5, roles: Names | None = None) -> None:
         super().__init__(roles)
         self.p = p
 
@@ -246,7 +247,7 @@ class Degrade(BaseTransform):
         ConfigError: ``candidates`` below 1.
     """
 
-    def __init__(self, recipe: dict | str, source: str = 'gt', target: str = 'lq', candidates: int = 1) -> None:
+    def __init__(self, recipe: dict | str, source: str = 'gt', target: str = 'lq', candidates: Count = 1) -> None:
         if not isinstance(candidates, int) or candidates < 1:
             raise ConfigError(f'Degrade: candidates is {candidates!r}; it must be a whole number from 1')
         self.recipe = build_degradation(recipe)
@@ -308,7 +309,7 @@ class Pack(BaseTransform):
         keep: further keys of the sample's dict to keep in the metainfo, e.g. ('parameters',).
     """
 
-    def __init__(self, roles: Sequence[str] | None = None, keep: Sequence[str] = ()) -> None:
+    def __init__(self, roles: Names | None = None, keep: Sequence[str] = ()) -> None:
         self.roles = roles
         self.keep = tuple(keep)
 

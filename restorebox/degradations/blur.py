@@ -12,6 +12,7 @@ from restorebox.degradations.base import RangedDegradation, as_range, to_float
 from restorebox.degradations.lines import motion_kernel
 from restorebox.errors import ConfigError
 from restorebox.registry import DEGRADATIONS
+from restorebox.values import Pixels
 
 
 @DEGRADATIONS.register_module()
@@ -26,7 +27,7 @@ class GaussianBlur(RangedDegradation):
 
     strength = 'sigma'
 
-    def __init__(self, sigma: Sequence[float] = (0.5, 5), window: int = 21) -> None:
+    def __init__(self, sigma: Sequence[float] = (0.5, 5), window: Pixels = 21) -> None:
         self.ranges = {'sigma': as_range(sigma, 'GaussianBlur: sigma', 0, 1000)}
         if not isinstance(window, int) or window < 1 or window % 2 == 0:
             raise ConfigError(f'GaussianBlur: window is an odd number of pixels; it is {window!r}')

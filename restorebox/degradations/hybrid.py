@@ -18,6 +18,7 @@ from restorebox.degradations.jpeg import JPEG
 from restorebox.degradations.noise import GaussianNoise
 from restorebox.errors import ConfigError
 from restorebox.registry import DEGRADATIONS, nearest
+from restorebox.values import NotNegative
 
 LEVELS = range(1, 11)
 BANDS = {'mild': (9, 11), 'moderate': (12, 17), 'severe': (18, 20)}  # of the three levels' sum minus 2
@@ -38,7 +39,7 @@ class HybridDistortion(BaseDegradation):
         blur_max: sigma of the strongest blur in pixels: 5 in RL-Restore's generator, 10 in the papers' text.
     """
 
-    def __init__(self, severity: str = 'moderate', blur_max: float = 5.0) -> None:
+    def __init__(self, severity: str = 'moderate', blur_max: NotNegative = 5.0) -> None:
         if severity not in BANDS:
             raise ConfigError(f'HybridDistortion has no severity {severity!r}; {nearest(str(severity), [*BANDS])}')
         if not isinstance(blur_max, (int, float)) or blur_max <= 0:

@@ -11,6 +11,7 @@ from restorebox.degradations.base import BaseDegradation, to_float
 from restorebox.degradations.compose import build_degradation
 from restorebox.errors import ConfigError
 from restorebox.registry import DEGRADATIONS
+from restorebox.values import NotNegative
 
 
 @DEGRADATIONS.register_module()
@@ -27,7 +28,7 @@ class OneOf(BaseDegradation):
     takes_depth = True
 
     def __init__(
-        self, recipes: Sequence[dict | str | None] = (None, 'light_rain'), weights: Sequence[float] | None = None
+        self, recipes: Sequence[dict | str | None] = (None, 'light_rain'), weights: Sequence[NotNegative] | None = None
     ) -> None:
         if not isinstance(recipes, Sequence) or isinstance(recipes, str) or not recipes:
             raise ConfigError(f'OneOf: recipes are a list of configs or names, at least one; they are {recipes!r}')

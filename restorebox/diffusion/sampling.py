@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from restorebox.diffusion.windows import check_windows
 from restorebox.errors import ConfigError
 from restorebox.registry import nearest
+from restorebox.values import Count, Fraction, Pixels, Positive
 
 SAMPLERS = ('ddim', 'ancestral')
 MODES = ('whole', 'overlap')
@@ -33,14 +34,14 @@ class Sampling:
     """
 
     sampler: str = 'ddim'
-    steps: int = 25
+    steps: Count = 25
     spacing: str = 'leading'
-    eta: float = 0.0
+    eta: Fraction = 0.0
     clip_x0: bool = False
     mode: str = 'whole'
-    window: int = 128
-    window_stride: int = 16
-    window_memory: float = 1024
+    window: Pixels = 128
+    window_stride: Pixels = 16
+    window_memory: Positive = 1024
 
     def __post_init__(self) -> None:
         """Refuse what can be refused without a schedule."""

@@ -2,97 +2,78 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Callable
-from typing import Any
+from importlib.util import find_spec
 
 import torch
 from mmengine import registry as mm
 from mmengine.config import Config
-from mmengine.dataset import InfiniteSampler
-from mmengine.optim import OptimWrapperDict, build_optim_wrapper
-from torch.utils.data import DataLoader
+from mmengine.runner.priority import Priority, get_priority
 
 from restorebox import registry as own
-from restorebox.datasets import CentreWindow, RandomWindow
-from restorebox.engine.check import check_roles
-from restorebox.engine.loops import SampleTrainLoop, scale_schedule
+from restorebox.engine.check import build_part
+from restorebox.engine.loader_check import check_loader
+from restorebox.engine.loops import SampleTrainLoop
+from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
+from restorebox.metrics import FID
 from restorebox.registry import constructor_keys, nearest
+from restorebox.values import short
 
-LOADER_KEYS = {
-    *inspect.signature(DataLoader.__init__).parameters,
-    *('num_batch_per_epoch', 'disable_subprocess_warning'),
-} - {'self'}
-# dicts that the Runner reads key by key, so that no constructor refuses a misspelt one
-PLAIN = {
-    'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
-    'randomness': ('seed', 'deterministic'),
-    'auto_scale_lr': ('enable', 'base_batch_size'),
+# what MMEngine's backends of a visualiser import when they first log something, any one of the packages in a group
+BACKEND_PACKAGES = {
+    'TensorboardVisBackend': (('tensorboard', 'tensorboardX'),),
+    'WandbVisBackend': (('wandb',),),
+    'MLflowVisBackend': (('mlflow',),),
+    'ClearMLVisBackend': (('clearml',),),
+    'NeptuneVisBackend': (('neptune',),),
+    'DVCLiveVisBackend': (('dvclive',), ('pygit2',)),
+    'AimVisBackend': (('aim',),),
 }
 
 
-def _is_count(value: Any, lowest: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
-
-
-def _build(where: str, make: Callable[[], Any]) -> Any:
-    """Run a constructor; what it refuses is the config's mistake."""
-    try:
-        return make()
-    except ConfigError as error:
-        raise ConfigError(f'config, {where}: {error}') from None
-    except Exception as error:
-        line = ' '.join(str(error).split())[:300]
-        raise ConfigError(f'config, {where}: {type(error).__name__}: {line}') from error
-
-
-def build_all(cfg: Config) -> None:
+def build_all(cfg: Config) -> list[str]:
     """Build what a config names on the meta device: no data is read, no memory taken.
+
+    Returns:
+        Warnings, one line each: what can run but is hardly meant.
 
     Raises:
         ConfigError: a constructor refuses its values, or parts don't fit each other; says where in the config.
     """
     plain = cfg.to_dict()
     _check_plain(plain)
+    _check_packages(plain)
     with mm.DefaultScope.overwrite_default_scope('restorebox'), torch.device('meta'):
-        model = _build('model', lambda: mm.MODELS.build(dict(plain['model'])))
+        model = build_part('model', lambda: own.RESTORERS.build(dict(plain['model'])))
         needs = getattr(model, 'needs', None)
         if needs is not None:
             side = -(-needs.min_size // needs.stride) * needs.stride
             picture = torch.zeros(1, needs.in_channels, side, side)
-            _build('model', lambda: model.eval().restore(picture))
+            build_part('model', lambda: model.eval().restore(picture))
         for part in ('train', 'val', 'test'):
             if plain.get(f'{part}_dataloader') is not None:
-                _check_loader(plain, part, model)
-        _check_optimisers(plain, model)
-        hooks = [*(plain.get('default_hooks') or {}).values(), *(plain.get('custom_hooks') or [])]
-        for hook in hooks:
-            if hook is not None:
-                hook = {key: value for key, value in hook.items() if key != 'priority'}
-                where = f'hook {hook.get("type")}'
-                if not _is_count(hook.get('interval', 1), -1) or hook.get('interval') == 0:
-                    raise ConfigError(
-                        f'config, {where}: interval is {hook["interval"]!r}; it must be a positive number'
-                    )
-                _build(where, lambda hook=hook: mm.HOOKS.build(hook))
+                _check_loop(plain, part)
+                check_loader(plain, part, model)
+                if part != 'train':
+                    _check_evaluators(plain, part)
+        warnings = check_optimisers(plain, model)
+        _check_hooks(plain)
+        if plain.get('log_processor'):
+            logs = {'type': 'LogProcessor', **plain['log_processor']}
+            build_part('log_processor', lambda: own.LOG_PROCESSORS.build(logs))
+    return warnings
 
 
 def _check_plain(plain: dict) -> None:
     """Values and keys that no constructor looks at."""
     if not plain.get('model'):
         raise ConfigError("config, top level: needs the key 'model'")
-    for name, known in PLAIN.items():
-        for key in plain.get(name) or {}:
-            if key not in known:
-                raise ConfigError(f"config, {name} has no key '{key}'; {nearest(key, known)}")
-    seed = (plain.get('randomness') or {}).get('seed')
-    if seed is not None and not _is_count(seed, 0):
-        raise ConfigError(f'config, randomness: seed is {seed!r}; it must be a whole number from 0, or None')
-    if not isinstance(plain.get('compile') or {}, (dict, bool)):
+    build_part('runner_type', lambda: own.RUNNERS.get(plain.get('runner_type', 'RestorationRunner')))
+    scope = plain.get('default_scope', 'restorebox')
+    if scope != 'restorebox':
         raise ConfigError(
-            f'config: compile is {plain["compile"]!r}; it must be True, False or options of torch.compile'
+            f"config: default_scope is '{scope}'; it must be 'restorebox', whose components are named here"
         )
     level = plain.get('log_level', 'INFO')
     levels = logging.getLevelNamesMapping() if hasattr(logging, 'getLevelNamesMapping') else logging._nameToLevel
@@ -106,61 +87,7 @@ def _check_plain(plain: dict) -> None:
             raise ConfigError(f"config: {', '.join(keys)} go together; '{absent[0]}' is missing")
 
 
-def _check_loader(plain: dict, part: str, model: Any) -> None:
-    where = f'{part}_dataloader'
-    loader = plain[where]
-    for key in loader:
-        if key not in LOADER_KEYS:
-            raise ConfigError(f"config, {where} has no key '{key}'; {nearest(key, tuple(LOADER_KEYS))}")
-    for key in ('dataset', 'sampler', 'batch_size'):
-        if key not in loader:
-            raise ConfigError(f"config, {where}: needs the key '{key}'")
-    for key, lowest in (('batch_size', 1), ('num_workers', 0)):
-        if not _is_count(loader.get(key, 1), lowest):
-            raise ConfigError(f'config, {where}: {key} is {loader[key]!r}; it must be a whole number from {lowest}')
-    dataset = _build(f'{where}.dataset', lambda: mm.DATASETS.build({**loader['dataset'], 'lazy_init': True}))
-    _check_loop_keys(plain, part)
-    if part == 'train':
-        _build(f'{where}.dataset', lambda: check_roles(model, dataset))
-        if plain['train_cfg'].get('type') == 'SampleTrainLoop':
-            sampler = own.DATA_SAMPLERS.get(loader['sampler']['type'])
-            _build(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
-        for transform in dataset.pipeline.transforms:
-            stride, least = model.needs.stride, model.smallest_crop
-            if isinstance(transform, (RandomWindow, CentreWindow)) and min(transform.size) < least:
-                raise ConfigError(
-                    f'config, {where}.dataset.pipeline: a window of {transform.size[0]}x{transform.size[1]} is too '
-                    f'small for the networks that are trained; they need at least {least}'
-                )
-            if isinstance(transform, (RandomWindow, CentreWindow)) and any(side % stride for side in transform.size):
-                raise ConfigError(
-                    f'config, {where}.dataset.pipeline: a window of {transform.size[0]}x{transform.size[1]} does not '
-                    f'fit the networks; they need multiples of {stride}'
-                )
-        return
-    sampler = own.DATA_SAMPLERS.get(loader['sampler']['type'])
-    if hasattr(sampler, 'skip') or sampler is InfiniteSampler:
-        raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
-    for key in ('drop_last', 'num_batch_per_epoch'):
-        if loader.get(key):
-            raise ConfigError(
-                f'config, {where}: {key}={loader[key]!r} leaves pictures out, and scores are of all of the set; leave '
-                'it out, or take a smaller set by limit=N in the data set'
-            )
-    evaluators = plain[f'{part}_evaluator']
-    if isinstance(evaluators, dict):
-        evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)
-    scores: set[str] = set()
-    for each in evaluators if isinstance(evaluators, list) else [evaluators]:
-        metric = _build(f'{part}_evaluator', lambda each=each: mm.METRICS.build(dict(each)))
-        names = getattr(metric, 'protocols', (type(metric).__name__,))
-        twice = sorted(scores.intersection(names))
-        if twice:  # MMEngine would notice when all is scored
-            raise ConfigError(f'config, {part}_evaluator: two metrics give {twice[0]}; leave one of them out')
-        scores.update(names)
-
-
-def _check_loop_keys(plain: dict, part: str) -> None:
+def _check_loop(plain: dict, part: str) -> None:
     """The keys that a loop needs from the config; the Runner gives the rest."""
     loop = plain[f'{part}_cfg']
     kind = loop.get('type', {'val': 'RestorationValLoop', 'test': 'RestorationTestLoop'}.get(part))
@@ -172,31 +99,60 @@ def _check_loop_keys(plain: dict, part: str) -> None:
     if missing:
         raise ConfigError(f"config, {part}_cfg: {kind} needs the key '{missing[0]}'")
     if kind == 'SampleTrainLoop':
-        _build(f'{part}_cfg', lambda: SampleTrainLoop.check_numbers(loop['max_samples'], loop.get('val_samples', 0)))
-
-
-def _check_optimisers(plain: dict, model: Any) -> None:
-    if not plain.get('optim_wrapper'):
-        return
-    if 'constructor' not in plain['optim_wrapper'] and 'optimizer' not in plain['optim_wrapper']:
-        raise ConfigError(
-            "config, optim_wrapper: needs the key 'optimizer', or constructor='RoleOptimWrapperConstructor' and an "
-            'optimiser for each step'
+        build_part(
+            f'{part}_cfg', lambda: SampleTrainLoop.check_numbers(loop['max_samples'], loop.get('val_samples', 0))
         )
-    wrapper = _build('optim_wrapper', lambda: build_optim_wrapper(model, dict(plain['optim_wrapper'])))
-    several = isinstance(wrapper, OptimWrapperDict)
-    schedulers = plain.get('param_scheduler') or []
-    if isinstance(schedulers, dict) and 'type' not in schedulers:
-        for step in schedulers:
-            if not several or step not in wrapper.keys():  # noqa: SIM118 (no mapping)
-                known = tuple(wrapper.keys()) if several else ()
-                raise ConfigError(f"config, param_scheduler: there is no step '{step}'; {nearest(step, known)}")
-        schedulers = [each for part in schedulers.values() for each in (part if isinstance(part, list) else [part])]
-    elif isinstance(schedulers, dict):
-        schedulers = [schedulers]
-    one = next(iter(wrapper.values())) if several else wrapper
-    for each in schedulers:
-        if plain['train_cfg'].get('type') == 'SampleTrainLoop':
-            each = _build('param_scheduler', lambda each=each: scale_schedule(each, 1))
-        extra = dict(optimizer=one, epoch_length=1)
-        _build('param_scheduler', lambda each=each, extra=extra: mm.PARAM_SCHEDULERS.build(each, default_args=extra))
+
+
+def _check_evaluators(plain: dict, part: str) -> None:
+    evaluators = plain[f'{part}_evaluator']
+    if isinstance(evaluators, dict):
+        evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    if not evaluators:
+        raise ConfigError(f'config, {part}_evaluator: it is empty; give at least one metric')
+    given: list[str] | None = []
+    for each in evaluators:
+        if not isinstance(each, dict) or 'type' not in each:
+            raise ConfigError(f'config, {part}_evaluator: {short(each)} must be a dict with a type')
+        metric = build_part(f'{part}_evaluator', lambda each=each: own.METRICS.build(dict(each)))
+        names = ['fid'] if isinstance(metric, FID) else getattr(metric, 'protocols', None)
+        twice = sorted(set(given or ()).intersection(names or ()))
+        if twice:  # MMEngine would notice when all is scored
+            raise ConfigError(f'config, {part}_evaluator: two metrics give {twice[0]}; leave one of them out')
+        given = None if given is None or names is None else [*given, *names]  # another's may give anything
+    hook = (plain.get('default_hooks') or {}).get('checkpoint') or {}
+    best = hook.get('save_best')
+    if part == 'val' and given is not None and best is not None and best.removeprefix('input/') not in given:
+        raise ConfigError(f"config, default_hooks.checkpoint: save_best is '{best}'; {nearest(best, given)}")
+
+
+def _check_hooks(plain: dict) -> None:
+    named = {f'default_hooks.{name}': hook for name, hook in (plain.get('default_hooks') or {}).items() if hook}
+    hooks = {**named, **{f'custom_hooks.{i}': hook for i, hook in enumerate(plain.get('custom_hooks') or [])}}
+    for where, hook in hooks.items():
+        if not isinstance(hook, dict):
+            raise ConfigError(f'config, {where}: it is {short(hook)}; it must be a dict with a type')
+        hook = dict(hook)
+        priority, interval = hook.pop('priority', None), hook.get('interval', 1)
+        if priority is not None:
+            if isinstance(priority, str) and priority not in Priority.__members__:
+                known = nearest(priority, [*Priority.__members__])
+                raise ConfigError(f"config, {where}: there is no priority '{priority}'; {known}")
+            build_part(f'{where}.priority', lambda priority=priority: get_priority(priority))
+        if not isinstance(interval, int) or interval < -1 or interval == 0:
+            raise ConfigError(f'config, {where}: interval is {interval!r}; it must be a positive number')
+        build_part(where, lambda hook=hook: own.HOOKS.build(hook))
+
+
+def _check_packages(plain: dict) -> None:
+    """A backend imports its package at the first line of the log: too late to begin with another."""
+    backends = (plain.get('visualizer') or {}).get('vis_backends') or []
+    for number, backend in enumerate([backends] if isinstance(backends, dict) else backends):
+        kind = backend.get('type') if isinstance(backend, dict) else None
+        for names in BACKEND_PACKAGES.get(kind, ()) if isinstance(kind, str) else ():
+            if not any(find_spec(name) for name in names):
+                raise ConfigError(
+                    f'config, visualizer.vis_backends.{number}: {kind} needs the package {names[0]}, which is not '
+                    f'here: pip install {names[0]}'
+                )

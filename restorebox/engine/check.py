@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from restorebox import registry as own
 from restorebox.errors import ConfigError
-from restorebox.registry import RegistryKeyError, check_keys
+from restorebox.registry import RegistryKeyError, constructor_keys, nearest
+from restorebox.values import Count, NotNegative, Pixels, Positive, Range, Samples, Whole, check_value, hints, short
+
+# numbers of parameter schedulers that count samples
+SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'total_steps', 'milestones', 'periods')
 
 # a config key -> the registry of what stands there; other places are looked up in all of them
 PLACES: dict[str, own.Registry] = {
@@ -43,8 +55,94 @@ PLACES: dict[str, own.Registry] = {
 }
 # places that hold several by name
 COLLECTIONS = ('losses', 'default_hooks', 'stems')
+# places of one component, which must say its type
+TYPED = (
+    'model',
+    'backbone',
+    'head',
+    'loss',
+    'dataset',
+    'sampler',
+    'optimizer',
+    'recipe',
+    'encoder',
+    'semantic_encoder',
+    'vis_backends',
+)
+# what MMEngine or our Runner takes where a config names no type
+DEFAULTS = {
+    'visualizer': 'Visualizer',
+    'log_processor': 'LogProcessor',
+    'train_cfg': 'SampleTrainLoop',
+    'val_cfg': 'RestorationValLoop',
+    'test_cfg': 'RestorationTestLoop',
+}
 # keys beside ``type`` that MMEngine takes out before it calls the constructor
 TAKEN_OUT = {'_scope_', '_delete_', 'constructor', 'priority', 'convert_to_iter_based', 'paramwise_cfg'}
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+LOADER: dict[str, Any] = {
+    **dict.fromkeys(inspect.signature(DataLoader.__init__).parameters, Any),
+    'dataset': dict,
+    'sampler': dict,
+    'batch_sampler': dict | None,
+    'collate_fn': dict | None,
+    'worker_init_fn': dict | None,
+    'batch_size': Pixels,
+    'num_workers': Annotated[int, Range(0, 1024)],
+    'prefetch_factor': Count | None,
+    'timeout': NotNegative,
+    'multiprocessing_context': str | None,
+    'pin_memory_device': str,
+    'shuffle': bool | None,
+    **dict.fromkeys(('pin_memory', 'drop_last', 'persistent_workers', 'in_order'), bool),
+    'num_batch_per_epoch': Samples,
+    'disable_subprocess_warning': bool,
+}
+LOADER.pop('self')
+# dicts without a type that the Runner reads key by key, so that no constructor refuses a misspelt or wrong one
+PLAIN: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(LOADERS, LOADER),
+    'env_cfg': {
+        'cudnn_benchmark': bool,
+        'mp_cfg': dict | None,
+        'dist_cfg': dict | None,
+        'resource_limit': Samples,
+    },
+    'env_cfg.mp_cfg': {'mp_start_method': Literal['fork', 'spawn', 'forkserver'], 'opencv_num_threads': Whole},
+    'randomness': {'seed': Annotated[int, Range(0, 2**32 - 1)] | None, 'deterministic': bool},
+    'auto_scale_lr': {'enable': bool, 'base_batch_size': Samples},
+}
+# what OptimWrapper hands on to torch; its 'type' is no component
+CLIP_GRAD: dict[str, Any] = {
+    'type': Literal['norm', 'value'],
+    'max_norm': Positive,
+    'norm_type': Positive,
+    'error_if_nonfinite': bool,
+    'clip_value': Positive,
+    'foreach': bool | None,
+}
+# ranges that MMEngine's own hints do not tell
+RANGES: dict[str, dict[str, Any]] = {
+    'LogProcessor': {'window_size': Samples, 'num_digits': Annotated[int, Range(0, 20)]},
+    'Visualizer': {'vis_backends': list[dict] | dict | None},
+    'OptimWrapper': {'accumulative_counts': Samples},
+    'AutocastOptimWrapper': {'accumulative_counts': Samples},
+}
+# the top level, which MMEngine's Runner takes in part and ours in part
+TOP: dict[str, Any] = {
+    **hints(Runner),
+    'model': dict,
+    'default_hooks': dict[str, dict | None] | None,
+    'custom_hooks': list[dict] | None,
+    'compile': bool | dict | None,
+    'log_level': str | int,
+    'sync_bn': Literal['torch', 'mmcv'] | bool | None,
+    'find_unused_parameters': bool,
+    'runner_type': str,
+    'overrides': dict | None,
+}
+for _name in LOADERS:
+    TOP[_name] = dict | None
 
 
 def _find(kind: str, registry: own.Registry | None) -> Any:
@@ -58,32 +156,146 @@ def _find(kind: str, registry: own.Registry | None) -> Any:
     raise RegistryKeyError('component', kind, sorted({name for each in everywhere for name in each.known()}))
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a value of a config stands.
+
+    Attributes:
+        path: dotted, from the top of the config.
+        registry: in which a ``type`` here is looked up; None for all.
+        hint: what the constructor around it says that it takes here.
+    """
+
+    path: str = ''
+    registry: own.Registry | None = None
+    hint: Any = Any
+
+    def takes(self, node: dict) -> tuple[str, dict[str, Any]] | None:
+        """What a dict at this place may hold.
+
+        Returns:
+            The component's name ('' where there is none), and name -> type hint of each key; None where it can't be
+            told.
+
+        Raises:
+            ConfigError: its ``type`` is unknown or no name.
+        """
+        if self.path.startswith('optim_wrapper') and self.path.endswith('.clip_grad'):
+            return '', CLIP_GRAD
+        kind = node.get('type', DEFAULTS.get(self.path))
+        if isinstance(kind, str):
+            if '.' in kind:
+                return None
+            return kind, _arguments(_find(kind, self.registry))
+        if 'type' in node and not callable(kind):
+            raise ConfigError(f'type is {short(kind)}; it must be the name of a component')
+        if kind is not None:
+            return getattr(kind, '__name__', 'type'), _arguments(kind)
+        if not self.path:
+            return '', TOP
+        if self.path in PLAIN:
+            return '', PLAIN[self.path]
+        *_, around, last = ('', *self.path.split('.'))
+        needed = last in TYPED or around in COLLECTIONS or (self.registry is not None and last.isdigit())
+        if needed and self.path.split('.')[0] in TOP:  # other names are the files' own
+            raise ConfigError("needs the key 'type'")
+        if self.path == 'optim_wrapper' and 'constructor' in node:  # an optimiser for each step of a restorer
+            return None
+        for each in typing.get_args(self.hint):  # ``Network | dict``: a dict of what the class takes
+            if isinstance(each, type) and (each.__module__.startswith('restorebox.') or each is OptimWrapper):
+                return each.__name__, _arguments(each)
+        return None
+
+    def inside(self, node: dict, key: str, takes: tuple[str, dict[str, Any]] | None) -> Place:
+        """The place of one of its values."""
+        path = f'{self.path}.{key}' if self.path else key
+        if self.path == 'optim_wrapper' and 'constructor' in node and key not in TAKEN_OUT:
+            return Place(path, None, OptimWrapper | dict)
+        in_collection = not isinstance(node.get('type'), str) and self.path.split('.')[-1] in COLLECTIONS
+        return Place(path, self.registry if in_collection else PLACES.get(key), (takes or ('', {}))[1].get(key, Any))
+
+
+def _arguments(build: Any) -> dict[str, Any] | None:
+    keys = constructor_keys(build)
+    if keys is None:
+        return None
+    return {**dict.fromkeys(keys[0], Any), **hints(build), **RANGES.get(getattr(build, '__name__', ''), {})}
+
+
 def check_types(cfg: Config | dict) -> None:
-    """Look up every ``type`` in a config and check the keys beside it, without building anything.
+    """Look up every ``type`` in a config and check keys and values beside it, without building anything.
 
     Raises:
-        ConfigError: an unknown name or key; says where in the config, and what is nearest.
+        ConfigError: an unknown name or key, or a value of another kind; says where in the config, and what is right.
     """
-    _walk(cfg._cfg_dict if isinstance(cfg, Config) else cfg, '', None)
+    try:
+        _walk(cfg._cfg_dict if isinstance(cfg, Config) else cfg, Place())
+    except RecursionError:
+        raise ConfigError('config: it is nested too deeply to be read') from None
 
 
-def _walk(node: Any, path: str, registry: own.Registry | None) -> None:
+def known_keys(cfg: Config, path: str) -> list[str] | None:
+    """The keys that something reads of the dict at a dotted path; None where that can't be told."""
+    node, place = cfg._cfg_dict, Place()
+    try:
+        for key in path.split('.') if path else ():
+            if isinstance(node, dict):
+                place, node = place.inside(node, key, place.takes(node)), node[key]
+            else:
+                place, node = dataclasses.replace(place, path=f'{place.path}.{key}', hint=Any), node[int(key)]
+        takes = place.takes(node)
+    except ConfigError:  # the whole config is checked later
+        return None
+    return None if takes is None or takes[1] is None else list(takes[1])
+
+
+def _walk(node: Any, place: Place) -> None:
     if isinstance(node, dict):
-        kind = node.get('type')
-        if isinstance(kind, str) and '.' not in kind:
-            try:
-                build = _find(kind, registry)
-                keys = [key for key in node if key not in TAKEN_OUT and key != 'type']
-                check_keys(build, keys, kind, complete=False)
-            except ConfigError as error:
-                raise ConfigError(f'config, {path or "top level"}: {error}') from None
+        where = place.path or 'top level'
+        for key in node:
+            if not isinstance(key, str):
+                raise ConfigError(f'config, {where}: the key {short(key)} is no string')
+        takes = None
+        try:
+            takes = place.takes(node)
+            _check_given(node, place, takes)
+        except ConfigError as error:
+            raise ConfigError(f'config, {where}: {error}') from None
+        if takes is not None and takes[1] is None:
+            takes = None
         for key, value in node.items():
-            inside = f'{path}.{key}' if path else key
-            in_collection = not isinstance(kind, str) and path.split('.')[-1] in COLLECTIONS
-            _walk(value, inside, registry if in_collection else PLACES.get(key))
+            _walk(value, place.inside(node, key, takes))
     elif isinstance(node, (list, tuple)):
         for i, value in enumerate(node):
-            _walk(value, f'{path}.{i}', registry)
+            _walk(value, dataclasses.replace(place, path=f'{place.path}.{i}'))
+
+
+def _check_given(node: dict, place: Place, takes: tuple[str, dict[str, Any] | None] | None) -> None:
+    if takes is None or takes[1] is None:
+        return
+    name, known = takes
+    for key, value in node.items():
+        if (key == 'type' and known is not CLIP_GRAD) or key in TAKEN_OUT or (key not in known and not place.path):
+            continue
+        if key not in known:
+            raise ConfigError(f"{name or 'it'} has no key '{key}'; {nearest(key, [*known])}")
+        if not (place.path.startswith('param_scheduler') and key in SCHEDULE_KEYS):  # samples: see scale_schedule
+            check_value(value, known[key], f'{name}: {key}' if name else key)
+
+
+def build_part(where: str, make: Callable[[], Any]) -> Any:
+    """Run a constructor; what it refuses is the config's mistake.
+
+    Raises:
+        ConfigError: says where in the config.
+    """
+    try:
+        return make()
+    except ConfigError as error:
+        raise ConfigError(f'config, {where}: {error}') from None
+    except Exception as error:
+        line = ' '.join(str(error).split())[:300]
+        raise ConfigError(f'config, {where}: {type(error).__name__}: {line}') from error
 
 
 def check_roles(restorer: Any, dataset: Any) -> None:

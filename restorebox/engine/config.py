@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from restorebox.engine.check import known_keys
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest, remember_imports
@@ -65,6 +66,8 @@ def find_config(path: str | Path) -> Path:
     given = Path(path)
     if given.is_file():
         return given
+    if given.exists():
+        raise ConfigError(f'config {path}: it is {"a folder" if given.is_dir() else "no regular file"}')
     parts = given.parts[1:] if given.parts[:1] == ('configs',) else given.parts
     packaged = configs_dir().joinpath(*parts)
     if packaged.is_file():
@@ -92,14 +95,21 @@ def load_config(path: str | Path, overrides: dict | None = None) -> Config:
         _files(file)  # parses each file under its own name, which MMEngine's message lacks
         cfg = Config.fromfile(str(file))
     except SyntaxError as error:
-        raise ConfigError(f'config {error.filename or file}, line {error.lineno}: {error.msg}') from error
+        line = f', line {error.lineno}' if error.lineno else ''
+        raise ConfigError(f'config {error.filename or file}{line}: {error.msg}') from error
     except ConfigError:
         raise
+    except SystemExit as error:
+        raise ConfigError(f'config {file}: it ends the program (sys.exit)') from error
     except FileNotFoundError as error:
         raise ConfigError(f'config {file}: {error}') from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f'config {file}: it is no text in UTF-8: {error}') from error
+    except RecursionError as error:
+        raise ConfigError(f'config {file}: its _base_ leads back to itself, or it is nested too deeply') from error
     except Exception as error:
         cause = error.__cause__ or error  # custom_imports: the module's own error, not the list of folders searched
-        line = (str(cause).splitlines() or [''])[0]
+        line = ' '.join(str(cause).split())[:300]
         raise ConfigError(f'config {file}: {type(cause).__name__}: {line}') from error
     imports = (cfg.get('custom_imports') or {}).get('imports') or ()
     remember_imports([imports] if isinstance(imports, str) else imports)
@@ -115,8 +125,7 @@ def load_config(path: str | Path, overrides: dict | None = None) -> Config:
 def check_override(cfg: Config, dotted: str) -> None:
     """Refuse an override of a key that nothing would read.
 
-    A key that exists may be overridden. A new key is taken where a constructor will judge it (a dict with a ``type``)
-    and where the Runner reads it.
+    A key that exists may be overridden. A new key is taken where a constructor or the Runner reads it.
 
     Raises:
         ConfigError: names the part that does not exist and the nearest that does.
@@ -138,10 +147,10 @@ def check_override(cfg: Config, dotted: str) -> None:
             here = here[int(part)]
         elif isinstance(here, dict):
             if part not in here:
-                last = depth == len(parts) - 1
-                if last and ('type' in here or done in FREE_FORM or (not done and part in TOP_KEYS)):
+                read = TOP_KEYS if not done else known_keys(cfg, done)
+                if depth == len(parts) - 1 and (part in (read or ()) or 'type' in here or done in FREE_FORM):
                     return
-                known = [*here, *(TOP_KEYS if not done else ())]
+                known = list(dict.fromkeys([*here, *(read or ())]))
                 raise ConfigError(f"{where} no '{part}', the override would reach nothing; {nearest(part, known)}")
             here = here[part]
         else:
@@ -182,7 +191,7 @@ def check_top_level(cfg: Config) -> None:
         return
     read: set[str] = set()
     for file in [f for f in _files(Path(cfg.filename)) if f.suffix == '.py']:
-        text = file.read_text()
+        text = file.read_text('utf-8')
         read |= set(re.findall(r'_base_\.(\w+)', text))
         read |= {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for key in cfg:
@@ -190,16 +199,18 @@ def check_top_level(cfg: Config) -> None:
             raise ConfigError(f"config {cfg.filename}: nothing reads '{key}'; {nearest(key, TOP_KEYS)}")
 
 
-def _files(file: Path) -> list[Path]:
+def _files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
     """A config file and all its bases, environment variables put in as MMEngine does.
 
     Raises:
-        ConfigError: ``_base_`` is computed.
+        ConfigError: ``_base_`` is computed, names no files, or leads back to the file itself.
     """
+    if file.resolve() in above:
+        raise ConfigError(f'config {above[-1]}: its _base_ leads back to {file}')
     found = [file]
     if file.suffix != '.py':
         return found
-    text = re.sub(r'{{\s*\$(\w+)\s*:\s*(\S*?)\s*}}', lambda m: os.environ.get(m[1], m[2]), file.read_text())
+    text = re.sub(r'{{\s*\$(\w+)\s*:\s*(\S*?)\s*}}', lambda m: os.environ.get(m[1], m[2]), file.read_text('utf-8'))
     for node in ast.parse(text, filename=str(file)).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
             try:
@@ -209,6 +220,12 @@ def _files(file: Path) -> list[Path]:
                     f'config {file}, line {node.lineno}: _base_ must be written out, not computed; '
                     "ours are below '{{$RESTOREBOX_CONFIGS:}}'"
                 ) from None
-            for base in [bases] if isinstance(bases, str) else bases:
-                found += _files((file.parent / base).resolve())
+            bases = [bases] if isinstance(bases, str) else bases
+            if not isinstance(bases, (list, tuple)) or not all(isinstance(base, str) for base in bases):
+                raise ConfigError(f'config {file}, line {node.lineno}: _base_ must be a path or a list of paths')
+            for base in [base for base in bases if '::' not in base]:  # those are another package's
+                below = file.parent / base
+                if not below.is_file():
+                    raise ConfigError(f'config {file}, line {node.lineno}: its _base_ {base} is no file')
+                found += _files(below.resolve(), (*above, file.resolve()))
     return found

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from typing import Annotated
 
 from mmengine.dist import all_gather_object
 from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
-from restorebox.engine.check import check_roles
+from restorebox.engine.check import SCHEDULE_KEYS, check_roles
 from restorebox.engine.short_memory import InMemory
 from restorebox.errors import ConfigError, NonFiniteError, RestoreboxError, out_of_memory
 from restorebox.registry import LOOPS
-
-SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'total_steps', 'milestones', 'periods')
+from restorebox.values import NotEmpty, Range, Samples, Whole, check_value
 
 
 def samples_to_steps(samples: float, total_batch: int) -> int:
@@ -25,7 +26,7 @@ def scale_schedule(cfg: dict, total_batch: int) -> dict:
     """A parameter scheduler's config with numbers in samples -> in steps.
 
     Raises:
-        ConfigError: the scheduler counts epochs, which this loop does not have.
+        ConfigError: the scheduler counts epochs, which this loop does not have, or ends before its first step.
     """
     if cfg.get('by_epoch', False):
         raise ConfigError(
@@ -33,14 +34,38 @@ def scale_schedule(cfg: dict, total_batch: int) -> dict:
         )
     if str(cfg.get('type', '')).startswith('ReduceOnPlateau'):
         raise ConfigError(f'param_scheduler {cfg["type"]}: it counts validations, but train_cfg counts samples')
-    cfg = dict(cfg, by_epoch=False)
+    given, cfg = cfg, dict(cfg, by_epoch=False)
     for key in SCHEDULE_KEYS:
         value = cfg.get(key)
         if isinstance(value, (list, tuple)):
             cfg[key] = [samples_to_steps(v, total_batch) for v in value]
         elif value is not None and math.isfinite(value):
             cfg[key] = samples_to_steps(value, total_batch)
+    if cfg.get('begin', 0) >= cfg.get('end', math.inf):
+        raise ConfigError(
+            f'param_scheduler {cfg.get("type")}: from begin={given.get("begin", 0):g} to end={given["end"]:g} there is '
+            f'no step of {total_batch:g} samples'
+        )
     return cfg
+
+
+def check_schedule(cfg: dict) -> None:
+    """Refuse numbers of a parameter scheduler that are no places in a training.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    for key in SCHEDULE_KEYS:
+        value = cfg.get(key)
+        listed = key in ('milestones', 'periods')
+        if value is None or (key == 'end' and value == math.inf):
+            continue
+        least = Range(0) if key in ('begin', 'milestones') else Range(0, above=True)
+        one = Annotated[float, least]
+        check_value(value, Annotated[Sequence[one], NotEmpty()] if listed else one, f'{cfg.get("type")}: {key}')
+    begin, end = cfg.get('begin', 0), cfg.get('end', math.inf)
+    if begin >= end:
+        raise ConfigError(f'{cfg.get("type")}: begin is {begin:g} and end {end:g}; it must end after it begins')
 
 
 @LOOPS.register_module()
@@ -61,7 +86,7 @@ class SampleTrainLoop(BaseLoop):
         val_samples: validate every so many samples, and at the end.
     """
 
-    def __init__(self, runner: object, dataloader: object, max_samples: int, val_samples: int = 0) -> None:
+    def __init__(self, runner: object, dataloader: object, max_samples: Samples, val_samples: Whole = 0) -> None:
         self.check_numbers(max_samples, val_samples)
         super().__init__(runner, dataloader)
         check_roles(runner.restorer, self.dataloader.dataset)

@@ -100,7 +100,7 @@ class RoleOptimWrapperConstructor:
                 )
         wrappers = {}
         for step, roles in model.steps.items():
-            if step not in self.cfg:
+            if step not in self.cfg or 'optimizer' not in self.cfg[step]:
                 raise ConfigError(f"optim_wrapper: needs an optimiser for the step '{step}'")
             cfg = {'type': 'OptimWrapper', **self.cfg[step]}
             params = [p for role in roles for p in getattr(model, role).parameters() if p.requires_grad]

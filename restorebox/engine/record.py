@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapperDict
 
 from restorebox.engine.config import leaves
 from restorebox.engine.optim import AutocastOptimWrapper
+from restorebox.engine.resumed import check_optimiser
 from restorebox.errors import CheckpointError, printable
 from restorebox.untrusted import read_json
 
@@ -68,7 +69,7 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
         The random state of each rank.
 
     Raises:
-        CheckpointError: it holds weights only, or was trained with another total batch.
+        CheckpointError: it holds weights only, or was trained with another total batch or kind of optimiser.
     """
     meta, loop = checkpoint['meta'], runner.train_loop
     instead = 'start from its weights with --cfg-options load_from=...'
@@ -89,9 +90,8 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
         )
     budget, planned = meta.get('max_samples'), getattr(loop, 'max_samples', None)
     if budget is not None and budget != planned:
-        runner.logger.warning(
-            f'this run was planned for {budget} samples and now for {planned}: its schedules stay as they were'
-        )
+        runner.logger.warning(f'this run was planned for {budget} samples and now for {planned}')
+    check_optimiser(runner, meta, filename)
     recorded = getattr(runner.restorer, 'record', dict)()
     for key, value in recorded.items():
         before = meta.get('compute', {}).get(key, value)

@@ -36,6 +36,7 @@ from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.record import check_resumable, compute, warn_of_another_model
+from restorebox.engine.resumed import settle_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
@@ -72,6 +73,7 @@ class RestorationRunner(Runner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._random_states: list[dict] | None = None
         self.loaded_meta: dict = {}
+        self.schedule_samples: int | None = None  # the length that the config's schedules were written for
         super().__init__(*args, **kwargs)
         # all ranks built the same weights and buffers; from here on each draws its own
         set_random_seed(self.seed + self.rank, deterministic=self.deterministic)
@@ -319,6 +321,7 @@ class RestorationRunner(Runner):
         seed = self.seed
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+            settle_schedule(self)
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             reason = f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
             raise CheckpointError(f"checkpoint {filename} can't be resumed by this config: {reason}") from error
@@ -364,6 +367,7 @@ class RestorationRunner(Runner):
                 'seed': self.seed,
                 'total_batch': getattr(loop, 'total_batch', None),
                 'max_samples': getattr(loop, 'max_samples', None),
+                'schedule_samples': self.schedule_samples or getattr(loop, 'max_samples', None),
                 'compute': compute(self, meta or {}),
                 'cfg': self._cfg_text,  # for people; what reads it back takes the JSON, which can't be executed
                 'cfg_json': json.dumps(self.cfg.to_dict(), default=str),

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from restorebox.heads.base import BaseHead
 from restorebox.registry import HEADS
+from restorebox.values import Count, Pixels, Width
 
 
 @HEADS.register_module()
@@ -25,7 +26,7 @@ class DenseRealnessHead(BaseHead):
 
     output = 'realness'
 
-    def __init__(self, in_channels: int, scale: int = 1, side: int = 16, width: int = 1024) -> None:
+    def __init__(self, in_channels: Width, scale: Count = 1, side: Pixels = 16, width: Width = 1024) -> None:
         super().__init__()
         self.side = side
         self.hidden = nn.Linear(in_channels * side**2, width)

@@ -8,6 +8,7 @@ from restorebox.errors import ConfigError
 from restorebox.heads.base import BaseHead
 from restorebox.layers.diffusion_blocks import NoiseReadout
 from restorebox.registry import HEADS
+from restorebox.values import Count, Width
 
 
 def _check_scale(scale: int, owner: str) -> None:
@@ -31,7 +32,7 @@ class NoiseHead(BaseHead):
     output = 'estimate'
     reach = 3
 
-    def __init__(self, in_channels: int, scale: int, out_channels: int = 3) -> None:
+    def __init__(self, in_channels: Width, scale: Count, out_channels: Width = 3) -> None:
         super().__init__()
         _check_scale(scale, 'NoiseHead')
         self.readout = NoiseReadout(in_channels, out_channels)
@@ -55,7 +56,7 @@ class IdentityHead(BaseHead):
 
     output = 'estimate'
 
-    def __init__(self, in_channels: int, scale: int) -> None:
+    def __init__(self, in_channels: Width, scale: Count) -> None:
         super().__init__()
         _check_scale(scale, 'IdentityHead')
 

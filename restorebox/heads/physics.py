@@ -10,6 +10,7 @@ from restorebox.heads.base import BaseHead
 from restorebox.layers.finite import nan_where_infinite
 from restorebox.layers.precision import at_least_float32
 from restorebox.registry import HEADS
+from restorebox.values import Count, Fraction, NotNegative, ValueRange, Width
 
 
 @HEADS.register_module()
@@ -36,12 +37,12 @@ class PhysicsHead(BaseHead):
 
     def __init__(
         self,
-        in_channels: int | None = None,
-        scale: int = 1,
+        in_channels: Width | None = None,
+        scale: Count = 1,
         subtract_streak: bool = True,
-        t_min: float = 0.01,
-        eps: float = 1e-3,
-        limits: tuple[float, float] | None = (-1.0, 2.0),
+        t_min: Fraction = 0.01,
+        eps: NotNegative = 1e-3,
+        limits: ValueRange | None = (-1.0, 2.0),
     ) -> None:
         super().__init__()
         if t_min < 0 or eps < 0:

@@ -9,6 +9,7 @@ from restorebox.errors import ConfigError
 from restorebox.heads.base import BaseHead
 from restorebox.layers.initialise import normal_init
 from restorebox.registry import HEADS
+from restorebox.values import Count, Width
 
 
 @HEADS.register_module()
@@ -39,11 +40,11 @@ class PictureHead(BaseHead):
 
     def __init__(
         self,
-        in_channels: int,
-        scale: int,
-        out_channels: int = 3,
+        in_channels: Width,
+        scale: Count,
+        out_channels: Width = 3,
         residual: bool = False,
-        kernel: int = 3,
+        kernel: Count = 3,
         padding: str = 'zeros',
         activation: bool = True,
         last: str = 'tanh',

@@ -8,6 +8,7 @@ from restorebox.heads.base import BaseHead
 from restorebox.layers.initialise import xavier_init
 from restorebox.layers.precision import at_least_float32, unit_vectors
 from restorebox.registry import HEADS
+from restorebox.values import Width
 
 
 @HEADS.register_module()
@@ -25,7 +26,7 @@ class ProjectionHead(BaseHead):
 
     output = 'embedding'
 
-    def __init__(self, channels: dict[str, int], width: int = 256) -> None:
+    def __init__(self, channels: dict[str, Width], width: Width = 256) -> None:
         super().__init__()
         self.taps = tuple(channels)
         self.perceptrons = nn.ModuleDict(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from restorebox.heads.base import BaseHead
 from restorebox.layers.initialise import normal_init
 from restorebox.registry import HEADS
+from restorebox.values import Count, Width
 
 
 @HEADS.register_module()
@@ -23,7 +24,7 @@ class RealnessHead(BaseHead):
     output = 'realness'
     reach = 4
 
-    def __init__(self, in_channels: int, scale: int = 1) -> None:
+    def __init__(self, in_channels: Width, scale: Count = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, 1, 4, 1, 1)
         normal_init(self)

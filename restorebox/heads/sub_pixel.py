@@ -10,6 +10,7 @@ from restorebox.errors import ConfigError
 from restorebox.heads.base import BaseHead
 from restorebox.layers.initialise import normal_init
 from restorebox.registry import HEADS
+from restorebox.values import Count, Width
 
 
 @HEADS.register_module()
@@ -38,9 +39,9 @@ class SubPixelHead(BaseHead):
 
     def __init__(
         self,
-        in_channels: int,
-        scale: int,
-        out_channels: int = 3,
+        in_channels: Width,
+        scale: Count,
+        out_channels: Width = 3,
         residual: bool = False,
         icnr: bool = True,
         activation: bool = True,

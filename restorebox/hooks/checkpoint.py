@@ -15,6 +15,7 @@ from restorebox.errors import ConfigError, DataError
 from restorebox.files import find_checkpoints, remove_leftovers
 from restorebox.metrics.protocols import lower_is_better
 from restorebox.registry import HOOKS
+from restorebox.values import Samples
 
 
 @HOOKS.register_module()
@@ -38,7 +39,7 @@ class RestorationCheckpointHook(Hook):
     priority = 'VERY_LOW'
 
     def __init__(
-        self, every_samples: int, max_keep: int = 3, save_best: str | None = None, rule: str | None = None
+        self, every_samples: Samples, max_keep: Samples = 3, save_best: str | None = None, rule: str | None = None
     ) -> None:
         if rule not in ('greater', 'less', None):
             raise ConfigError(f"RestorationCheckpointHook: rule is '{rule}'; it must be 'greater' or 'less'")

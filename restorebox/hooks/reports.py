@@ -13,6 +13,7 @@ from restorebox.engine.loops import RestorationTestLoop
 from restorebox.errors import printable
 from restorebox.metrics.scores import score_table, write_scores
 from restorebox.registry import HOOKS
+from restorebox.values import Samples
 
 
 @HOOKS.register_module()
@@ -23,7 +24,7 @@ class CapHistoryHook(Hook):
         length: values kept per logged name; more than any smoothing window.
     """
 
-    def __init__(self, length: int = 10_000) -> None:
+    def __init__(self, length: Samples = 10_000) -> None:
         self.length = length
 
     def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:

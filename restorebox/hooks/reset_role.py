@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapperDict
 
 from restorebox.errors import ConfigError
 from restorebox.registry import HOOKS
+from restorebox.values import Samples
 
 
 @HOOKS.register_module()
@@ -26,7 +27,7 @@ class ResetRoleHook(Hook):
         ConfigError: ``every_samples`` is no positive whole number.
     """
 
-    def __init__(self, role: str, every_samples: int) -> None:
+    def __init__(self, role: str, every_samples: Samples) -> None:
         if not isinstance(every_samples, int) or every_samples < 1:
             raise ConfigError(f'ResetRoleHook: every_samples is {every_samples!r}; it must be a positive whole number')
         self.role = role

@@ -13,6 +13,7 @@ from restorebox.drawing import draw_sheet
 from restorebox.metrics.protocols import protocol
 from restorebox.registry import HOOKS
 from restorebox.sample import RestorationSample
+from restorebox.values import Whole
 
 # what a sheet shows of a sample, from left to right
 TITLES = {
@@ -39,7 +40,7 @@ class ComparisonSheetHook(Hook):
         score: protocol written under the pictures that have a clean partner.
     """
 
-    def __init__(self, pictures: int = 6, score: str = 'psnr_y') -> None:
+    def __init__(self, pictures: Whole = 6, score: str = 'psnr_y') -> None:
         self.pictures = pictures
         self.name = score
         self.score = protocol(score)

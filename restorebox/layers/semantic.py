@@ -20,6 +20,7 @@ from restorebox.errors import ConfigError, WeightsError
 from restorebox.layers.clip import NO_OPEN_CLIP, clip_file, clip_tower
 from restorebox.layers.frozen import VGG16_FILE, LazyFrozen, randomise, vgg16_taps, weights_file
 from restorebox.registry import ENCODERS
+from restorebox.values import Whole, Width
 
 
 def feature_distance(a: dict[str, Tensor], b: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
@@ -191,7 +192,7 @@ class RandomConv(SemanticEncoder):
         ConfigError: ``width`` below 1.
     """
 
-    def __init__(self, width: int = 32, seed: int = 0) -> None:
+    def __init__(self, width: Width = 32, seed: Whole = 0) -> None:
         if width < 1:
             raise ConfigError(f'RandomConv: width must be at least 1; this is {width}')
         super().__init__(LazyFrozen(partial(_random_stages, width, seed)), {f'stage{i}': 1 / 3 for i in range(1, 4)})

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from restorebox.layers.statistics import LocalStatistics, local_mean
 from restorebox.layers.stems import BaseStem
 from restorebox.registry import STEMS
+from restorebox.values import Count, Width
 
 
 class ContextGate(LocalStatistics):
@@ -50,7 +51,7 @@ class ContextualDilated(BaseStem):
         width: channels inside.
     """
 
-    def __init__(self, in_channels: int, stride: int = 1, steps: int = 3, width: int = 24) -> None:
+    def __init__(self, in_channels: Width, stride: Count = 1, steps: Count = 3, width: Width = 24) -> None:
         super().__init__()
         self.first = nn.Conv2d(in_channels, width, 3, 1, 1)
         self.steps = nn.ModuleList(
@@ -83,7 +84,7 @@ class ContextAggregation(BaseStem):
         width: channels inside.
     """
 
-    def __init__(self, in_channels: int, stride: int = 1, width: int = 24) -> None:
+    def __init__(self, in_channels: Width, stride: Count = 1, width: Width = 24) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for i, dilation in enumerate((1, 2, 4, 8)):
@@ -111,7 +112,7 @@ class RecursiveStem(BaseStem):
         width: channels inside.
     """
 
-    def __init__(self, in_channels: int, stride: int = 1, times: int = 6, width: int = 32) -> None:
+    def __init__(self, in_channels: Width, stride: Count = 1, times: Count = 6, width: Width = 32) -> None:
         super().__init__()
         self.first = nn.Conv2d(in_channels, width, 3, 1, 1)
         self.block = nn.Sequential(
@@ -142,7 +143,7 @@ class AttentiveRecurrent(BaseStem):
         width: channels inside.
     """
 
-    def __init__(self, in_channels: int, stride: int = 1, times: int = 4, width: int = 16) -> None:
+    def __init__(self, in_channels: Width, stride: Count = 1, times: Count = 4, width: Width = 16) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(in_channels + 1, width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, width, 3, 1, 1), nn.ReLU()

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from restorebox.errors import ConfigError
 from restorebox.layers.statistics import make_norm
 from restorebox.registry import STEMS, nearest
+from restorebox.values import Count, Counts, Depth, Width
 
 
 class BaseStem(nn.Module):
@@ -115,11 +116,11 @@ class InfoAccum(BaseStem):
 
     def __init__(
         self,
-        in_channels: int,
-        stride: int = 1,
-        layers: int = 15,
-        growth: int = 4,
-        dilations: Sequence[int] = (1, 3, 5),
+        in_channels: Width,
+        stride: Count = 1,
+        layers: Depth = 15,
+        growth: Count = 4,
+        dilations: Counts = (1, 3, 5),
         norm: str | None = 'instance',
         recompute: bool = False,
     ) -> None:
@@ -172,7 +173,7 @@ class ResidualStem(BaseStem):
     """
 
     def __init__(
-        self, in_channels: int, stride: int = 1, blocks: int = 5, width: int = 32, norm: str | None = 'instance'
+        self, in_channels: Width, stride: Count = 1, blocks: Count = 5, width: Width = 32, norm: str | None = 'instance'
     ) -> None:
         super().__init__()
         self.first = nn.Conv2d(in_channels, width, 3, 1, 1)

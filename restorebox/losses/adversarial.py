@@ -10,6 +10,7 @@ from restorebox.errors import ConfigError
 from restorebox.layers.precision import at_least_float32
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
+from restorebox.values import NotNegative
 
 # (logits, +1 for real or -1 for generated) -> a loss per logit
 MODES = {
@@ -38,7 +39,7 @@ class AdversarialLoss(BaseLoss):
 
     of_pictures = False
 
-    def __init__(self, mode: str = 'hinge', weight: float = 1.0) -> None:
+    def __init__(self, mode: str = 'hinge', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
         if mode not in MODES:
             raise ConfigError(f"AdversarialLoss has no mode '{mode}'; {nearest(str(mode), tuple(MODES))}")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from restorebox.errors import ConfigError
 from restorebox.layers.precision import at_least_float32
 from restorebox.registry import LOSSES
+from restorebox.values import NotNegative
 
 
 class BaseLoss(nn.Module):
@@ -32,7 +33,7 @@ class BaseLoss(nn.Module):
     of_features: bool = False
     value_range: tuple[float, float] | None = None
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: NotNegative = 1.0) -> None:
         super().__init__()
         self.weight = weight
 

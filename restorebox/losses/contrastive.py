@@ -16,6 +16,7 @@ from restorebox.layers.precision import unit_vectors
 from restorebox.layers.semantic import feature_distance
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
+from restorebox.values import NotNegative, Positive
 
 EPS = 1e-7
 KINDS = ('both', 'real', 'fake')
@@ -45,7 +46,7 @@ class PatchNCELoss(BaseLoss):
 
     of_pictures = False
 
-    def __init__(self, temperature: float = 0.07, weight: float = 1.0) -> None:
+    def __init__(self, temperature: Positive = 0.07, weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
         if temperature <= 0:
             raise ConfigError(f'PatchNCELoss: temperature is {temperature}; it must be positive')
@@ -82,7 +83,7 @@ class IntraContrastiveLoss(BaseLoss):
 
     of_pictures = False
 
-    def __init__(self, mu: float = 0.1, negatives: str = 'both', weight: float = 1.0) -> None:
+    def __init__(self, mu: NotNegative = 0.1, negatives: str = 'both', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
         _check_kind('IntraContrastiveLoss', 'negatives', negatives)
         self.real, self.fake = {'both': (1.0, mu), 'real': (1.0, 0.0), 'fake': (0.0, 1.0)}[negatives]
@@ -129,7 +130,7 @@ class InterContrastiveLoss(BaseLoss):
 
     of_pictures = False
 
-    def __init__(self, nu: float = 0.2, positives: str = 'both', weight: float = 1.0) -> None:
+    def __init__(self, nu: NotNegative = 0.2, positives: str = 'both', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
         _check_kind('InterContrastiveLoss', 'positives', positives)
         self.real, self.fake = {'both': (1.0, nu), 'real': (1.0, 0.0), 'fake': (0.0, 1.0)}[positives]

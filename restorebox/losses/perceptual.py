@@ -25,6 +25,7 @@ from restorebox.layers.frozen import (
 )
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
+from restorebox.values import NotNegative
 
 CRITERIA = {'l1': F.l1_loss, 'mse': F.mse_loss}
 
@@ -58,8 +59,8 @@ class PerceptualLoss(BaseLoss):
 
     def __init__(
         self,
-        layers: dict[str, float] | None = None,
-        weight: float = 1.0,
+        layers: dict[str, NotNegative] | None = None,
+        weight: NotNegative = 1.0,
         criterion: str = 'l1',
         weights: str = 'pretrained',
         normalise: bool = True,
@@ -106,7 +107,7 @@ class ContrastiveRegularisation(BaseLoss):
     value_range = (0.0, 1.0)
 
     def __init__(
-        self, layers: dict[str, float] | None = None, weight: float = 1.0, weights: str = 'pretrained'
+        self, layers: dict[str, NotNegative] | None = None, weight: NotNegative = 1.0, weights: str = 'pretrained'
     ) -> None:
         super().__init__(weight)
         default = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8, 'relu4_3': 1 / 4, 'relu5_3': 1.0}
@@ -146,7 +147,7 @@ class LPIPSLoss(BaseLoss):
 
     value_range = (0.0, 1.0)
 
-    def __init__(self, weight: float = 1.0, net: str = 'vgg', weights: str = 'pretrained') -> None:
+    def __init__(self, weight: NotNegative = 1.0, net: str = 'vgg', weights: str = 'pretrained') -> None:
         super().__init__(weight)
         check_lpips_net(net)
         self.net = net

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from restorebox.errors import ConfigError
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES
+from restorebox.values import NotNegative, Positive
 
 
 @LOSSES.register_module()
@@ -43,7 +44,7 @@ class CharbonnierLoss(BaseLoss):
         ConfigError: ``eps`` is not positive.
     """
 
-    def __init__(self, weight: float = 1.0, eps: float = 1e-3) -> None:
+    def __init__(self, weight: NotNegative = 1.0, eps: NotNegative = 1e-3) -> None:
         super().__init__(weight)
         if eps <= 0:
             raise ConfigError(f'CharbonnierLoss: eps is {eps}; it must be positive (at 0 the gradient is undefined)')
@@ -70,7 +71,7 @@ class PSNRLoss(BaseLoss):
         ConfigError: ``floor`` is not positive.
     """
 
-    def __init__(self, weight: float = 1.0, floor: float = 1e-4) -> None:
+    def __init__(self, weight: NotNegative = 1.0, floor: Positive = 1e-4) -> None:
         super().__init__(weight)
         if floor <= 0:
             raise ConfigError(f'PSNRLoss: floor is {floor}; it must be positive (at 0 the gradient is undefined)')

@@ -8,6 +8,7 @@ from torch import Tensor
 from restorebox.layers.semantic import feature_distance
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import ENCODERS, LOSSES
+from restorebox.values import NotNegative
 
 
 @LOSSES.register_module()
@@ -32,7 +33,7 @@ class SemanticLoss(BaseLoss):
 
     value_range = (0.0, 1.0)
 
-    def __init__(self, encoder: dict, weight: float = 1.0) -> None:
+    def __init__(self, encoder: dict, weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
         self.encoder = ENCODERS.build(encoder)
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES
+from restorebox.values import NotNegative
 
 WINDOW = 11
 SIGMA = 1.5
@@ -25,7 +26,7 @@ class SSIMLoss(BaseLoss):
     value_range = (0.0, 1.0)
     taps: Tensor
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
         x = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
         taps = torch.exp(-x.square() / (2 * SIGMA**2))

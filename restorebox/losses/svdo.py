@@ -9,6 +9,7 @@ from restorebox.errors import ConfigError
 from restorebox.layers.precision import at_least_float32, without_autocast
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
+from restorebox.values import NotNegative
 
 MODES = ('raw', 'raw_abs', 'unit')
 LEAST_ENERGY = 1e-8  # added to the mean eigenvalue that 'unit' divides by: a blank patch has none
@@ -37,7 +38,7 @@ class SVDOLoss(BaseLoss):
     of_pictures = False
     of_features = True
 
-    def __init__(self, mode: str = 'unit', weight: float = 1.0) -> None:
+    def __init__(self, mode: str = 'unit', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
         if mode not in MODES:
             raise ConfigError(f"SVDOLoss: mode is '{mode}'; {nearest(str(mode), MODES)}")

@@ -31,6 +31,7 @@ from restorebox.metrics.base import (
     why_undefined,
 )
 from restorebox.registry import METRICS, nearest
+from restorebox.values import Count
 
 DIMS = {64: 0, 192: 1, 768: 2, 2048: 3}
 """Size of the activations -> pytorch-fid's block."""
@@ -111,7 +112,7 @@ class FID(RestorationMetric):
         self,
         weights: str = 'pretrained',
         dims: int = 2048,
-        batch_size: int = 8,
+        batch_size: Count = 8,
         reference: str | None = None,
         do_nothing: bool = True,
     ) -> None:

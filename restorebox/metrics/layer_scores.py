@@ -12,6 +12,7 @@ from restorebox.errors import ConfigError
 from restorebox.metrics.base import RestorationMetric, is_finite, sample_index, scores_of, why_undefined
 from restorebox.metrics.protocols import LAYER_PROTOCOLS
 from restorebox.registry import METRICS, nearest
+from restorebox.values import Names
 
 
 @METRICS.register_module()
@@ -28,7 +29,7 @@ class LayerScores(RestorationMetric):
         ConfigError: an unknown protocol, or none.
     """
 
-    def __init__(self, protocols: Sequence[str] = tuple(LAYER_PROTOCOLS)) -> None:
+    def __init__(self, protocols: Names = tuple(LAYER_PROTOCOLS)) -> None:
         super().__init__()
         if isinstance(protocols, str) or not protocols:
             raise ConfigError(f'LayerScores: protocols is {protocols!r}; it must be a list of names')

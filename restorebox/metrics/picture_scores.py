@@ -24,6 +24,7 @@ from restorebox.metrics.base import (
 )
 from restorebox.metrics.protocols import NETWORK_PROTOCOLS, parse_protocol, protocol, resize_saved
 from restorebox.registry import METRICS
+from restorebox.values import Names
 
 
 @METRICS.register_module()
@@ -46,7 +47,7 @@ class PictureScores(RestorationMetric):
 
     def __init__(
         self,
-        protocols: Sequence[str] = ('psnr_y', 'ssim_y', 'psnr_rgb'),
+        protocols: Names = ('psnr_y', 'ssim_y', 'psnr_rgb'),
         do_nothing: bool = True,
         lpips_weights: str = 'pretrained',
     ) -> None:

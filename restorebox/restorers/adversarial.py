@@ -15,6 +15,7 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import NotNegative, StatisticsWindow
 
 
 @RESTORERS.register_module()
@@ -48,8 +49,8 @@ class AdversarialRestorer(BaseRestorer):
         discriminator: Network | dict | None,
         losses: dict[str, dict],
         gan_mode: str = 'lsgan',
-        lambda_gan: float = 1.0,
-        statistics_window: int | None = None,
+        lambda_gan: NotNegative = 1.0,
+        statistics_window: StatisticsWindow | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(statistics_window, data_preprocessor)

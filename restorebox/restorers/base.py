@@ -20,6 +20,7 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.restorers.weights import fitting_weights
 from restorebox.sample import RestorationSample
+from restorebox.values import StatisticsWindow
 
 
 def _without_wrappers(module: BaseRestorer, state: dict, prefix: str, _metadata: dict) -> None:
@@ -60,7 +61,9 @@ class BaseRestorer(BaseModel):
     frozen: tuple[str, ...] = ()
     statistics_window: int | None = None
 
-    def __init__(self, statistics_window: int | None = None, data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self, statistics_window: StatisticsWindow | None = None, data_preprocessor: dict | None = None
+    ) -> None:
         super().__init__(RESTORERS.build(data_preprocessor or dict(type='RestorationPreprocessor')))
         if statistics_window is not None and (not isinstance(statistics_window, int) or statistics_window < 8):
             raise ConfigError(

@@ -28,6 +28,7 @@ from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.image_pool import ImagePool
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import Names, NotNegative, PoolSize, Samples, StatisticsWindow
 
 # every picture of an iteration -> the domain it belongs to
 DOMAIN = {
@@ -104,22 +105,22 @@ class CycleRestorer(BaseRestorer):
         discriminator: Network | dict,
         directions: int = 2,
         gan_mode: str = 'hinge',
-        lambda_lcl: float = 2.0,
-        lambda_intra: float = 1.0,
-        lambda_inter: float = 0.005,
-        lambda_idt: float = 1.0,
-        lambda_cycle: float = 0.0,
+        lambda_lcl: NotNegative = 2.0,
+        lambda_intra: NotNegative = 1.0,
+        lambda_inter: NotNegative = 0.005,
+        lambda_idt: NotNegative = 1.0,
+        lambda_cycle: NotNegative = 0.0,
         lcl_pairs: Sequence[tuple[str, str]] = LCL_PAIRS,
-        lcl_taps: Sequence[str] = ('down1', 'down2', 'res1'),
-        lcl_positions: int = 256,
+        lcl_taps: Names = ('down1', 'down2', 'res1'),
+        lcl_positions: Samples = 256,
         intra_negatives: str = 'both',
         inter_positives: str = 'both',
-        inter_taps: Sequence[str] = ('input', 'conv2', 'conv3'),
-        inter_positions: int = 64,
+        inter_taps: Names = ('input', 'conv2', 'conv3'),
+        inter_positions: Samples = 64,
         inter_updates_d: bool = False,
         semantic_encoder: dict | None = None,
-        image_pool: int = 0,
-        statistics_window: int | None = None,
+        image_pool: PoolSize = 0,
+        statistics_window: StatisticsWindow | None = None,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(statistics_window, data_preprocessor)

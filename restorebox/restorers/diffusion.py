@@ -32,6 +32,7 @@ from restorebox.registry import RESTORERS, check_keys, nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import Timesteps
 
 PREDICTIONS = ('noise', 'x0', 'residual', 'preconditioned')
 CONDITION_ERROR = 0.1  # mean squared error of a degraded picture in [-1, 1]: 16 dB
@@ -76,7 +77,7 @@ class DiffusionRestorer(BaseRestorer):
         self,
         denoiser: Network | dict,
         schedule: str = 'linear',
-        timesteps: int = 1000,
+        timesteps: Timesteps = 1000,
         prediction: str = 'noise',
         sampling: dict | None = None,
         data_preprocessor: dict | None = None,

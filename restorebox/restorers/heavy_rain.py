@@ -22,6 +22,7 @@ from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import Fraction, NotNegative
 
 LAYERS = ('streak', 'transmission', 'airlight')
 
@@ -76,12 +77,12 @@ class HeavyRainRestorer(AdversarialRestorer):
         discriminator: Network | dict | None = None,
         physics_losses: dict[str, dict[str, dict]] | None = None,
         losses: dict[str, dict] | None = None,
-        lambda_gan: float = 0.01,
-        lambda_depth: float = 1.0,
-        real_rate: float = 0.1,
+        lambda_gan: NotNegative = 0.01,
+        lambda_depth: NotNegative = 1.0,
+        real_rate: Fraction = 0.1,
         depth_network: Network | dict | None = None,
         teacher: Network | dict | None = None,
-        lambda_teacher: float = 1.0,
+        lambda_teacher: NotNegative = 1.0,
         data_preprocessor: dict | None = None,
     ) -> None:
         owner = type(self).__name__

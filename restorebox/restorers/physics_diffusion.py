@@ -15,6 +15,7 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers.diffusion import DiffusionRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import Timesteps
 
 
 @RESTORERS.register_module()
@@ -45,7 +46,7 @@ class PhysicsDiffusion(DiffusionRestorer):
         physics: Network | dict,
         denoiser: Network | dict,
         schedule: str = 'linear',
-        timesteps: int = 1000,
+        timesteps: Timesteps = 1000,
         prediction: str = 'noise',
         sampling: dict | None = None,
         data_preprocessor: dict | None = None,

@@ -21,6 +21,7 @@ from restorebox.restorers.collapse import CollapseWatch
 from restorebox.restorers.diffusion import DiffusionRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import Fraction, NotNegative, Timesteps
 
 # term -> (denoiser, target, condition)
 TERMS = {
@@ -102,13 +103,13 @@ class RainDiffusion(DiffusionRestorer):
         denoiser: Network | dict,
         generator: Network | dict,
         terms: Sequence[str] = tuple(TERMS),
-        lambda_cyc: float = 1.0,
+        lambda_cyc: NotNegative = 1.0,
         cycles: Sequence[str] = ('clean', 'rainy'),
         detach: str = 'none',
         domain_prior: bool = False,
-        condition_dropout: float = 0.0,
+        condition_dropout: Fraction = 0.0,
         schedule: str = 'linear',
-        timesteps: int = 1000,
+        timesteps: Timesteps = 1000,
         prediction: str = 'noise',
         sampling: dict | None = None,
         data_preprocessor: dict | None = None,

@@ -11,6 +11,7 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.values import StatisticsWindow
 
 
 @RESTORERS.register_module()
@@ -34,7 +35,7 @@ class SupervisedRestorer(BaseRestorer):
         self,
         generator: Network | dict,
         losses: dict[str, dict],
-        statistics_window: int | None = None,
+        statistics_window: StatisticsWindow | None = None,
         data_preprocessor: dict | None = None,
         feature_losses: dict[str, dict] | None = None,
     ) -> None:
@@ -50,6 +51,9 @@ class SupervisedRestorer(BaseRestorer):
         for name in self.feature_terms:
             if name in self.loss_terms:
                 raise ConfigError(f"{kind}: losses and feature_losses both have '{name}'; name one of them otherwise")
+        terms = [*self.loss_terms.values(), *self.feature_terms.values()]
+        if all(getattr(term, 'weight', 1) == 0 for term in terms):
+            raise ConfigError(f'{kind}: the weight of every loss is 0, so that nothing would be trained')
         self.feature_taps = {name: self.generator.backbone.taps_like(each) for name, each in patterns.items()}
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:

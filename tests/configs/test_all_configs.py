@@ -48,7 +48,7 @@ UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'
             "model = dict(losses=dict(x=dict(type='L1Los')))",
             "model.losses.x: no loss is called 'L1Los'; did you mean 'L1Loss'",
         ),
-        ('model = dict(generator=dict(backbone=dict(levels=9)))', 'levels is 9; it must be from 1 to 8'),
+        ('model = dict(generator=dict(backbone=dict(levels=9)))', 'levels is 9; it must be'),
         ("model = dict(generator=dict(haed=dict(type='PictureHead')))", "has no key 'haed'; did you mean 'head'"),
         (
             "train_dataloader = dict(dataset=dict(type='UnpairedPictures', _delete_=True, data_root='x'))",
@@ -59,18 +59,21 @@ UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'
         ("train_dataloader = dict(num_workers='two')", "num_workers is 'two'"),
         (
             'train_dataloader = dict(num_worker=2)',
-            "train_dataloader has no key 'num_worker'; did you mean 'num_workers'",
+            "config, train_dataloader: it has no key 'num_worker'; did you mean 'num_workers'",
         ),
         ("train_dataloader = dict(sampler=dict(type='DefaultSampler'))", "use dict(type='KeyedSampler')"),
         ('train_cfg = dict(max_samples=-5)', 'max_samples is -5'),
         ('default_hooks = dict(checkpoint=dict(every_samples=0))', 'every_samples is 0'),
         ('default_hooks = dict(logger=dict(interval=0))', 'interval is 0'),
         ("model = dict(statistics_window='abc')", "statistics_window is 'abc'"),
-        ("model = dict(generator=dict(backbone=dict(levels='five')))", 'config, model: '),
+        (
+            "model = dict(generator=dict(backbone=dict(levels='five')))",
+            "model.generator.backbone: UNet: levels is 'five'; it must be a whole number",
+        ),
         ('optim_wrapper = dict(optimizer=dict(lr=-1))', 'Invalid learning rate'),
         ('optim_wrapper = dict(accumulative_counts=0)', 'config, optim_wrapper'),
         ('val_evaluator = None', "go together; 'val_evaluator' is missing"),
-        ('randomness = dict(sed=1)', "randomness has no key 'sed'; did you mean 'seed'"),
+        ('randomness = dict(sed=1)', "randomness: it has no key 'sed'; did you mean 'seed'"),
         ('env_cfg = dict(cudnn_benchmrk=True)', "did you mean 'cudnn_benchmark'"),
         ("val_dataloader = dict(sampler=dict(type='KeyedSampler'))", 'it has no end; use'),
         ("log_level = 'LOUD'", "there is no log_level 'LOUD'"),
@@ -110,7 +113,7 @@ def test_a_mistake_is_named(tmp_path, text, expected):
 )
 def test_overrides_must_reach_something(key, expected):
     if expected is None:
-        check_config(str(UNET5), {key: 0 if key != 'model.generator.backbone.levels' else 3})
+        check_config(str(UNET5), {key: {'model.generator.backbone.levels': 3, 'compile': False}.get(key, 0)})
     else:
         with pytest.raises(ConfigError, match=expected):
             check_config(str(UNET5), {key: 3})

@@ -27,13 +27,19 @@ def test_equal_sizes_are_stacked():
     assert batch['bad'] == []
 
 
-def test_unequal_sizes_or_dtypes_stay_a_list():
+def test_unequal_sizes_stay_a_list():
     batch = collate_roles([sample(lq=torch.zeros(3, 4, n), gt=torch.zeros(3, 2, 2)) for n in (5, 6)])
     assert [tuple(t.shape) for t in batch['inputs']['lq']] == [(3, 4, 5), (3, 4, 6)]
     assert isinstance(batch['inputs']['gt'], torch.Tensor)
-    kinds = (torch.uint8, torch.float32)
-    batch = collate_roles([sample(lq=torch.zeros(3, 4, 4, dtype=kind)) for kind in kinds])
-    assert [t.dtype for t in batch['inputs']['lq']] == list(kinds)
+
+
+def test_pictures_of_8_and_of_16_bits_are_one_batch():
+    eight, sixteen = torch.full((3, 4, 4), 51, dtype=torch.uint8), torch.full((3, 4, 4), 0.7)
+    batch = collate_roles([sample(lq=eight, gt=eight), sample(lq=sixteen, gt=eight)])
+    assert batch['inputs']['gt'].dtype == torch.uint8
+    assert batch['inputs']['lq'].dtype == torch.float32
+    assert batch['inputs']['lq'].shape == (2, 3, 4, 4)
+    assert batch['inputs']['lq'][:, 0, 0, 0].tolist() == pytest.approx([51 / 255, 0.7])
 
 
 def test_bad_samples_are_dropped_and_their_lines_kept():

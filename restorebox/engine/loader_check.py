@@ -1,0 +1,148 @@
+"""The data loaders of a config: options that contradict each other, and windows that don't fit the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from restorebox import registry as own
+from restorebox.datasets import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
+from restorebox.engine.check import build_part, check_roles
+from restorebox.engine.loops import SampleTrainLoop
+from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError
+
+
+def check_loader(plain: dict, part: str, model: Any) -> None:
+    """Check a part's loader and build its data set, without a look at the disk.
+
+    Args:
+        plain: the config as a dict.
+        part: 'train', 'val' or 'test'.
+        model: the restorer.
+
+    Raises:
+        ConfigError: says which key of the loader.
+    """
+    where = f'{part}_dataloader'
+    loader = plain[where]
+    for key in ('dataset', 'sampler', 'batch_size'):
+        if key not in loader:
+            raise ConfigError(f"config, {where}: needs the key '{key}'")
+    check_options(loader, where, part)
+    dataset = build_part(f'{where}.dataset', lambda: own.DATASETS.build({**loader['dataset'], 'lazy_init': True}))
+    kind = loader['sampler'].get('type')
+    sampler = own.DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
+    if sampler is None:
+        raise ConfigError(f"config, {where}.sampler: needs the key 'type'")
+    _try_pipeline(dataset, model if part == 'train' else None, f'{where}.dataset.pipeline')
+    if part != 'train':
+        if _is_endless(sampler):
+            raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
+        return
+    build_part(f'{where}.dataset', lambda: check_roles(model, dataset))
+    if plain['train_cfg'].get('type') == 'SampleTrainLoop':
+        build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
+    elif plain['train_cfg'].get('type') == 'EpochBasedTrainLoop' and _is_endless(sampler):
+        raise ConfigError(f'config, {where}.sampler: it has no end, so that no epoch would; use SampleTrainLoop')
+    if hasattr(model, 'needs'):
+        _check_windows(dataset.pipeline.transforms, loader['batch_size'], model, f'{where}.dataset.pipeline')
+
+
+def _is_endless(sampler: Any) -> bool:
+    return hasattr(sampler, 'skip') or getattr(sampler, '__name__', '') == 'InfiniteSampler'
+
+
+def check_options(loader: dict, where: str, part: str) -> None:
+    """Refuse options of a data loader that torch refuses when the first batch is fetched, or that drop pictures.
+
+    Raises:
+        ConfigError: says which two don't go together.
+    """
+    if not loader.get('num_workers', 0):
+        for key in ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context'):
+            if loader.get(key):
+                raise ConfigError(
+                    f'config, {where}: {key}={loader[key]!r} is about workers, but num_workers is 0; leave it out or '
+                    'set num_workers to 1 or more'
+                )
+    if loader.get('batch_sampler') is not None:
+        raise ConfigError(f'config, {where}: batch_sampler contradicts batch_size and sampler, which are needed')
+    if loader.get('shuffle'):
+        raise ConfigError(f'config, {where}: shuffle=True contradicts the sampler; write it there: sampler.shuffle')
+    for key in ('drop_last', 'num_batch_per_epoch') if part != 'train' else ():
+        if loader.get(key):
+            raise ConfigError(
+                f'config, {where}: {key}={loader[key]!r} leaves pictures out, and scores are of all of the set; leave '
+                'it out, or take a smaller set by limit=N in the data set'
+            )
+    collate = loader.get('collate_fn')
+    if collate is not None:
+        found = own.FUNCTIONS.get(str(collate.get('type')))
+        if not found.__module__.startswith('mmengine.'):
+            return
+        raise ConfigError(
+            f"config, {where}.collate_fn: {collate['type']} does not make a batch of roles; use 'collate_roles'"
+        )
+
+
+def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
+    """Send a made-up picture through the transforms: an order or a role that fails does so for every picture."""
+    roles, transforms = getattr(dataset, 'roles', None), getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
+    if roles is None or transforms is None:  # not one of ours
+        return
+    large = [max(t.size) for t in transforms if isinstance(t, (RandomWindow, Resize)) and t.size is not None]
+    if max(large, default=0) > 4096:
+        return
+    roles = [*roles, *(['real'] if getattr(dataset, 'real', None) is not None else [])]
+    known = {'name': 'a picture', 'index': 0, 'paths': dict.fromkeys(roles, 'a picture'), 'bad': []}
+    sample = {**known, 'rng': np.random.default_rng(0), 'key': None}
+    for number, transform in enumerate(transforms):
+        try:
+            if isinstance(transform, LoadPictures):
+                sample.update({role: np.zeros((96, 128, 3), np.uint8) for role in roles})
+            else:
+                sample = transform(sample)
+        except (WeightsError, MissingPackageError, PictureError):  # said when it runs: a matter of this machine
+            return
+        except RestoreboxError as error:
+            raise ConfigError(f'config, {where}.{number}: {error}') from None
+        except Exception as error:
+            line = ' '.join(str(error).split())[:300]
+            kind = type(transform).__name__
+            raise ConfigError(
+                f"config, {where}.{number}: {kind} can't stand here ({type(error).__name__}: {line})"
+            ) from error
+        if not isinstance(sample, dict):
+            raise ConfigError(f'config, {where}.{number}: {type(transform).__name__} returned no sample')
+    if not isinstance(sample.get('inputs'), dict):
+        raise ConfigError(f"config, {where}: it must end with dict(type='Pack')")
+    wanted = getattr(model, 'picture_roles', ('lq',))
+    for role in wanted:
+        if role not in sample['inputs']:
+            got = ', '.join(sample['inputs']) or 'nothing'
+            raise ConfigError(f"config, {where}: it hands out {got}, but '{role}' is needed")
+
+
+def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> None:
+    stride, least = model.needs.stride, model.smallest_crop
+    size: Sequence[int] = (1, 1)
+    for transform in transforms:
+        if isinstance(transform, (RandomWindow, CentreWindow)):
+            size = transform.size
+            window = f'a window of {size[0]}x{size[1]}'
+            if min(size) < least:
+                raise ConfigError(
+                    f'config, {where}: {window} is too small for the networks that are trained; they need at least '
+                    f'{least}'
+                )
+            if any(side % stride for side in size):
+                raise ConfigError(
+                    f'config, {where}: {window} does not fit the networks; they need multiples of {stride}'
+                )
+        elif isinstance(transform, Rotate90) and size[0] != size[1] and 0 < transform.p < 1 and batch_size > 1:
+            raise ConfigError(
+                f'config, {where}: a window of {size[0]}x{size[1]} before Rotate90 gives pictures of two sizes, which '
+                f'no batch of {batch_size} can hold; use a square window or batch_size=1'
+            )
