@@ -22,7 +22,7 @@ from mmengine.dist import (
     sync_random_seed,
 )
 from mmengine.logging import MMLogger
-from mmengine.model import MMSeparateDistributedDataParallel, convert_sync_batchnorm, revert_sync_batchnorm
+from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner, set_random_seed
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -35,6 +35,7 @@ from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
+from restorebox.engine.ranks import wrap_roles
 from restorebox.engine.record import check_resumable, compute, warn_of_another_model
 from restorebox.engine.resumed import settle_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
@@ -131,23 +132,7 @@ class RestorationRunner(Runner):
             return super().wrap_model(model_wrapper_cfg, model)
         if not self.distributed:
             return revert_sync_batchnorm(model.to(get_device()))
-        has_bn = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
-        sync_bn = self.cfg.get('sync_bn')
-        kwargs: dict[str, Any] = {'find_unused_parameters': self.cfg.get('find_unused_parameters', False)}
-        if torch.cuda.is_available():
-            model = model.to(torch.device('cuda', int(os.environ['LOCAL_RANK'])))
-            kwargs['device_ids'] = [int(os.environ['LOCAL_RANK'])]
-            if sync_bn:
-                model = convert_sync_batchnorm(model, sync_bn)
-        elif sync_bn and has_bn:
-            raise ConfigError(
-                "sync_bn: batch norm can't be synchronised between ranks on a CPU; use norm='instance', one rank "
-                'or GPUs'
-            )
-        if has_bn and not sync_bn:
-            self.logger.warning("batch norm over each rank's own batch: set sync_bn='torch' to share its statistics")
-        # no broadcast of buffers: a rank with one test picture less would leave the others waiting
-        return MMSeparateDistributedDataParallel(model, broadcast_buffers=False, **kwargs)
+        return wrap_roles(model, self.cfg.get('sync_bn'), self.cfg.get('find_unused_parameters', False), self.logger)
 
     def build_dataloader(
         self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False, scored: bool = False

@@ -18,18 +18,9 @@ from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
-from restorebox.restorers.weights import fitting_weights
+from restorebox.restorers.weights import fitting_weights, names_without_wrappers
 from restorebox.sample import RestorationSample
 from restorebox.values import StatisticsWindow
-
-
-def _without_wrappers(module: BaseRestorer, state: dict, prefix: str, _metadata: dict) -> None:
-    """Name weights alike with and without DDP, so that a checkpoint of 4 ranks loads on one."""
-    for name, child in module.named_children():
-        if is_model_wrapper(child):
-            wrapped = f'{prefix}{name}.module.'
-            for key in [key for key in state if key.startswith(wrapped)]:
-                state[f'{prefix}{name}.{key[len(wrapped) :]}'] = state.pop(key)
 
 
 class BaseRestorer(BaseModel):
@@ -72,7 +63,7 @@ class BaseRestorer(BaseModel):
         self.statistics_window = statistics_window
         self._needs: Needs | None = None
         self._smallest: int | None = None
-        self._register_state_dict_hook(_without_wrappers)
+        self._register_state_dict_hook(names_without_wrappers)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Every network has the window from when it becomes a role, and a new window reaches all of them.

@@ -1,8 +1,9 @@
-"""Whether weights of a file fit the networks that they are for."""
+"""The names of weights, and whether those of a file fit the networks that they are for."""
 
 from __future__ import annotations
 
 import torch
+from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from restorebox.errors import CheckpointError
@@ -55,3 +56,12 @@ def _number_fault(value: Tensor, own: Tensor) -> str | None:
     if not torch.isfinite(value.float() if value.element_size() == 1 else value).all():
         return 'NaN or infinite numbers'
     return None
+
+
+def names_without_wrappers(module: nn.Module, state: dict, prefix: str, _metadata: dict) -> None:
+    """Name weights alike with and without DDP, so that a checkpoint of 4 ranks loads on one."""
+    for name, child in module.named_children():
+        if is_model_wrapper(child):
+            wrapped = f'{prefix}{name}.module.'
+            for key in [key for key in state if key.startswith(wrapped)]:
+                state[f'{prefix}{name}.{key[len(wrapped) :]}'] = state.pop(key)

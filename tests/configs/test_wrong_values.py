@@ -63,7 +63,7 @@ def schedule(**numbers):
         ('train_dataloader = dict(persistent_workers=True, num_workers=0)', 'persistent_workers=True is about workers'),
         ('train_dataloader = dict(prefetch_factor=2, num_workers=0)', 'prefetch_factor=2 is about workers'),
         ('test_dataloader = dict(timeout=5, num_workers=0)', 'timeout=5 is about workers'),
-        ('test_dataloader = dict(drop_last=True)', 'drop_last=True would leave pictures out of the scores'),
+        ('test_dataloader = dict(drop_last=True)', 'drop_last=True leaves pictures out'),
         ('train_dataloader = dict(shuffle=True)', 'shuffle=True contradicts the sampler'),
         ("train_dataloader = dict(batch_sampler=dict(type='BatchSampler'))", 'batch_sampler'),
         ("train_dataloader = dict(pin_memory='yes')", "pin_memory is 'yes'; it must be True or False"),
