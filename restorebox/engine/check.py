@@ -195,16 +195,18 @@ class Place:
             return '', TOP
         if self.path in PLAIN:
             return '', PLAIN[self.path]
-        *_, around, last = ('', *self.path.split('.'))
-        needed = last in TYPED or around in COLLECTIONS or (self.registry is not None and last.isdigit())
-        if needed and self.path.split('.')[0] in TOP:  # other names are the files' own
-            raise ConfigError("needs the key 'type'")
         if self.path == 'optim_wrapper' and 'constructor' in node:  # an optimiser for each step of a restorer
             return None
         for each in typing.get_args(self.hint):  # ``Network | dict``: a dict of what the class takes
             if isinstance(each, type) and (each.__module__.startswith('restorebox.') or each is OptimWrapper):
                 return each.__name__, _arguments(each)
         return None
+
+    def lacks_type(self, node: dict) -> bool:
+        """Whether a component stands here that must say its type, and does not."""
+        *_, around, last = ('', *self.path.split('.'))
+        needed = last in TYPED or around in COLLECTIONS or (self.registry is not None and last.isdigit())
+        return needed and 'type' not in node and self.path.split('.')[0] in TOP  # other names are the files' own
 
     def inside(self, node: dict, key: str, takes: tuple[str, dict[str, Any]] | None) -> Place:
         """The place of one of its values."""
@@ -265,6 +267,8 @@ def _walk(node: Any, place: Place) -> None:
             takes = None
         for key, value in node.items():
             _walk(value, place.inside(node, key, takes))
+        if place.lacks_type(node):
+            raise ConfigError(f"config, {where}: needs the key 'type'")
     elif isinstance(node, (list, tuple)):
         for i, value in enumerate(node):
             _walk(value, dataclasses.replace(place, path=f'{place.path}.{i}'))

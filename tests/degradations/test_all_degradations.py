@@ -151,7 +151,7 @@ def test_weather_obeys_the_law_and_is_undone_by_it(name):
 def test_wrong_ranges_are_named(name):
     for key in build(name).ranges:
         for wrong in ((2, 1), 5, 'high', (0, None), (-1e12, 1e12)):
-            with pytest.raises(ConfigError, match=f'^{name}: {key} is a pair'):
+            with pytest.raises(ConfigError, match=rf'^{name}: {key}(\.1)? is .*(\(low, high\) within|; it must be a)'):
                 DEGRADATIONS.build({'type': name, key: wrong})
 
 

@@ -35,10 +35,10 @@ class TestOneOf:
         ('wrong', 'says'),
         [
             (dict(recipes=[]), 'at least one'),
-            (dict(recipes='jpeg'), 'at least one'),
+            (dict(recipes='jpeg'), 'it must be a list'),
             (dict(recipes=['jpeg', 'noise'], weights=[1]), '1 weights for 2 recipes'),
             (dict(recipes=['jpeg', 'noise'], weights=[0, 0]), 'not all of them 0'),
-            (dict(recipes=['jpeg', 'noise'], weights=[1, -1]), 'numbers from 0'),
+            (dict(recipes=['jpeg', 'noise'], weights=[1, -1]), 'a finite number from 0'),
         ],
     )
     def test_what_cannot_be_drawn_from_is_refused(self, wrong, says):

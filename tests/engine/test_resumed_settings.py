@@ -69,13 +69,10 @@ def test_a_schedule_without_an_end_goes_on_as_in_a_longer_run(home):
 
 
 def test_another_schedule_holds_from_here_on(home):
-    result = succeed(
-        resume(
-            home, 'halve', 'other', 'param_scheduler.0.gamma=0.1', 'train_cfg.max_samples=12', 'train_cfg.val_samples=6'
-        )
-    )
+    options = ('param_scheduler.0.gamma=0.1', 'train_cfg.max_samples=16', 'train_cfg.val_samples=8')
+    result = succeed(resume(home, 'halve', 'other', *options))
     assert 'the schedule follows the config: lr 0.0005 -> 0.0001' in result.stdout + result.stderr
-    assert rate(home / 'other' / 'iter_6.pth') == pytest.approx(1e-5)
+    assert rate(home / 'other' / 'iter_8.pth') == pytest.approx(1e-5)
 
 
 def test_another_kind_of_optimiser_is_refused(home):
