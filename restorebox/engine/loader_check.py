@@ -36,8 +36,8 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
     sampler = own.DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind
     if sampler is None:
         raise ConfigError(f"config, {where}.sampler: needs the key 'type'")
-    _try_pipeline(dataset, model if part == 'train' else None, f'{where}.dataset.pipeline')
     if part != 'train':
+        _try_pipeline(dataset, None, f'{where}.dataset.pipeline')
         if _is_endless(sampler):
             raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
         return
@@ -46,6 +46,7 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
         build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
     elif plain['train_cfg'].get('type') == 'EpochBasedTrainLoop' and _is_endless(sampler):
         raise ConfigError(f'config, {where}.sampler: it has no end, so that no epoch would; use SampleTrainLoop')
+    _try_pipeline(dataset, model, f'{where}.dataset.pipeline')
     if hasattr(model, 'needs'):
         _check_windows(dataset.pipeline.transforms, loader['batch_size'], model, f'{where}.dataset.pipeline')
 
