@@ -63,7 +63,7 @@ def check_optimisers(plain: dict, model: Any) -> list[str]:
         found += _check_schedules(plain, each, one, f'param_scheduler{step and f".{step}"}')
     for step, one in wrapper.items() if several else [('', wrapper)]:
         where = f'optim_wrapper{step and f".{step}"}'
-        if all(group['lr'] == 0 for group in one.param_groups):
+        if all(group.get('initial_lr', group['lr']) == 0 for group in one.param_groups):
             raise ConfigError(f'config, {where}: lr is 0: nothing would be trained')
     return list(dict.fromkeys(found))
 
@@ -100,7 +100,9 @@ def _check_schedules(plain: dict, schedulers: list, wrapper: Any, where: str) ->
         return []
     # a run that is cut on the command line is a trial, and a resumed one fits its schedule to its new length
     lenient = 'train_cfg.max_samples' in (plain.get('overrides') or {}) or bool(plain.get('resume'))
-    return _check_rates(rates, loop['max_samples'], batch, wrapper.param_groups[0]['lr'], where, lenient)
+    group = wrapper.param_groups[0]
+    base = group.get('initial_lr', group['lr'])  # building a schedule has set the rate of its first step
+    return _check_rates(rates, loop['max_samples'], batch, base, where, lenient)
 
 
 def _check_rates(schedulers: list[dict], total: int, batch: int, rate: float, where: str, lenient: bool) -> list[str]:

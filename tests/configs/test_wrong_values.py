@@ -128,6 +128,11 @@ def test_a_package_that_a_backend_needs(tmp_path, monkeypatch):
         (schedule(type='LinearLR', start_factor=1.0, end_factor=0.1, end=100_000), 'it ends at sample 100,000'),
         (schedule(type='CosineAnnealingLR', T_max=800_000), 'it is cut off'),
         (schedule(type='MultiStepLR', milestones=[500_000]), 'it never changes the rate'),
+        (
+            "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=1000), dict("
+            "type='CosineAnnealingLR', by_epoch=False, begin=1000, end=400_000, eta_min=1e-4)]",
+            None,  # 1e-4 is below the optimiser's own rate, not below that of the first step
+        ),
         (schedule(type='LinearLR', start_factor=0.1, end=1000), None),  # a warm-up ends early by nature
         (schedule(type='MultiStepLR', milestones=[100_000, 200_000]), None),
         (schedule(type='PolyLR', power=0.9, end=400_000), None),
