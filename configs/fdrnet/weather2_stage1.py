@@ -1,112 +1,36 @@
-# First stage of the shipped model's second edition. Clean photographs of several sizes, data/weather/{train,test}/gt
-# (docs/studies/weather_data.py lays them out), damaged on the fly by whatever weather and cameras do.
-_base_ = 'weather_stage1.py'
+# First stage of the shipped model's second edition.
+_base_ = [
+    '../_base_/datasets/clean_folder_scenes.py',
+    '../_base_/schedules/adam_400k.py',
+    '../_base_/default_runtime.py',
+]
 max_samples = 24_000 * 8  # steps x batch
-edges = dict(depth='edges', tint=(-0.06, 0.08))  # haze ends where things end
-varied = dict(type='VariedRain')
-dense = dict(type='VariedRain', density=(0.02, 0.1), length=(6, 25), width=(0.5, 1.1), opacity=(0.3, 0.8))
-near = dict(
-    type='TemplateRain', density=(4e-4, 0.01), length=(20, 80), width=(1, 3), brightness=(0.15, 0.7), spread=(0.5, 5)
-)
-sheets = dict(
-    type='TemplateRain',
-    density=(5e-3, 0.04),
-    length=(15, 60),
-    width=(0.6, 2),
-    brightness=(0.1, 0.4),
-    spread=(0.5, 8),
-    sheet=(0, 0.2),
-)
-drops, spray = dict(type='Drops'), dict(type='Spray')
-mist = dict(type='Veil', beta=(0.2, 2.5), airlight=(0.45, 0.95), **edges)
-haze = dict(type='Veil', beta=(0.6, 4.2), airlight=(0.45, 1), **edges)
-downpour = dict(
-    type='Compose',
-    recipes=[
-        mist,
-        dict(type='OneOf', recipes=[varied, dense]),
-        dict(type='OneOf', recipes=[None, spray, drops], weights=[0.5, 0.3, 0.2]),
-    ],
-)
-# recipe, how often
-weathers = [
-    ('light_rain', 0.09),
-    ('did_rain', 0.11),
-    ('rain100h', 0.04),
-    ('rain100l', 0.03),
-    (near, 0.07),
-    (sheets, 0.07),
-    (varied, 0.08),
-    (dense, 0.04),
-    (downpour, 0.12),
-    (drops, 0.04),
-    (spray, 0.03),
-    (_base_.veiled_rain, 0.08),
-    ('rain_fog', 0.02),
-    (_base_.veil, 0.04),
-    (haze, 0.09),
-    ('haze', 0.02),
-    ('snow', 0.04),
-]
-weather = dict(type='OneOf', recipes=[each for each, _ in weathers], weights=[share for _, share in weathers])
-weak = dict(type='Compose', recipes=[dict(type='GaussianNoise', sigma=(0.5, 8)), dict(type='JPEG', quality=(60, 98))])
-cameras = [
-    ('moderate', 0.22),
-    ('mild', 0.06),
-    ('severe', 0.03),
-    (dict(type='CameraNoise'), 0.25),
-    (dict(type='GaussianNoise', sigma=(5, 40)), 0.09),
-    (weak, 0.07),
-    ('poisson', 0.04),
-    (dict(type='GaussianBlur', sigma=(0.7, 3)), 0.06),
-    (dict(type='MotionBlur', length=(3, 13)), 0.05),
-    (dict(type='JPEG', quality=(15, 75)), 0.13),
-]
-camera = dict(type='OneOf', recipes=[each for each, _ in cameras], weights=[share for _, share in cameras])
-both = dict(type='Compose', recipes=[weather, camera])
-damaged = dict(type='OneOf', recipes=[weather, camera, both], weights=[0.55, 0.27, 0.18])
-mixture = dict(type='OneOf', recipes=[None, damaged], weights=[0.22, 0.78])
-# a veil over a flat frame is a flat frame: what is drawn meets none
-over_drawn = dict(
-    type='OneOf',
-    recipes=[None, dict(type='CameraNoise'), dict(type='JPEG', quality=(30, 95)), 'noise', 'light_rain', 'did_rain'],
-    weights=[0.6, 0.1, 0.15, 0.07, 0.04, 0.04],
-)
-load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'gt'))
-rounded, survey = dict(type='RoundPicture'), dict(type='SurveyScene')
-before = [
-    load,
-    dict(type='ShrinkPictures', least=320, p=0.7),
-    dict(type='RandomWindow', size=320),
-    dict(type='Flip', p=0.5),
-    dict(type='Night', p=0.06),
-    dict(type='Degrade', recipe=mixture),
-    dict(type='DrawnPictures', p=0.1, recipe=over_drawn),
-    rounded,
-    survey,
-]
-ready = dict(type='Pack', roles=('lq', 'gt', 'scene'))
-cut = dict(type='RandomWindow', size=128, roles=('lq', 'gt'))
-train_dataloader = dict(dataset=dict(data_root='data/weather', pipeline=[*before, cut, ready]))
-half = dict(type='Resize', short=320)
-val_dataloader = dict(
-    dataset=dict(data_root='data/weather', pipeline=[load, half, dict(type='Degrade', recipe=damaged), rounded, pack])
-)
-test_dataloader = val_dataloader
 model = dict(
+    type='SupervisedRestorer',
     generator=dict(
         backbone=dict(
-            _delete_=True,
             type='NAFUNet',
             widths=(48, 96, 144, 208),
             before=(2, 3, 4, 4),
             behind=(2, 3, 3),
             kinds=('residual', 'residual', 'naf', 'naf'),
             scene=64,
-        )
+        ),
+        # without a ReLU: features that drift below zero would be cut off for good
+        head=dict(type='SubPixelHead', residual=True, activation=False),
+        channels_last=True,
     ),
+    losses=dict(charbonnier=dict(type='CharbonnierLoss')),
     statistics_window=None,
 )
+train_dataloader = dict(batch_size=8, num_workers=1)
+optim_wrapper = dict(
+    type='AutocastOptimWrapper',
+    emulate=False,
+    optimizer=dict(lr=1e-3, betas=(0.9, 0.99)),
+    clip_grad=dict(max_norm=0.5, error_if_nonfinite=True),
+)
+auto_scale_lr = dict(base_batch_size=8)
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 8)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=300 * 8),
