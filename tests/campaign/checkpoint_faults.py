@@ -126,7 +126,9 @@ def odd_config(rng: random.Random, draft: Draft) -> str:
         f'{{"model": {{"type": "SupervisedRestorer", "statistics_window": {DIGITS}}}}}',
         good.replace('null', rng.choice(('NaN', 'Infinity', '1e999', DIGITS, '-1', '"x"', '{}', '0.5'))),
         good.replace('"levels": 2', f'"levels": {rng.choice(("0", "-1", "9", "1e9", DIGITS, "null", "[2]", "true"))}'),
-        good.replace('"base_width": 4', f'"base_width": {rng.choice(("0", "-4", "1000000", "4.5", "null", str(2**40)))}'),
+        good.replace(
+            '"base_width": 4', f'"base_width": {rng.choice(("0", "-4", "1000000", "4.5", "null", str(2**40)))}'
+        ),
         good.replace('"levels": 2', '"levels": 2, "levels": 3'),
         good.replace('L1Loss', rng.choice(('L1Los', '', '\\u001b[31m', 'x' * 10000))),
         rng.choice(('', '{', '[]', '"text"', 'null', '7', '{"model": null}', '{"model": []}', '\ud800', '\0')),

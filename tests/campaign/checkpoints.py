@@ -92,7 +92,9 @@ def judge(case: Case, verb: str, file: Path, draft: Draft, ran: Ran) -> str:
     if ran.code:
         if expect == 'right' and not (verb == 'publish' and draft.suffix == '.safetensors'):
             case.violation('lost', f'good weights are refused: {ran.err[-300:]}')
-        made = [path for path in ('out/00.png', 'made.safetensors', 'made.ts', 'work/scores.json') if Path(path).exists()]
+        made = [
+            path for path in ('out/00.png', 'made.safetensors', 'made.ts', 'work/scores.json') if Path(path).exists()
+        ]
         if made:
             case.violation('leftover', f'{made} in spite of: {ran.err[-200:]}')
         return 'refused'
@@ -152,5 +154,4 @@ def restored(case: Case, state: dict) -> np.ndarray | None:
     x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None] / 255
     with torch.inference_mode():
         made = network.eval().restore(x)
-    made = made[0] if isinstance(made, tuple) else made
-    return np.rint(made[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255).astype(int)
+    return np.rint(made['pred'][0].permute(1, 2, 0).clamp(0, 1).numpy() * 255).astype(int)

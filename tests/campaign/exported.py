@@ -50,7 +50,9 @@ def forge(rng: random.Random, file: Path, good: Path) -> tuple[str, str]:
     if what in (2, 3):
         key = rng.choice(sorted(FACTS))
         program = {'type': 'os.system', 'command': f'touch {CANARY}'}
-        odd = rng.choice((0, -1, 'x', None, True, 10**12, 1e30, float('nan'), program, {'_scope_': MODULE}, [[[]]], [1, 0]))
+        odd = rng.choice(
+            (0, -1, 'x', None, True, 10**12, 1e30, float('nan'), program, {'_scope_': MODULE}, [[[]]], [1, 0])
+        )
         write_identity(file, 1.0, {**FACTS, key: odd})
         return f'{key} is {odd!r}'[:60], 'either'
     if what == 4:

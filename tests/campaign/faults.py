@@ -195,8 +195,9 @@ def place(rng: random.Random, folder: Path, data: bytes, suffix: str) -> tuple[P
             with suppress(OSError):
                 listener.bind(short)
         return path, 'socket', False
-    (folder.parent / 'elsewhere').write_bytes(data)
-    path.symlink_to(folder.parent / 'elsewhere')
+    elsewhere = Path('elsewhere').absolute()
+    elsewhere.write_bytes(data)
+    path.symlink_to(elsewhere)
     return path, 'link to a file', True
 
 

@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps
 
-FORMATS = ('JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF', 'GIF', 'BMP', 'PPM', 'JPEG2000', 'MPO')
+FORMATS = ('JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF', 'GIF', 'BMP', 'PPM', 'JPEG2000')  # MPO comes as JPEG
 LOSS = {'JPEG': 5, 'MPO': 5, 'WEBP': 7, 'AVIF': 7, 'JPEG2000': 4}  # mean difference that encoding once more may make
 OUTSIDE = ('F', 'I')  # modes of 32 bits, which are refused
 
@@ -35,11 +35,19 @@ class Frame:
 
 @dataclass
 class Decoded:
-    """A file: its kind and all its frames, or why it can't be decoded."""
+    """A file: its kind and all its frames, or why it can't be decoded.
+
+    Attributes:
+        kind: Pillow's.
+        frames: all of them.
+        reason: why there are none.
+        doubtful: whether it is spoilt and Pillow, which reads the upper 8 of 16 bits, may not have seen it.
+    """
 
     kind: str = ''
     frames: list[Frame] | None = None
     reason: str = ''
+    doubtful: bool = False
 
 
 def decode(data: bytes, suffix: str = '') -> Decoded:

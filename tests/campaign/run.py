@@ -18,7 +18,7 @@ from pathlib import Path
 os.environ['OMP_NUM_THREADS'] = '1'
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.campaign.cases import KINDS, OUTCOMES, Result, fork, run_case  # noqa: E402
+from tests.campaign.cases import KINDS, OUTCOMES, Result, fork, run_case
 
 GROUPS = ('pictures', 'checkpoints', 'configs', 'videos', 'kills')
 FULL = {'pictures': 300, 'checkpoints': 250, 'configs': 150, 'videos': 40, 'kills': 40}
