@@ -75,9 +75,13 @@ class Case:
         seed: of the case.
         folder: an empty one.
         shared: what the group's ``prepare`` has made, read only.
+        plant: called in each child before a verb: a test's fault in the project, which the oracle must find.
     """
 
-    def __init__(self, group: str, seed: int, folder: Path, shared: Path) -> None:
+    def __init__(
+        self, group: str, seed: int, folder: Path, shared: Path, plant: Callable[[], None] | None = None
+    ) -> None:
+        self.plant = plant
         self.rng = random.Random(f'{group} {seed}')
         self.draws = np.random.default_rng([seed, *group.encode()])
         self.folder, self.shared = folder, shared
@@ -86,7 +90,8 @@ class Case:
     def violation(self, kind: str, text: str) -> None:
         """Note something that must not be."""
         assert kind in KINDS
-        self.result.violations.append([kind, shown(text)[:600].replace(str(self.folder), '.')])
+        text = re.sub(r'(?<![\w.])(/[\w.+-]+)+/', '.../', shown(text))  # results name no path of a machine
+        self.result.violations.append([kind, text[-600:]])
 
     def verb(
         self, *argv: object, before: Callable[[], None] | None = None, judged: bool = True, tidy: bool = True
@@ -102,7 +107,13 @@ class Case:
         from restorebox.cli.main import main
 
         words = [os.fspath(word) if isinstance(word, Path) else str(word) for word in argv]
-        ran = fork(lambda: main(words), self.folder / '.output', before, tidy)
+
+        def begin() -> None:
+            for each in (self.plant, before):
+                if each:
+                    each()
+
+        ran = fork(lambda: main(words), self.folder / '.output', begin, tidy)
         if judged:
             judge(self, words, ran)
         return ran
@@ -197,6 +208,9 @@ def _redirect(paths: list[Path]) -> None:
         os.close(file)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
+    # as a program has them, whatever the parent has made of its own
+    sys.stdout = open(1, 'w', encoding='utf-8', closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, 'w', encoding='utf-8', errors='backslashreplace', closefd=False, buffering=1)  # noqa: SIM115
 
 
 def _limit() -> None:
@@ -219,7 +233,14 @@ def end_session(leader: int) -> None:
         return
 
 
-def run_case(group: str, function: Callable[[Case], str], seed: int, work: Path, shared: Path) -> Result:
+def run_case(
+    group: str,
+    function: Callable[[Case], str],
+    seed: int,
+    work: Path,
+    shared: Path,
+    plant: Callable[[], None] | None = None,
+) -> Result:
     """Make and judge a case in a process of its own.
 
     Args:
@@ -228,6 +249,7 @@ def run_case(group: str, function: Callable[[Case], str], seed: int, work: Path,
         seed: of the case.
         work: where its folder is made, and removed again.
         shared: what the group's ``prepare`` has made.
+        plant: see :class:`Case`.
     """
     folder = work / f'{group}-{seed}'
     folder.mkdir(parents=True)
@@ -236,7 +258,7 @@ def run_case(group: str, function: Callable[[Case], str], seed: int, work: Path,
     def play() -> None:
         signal.alarm(8 * DEADLINE)
         os.chdir(folder)
-        case = Case(group, seed, folder, shared)
+        case = Case(group, seed, folder, shared, plant)
         try:
             case.result.outcome = function(case)
             assert case.result.outcome in OUTCOMES

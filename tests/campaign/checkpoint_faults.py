@@ -254,7 +254,8 @@ def header(rng: random.Random, draft: Draft) -> str:
     if what == 8:
         body = body[: rng.randrange(len(body))]
     draft.raw = struct.pack('<Q', length) + text + body
-    return f'head: {("shape", "offsets", "dtype", "metadata", "nested", "shape twice", "key twice", "length", "cut")[what]}'
+    names = ('shape', 'offsets', 'dtype', 'metadata', 'nested', 'shape twice', 'key twice', 'length', 'cut')
+    return f'head: {names[what]}'
 
 
 class Call:
@@ -280,7 +281,7 @@ def pickles(rng: random.Random, draft: Draft) -> str:
         Call(subprocess.call, ['touch', CANARY]),
         Call(eval, f'open({CANARY!r}, "w")'),
         Call(exec, f'open({CANARY!r}, "w")'),
-        Call(getattr, os, 'system'),
+        Call(compile, f'open({CANARY!r}, "w")', 'x', 'exec'),
         Call(__import__, MODULE),
         Call(torch.load, f'{CANARY}.pth'),
         Call(open, CANARY, 'w'),

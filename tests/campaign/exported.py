@@ -12,7 +12,6 @@ from PIL import Image
 from tests.campaign.cases import Case, fork
 from tests.campaign.checkpoint_faults import CANARY, DIGITS, MODULE
 from tests.campaign.faults import BYTE_FAULTS
-from tests.campaign.pictures import RESTORE
 
 FACTS = {'stride': 1, 'min_size': 1, 'receptive_field': 1, 'value_range': [0, 1], 'pixel_bytes': 24}
 
@@ -72,7 +71,7 @@ def play(case: Case) -> str:
         return 'right'
     what, expect = forge(case.rng, file, good)
     case.result.what = f'restore.onnx: {what}'
-    ran = case.verb('restore', picture, '--model', file, '--out', 'out', *RESTORE)
+    ran = case.verb('restore', picture, '--model', file, '--out', 'out')
     made = Path('out', picture.name)
     if ran.code:
         if expect == 'right' and ran.code > 0:

@@ -130,17 +130,28 @@ def notes(rng: random.Random, data: bytes) -> bytes:
     )
     exif = rng.choice((forged, rng.randbytes(60), b'', b'II*\0\xff\xff\xff\xff', b'MM\0*\0\0\0\x08\0\0'))
     if data[:2] == b'\xff\xd8':
-        name, body = rng.choice(
-            ((0xE1, b'Exif\0\0' + exif), (0xE2, b'ICC_PROFILE\0\1\1' + rng.randbytes(90)), (0xFE, rng.randbytes(40)),
-             (0xE1, b'http://ns.adobe.com/xap/1.0/\0' + rng.randbytes(30)), (0xED, b'Photoshop 3.0\0' + rng.randbytes(30)))
-        )  # fmt: skip
+        segments = (
+            (0xE1, b'Exif\0\0' + exif),
+            (0xE1, b'http://ns.adobe.com/xap/1.0/\0' + rng.randbytes(30)),
+            (0xE2, b'ICC_PROFILE\0\1\1' + rng.randbytes(90)),
+            (0xED, b'Photoshop 3.0\0' + rng.randbytes(30)),
+            (0xFE, rng.randbytes(40)),
+        )
+        name, body = rng.choice(segments)
         return data[:2] + bytes((0xFF, name)) + struct.pack('>H', len(body) + 2) + body + data[2:]
     if data[:4] == b'\x89PNG':
-        bomb = zlib.compress(b'\0' * 3 * 10**7)
-        extra = rng.choice(
-            ((b'eXIf', exif), (b'iCCP', b'x\0\0' + zlib.compress(rng.randbytes(50))), (b'tEXt', b'a\0' + rng.randbytes(30)),
-             (b'zTXt', b'a\0\0' + bomb), (b'iTXt', rng.randbytes(20)), (b'pHYs', rng.randbytes(9)), (b'gAMA', rng.randbytes(4)), (b'iCCP', b'x\0\0' + bomb))
-        )  # fmt: skip
+        bomb = zlib.compress(bytes(3 * 10**7))
+        extras = (
+            (b'eXIf', exif),
+            (b'iCCP', b'x\0\0' + zlib.compress(rng.randbytes(50))),
+            (b'iCCP', b'x\0\0' + bomb),
+            (b'tEXt', b'a\0' + rng.randbytes(30)),
+            (b'zTXt', b'a\0\0' + bomb),
+            (b'iTXt', rng.randbytes(20)),
+            (b'pHYs', rng.randbytes(9)),
+            (b'gAMA', rng.randbytes(4)),
+        )
+        extra = rng.choice(extras)
         return data[:33] + chunk(*extra) + data[33:]
     return tail(rng, data)
 

@@ -75,7 +75,7 @@ def write_config(path: Path, residual: bool) -> Path:
 
 
 def write_models(folder: Path) -> None:
-    """``nothing`` and ``change``: each as training checkpoint ``.pth``, published ``.safetensors`` and config ``.py``."""
+    """``nothing`` and ``change``, each as ``.pth`` of a training, published ``.safetensors`` and config ``.py``."""
     from restorebox.cli.publish import main
     from restorebox.engine.checkpoint import save_file
     from restorebox.registry import RESTORERS

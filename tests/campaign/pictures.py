@@ -47,7 +47,7 @@ def play(case: Case) -> str:
     source = Path('data/test/lq' if verb is test else 'in')
     source.mkdir(parents=True)
     for i, name in enumerate(GOOD):
-        Image.fromarray(_neighbour(i)).save(source / name)
+        Image.fromarray(neighbour(i)).save(source / name)
     readable = True
     if lot >= 0.85:
         path, odd, readable = faults.place(rng, source, data, suffix)
@@ -62,7 +62,7 @@ def play(case: Case) -> str:
     return verb(case, path, expected, original if readable else expected)
 
 
-def _neighbour(i: int) -> np.ndarray:
+def neighbour(i: int) -> np.ndarray:
     y, x = np.mgrid[:20, :30]
     return np.stack((x * 8 + i, y * 12, (x + y) * 4 + 9 * i), -1).astype(np.uint8)
 
@@ -75,7 +75,7 @@ def restore(case: Case, path: Path, expected: Decoded, original: Decoded) -> str
         good = Path('out', name)
         if good not in made:
             case.violation('lost', f'{name}, a good neighbour, was not restored: {ran.err[-300:]}')
-        elif not np.array_equal(np.asarray(Image.open(good)), _neighbour(i)):
+        elif not np.array_equal(np.asarray(Image.open(good)), neighbour(i)):
             case.violation('silent', f'{name}, a good neighbour, has other pixels')
     failed = [line for line in ran.lines if line.startswith('not restored')]
     if bool(failed) != bool(ran.code) and ran.code >= 0:
@@ -122,7 +122,7 @@ def judge_subject(
 
 
 def _outside(expected: Decoded, several: bool) -> bool:
-    """Whether a file is right and may be refused: 32 bits, several pictures where one is wanted, or spoilt in a way that Pillow can't see."""
+    """Whether a file may be refused: 32 bits, several pictures where one is wanted, spoilt unseen by Pillow."""
     odd = any(
         (frame.mode in OUTSIDE and frame.exact is not None and not frame.deep) or frame.mode == 'F'
         for frame in expected.frames
@@ -149,7 +149,7 @@ def synthesize(case: Case, path: Path, expected: Decoded, original: Decoded) -> 
     for i, name in enumerate(GOOD):
         if Path(name).stem not in gt:
             case.violation('lost', f'{name}, a good neighbour, is not there: {ran.err[-300:]}')
-        elif not np.array_equal(np.asarray(Image.open(gt[Path(name).stem])), _neighbour(i)):
+        elif not np.array_equal(np.asarray(Image.open(gt[Path(name).stem])), neighbour(i)):
             case.violation('silent', f'{name}, a good neighbour, has other pixels')
     manifest = Path('out/train/manifest.jsonl')
     records = [json.loads(line) for line in manifest.read_text().splitlines()] if manifest.is_file() else []
@@ -176,7 +176,7 @@ def test(case: Case, path: Path, expected: Decoded, original: Decoded) -> str:
     gt = Path('data/test/gt')
     gt.mkdir()
     for i, name in enumerate(GOOD):
-        Image.fromarray(_neighbour(i) // 2).save(gt / name)
+        Image.fromarray(neighbour(i) // 2).save(gt / name)
     stem = os.fsencode(path.stem if path.suffix else path.name)
     shape = original.frames[0].colours.shape if original.frames else (9, 9, 3)
     Image.fromarray(np.full(shape, 90, np.uint8)).save(gt / os.fsdecode(stem + b'.png'))

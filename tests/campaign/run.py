@@ -1,7 +1,7 @@
-"""Run the campaign: ``python tests/campaign/run.py --pictures 300 --checkpoints 250 --configs 150 --videos 40 --kills 40``.
+"""Run the campaign: ``python tests/campaign/run.py --full --out docs/results/campaign.json``.
 
-Each case is derived from its group and its seed alone: ``--only pictures --first 17 --pictures 1`` repeats one. Prints
-counts and each violation with its seed; exit code 1 where there is one.
+Each case is derived from its group and its seed alone: ``--pictures 1 --first 17`` repeats one. Prints counts and each
+violation with its seed; exit code 1 where there is one.
 """
 
 from __future__ import annotations
