@@ -10,9 +10,12 @@ import argparse
 import importlib
 import json
 import os
+import platform
 import sys
 import tempfile
 from collections import Counter
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 os.environ['OMP_NUM_THREADS'] = '1'
@@ -109,6 +112,15 @@ def summary(results: list[Result]) -> dict:
     return {'groups': groups, 'violations': wrong}
 
 
+def versions() -> dict[str, str]:
+    """Of what the results depend on, where it is installed."""
+    found = {'python': platform.python_version()}
+    for name in ('torch', 'pillow', 'numpy', 'opencv-python-headless', 'av', 'tifffile', 'safetensors', 'onnxruntime'):
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
 def table(told: dict) -> str:
     """The counts as Markdown."""
     lines = [
@@ -133,7 +145,7 @@ def main(argv: list[str] | None = None) -> None:
         for group, count in counts.items():
             if count:
                 results += run_group(group, range(args.first, args.first + count), Path(work), args.verbose)
-    told = summary(results)
+    told = {'first_seed': args.first, 'versions': versions(), **summary(results)}
     print(table(told), end='')
     if args.out:
         args.out.write_text(json.dumps(told, indent=1, ensure_ascii=True) + '\n')

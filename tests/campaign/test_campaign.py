@@ -16,7 +16,7 @@ from tests.campaign import cases, checkpoint_faults, checkpoints, kills, picture
 from tests.campaign.cases import fork, run_case
 from tests.campaign.picture_files import WRITERS
 from tests.campaign.reference import decode, difference
-from tests.campaign.run import summary, table
+from tests.campaign.run import FULL, summary, table
 from tests.conftest import REPO
 from tests.processes import environment
 
@@ -38,9 +38,11 @@ def test_short_campaign(tmp_path):
     assert (tmp_path / 'campaign.md').read_text() == table(json.loads(out.read_text()))
 
 
-def test_the_stored_counts_are_those_of_the_page():
+def test_the_stored_run_was_whole_found_nothing_and_is_on_the_page():
     told = json.loads((REPO / 'docs/results/campaign.json').read_text())
     assert (REPO / 'docs/results/campaign.md').read_text() == table(told)
+    assert {group: row['cases'] for group, row in told['groups'].items()} == FULL
+    assert told['violations'] == []
 
 
 @pytest.fixture(scope='module')
@@ -115,7 +117,7 @@ def unwritten():
 
 PLANTS = {
     'traceback': instead('restorebox.cli.restore.main', raising(ValueError('a mistake of ours'))),
-    'crash': instead('restorebox.cli.restore.main', lambda argv: os.kill(os.getpid(), signal.SIGSEGV)),
+    'crash': instead('restorebox.cli.restore.main', lambda argv: os.kill(os.getpid(), signal.SIGKILL)),
     'hang': instead('restorebox.cli.restore.main', lambda argv: time.sleep(1000)),
     'silent': brighter,
     'lost': unwritten,
