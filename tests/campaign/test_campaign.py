@@ -20,7 +20,7 @@ from tests.campaign.run import FULL, summary, table
 from tests.conftest import REPO
 from tests.processes import environment
 
-SHORT = {'pictures': 24, 'checkpoints': 24, 'configs': 16, 'videos': 6, 'kills': 6}
+SHORT = {'pictures': 24, 'checkpoints': 24, 'configs': 16, 'videos': 6, 'kills': 4}
 
 
 @pytest.mark.slow
