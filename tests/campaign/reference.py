@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 FORMATS = ('JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF', 'GIF', 'BMP', 'PPM', 'JPEG2000')  # MPO comes as JPEG
-LOSS = {'JPEG': 5, 'MPO': 5, 'WEBP': 7, 'AVIF': 7, 'JPEG2000': 4}  # mean difference that encoding once more may make
+LOSS = {'JPEG': 5, 'MPO': 5, 'WEBP': 12, 'AVIF': 7, 'JPEG2000': 4}  # mean difference that encoding once more may make
 OUTSIDE = ('F', 'I')  # modes of 32 bits, which are refused
 
 
