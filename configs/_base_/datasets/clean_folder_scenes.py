@@ -1,5 +1,5 @@
-# Clean photographs of several sizes, data/weather/{train,test}/gt (see docs/studies/weather_data.py), damaged on the fly
-# by whatever weather and cameras do; a crop knows the statistics of the scene that it was cut from.
+# Clean photographs of several sizes, data/weather/{train,test}/gt (docs/studies/weather_data.py), damaged on the fly by
+# whatever weather and cameras do; a crop knows the statistics of the scene that it was cut from.
 _base_ = 'clean_folder_weather.py'
 edges = dict(depth='edges', tint=(-0.06, 0.08))  # haze ends where things end
 varied = dict(type='VariedRain')
