@@ -74,6 +74,7 @@ NotNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 ValueRange = Annotated[tuple[float, float], Ordered()]
 Counts = Annotated[Sequence[Count], NotEmpty()]
+Depths = Annotated[Sequence[Depth], NotEmpty()]
 Widths = Annotated[Sequence[Width], NotEmpty()]
 Names = Annotated[Sequence[str], NotEmpty()]
 

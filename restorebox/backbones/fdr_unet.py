@@ -11,7 +11,7 @@ from restorebox.errors import ConfigError
 from restorebox.layers.disentangle import AggregateLayer, DisentangleLayer, ResidualBlock
 from restorebox.layers.initialise import he_init
 from restorebox.registry import BACKBONES
-from restorebox.values import Counts, ValueRange, Width, Widths
+from restorebox.values import Depths, ValueRange, Width, Widths
 
 
 class FDRBlock(nn.Module):
@@ -70,7 +70,7 @@ class FDRUNet(BaseBackbone):
     def __init__(
         self,
         widths: Widths = (32, 64, 128),
-        blocks: Counts = (1, 2, 4),
+        blocks: Depths = (1, 2, 4),
         inverse: str = 'stored',
         in_channels: Width = 3,
         value_range: ValueRange = (0.0, 1.0),
