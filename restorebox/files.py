@@ -35,6 +35,7 @@ _TEMPORARY = re.compile(r'\.restorebox-[0-9a-f]{16}\.tmp')
 _FORGOTTEN = 24 * 3600.0  # seconds after which a temporary file is a killed run's where locks can't tell
 _BLOCK = 2**18  # bytes: at 5 kB a second one is read within the default time
 _NOFOLLOW, _NONBLOCK = getattr(os, 'O_NOFOLLOW', 0), getattr(os, 'O_NONBLOCK', 0)
+_tidied: set[Path] = set()  # folders from which this process has removed what killed ones left
 _held: set[int] = set()  # descriptors of locks that forked processes let go of
 
 
@@ -81,7 +82,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A name to write under, which takes the place of ``path`` when the block ends without an error.
 
     The name is that of a new file in the same folder, opened exclusively, so that processes which write one place don't
-    meet and a planted link is not followed. A link at ``path`` itself is replaced, not followed.
+    meet and a planted link is not followed. A link at ``path`` itself is replaced, not followed. What killed processes
+    left in the folder goes when this one first writes there.
 
     Args:
         path: the place; its folder is made where it is missing. A file that is there stays until the new one is
@@ -94,6 +96,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     beside = descriptor = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in _tidied:  # once, since to list a folder for every file of it takes long
+            _tidied.add(path.parent)
+            remove_leftovers(path.parent)
         beside, descriptor = _new_file(path.parent)
         yield beside
         os.replace(beside, path)

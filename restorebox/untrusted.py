@@ -26,8 +26,7 @@ def read_json(text: Any) -> Any:
     """Plain data of a JSON text that may be hostile.
 
     Raises:
-        ValueError: no JSON, nested more than :data:`DEPTH` deep, or with numbers that are not finite or have thousands
-            of digits.
+        ValueError: no JSON, nested more than :data:`DEPTH` deep, or with numbers that are not finite or past 64 bits.
     """
     if not isinstance(text, str):
         raise ValueError(f'it is a {type(text).__name__}, not a text')
@@ -54,8 +53,8 @@ def check_plain(value: Any) -> None:
             continue
         if not isinstance(node, (int, float)):
             raise ValueError(f'it holds a {type(node).__name__}, which is no plain value')
-        if not math.isfinite(node if isinstance(node, float) else 0):
-            raise ValueError(f'it holds the number {node}')
+        if not (math.isfinite(node) if isinstance(node, float) else abs(node) < 2**63):
+            raise ValueError(f'it holds the number {str(node)[:20]}')
 
 
 def _nodes(value: Any) -> Iterator[tuple[Any, str]]:

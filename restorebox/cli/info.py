@@ -67,7 +67,7 @@ def published_facts(meta: dict) -> dict[str, object]:
     scores = meta.get('scores')
     mean = scores.get('mean') if isinstance(scores, dict) else None
     if isinstance(mean, dict):
-        numbers = {name: value for name, value in mean.items() if isinstance(value, (int, float))}
+        numbers = {name: value for name, value in mean.items() if isinstance(value, (int, float)) and abs(value) < 1e9}
         facts['scores'] = ', '.join(f'{name} {value:.4g}' for name, value in numbers.items())
     return facts
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from io import BytesIO
 
 import cv2
@@ -46,6 +47,8 @@ def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, s
         raise Refused(f'has {size[0] * size[1]} pixels with 16 bits, and OpenCV reads at most {_CV2_PIXELS} of these')
     if kind == 'HEIF':
         return _decode_deep_heif(data, alpha)
+    if kind == 'PPM' and data[1:2] in b'23':
+        return _decode_deep_text(data, largest, size)
     raw = bytearray(data)
     photometric = tiff.get(TIFF_TAGS['photometric'], ((1,), 0))[0][0]
     if tiff:
@@ -77,6 +80,23 @@ def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, s
         return grey_to_rgb(picture)
     order = [2, 1, 0, 3] if alpha and picture.shape[2] == 4 else [2, 1, 0]  # from BGR or BGRA
     return np.ascontiguousarray(picture[..., order])
+
+
+def _decode_deep_text(data: bytes, largest: int, size: tuple[int, int]) -> np.ndarray:
+    """A PGM or PPM written as text, of which OpenCV reads 8 bits alone."""
+    channels = 3 if data[1:2] == b'3' else 1
+    words = re.sub(rb'#[^\n]*', b'', data[2:]).split(maxsplit=3)  # width, height, largest value, the rest
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')  # what is no number would only be warned of
+            values = np.fromstring(words[3], np.int64, sep=' ')
+    except (ValueError, DeprecationWarning, IndexError):
+        raise Refused('is damaged or cut short (its values are no whole numbers)') from None
+    wanted = size[0] * size[1] * channels
+    if values.size < wanted or not 0 <= values[:wanted].min() <= values[:wanted].max() <= largest:
+        raise Refused(f'is damaged or cut short ({values.size} of {wanted} values up to {largest})')
+    picture = values[:wanted].reshape(size[1], size[0], channels).astype(np.float32) / largest
+    return picture if channels == 3 else grey_to_rgb(picture[..., 0])
 
 
 def _decode_deep_heif(data: bytes, alpha: bool) -> np.ndarray:

@@ -199,7 +199,7 @@ class BaseRestorer(BaseModel):
             ``pred`` in the network's value range and estimated layers in [0, 1], all ``(N, C, H, W)``.
         """
         network = self.role('generator')
-        given = {name: shared[name] for name in network.backbone.given if shared and name in shared}
+        given = {name: shared[name] for name in network.backbone.given if name in shared} if shared else {}
         return {'pred': network(x, **given)['picture']}
 
     @torch.no_grad()

@@ -38,7 +38,7 @@ HEADERS = {
 }
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that is not served.
 
     Args:
@@ -110,19 +110,19 @@ class Exchange:
         """All of a short body.
 
         Raises:
-            Refused: it is longer, or takes longer than ``QUIET`` seconds.
+            RequestRefused: it is longer, or takes longer than ``QUIET`` seconds.
         """
         whole, end = b'', time.monotonic() + QUIET
         while True:
             try:
                 message = await asyncio.wait_for(self.receive(), max(0.01, end - time.monotonic()))
             except TimeoutError:
-                raise Refused(408, 'the request came too slowly') from None
+                raise RequestRefused(408, 'the request came too slowly') from None
             if message['type'] == 'http.disconnect':
                 raise ClientDisconnect
             whole += message.get('body', b'')
             if len(whole) > limit:
-                raise Refused(413, 'the request is too long')
+                raise RequestRefused(413, 'the request is too long')
             if not message.get('more_body'):
                 return whole
 
@@ -163,7 +163,7 @@ class Exchange:
         """Answer."""
         await response(self.scope, self.receive, self.send)
 
-    async def refuse(self, error: Refused) -> None:
+    async def refuse(self, error: RequestRefused) -> None:
         """Say why the request is not served, and end the connection."""
         if self.status:
             return
@@ -225,17 +225,17 @@ class Upload:
         """The next part.
 
         Raises:
-            Refused: it is too large, nothing came for ``QUIET`` seconds, or it gives way to others.
+            RequestRefused: it is too large, nothing came for ``QUIET`` seconds, or it gives way to others.
         """
         end = time.monotonic() + QUIET
         while True:
             if self.ended or time.monotonic() > end:
-                raise Refused(408, 'the upload came too slowly')
+                raise RequestRefused(408, 'the upload came too slowly')
             try:
                 message = await asyncio.wait_for(self.exchange.receive(), 0.5)
             except TimeoutError:
                 continue
             self.got += len(message.get('body', b''))
             if self.got > self.limit:
-                raise Refused(413, f'this page takes files up to {self.limit >> 20} MiB')
+                raise RequestRefused(413, f'this page takes files up to {self.limit >> 20} MiB')
             return message

@@ -24,7 +24,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse
 
-from restorebox.web.exchange import Exchange, Message, Receive, Refused, Send, Upload
+from restorebox.web.exchange import Exchange, Message, Receive, RequestRefused, Send, Upload
 from restorebox.web.names import Names
 from restorebox.web.visits import Kept, Visits, safe_name
 
@@ -97,29 +97,29 @@ class Guard:
         ask = Exchange(scope, receive, send, self.ending)
         try:
             await self._serve(ask)
-        except Refused as error:
+        except RequestRefused as error:
             await ask.refuse(error)
         except TimeoutError:
-            await ask.refuse(Refused(408, 'it took too long'))
+            await ask.refuse(RequestRefused(408, 'it took too long'))
         except ClientDisconnect:
             pass
 
     async def _serve(self, ask: Exchange) -> None:
         scope = ask.scope
         if sum(map(len, (scope['raw_path'], scope['query_string'], *sum(scope['headers'], ())))) > HEAD_BYTES:
-            raise Refused(431, 'the headers are too long')
+            raise RequestRefused(431, 'the headers are too long')
         self._check_sender(ask)
         method, path = ask.scope['method'], ask.scope['raw_path'].decode('latin-1')
         found = [(each, match) for each in self.routes if (match := each[1].fullmatch(path))]
         if not found:
-            raise Refused(404, NOTHING)
+            raise RequestRefused(404, NOTHING)
         (methods, _, serve, longest), match = found[0]
         if method not in methods.split():
-            raise Refused(405, 'this page takes no such request there')
+            raise RequestRefused(405, 'this page takes no such request there')
         if method != 'POST' and (ask.header('content-length').strip('0') or ask.header('transfer-encoding')):
-            raise Refused(400, f'a {method} request has no body')
+            raise RequestRefused(400, f'a {method} request has no body')
         if method == 'POST' and ask.header('content-encoding'):
-            raise Refused(415, 'this page takes no compressed requests')
+            raise RequestRefused(415, 'this page takes no compressed requests')
         ask.owner = self._owner(ask)
         await asyncio.wait_for(serve(ask, *match.groups()), longest)
 
@@ -127,12 +127,12 @@ class Guard:
         """By which name it was asked for, and from whose page.
 
         Raises:
-            Refused: by a name that is not ours, or from another site's page.
+            RequestRefused: by a name that is not ours, or from another site's page.
         """
         hosts, local = ask.headers('host'), str((ask.scope.get('server') or ('',))[0])
         if len(hosts) != 1 or not self.names.serves(hosts[0], local):
-            raise Refused(421, 'this page is not served under that name; restorebox web --allow-host adds one')
-        foreign = Refused(403, 'another site may not use this page')
+            raise RequestRefused(421, 'this page is not served under that name; restorebox web --allow-host adds one')
+        foreign = RequestRefused(403, 'another site may not use this page')
         for origin in ask.headers('origin'):
             scheme, _, name = origin.lower().partition('://')
             default = {'http': ':80', 'https': ':443'}.get(scheme)
@@ -161,10 +161,10 @@ class Guard:
         """The visitor.
 
         Raises:
-            Refused: he has no cookie of ours.
+            RequestRefused: he has no cookie of ours.
         """
         if ask.owner is None:
-            raise Refused(403, 'this page does not know you; load it again, with cookies allowed')
+            raise RequestRefused(403, 'this page does not know you; load it again, with cookies allowed')
         return ask.owner
 
     @asynccontextmanager
@@ -172,11 +172,11 @@ class Guard:
         """A place among those that are served or wait on a route.
 
         Raises:
-            Refused: all are taken, or this visitor has his share of them.
+            RequestRefused: all are taken, or this visitor has his share of them.
         """
         taken, owner = self._taken.setdefault(route, Counter()), ask.owner or ''
         if taken.total() >= self.places or (owner and taken[owner] >= self.share):
-            raise Refused(503, 'too many visitors at once; try again in a moment')
+            raise RequestRefused(503, 'too many visitors at once; try again in a moment')
         taken[owner] += 1
         ask.admit()
         try:
@@ -217,7 +217,7 @@ class Guard:
         self._greet(ask)
         limit = self.megabytes * 2**20 + FORM_BYTES
         if len(length := ask.header('content-length')) > 18 or int(length or 0) > limit:
-            raise Refused(413, f'this page takes files up to {self.megabytes} MiB')
+            raise RequestRefused(413, f'this page takes files up to {self.megabytes} MiB')
         await self._make_way()
         upload = Upload(ask, limit)
         async with self._place(ask, 'upload'):
@@ -241,10 +241,10 @@ class Guard:
         """Write an upload to its place; returns its key.
 
         Raises:
-            Refused: it is no form with one file, too large, or the disk is full.
+            RequestRefused: it is no form with one file, too large, or the disk is full.
         """
         scope = {'type': 'http', 'method': 'POST', 'headers': upload.exchange.scope['headers']}
-        form = Refused(400, 'an upload is a form with one file, called files')
+        form = RequestRefused(400, 'an upload is a form with one file, called files')
         try:
             async with Request(scope, upload.receive).form(max_files=1, max_fields=4, max_part_size=1024) as fields:
                 files = fields.getlist('files')
@@ -253,9 +253,9 @@ class Guard:
                 file = files[0]
                 name = safe_name(file.filename or '') or 'picture'
                 if not file.size:
-                    raise Refused(400, f'{name}: is empty (0 bytes)')
+                    raise RequestRefused(400, f'{name}: is empty (0 bytes)')
                 if file.size > self.megabytes * 2**20:
-                    raise Refused(413, f'{name}: this page takes files up to {self.megabytes} MiB')
+                    raise RequestRefused(413, f'{name}: this page takes files up to {self.megabytes} MiB')
                 return await asyncio.to_thread(self._write, file.file, upload.owner, name)
         except (MultiPartException, KeyError, ValueError):
             raise form from None
@@ -267,7 +267,7 @@ class Guard:
                 shutil.copyfileobj(file, out, 2**18)
         except OSError:
             path.unlink(missing_ok=True)
-            raise Refused(507, f"{name}: the server can't keep it") from None
+            raise RequestRefused(507, f"{name}: the server can't keep it") from None
         return self.visits.add(owner, '', key, name, upload=True).key
 
     async def _progress(self, ask: Exchange) -> None:
@@ -310,14 +310,14 @@ class Guard:
     def _take(self, owner: str, page: str, key: str) -> Kept:
         kept = self.visits.take(owner, page, key)
         if kept is None:
-            raise Refused(410, GONE)
+            raise RequestRefused(410, GONE)
         return kept
 
     def _wanted(self, body: bytes) -> tuple[str | None, str | None, str, str]:
         """What a request to restore says: keys of the picture and of the clean one, model, session.
 
         Raises:
-            Refused: it has another form, or names something that was not uploaded here.
+            RequestRefused: it has another form, or names something that was not uploaded here.
         """
         try:
             asked = json.loads(body, parse_constant=_no_constant)
@@ -328,13 +328,13 @@ class Guard:
             if not (isinstance(data, list) and all(isinstance(text, str) for text in texts) and len(model) <= 200):
                 raise ValueError
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise Refused(400, 'a request to restore has another form') from None
+            raise RequestRefused(400, 'a request to restore has another form') from None
         if type(number) is not int or number != self.work:
-            raise Refused(404, 'this page has no such function')
+            raise RequestRefused(404, 'this page has no such function')
         if not _SESSION.fullmatch(session):
-            raise Refused(400, 'a session has another name')
+            raise RequestRefused(400, 'a session has another name')
         if not all(key is None or re.fullmatch(_KEY, key) for key in keys):
-            raise Refused(403, 'this page restores what was uploaded to it, and nothing else')
+            raise RequestRefused(403, 'this page restores what was uploaded to it, and nothing else')
         return keys[0], keys[1], model, session
 
     async def _data(self, ask: Exchange) -> None:
@@ -343,9 +343,9 @@ class Guard:
         page = self.visits.page(self._known(ask), session)
         if not self._joined[page]:
             del self._joined[page]
-            raise Refused(404, 'nothing of this page is being restored')
+            raise RequestRefused(404, 'nothing of this page is being restored')
         if page in self._told:
-            raise Refused(409, 'this page is being told already')
+            raise RequestRefused(409, 'this page is being told already')
         async with self._place(ask, 'data'):
             joined = self._joined[page]
             self._told.add(page)
@@ -364,7 +364,7 @@ class Guard:
         except OSError:
             state = None
         if state is None or not stat.S_ISREG(state.st_mode):
-            raise Refused(404, NOTHING)
+            raise RequestRefused(404, NOTHING)
         async with self._place(ask, 'file'):
             response = FileResponse(
                 kept.path,

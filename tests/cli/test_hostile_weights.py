@@ -254,7 +254,7 @@ def test_metadata_that_is_no_plain_data_or_has_control_characters(base, tmp_path
     rows = [line.split()[0] for line in out.splitlines()]
     assert rows.count('limits') == 1
     assert 'b' not in rows  # a line break of the file makes no row of its own
-    for odd in ({'scores': {'mean': 'text'}}, {'scores': 7}, {'compute': None}):
+    for odd in ({'scores': {'mean': 'text'}}, {'scores': 7}, {'scores': {'mean': {'a': 10**400}}}, {'compute': None}):
         save_safetensors(state, file, {**meta, **{key: json.dumps(value) for key, value in odd.items()}})
         main(['info', str(file)])
     torch.save(

@@ -11,7 +11,7 @@ from restorebox.registry import DATASETS
 BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('clean_folder_*.py'))
 PAIRED = [name for name in BASES if 'unpaired' not in name]
 DEMOS = sorted(p for p in configs_dir().glob('*/*.py') if '_demo' in p.stem or p.stem in ('weather', 'weather_stage1'))
-LAYERS = {'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'}}
+LAYERS = {'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'}, 'clean_folder_scenes': {'scene'}}
 
 
 def test_the_recipes_people_train_on_have_bases():
@@ -29,8 +29,8 @@ def test_a_base_builds_and_gives_samples(base, tmp_path):
     set_data_root(cfg, str(tmp_path))
     train = DATASETS.build(cfg.train_dataloader.dataset.to_dict())[0]['inputs']
     assert set(train) == {'lq', 'gt'} | LAYERS.get(base, set())
-    crop = (128, 128) if base == 'clean_folder_weather' else (256, 256)
-    assert all(x.shape[-2:] == crop for x in train.values())
+    crop = (128, 128) if base in ('clean_folder_weather', 'clean_folder_scenes') else (256, 256)
+    assert all(x.shape[-2:] == crop for role, x in train.items() if role != 'scene')
     test = DATASETS.build(cfg.test_dataloader.dataset.to_dict())
     assert set(test[0]['inputs']) == {'lq', 'gt'}
     assert (test[0]['inputs']['lq'] == test[0]['inputs']['lq']).all()

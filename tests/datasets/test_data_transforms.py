@@ -25,7 +25,11 @@ ARGUMENTS = {
     'RandomWindow': {'size': 8},
     'CentreWindow': {'size': 8},
     'Degrade': {'recipe': {'type': 'LineRain'}},
+    'DrawnPictures': {'p': 1.0, 'recipe': {'type': 'LineRain'}},
+    'Night': {'p': 1.0},
+    'ShrinkPictures': {'least': 8, 'p': 1.0},
 }
+NEEDS_LQ = ('RoundPicture', 'SurveyScene')
 GEOMETRIC = [
     RandomWindow((9, 14)),
     RandomWindow(50),
@@ -67,7 +71,8 @@ def test_every_registered_transform_is_built_and_run(name, tmp_path):
     transform = TRANSFORMS.build({'type': name, **ARGUMENTS.get(name, {})})
     values = np.random.default_rng(0).integers(0, 256, (17, 23, 3), dtype=np.uint8)
     Image.fromarray(values).save(tmp_path / 'a.png')
-    results = scene(paths={'gt': str(tmp_path / 'a.png')}, gt=values)
+    more = {'lq': values} if name in NEEDS_LQ else {}
+    results = scene(paths={'gt': str(tmp_path / 'a.png')}, gt=values, **more)
     out = transform(results)
     tensors = out['inputs'] if 'inputs' in out else Pack()(out)['inputs']
     assert 'gt' in tensors

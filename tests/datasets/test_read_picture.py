@@ -157,6 +157,21 @@ def test_pnm_with_a_comment_and_10_bits(tmp_path):
     check(tmp_path / 'a.ppm', values.astype(np.float32) / 1023)
 
 
+@pytest.mark.parametrize('largest', [1023, 65535])
+def test_pnm_as_text_with_more_than_8_bits(largest, tmp_path):
+    values = RGB16.astype(np.int64) * largest // 65535
+    text = '\n'.join(map(str, values.ravel())).encode()
+    (tmp_path / 'a.ppm').write_bytes(b'P3\n# text\n13 9\n%d\n' % largest + text)
+    check(tmp_path / 'a.ppm', values.astype(np.float32) / largest)
+    grey = b'P2 13 9 %d ' % largest + ' '.join(map(str, values[..., 0].ravel())).encode()
+    (tmp_path / 'a.pgm').write_bytes(grey)
+    check(tmp_path / 'a.pgm', np.repeat(values[..., :1].astype(np.float32) / largest, 3, -1))
+    for damaged in (grey[:-20], grey.replace(b' ', b' x ', 30), grey[:-5] + b' 99999', grey[:-6] + b' -3'):
+        (tmp_path / 'a.pgm').write_bytes(damaged)
+        with pytest.raises(PictureError, match='damaged'):
+            read_picture(tmp_path / 'a.pgm')
+
+
 @pytest.mark.parametrize(('order', 'big'), [('<', False), ('>', False), ('<', True)])
 @pytest.mark.parametrize('orientation', [1, 2, 3, 4, 5, 6, 7, 8])
 def test_16_bit_tiff_orientation(tmp_path, orientation, order, big):
