@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebox.errors import ConfigError, missing_package
-from restorebox.layers.statistics import InstanceNorm
+from restorebox.layers.statistics import InstanceNorm, set_statistics_window
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import training_inputs
 from restorebox.restorers.network import Network
@@ -186,6 +186,7 @@ def _groups(network: Network, noise: Tensor) -> Iterator[list[_Place]]:
     """The places of each group of channels that belong together."""
     tp = _torch_pruning()
     whole = _Picture(copy.deepcopy(network).eval()).requires_grad_(True)
+    set_statistics_window(whole, None)  # means of windows are many operations to follow, and the same channels
     names = {id(part): name.removeprefix('network.') for name, part in whole.named_modules()}
     names |= {id(part): name.removeprefix('network.') for name, part in whole.named_parameters()}
 

@@ -140,7 +140,7 @@ def test_a_clip_of_a_disk_that_is_gone_is_given_up_and_one_that_is_slow_is_not(t
     over, spent = threading.Event(), itertools.count()
     job = RestoreJob(tmp_path / 'a.mp4', tmp_path / 'out' / 'a.mp4')
 
-    def restore_video(source, target, progress):
+    def restore_video(source, target, progress, note):
         over.wait()
         progress(1, 1)
         target.parent.mkdir()

@@ -261,7 +261,7 @@ def test_motion_kernel(length, angle):
         (lambda: HeavyRain(length=(2.5, 4)), 'HeavyRain: length is a pair of whole numbers'),
         (lambda: RainFog(rain={'type': 'LineRain'}), 'RainFog: rain is a dict of keys of TemplateRain'),
         (lambda: RainFog(rain={'lenght': (3, 4)}), "did you mean 'length'"),
-        (lambda: Veil(depth=''), "depth is 'field' or the folder"),
+        (lambda: Veil(depth=''), "depth is 'field', 'edges' or the folder"),
     ],
 )
 def test_wrong_arguments(build, message):
