@@ -270,6 +270,8 @@ def _try(
 ) -> None:
     """Compare ``narrow`` of ``state`` with ``wide`` of zeros at these positions, by tensor and axis."""
     whole, part = copy.deepcopy(wide).eval().double(), copy.deepcopy(narrow).eval().double()
+    for each in (whole, part):  # whose windows may differ, which is not about channels
+        set_statistics_window(each, None)
     tensors = whole.state_dict()
     for (name, axis), positions in zeros.items():
         tensors[name].index_fill_(axis, torch.tensor(sorted(positions)), 0)
