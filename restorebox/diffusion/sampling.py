@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from restorebox.diffusion.windows import check_windows
 from restorebox.errors import ConfigError
 from restorebox.registry import nearest
-from restorebox.values import Count, Fraction, Pixels, Positive
+from restorebox.values import Fraction, Pixels, Positive, Timesteps
 
 SAMPLERS = ('ddim', 'ancestral')
 MODES = ('whole', 'overlap')
@@ -34,7 +34,7 @@ class Sampling:
     """
 
     sampler: str = 'ddim'
-    steps: Count = 25
+    steps: Timesteps = 25
     spacing: str = 'leading'
     eta: Fraction = 0.0
     clip_x0: bool = False
