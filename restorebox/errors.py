@@ -13,7 +13,9 @@ import unicodedata
 
 _MEMORY = re.compile(
     r"out of memory|not enough memory|insufficient memory|(can't|cannot|could not|failed to) allocate|bad.?alloc"
-    r"|alloc_failed|killed by signal: killed|can't start new thread",
+    r"|alloc_failed|killed by signal: killed|can't start new thread"
+    # oneDNN's words, and Pillow's where zlib gets no memory to begin with
+    r'|could not create a (primitive|memory)|codec configuration error when writing',
     re.IGNORECASE,
 )
 

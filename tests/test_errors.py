@@ -42,6 +42,8 @@ def chained(first):
         OSError('out of memory error when reading image file'),
         OSError(errno.ENOMEM, 'Cannot allocate memory', 'a.png'),
         RuntimeError("can't start new thread"),
+        RuntimeError('could not create a primitive'),
+        OSError('codec configuration error when writing image file'),
         RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. '),
     ],
 )
