@@ -20,7 +20,7 @@ from tests.campaign.run import FULL, summary, table
 from tests.conftest import REPO
 from tests.processes import environment
 
-SHORT = {'pictures': 24, 'checkpoints': 24, 'configs': 16, 'videos': 6, 'kills': 4}
+SHORT = {'pictures': 24, 'checkpoints': 24, 'configs': 16, 'videos': 10, 'kills': 4}
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_short_campaign(tmp_path):
     assert {group: row['cases'] for group, row in groups.items()} == SHORT
     for group, row in groups.items():
         assert row['right'] + row['warned'] + row['refused'] == row['cases'], group
-        assert row['right'] >= 2, f'{group}: hardly anything got through, so that hardly anything was judged'
+        assert row['right'] + row['warned'] >= 2, f'{group}: hardly anything got through, so that hardly anything was judged'
     assert (tmp_path / 'campaign.md').read_text() == table(json.loads(out.read_text()))
 
 

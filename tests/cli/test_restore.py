@@ -151,7 +151,7 @@ def test_two_processes_make_each_picture_once(mixed, published, tmp_path):
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
-        (['{home}', '--model', 'wether'], r"error: there is no model 'wether'; did you mean 'weather'?"),
+        (['{home}', '--model', 'wether'], r"error: there is no model 'wether'; did you mean 'weather'"),
         (['{home}', '--model', 'nowhere.safetensors'], 'error: weights nowhere.safetensors: no such file'),
         (['{home}/nothing/*.png', '--model', '{model}'], 'no picture fits this pattern'),
         (['{home}', '--model', '{model}', '--out', '{home}'], 'would be written over itself; take another folder'),

@@ -24,7 +24,7 @@ def test_every_config_of_a_metafile_exists_and_names_are_unique():
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"no model 'wether'; did you mean 'weather'\?"):
+    with pytest.raises(ConfigError, match=r"no model 'wether'; did you mean 'weather'"):
         find_model('wether')
 
 
