@@ -34,7 +34,9 @@ def test_short_campaign(tmp_path):
     assert {group: row['cases'] for group, row in groups.items()} == SHORT
     for group, row in groups.items():
         assert row['right'] + row['warned'] + row['refused'] == row['cases'], group
-        assert row['right'] + row['warned'] >= 2, f'{group}: hardly anything got through, so that hardly anything was judged'
+        assert row['right'] + row['warned'] >= 2, (
+            f'{group}: hardly anything got through, so that hardly anything was judged'
+        )
     assert (tmp_path / 'campaign.md').read_text() == table(json.loads(out.read_text()))
 
 
