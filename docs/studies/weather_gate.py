@@ -14,7 +14,8 @@ FOLDER of --data holds the sets of ``weather_scores.PAIRS`` and the clean sets; 
 - weights, and multiplications and additions at 481x321.
 
 Identical pictures count as 100 dB, which is the cap. Prints a table, writes docs/results/NAME.json and NAME.md, and
-exits with 1 where a bound is missed. --quick takes at most four pictures of everything, writes nothing and exits with 0.
+exits with 1 where a bound is missed. --quick takes at most four pictures of everything, writes nothing and exits
+with 0.
 """
 
 from __future__ import annotations
