@@ -41,8 +41,8 @@ def _begin(argv: list[str], cwd: str, environment: dict[str, str], out: str, err
         file = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, number)
         os.close(file)
-    sys.stdout = open(1, 'w', encoding='utf-8', closefd=False)
-    sys.stderr = open(2, 'w', encoding='utf-8', closefd=False, buffering=1)
+    sys.stdout = os.fdopen(1, 'w', encoding='utf-8', closefd=False)
+    sys.stderr = os.fdopen(2, 'w', 1, encoding='utf-8', closefd=False)
     sys.argv = argv
     try:
         runpy.run_path(argv[0], run_name='__main__')
