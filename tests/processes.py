@@ -1,4 +1,4 @@
-"""Run the tools as a user does: in processes of their own, from a folder of their own."""
+"""Run the tools as a user does, in processes of their own from a folder of their own; or call their functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import REPO
 
@@ -108,6 +111,17 @@ def one_line_error(result: subprocess.CompletedProcess) -> str:
     assert 'Traceback' not in result.stderr + result.stdout, result.stderr[-3000:]
     lines = [line for line in result.stderr.splitlines() if line.startswith(('error', 'wrong'))]
     assert len(lines) == 1, result.stderr[-3000:]
+    return lines[0]
+
+
+def refused(call: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> str:
+    """Assert that a call ends as a user's mistake does, with exit code 1 and one line; return the line."""
+    with pytest.raises(SystemExit) as caught:
+        call()
+    assert caught.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith('error: ')
     return lines[0]
 
 

@@ -18,7 +18,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from restorebox.cli.common import add_config_options, positive
+from restorebox.cli.common import add_config_options, positive, prepare
 from restorebox.drawing import save_figure
 from restorebox.files import json_bytes
 
@@ -191,12 +191,12 @@ def draw(figures: dict, path: Path) -> None:
 def main(argv: list[str]) -> None:
     """Measure, draw, write."""
     args = parse(argv)
-    from restorebox.cli.test import prepare_test
     from restorebox.engine.build_check import build_all
     from restorebox.engine.checkpoint import write_bytes
+    from restorebox.engine.running import keep_test
     from restorebox.registry import RUNNERS
 
-    cfg = prepare_test(args)
+    cfg = keep_test(prepare(args), args.config, args.checkpoint)
     build_all(cfg)
     runner = RUNNERS.build(cfg)
     runner.load_or_resume()

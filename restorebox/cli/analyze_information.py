@@ -20,7 +20,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from restorebox.cli.common import add_config_options, positive
+from restorebox.cli.common import add_config_options, positive, prepare
 from restorebox.drawing import save_figure
 from restorebox.files import json_bytes
 
@@ -163,16 +163,16 @@ def draw(figures: dict, path: Path) -> None:
 def main(argv: list[str]) -> None:
     """Measure, draw, write."""
     args = parse(argv)
-    from restorebox.cli.test import prepare_test
     from restorebox.engine.build_check import build_all
     from restorebox.engine.checkpoint import load_file, write_bytes
+    from restorebox.engine.running import keep_test
     from restorebox.errors import CheckpointError
     from restorebox.files import find_checkpoints
     from restorebox.metrics.scores import library_versions
     from restorebox.registry import RUNNERS
     from restorebox.restorers import AdversarialRestorer
 
-    cfg = prepare_test(args)
+    cfg = keep_test(prepare(args), args.config, args.checkpoint)
     build_all(cfg)
     runner = RUNNERS.build(cfg)
     runner.load_or_resume()

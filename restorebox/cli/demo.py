@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from restorebox.cli.common import positive, run_runner
+from restorebox.cli.common import positive
 from restorebox.errors import DataError
 
 # (package, folder inside it, files): photographs that their packages say may be passed on
@@ -143,6 +143,7 @@ def main(argv: list[str]) -> None:
     from restorebox.cli import test
     from restorebox.datasets.reading import list_pictures
     from restorebox.engine.config import load_config, set_data_root
+    from restorebox.engine.running import run_config
     from restorebox.metrics.scores import score_table
 
     began = time.perf_counter()
@@ -157,7 +158,7 @@ def main(argv: list[str]) -> None:
         cfg.train_cfg.max_samples = args.samples
         cfg.overrides = {'train_cfg.max_samples': args.samples}
     cfg.work_dir, cfg.launcher = str(args.work_dir), 'none'
-    runner = run_runner(cfg, 'train')
+    runner = run_config(cfg, 'train')
     options = ['--work-dir', str(args.work_dir), '--data-root', str(args.work_dir / 'data')]
     test.main(['configs/unet/unet_demo.py', str(runner.last_checkpoint()), *options])
     scores = json.loads((args.work_dir / 'scores.json').read_bytes())

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restorebox.cli.common import add_config_options, prepare, run_runner
+from restorebox.cli.common import add_config_options, prepare
 from restorebox.errors import ConfigError
 from restorebox.files import json_bytes, write_whole
 
@@ -138,31 +138,32 @@ def _train(cfg: object, cut: Path, samples: int) -> str:
     cfg.default_hooks.checkpoint.every_samples = samples
     cfg.param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=samples, end=samples, eta_min=1e-6)]
     cfg.load_from, cfg.resume, cfg.work_dir = str(cut), False, str(cut.parent / 'training')
-    return str(run_runner(cfg, 'train').last_checkpoint())
+    from restorebox.engine.running import run_config
+
+    return str(run_config(cfg, 'train').last_checkpoint())
 
 
 def _scores(args: argparse.Namespace, checkpoint: str, name: str, options: dict) -> dict:
     """What ``test`` says of a checkpoint."""
-    from restorebox.cli.test import prepare_test
+    from restorebox.engine.running import keep_test, run_config
 
-    cfg = prepare_test(argparse.Namespace(**{**vars(args), 'checkpoint': checkpoint, 'cfg_options': options}))
+    cfg = keep_test(prepare(argparse.Namespace(**{**vars(args), 'cfg_options': options})), args.config, checkpoint)
     folder = Path(cfg.work_dir) / name
     cfg.work_dir = str(folder)
-    run_runner(cfg, 'test')
+    run_config(cfg, 'test')
     return json.loads((folder / 'scores.json').read_bytes())
 
 
 def _times(cfg: object, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
     """Seconds a picture of both, in turn on pictures of the test set, whole."""
-    from restorebox.cli.benchmark_restore import Row, time_rows
+    from restorebox.engine.measuring import time_in_turn
     from restorebox.inference import Tiler
     from restorebox.registry import DATASETS
 
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMED, len(dataset)))]
     pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in pictures]
-    rows = [Row(name, 'contiguous', 'fp32', Tiler(net, 1e6)) for name, net in (('wide', wide), ('narrow', narrow))]
-    took = time_rows(rows, pictures, ROUNDS)
+    took = time_in_turn([Tiler(net, 1e6) for net in (wide, narrow)], pictures, ROUNDS)
     return {
         'seconds': [statistics.median(each) for each in zip(*took, strict=True)],
         'gain': 1 / statistics.median(fast / slow for slow, fast in took),

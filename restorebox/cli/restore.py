@@ -20,10 +20,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from restorebox.cli.common import leave, one_line, positive
-from restorebox.cli.progress import Progress
-from restorebox.errors import PictureError, out_of_memory, printable
+from restorebox.cli.common import positive
+from restorebox.errors import PictureError, one_line, out_of_memory, printable
 from restorebox.files import READ_TIMEOUT, locked, read_limit, remove_leftovers
+from restorebox.processes import leave
+from restorebox.progress import Progress
 
 IDLE = 0.05  # of a core: what a process takes at most that waits for a disk
 WAITING = 2  # pictures per thread that are read ahead, and that wait to be written

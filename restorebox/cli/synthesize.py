@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restorebox.cli.common import DISK_ERRORS, positive
-from restorebox.errors import ConfigError, DataError, printable
+from restorebox.cli.common import positive
+from restorebox.errors import DISK_ERRORS, ConfigError, DataError, printable
 
 if TYPE_CHECKING:
     from restorebox.datasets.walking import Passed
@@ -167,8 +167,8 @@ def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -
     Raises:
         DataError: an unreadable picture, or one that kills its worker, that is not to be skipped; a full disk.
     """
-    from restorebox.cli.progress import Progress
     from restorebox.cli.synthesize_work import run_workers
+    from restorebox.progress import Progress
 
     bad, kept, began = [], 0, time.perf_counter()
     answers = run_workers(folder.job, ((source, folder.known(source)) for source in sources), workers)

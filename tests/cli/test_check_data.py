@@ -133,7 +133,7 @@ def test_a_training_looks_at_its_data_first(restorebox, tmp_path, monkeypatch):
     assert f'`restorebox check-data {config}`' in line
     assert not (tmp_path / 'w').exists()
     looks = []
-    monkeypatch.setattr('restorebox.cli.train.run_runner', lambda cfg, job, look: looks.append(look))
+    monkeypatch.setattr('restorebox.engine.running.run_config', lambda cfg, job, look: looks.append(look))
     assert restorebox('train', config, '--no-data-check')[0] == 0
     assert looks == [None]
 
