@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch.distributed as dist
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
 from restorebox.engine.build_check import build_all
 from restorebox.engine.check import check_types
@@ -14,6 +15,7 @@ from restorebox.engine.runner import RestorationRunner
 from restorebox.errors import ConfigError, DataError, RestoreboxError, one_line
 from restorebox.processes import leave
 from restorebox.registry import RUNNERS
+from restorebox.restorers.base import BaseRestorer
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
@@ -36,6 +38,21 @@ def keep_test(cfg: Config, name: str, checkpoint: str) -> Config:
         cfg[key] = None
     cfg.load_from, cfg.resume = checkpoint, False
     return cfg
+
+
+def load_for_test(cfg: Config) -> tuple[BaseRestorer, DataLoader]:
+    """A restorer with the weights of ``cfg.load_from``, in evaluation mode, and the loader of its test set.
+
+    Args:
+        cfg: what :func:`keep_test` left.
+
+    Raises:
+        ConfigError, CheckpointError, DataError: the config, the weights or the data are wrong.
+    """
+    build_all(cfg)
+    runner = RUNNERS.build(cfg)
+    runner.load_or_resume()
+    return runner.restorer.eval(), runner.build_dataloader(cfg.test_dataloader)
 
 
 def run_config(cfg: Config, job: str, look: Callable[[], str | None] | None = None) -> RestorationRunner:
