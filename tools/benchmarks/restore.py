@@ -26,7 +26,6 @@ import numpy as np
 import torch
 
 from restorebox.cli.common import guarded, positive
-from restorebox.cli.restore import restore_all
 from restorebox.datasets.pairing import same_name
 from restorebox.datasets.reading import list_pictures
 from restorebox.engine.measuring import clocked, device_name, time_in_turn
@@ -35,6 +34,7 @@ from restorebox.files import write_whole
 from restorebox.inference import RestoreInferencer, Tiler
 from restorebox.inference.files import read_file
 from restorebox.inference.precision import PRECISIONS
+from restorebox.inference.queue import restore_all
 from restorebox.inference.sources import RestoreJob
 from restorebox.inference.tiles import to_tensor
 from restorebox.layers.precision import has_bf16
