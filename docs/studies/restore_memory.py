@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from restorebox import RestoreInferencer
-from restorebox.cli.demo import packaged
 from restorebox.cli.restore import main as restore
 from restorebox.degradations import build_degradation
+from restorebox.demo.photographs import packaged
 from restorebox.engine.measuring import held_before, peak_since
 from restorebox.inference import Tiler
 

@@ -28,7 +28,7 @@ def study():
 def photographs():
     """Tiles of the photographs inside scikit-image, none of which overlap."""
     pytest.importorskip('skimage')
-    from restorebox.cli.demo import packaged
+    from restorebox.demo.photographs import packaged
 
     names = 'astronaut.png coffee.png camera.png rocket.jpg motorcycle_left.png chelsea.png'
     tiles = []
