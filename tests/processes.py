@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 
+from restorebox.cli.main import main
 from tests.conftest import REPO
 
 CONFIG = """
@@ -88,6 +92,23 @@ def run(*args: object, cwd: Path, timeout: float = 240, **env: str) -> subproces
     return subprocess.run(
         [*command, *rest], cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def call(*args: object, cwd: Path) -> subprocess.CompletedProcess:
+    """The same as :func:`run` for a verb, in this process, which saves seconds of imports."""
+    tool, *rest = map(str, args)
+    MMLogger._instance_dict.clear()  # MMEngine gives two runs of one name and second one log
+    before, out, err = os.getcwd(), io.StringIO(), io.StringIO()
+    os.chdir(cwd)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            main([tool.removesuffix('.py').replace('_', '-'), *rest])
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess([tool, *rest], code, out.getvalue(), err.getvalue())
 
 
 def start(*args: object, cwd: Path, **env: str) -> subprocess.Popen:

@@ -94,12 +94,12 @@ def private_of_others(path: Path) -> list[str]:
     tree, found, theirs = ast.parse(path.read_text()), [], set()
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            ours = (node.module or '').split('.')[0] in ('restorebox', '')
-            found += [f'{node.lineno}: {alias.name}' for alias in node.names if ours and is_private(alias.name)]
-        elif not isinstance(node, ast.Import):
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
             continue
-        if isinstance(node, ast.Import) or not ours:
+        module = (getattr(node, 'module', None) or '').split('.')[0]
+        if module == 'restorebox':
+            found += [f'{node.lineno}: {alias.name}' for alias in node.names if is_private(alias.name)]
+        else:
             theirs |= {(alias.asname or alias.name).split('.')[0] for alias in node.names}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not is_private(node.func.attr):

@@ -13,7 +13,7 @@ from restorebox.datasets.inspection import check, from_config, from_folder, quic
 from restorebox.datasets.reading import read_picture
 from tests.conftest import REPO, load_study
 from tests.factories import write_pairs
-from tests.processes import run, succeed, write_config
+from tests.processes import call, succeed, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -145,7 +145,7 @@ def test_warnings_about_the_data_are_one_line_of_the_log(tmp_path):
     for role in ('lq', 'gt'):
         (tmp_path / 'data/test' / role / '01.png').unlink()
         (tmp_path / 'data/test' / role / '01.png').symlink_to(tmp_path / 'data/train' / role / '00.png')
-    result = succeed(run('train.py', config, '--work-dir', 'v', cwd=tmp_path))
+    result = succeed(call('train.py', config, '--work-dir', 'v', cwd=tmp_path))
     lines = [line for line in result.stdout.splitlines() if 'data: ' in line]
     assert len(lines) == 1
     assert 'is trained on and is in val' in lines[0]

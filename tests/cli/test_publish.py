@@ -8,7 +8,7 @@ import torch
 from restorebox.cli.main import main
 from restorebox.engine import load_file
 from tests.factories import write_pairs
-from tests.processes import refused, run, succeed, write_config
+from tests.processes import call, refused, run, succeed, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -65,5 +65,5 @@ def test_publishing_refuses(trained, tmp_path, capsys):
 def test_a_checkpoint_under_another_model_of_the_same_shapes_is_said(trained, tmp_path):
     folder, config = trained
     options = ('--work-dir', 't', '--cfg-options', 'model.generator.head.residual=True')
-    result = succeed(run('test.py', config, folder / 'w/iter_4.pth', *options, cwd=tmp_path))
+    result = succeed(call('test.py', config, folder / 'w/iter_4.pth', *options, cwd=tmp_path))
     assert 'trained with another model than this config has: generator.head.residual None -> True' in result.stdout
