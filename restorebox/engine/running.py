@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from restorebox.engine.build_check import build_all
 from restorebox.engine.check import check_types
+from restorebox.engine.config import check_top_level, load_config
 from restorebox.engine.runner import RestorationRunner
 from restorebox.errors import ConfigError, DataError, RestoreboxError, one_line
 from restorebox.processes import leave
@@ -19,6 +20,26 @@ from restorebox.restorers.base import BaseRestorer
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
+
+
+def check_config(path: str, overrides: dict | None = None) -> list[str]:
+    """Build everything that a config names on the meta device, without data or memory.
+
+    Args:
+        path: the config.
+        overrides: dotted keys and their values.
+
+    Returns:
+        Warnings, one line each.
+
+    Raises:
+        ConfigError: an unknown key, type or override, or values that a constructor refuses.
+    """
+    cfg = load_config(path, overrides)
+    check_top_level(cfg)
+    cfg.overrides = dict(overrides or {})
+    check_types(cfg)
+    return build_all(cfg)
 
 
 def keep_test(cfg: Config, name: str, checkpoint: str) -> Config:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import restorebox.cli  # noqa: F401 (it says how OpenMP waits, before torch reads it)
+import os
 
-# isort: split
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
 
 import argparse
 import time

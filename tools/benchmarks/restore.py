@@ -8,14 +8,13 @@ default that a model deserves is the fastest row that loses less than 0.05 dB of
 
 from __future__ import annotations
 
-import restorebox.cli  # noqa: F401 (it says how OpenMP waits, before torch reads it)
+import os
 
-# isort: split
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
 
 import argparse
 import itertools
 import json
-import os
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -78,11 +77,6 @@ class Row:
     layout: str
     precision: str
     tiler: Tiler
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f'{self.model}, {self.precision}, {self.layout}'
 
 
 def main(argv: list[str] | None = None) -> None:

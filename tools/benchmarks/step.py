@@ -10,9 +10,9 @@ processes. The same config may stand twice, with ``--cfg-options-b`` for what di
 
 from __future__ import annotations
 
-import restorebox.cli  # noqa: F401 (it says how OpenMP waits, before torch reads it)
+import os
 
-# isort: split
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
 
 import argparse
 

@@ -7,9 +7,9 @@ and what the loop costs over a bare PyTorch loop of the same network on the same
 
 from __future__ import annotations
 
-import restorebox.cli  # noqa: F401 (it says how OpenMP waits, before torch reads it)
+import os
 
-# isort: split
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
 
 import argparse
 import statistics
