@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.datasets import collate_roles
 from restorebox.datasets.browsing import as_picture, row_of, samples
+from restorebox.datasets.collate import collate_roles
 from restorebox.engine.config import load_config
 from restorebox.registry import DATA_SAMPLERS, DATASETS
 from tests.factories import write_pairs

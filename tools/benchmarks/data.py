@@ -16,7 +16,7 @@ import torch
 from options import write_figures
 
 from restorebox.cli.common import guarded, options_action, positive
-from restorebox.datasets import KeyedSampler
+from restorebox.datasets.sampler import KeyedSampler
 from restorebox.engine.config import load_config, set_data_root
 from restorebox.errors import ConfigError
 from restorebox.registry import DATASETS

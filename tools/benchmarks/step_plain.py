@@ -17,7 +17,7 @@ from restorebox.engine.measuring import device_name, peak_memory, synchronise
 from restorebox.engine.optim import RoleOptimWrapperConstructor
 from restorebox.errors import ConfigError
 from restorebox.registry import RESTORERS
-from restorebox.restorers import CycleRestorer
+from restorebox.restorers.cycle import CycleRestorer
 
 
 def measure_against_plain(args: argparse.Namespace) -> dict:

@@ -31,7 +31,7 @@ from restorebox.files import find_checkpoints, json_bytes
 from restorebox.layers import pad_to_multiple
 from restorebox.metrics.protocols import protocol
 from restorebox.metrics.scores import library_versions
-from restorebox.restorers import AdversarialRestorer
+from restorebox.restorers.adversarial import AdversarialRestorer
 
 BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
 LARGEST = 256  # pixels of the side on which gradients are taken, where the restorer says no training crop

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.datasets import PairedPictures
+from restorebox.datasets.pictures import PairedPictures
 from restorebox.datasets.reading import read_picture
 from restorebox.datasets.synthesis import Job, MadeSet, make_set, work
 from restorebox.datasets.synthesis.folder import Folder
