@@ -17,7 +17,7 @@ ALIASES: dict[str, str] = {
     'UnpairedDataset': "'UnpairedPictures'",
     'BasicImageDataset': "'PairedPictures' or 'UnpairedPictures'",
     'SingleImageDataset': "'PairedPictures' with a 'Degrade', or `restorebox restore` for pictures without partners",
-    'BaseDataset': "'PairedPictures' or 'UnpairedPictures', or a class of your own, see docs/add_a_method.md",
+    'BaseDataset': "'PairedPictures', 'UnpairedPictures' or a class derived from BasePictures (docs/add_a_method.md)",
     'ImageFolder': "'UnpairedPictures', or 'PairedPictures' with a 'Degrade' for clean pictures alone",
     'IterBasedSampler': "'KeyedSampler'",
     'EnlargedSampler': "'KeyedSampler', which has no end",

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,13 @@ from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner, set_random_seed
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils.dl_utils import collect_env
 from torch import nn
 from torch.utils.data import DataLoader
 
 from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
-from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
+from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe_loaders, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
@@ -197,12 +197,21 @@ class RestorationRunner(Runner):
 
     def train(self) -> nn.Module:
         """MMEngine's, while no other training works in the work directory; a ``BusyError`` names one that does."""
-        if not is_main_process():
-            return super().train()
-        with locked(self.work_dir, 'training') as unlocked:
-            if unlocked:
+        with ExitStack() as stack:
+            stack.enter_context(safe_loaders())
+            if is_main_process() and (unlocked := stack.enter_context(locked(self.work_dir, 'training'))):
                 self.logger.warning(f'{self.work_dir}: no lock ({unlocked}); keep other trainings away from it')
             return super().train()
+
+    def val(self) -> dict:
+        """MMEngine's, loading weights only."""
+        with safe_loaders():
+            return super().val()
+
+    def test(self) -> dict:
+        """MMEngine's, loading weights only."""
+        with safe_loaders():
+            return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -260,7 +269,7 @@ class RestorationRunner(Runner):
         Raises:
             CheckpointError: unreadable, refused, or of another model.
         """
-        checkpoint = CheckpointLoader.load_checkpoint(filename, map_location=map_location, logger='silent')
+        checkpoint = load_any(filename, map_location)
         if not isinstance(self.restorer, BaseRestorer):
             self.restorer.load_state_dict(checkpoint['state_dict'])
             return checkpoint
