@@ -27,7 +27,7 @@ def state():
         load=[str(each) for each in (torch.load, torch.save, mmengine.runner.load_checkpoint)],
         pickles=[str(each) for each in torch.serialization.get_safe_globals()],
         filters=[str(each) for each in warnings.filters],
-        environment=dict(os.environ),
+        **{f'environment {key}': value for key, value in os.environ.items()},
         pillow=[Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, sorted(Image.OPEN)],
         logs=[(name, logging.getLogger(name).level, len(logging.getLogger(name).handlers))
               for name in ('root', 'PIL', 'torch', 'mmengine', 'matplotlib')],
@@ -52,7 +52,7 @@ modules = [m.name for m in pkgutil.walk_packages(restorebox.__path__, 'restorebo
 for name in modules:
     importlib.import_module(name)
 after = state()
-changed = {key: [before[key], after[key]] for key in before if before[key] != after[key]}
+changed = {key: [before.get(key), after.get(key)] for key in {**before, **after} if before.get(key) != after.get(key)}
 print(json.dumps(dict(modules=len(modules), changed=changed)))
 """
 
