@@ -136,7 +136,7 @@ def _train(cfg: object, cut: Path, samples: int) -> str:
     """Train the narrow network -> its checkpoint."""
     cfg.train_cfg.max_samples = cfg.train_cfg.val_samples = samples
     cfg.default_hooks.checkpoint.every_samples = samples
-    cfg.param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=samples, end=samples, eta_min=1e-6)]
+    cfg.param_scheduler = [dict(type='CosineAnnealingLR', T_max=samples, end=samples, eta_min=1e-6)]
     cfg.load_from, cfg.resume, cfg.work_dir = str(cut), False, str(cut.parent / 'training')
     return str(run_runner(cfg, 'train').last_checkpoint())
 

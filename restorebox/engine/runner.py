@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import os
-import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mmengine
 import torch
 from mmengine.device import get_device
 from mmengine.dist import (
@@ -36,7 +33,7 @@ from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
-from restorebox.engine.record import check_resumable, compute, warn_of_another_model
+from restorebox.engine.record import check_resumable, checkpoint_meta, warn_of_another_model
 from restorebox.engine.resumed import settle_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
@@ -188,9 +185,23 @@ class RestorationRunner(Runner):
             scheduler = [scale_schedule(s, self._train_loop.total_batch) if isinstance(s, dict) else s for s in each]
         return super()._build_param_scheduler(scheduler, optim_wrapper)
 
+    def _counts_samples(self) -> bool:
+        """Whether the loop has samples instead of epochs: no scheduler, hook or log has to be told so in the config."""
+        loop = self._train_loop
+        kind = loop.get('type') if isinstance(loop, dict) else type(loop).__name__
+        return loop is None or kind == 'SampleTrainLoop'
+
+    def build_log_processor(self, log_processor: Any) -> Any:
+        """MMEngine's, with steps instead of epochs in the log."""
+        if isinstance(log_processor, dict) and self._counts_samples():
+            log_processor = {'by_epoch': False, **log_processor}
+        return super().build_log_processor(log_processor)
+
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """MMEngine's, with our checkpoint hook where the config names none."""
+        """MMEngine's, with our checkpoint hook where the config names none, and steps instead of epochs in the log."""
         hooks = {'checkpoint': dict(type='RestorationCheckpointHook', every_samples=20_000), **(hooks or {})}
+        if self._counts_samples() and hooks.get('logger', {}) is not None:
+            hooks['logger'] = {'type': 'LoggerHook', 'log_metric_by_epoch': False, **hooks.get('logger', {})}
         # MMEngine takes None for "without it" only where the name is one of its own
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})
@@ -353,25 +364,8 @@ class RestorationRunner(Runner):
         for key, value in state.items():
             if value.is_floating_point() and not torch.isfinite(value).all():
                 raise CheckpointError(f'not saving {filename}: weight {key} is NaN or infinite; {self.last_good()}')
-        loop = self._train_loop
         checkpoint = {
-            'meta': {
-                'epoch': self.epoch,
-                'iter': self.iter + 1,
-                'seed': self.seed,
-                'total_batch': getattr(loop, 'total_batch', None),
-                'max_samples': getattr(loop, 'max_samples', None),
-                'schedule_samples': self.schedule_samples or getattr(loop, 'max_samples', None),
-                'compute': compute(self, meta or {}),
-                'cfg': self._cfg_text,  # for people; what reads it back takes the JSON, which can't be executed
-                'cfg_json': json.dumps(self.cfg.to_dict(), default=str),
-                'experiment_name': self.experiment_name,
-                'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
-                'dataset_meta': getattr(self.train_dataloader.dataset, 'metainfo', None),
-                'mmengine_version': mmengine.__version__,
-                'restorebox_version': __version__,
-                **(meta or {}),
-            },
+            'meta': checkpoint_meta(self, meta or {}),
             'state_dict': state,
             'message_hub': self.message_hub.state_dict(),
             'random_states': states,
