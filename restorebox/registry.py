@@ -21,10 +21,11 @@ from mmengine.registry import build_from_cfg
 
 from restorebox.aliases import alias
 from restorebox.errors import ConfigError
-from restorebox.values import check_values, layers
+from restorebox.values import check_values, layers, short
 
 PLUGIN_GROUP = 'restorebox.plugins'
-LISTED = 30  # names that an error lists at most
+LISTED = 10  # names that an error lists at most, of together so many letters
+LETTERS = 160
 _plugins: dict[str, str] = {}
 _plugins_loaded = False
 
@@ -64,7 +65,7 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Say which known names are near a misspelt one.
 
     Returns:
-        ``"did you mean 'x'?"``; when nothing is near ``'known: a, b, c'``, or the number of names where they are many.
+        ``"did you mean 'x'?"``; when nothing is near ``'known: a, b, c'``, of at most :data:`LISTED`, the most alike.
     """
     lower = {name.lower(): name for name in known}
     match = difflib.SequenceMatcher(b=word.lower())
@@ -75,12 +76,17 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     best = max(alike.values(), default=0)
     # one that is much nearer than the others is meant: a house full of networks has many names that end alike
     floor = max(0.6, best - 0.12)
-    close = [lower[name] for name in sorted(alike, key=alike.get, reverse=True) if alike[name] >= floor][:3]
+    ranked = sorted(alike, key=alike.get, reverse=True)
+    close = [lower[name] for name in ranked if alike[name] >= floor][:3]
     if close:
         return 'did you mean ' + ' or '.join(f"'{name}'" for name in close) + '?'
-    if len(known) > LISTED:
-        return f'{len(known)} names are known, and none is near (docs/api lists them)'
-    return 'known: ' + (', '.join(sorted(known)) or 'nothing')
+    if not ranked:
+        return 'known: nothing'
+    shown = [lower[name] for name in ranked[:LISTED]]
+    while len(shown) > 1 and sum(map(len, shown)) > LETTERS:
+        shown.pop()
+    more = f' and {len(ranked) - len(shown)} more' if len(ranked) > len(shown) else ''
+    return f'known: {", ".join(sorted(shown))}{more}'
 
 
 def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
@@ -136,10 +142,11 @@ class RegistryKeyError(ConfigError, KeyError):
     """A name that no registry knows. The message lists near names and the plugin modules that were loaded."""
 
     def __init__(self, registry: str, key: str, known: list[str]):
-        plugins = ', '.join(f'{name} ({module})' for name, module in load_plugins().items()) or 'none'
+        loaded = [f'{name} ({module})' for name, module in load_plugins().items()]
+        plugins = ', '.join(loaded[:3]) + (f' and {len(loaded) - 3} more' if len(loaded) > 3 else '') or 'none'
         other = alias(key)
         ours = f'restorebox has {other}' if other else nearest(key, known)
-        self.message = f"no {registry} is called '{key}'; {ours} (plugins loaded: {plugins})"
+        self.message = f'no {registry} is called {short(key)}; {ours} (plugins loaded: {plugins})'
         super().__init__(self.message)
 
     def __str__(self) -> str:  # KeyError would print the repr

@@ -65,7 +65,7 @@ train_cfg = dict(type='SampleTrainLoop', max_samples={samples}, val_samples={sam
 val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3), accumulative_counts={accumulate})
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max={samples})]
+param_scheduler = [dict(type='CosineAnnealingLR', T_max={samples})]
 auto_scale_lr = dict(enable=False, base_batch_size=2)
 default_hooks = dict(
     logger=dict(interval=5), checkpoint=dict(every_samples={samples} // 2, max_keep=2, save_best='psnr_y')

@@ -1,13 +1,11 @@
 """Registries: helpful errors and plugins."""
 
-import re
 import subprocess
 import sys
 
 import pytest
 
 from restorebox import registry as r
-from restorebox.aliases import ALIASES
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError
 from tests.processes import environment
@@ -22,22 +20,50 @@ def test_a_misspelt_name_lists_near_names_and_plugins():
 REGISTRIES = [value for value in vars(r).values() if isinstance(value, r.Registry)]
 
 
-@pytest.mark.parametrize('name', ALIASES)
-def test_a_name_of_another_toolbox_is_answered_with_ours(name):
-    assert not any(name in each.known() for each in REGISTRIES), 'it is a name here: the answer would never be seen'
-    known = {each for registry in REGISTRIES for each in registry.own_names()}
-    named = re.findall(r"'(\w+)'", ALIASES[name])
-    assert named or 'nothing in its place' in ALIASES[name]
-    assert set(named) <= known | {'side_by_side', 'psnr_y', 'psnr_rgb', 'ssim_y', 'ssim_rgb', 'lpips_alex'}
-    with pytest.raises(ConfigError) as caught:
-        check_types({'anything': {'type': name}})
-    assert ALIASES[name] in str(caught.value)
+LONGEST = 400  # letters of a line that a person reads
 
 
-def test_an_error_does_not_list_all_names():
+def test_no_error_about_a_name_lists_all_names():
+    """Of every registry: a name that nothing is near, each known name misspelt, and a text that is no name at all."""
+    long = {}
+    for registry in REGISTRIES:
+        for name in ['Xyzzy', 'q', 'x' * 10_000, *(f'{known[:-1]}qq' for known in registry.known())]:
+            with pytest.raises(KeyError) as caught:
+                registry.get(name)
+            if len(str(caught.value)) > LONGEST:
+                long[registry.name, name[:40]] = str(caught.value)
     with pytest.raises(ConfigError) as caught:
         check_types({'anything': {'type': 'Xyzzy'}})
-    assert len(str(caught.value)) < 250
+    assert len(str(caught.value)) < LONGEST
+    assert not long
+
+
+def test_no_error_about_a_key_lists_all_keys():
+    """Of every class in every registry."""
+    long, seen = {}, 0
+    for registry in REGISTRIES:
+        for name in registry.known():
+            build, message = registry.get(name), ''
+            try:
+                r.check_keys(build, ['xyzzy_qq'], name, complete=False)
+            except ConfigError as error:
+                message = str(error)
+                seen += 1
+            if len(message) > LONGEST:
+                long[name] = message
+    assert seen > 150, 'hardly any class was asked'
+    assert not long
+
+
+@pytest.mark.parametrize('count', [1, 10, 11, 190])
+def test_names_that_none_is_near_are_shown_in_part(count):
+    known = [f'Component{i:03d}' for i in range(count)]
+    line = r.nearest('Xyzzy', known)
+    assert line.count('Component') == min(count, 10)
+    assert ('and' in line) == (count > 10)
+    assert count <= 10 or line.endswith(f'and {count - 10} more')
+    assert len(r.nearest('Xyzzy', [name * 20 for name in known])) < LONGEST
+    assert r.nearest('Xyzzy', []) == 'known: nothing'
 
 
 @pytest.mark.parametrize('name', ['CenterCrop', 'RandomFlip', 'LoadImageFromFile', 'Pad', 'Normalize'])

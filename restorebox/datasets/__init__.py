@@ -1,5 +1,6 @@
 """Where pictures come from: reading, pairing, keyed sampling, transforms, collation."""
 
+from restorebox.datasets.base import BasePictures
 from restorebox.datasets.collate import collate_roles
 from restorebox.datasets.drawn import DrawnPictures, Night, ShrinkPictures
 from restorebox.datasets.formats import PICTURE_SUFFIXES
@@ -22,6 +23,7 @@ from restorebox.datasets.transforms import (
 
 __all__ = [
     'PICTURE_SUFFIXES',
+    'BasePictures',
     'CentreWindow',
     'CopyRole',
     'Degrade',

@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from restorebox.aliases import key_alias
 from restorebox.engine.check import known_keys
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
@@ -134,9 +135,11 @@ def check_override(cfg: Config, dotted: str) -> None:
     parts = dotted.split('.')
     if parts[0] in here and parts[0] not in TOP_KEYS:
         arrived = [path for path, value in leaves(here) if path != dotted and value == here[parts[0]]]
+        more = f' and {len(arrived) - 3} more' if len(arrived) > 3 else ''
+        no_reader = 'nothing reads it afterwards'
         raise ConfigError(
             f"--cfg-options {dotted}: '{parts[0]}' is only a name that the config's files use while they are read; "
-            + (f'override where its value arrived: {", ".join(arrived)}' if arrived else 'nothing reads it afterwards')
+            + (f'override where its value arrived: {", ".join(arrived[:3])}{more}' if arrived else no_reader)
         )
     for depth, part in enumerate(parts):
         done = '.'.join(parts[:depth])
@@ -196,7 +199,9 @@ def check_top_level(cfg: Config) -> None:
         read |= {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for key in cfg:
         if key not in TOP_KEYS and key not in read:
-            raise ConfigError(f"config {cfg.filename}: nothing reads '{key}'; {nearest(key, TOP_KEYS)}")
+            ours = key_alias(key)
+            answer = f'restorebox has {ours}, see docs/coming_from.md' if ours else nearest(key, TOP_KEYS)
+            raise ConfigError(f"config {cfg.filename}: nothing reads '{key}'; {answer}")
 
 
 def _files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
+import mmengine
 import torch
 from mmengine.optim import OptimWrapperDict
 
@@ -13,6 +15,7 @@ from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.resumed import check_optimiser
 from restorebox.errors import CheckpointError, printable
 from restorebox.untrusted import read_json
+from restorebox.version import __version__
 
 # parts of a model's config that don't change what the deployed networks compute from their weights
 TRAINING_ONLY = ('losses', 'feature_losses', 'statistics_window', 'data_preprocessor', 'sampling')
@@ -40,6 +43,33 @@ def compute(runner: Any, meta: dict) -> dict:
         'seed': runner.seed,
         'precision': precision(runner),
         **(runner.restorer.record() if hasattr(runner.restorer, 'record') else {}),
+    }
+
+
+def checkpoint_meta(runner: Any, meta: dict) -> dict:
+    """What a checkpoint says about its run.
+
+    Args:
+        runner: that saves it.
+        meta: what is said besides, or instead.
+    """
+    loop = runner._train_loop
+    return {
+        'epoch': runner.epoch,
+        'iter': runner.iter + 1,
+        'seed': runner.seed,
+        'total_batch': getattr(loop, 'total_batch', None),
+        'max_samples': getattr(loop, 'max_samples', None),
+        'schedule_samples': runner.schedule_samples or getattr(loop, 'max_samples', None),
+        'compute': compute(runner, meta),
+        'cfg': runner._cfg_text,  # for people; what reads it back takes the JSON, which can't be executed
+        'cfg_json': json.dumps(runner.cfg.to_dict(), default=str),
+        'experiment_name': runner.experiment_name,
+        'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
+        'dataset_meta': getattr(runner.train_dataloader.dataset, 'metainfo', None),
+        'mmengine_version': mmengine.__version__,
+        'restorebox_version': __version__,
+        **meta,
     }
 
 

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 
 from restorebox.errors import ConfigError
-from restorebox.registry import HOOKS
+from restorebox.registry import HOOKS, nearest
 from restorebox.values import Samples
 
 
@@ -36,8 +36,8 @@ class ResetRoleHook(Hook):
     def before_train(self, runner: object) -> None:
         """Raises ConfigError where there is no such role."""
         if self.role not in runner.restorer.steps:
-            known = ', '.join(runner.restorer.steps)
-            raise ConfigError(f"ResetRoleHook: there is no step '{self.role}'; known: {known}")
+            known = nearest(self.role, [*runner.restorer.steps])
+            raise ConfigError(f"ResetRoleHook: there is no step '{self.role}'; {known}")
 
     def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
         """Begin anew when the step just taken completed another ``every_samples``."""

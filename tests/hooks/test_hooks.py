@@ -169,7 +169,7 @@ def test_checkpoint_hook_refuses(kwargs, message):
 def test_a_score_that_is_not_measured_cannot_be_the_best(tmp_path):
     cfg = config_for(tmp_path, samples=4)
     cfg.default_hooks.checkpoint.save_best = 'psnr_z'
-    with pytest.raises(ConfigError, match="save_best is 'psnr_z', validation gives"):
+    with pytest.raises(ConfigError, match="save_best is 'psnr_z'; did you mean 'psnr_y'"):
         RUNNERS.build(cfg).train()
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from restorebox.datasets import pairing as pairings
+from restorebox.datasets.base import BasePictures, leaves
 from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding
-from restorebox.datasets.pictures import BasePictures
 from restorebox.datasets.reading import list_pictures
 from restorebox.datasets.walking import Passed
 from restorebox.errors import DataError
@@ -91,7 +90,7 @@ def from_config(cfg: Any, name: str, parts: tuple[str, ...] = PARTS) -> Subject:
         loader = cfg.get(f'{part}_dataloader')
         if not loader:
             continue
-        for leaf in _leaves(loader['dataset']):
+        for leaf in leaves(loader['dataset']):
             kind = DATASETS.get(leaf['type']) if isinstance(leaf['type'], str) else leaf['type']
             if not (isinstance(kind, type) and issubclass(kind, BasePictures)):
                 label = getattr(kind, '__name__', leaf['type'])
@@ -104,15 +103,6 @@ def from_config(cfg: Any, name: str, parts: tuple[str, ...] = PARTS) -> Subject:
                 continue
             seen[key] = _of_config(leaf, part, subject)
     return subject
-
-
-def _leaves(dataset: dict) -> Iterator[dict]:
-    """The data sets inside of wrappers such as ConcatDataset and RepeatDataset."""
-    inner = dataset.get('datasets') or dataset.get('dataset')
-    if inner is None:
-        yield dataset
-    for each in [inner] if isinstance(inner, dict) else inner or ():
-        yield from _leaves(each)
 
 
 def _of_config(leaf: dict, part: str, subject: Subject) -> Source:
