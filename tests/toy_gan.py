@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from restorebox.layers.frozen import LazyFrozen
+from restorebox.encoders.frozen import LazyFrozen
 from restorebox.registry import RESTORERS
 from restorebox.restorers import BaseRestorer, build_network
 

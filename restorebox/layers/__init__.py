@@ -2,7 +2,6 @@
 
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.padding import pad_to_multiple, reflect_index
-from restorebox.layers.semantic import SemanticEncoder, feature_distance
 from restorebox.layers.statistics import (
     InstanceNorm,
     LocalStatistics,
@@ -24,8 +23,6 @@ __all__ = [
     'LocalStatistics',
     'RecursiveStem',
     'ResidualStem',
-    'SemanticEncoder',
-    'feature_distance',
     'he_init',
     'local_mean',
     'make_norm',

@@ -19,8 +19,8 @@ from scipy.linalg import LinAlgWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorebox.encoders.frozen import INCEPTION_FILE, LazyFrozen, load_state, randomise, weights_file
 from restorebox.errors import ConfigError, DataError, PictureError, WeightsError
-from restorebox.layers.frozen import INCEPTION_FILE, LazyFrozen, load_state, randomise, weights_file
 from restorebox.metrics.base import (
     NO_INPUT,
     RestorationMetric,
@@ -46,8 +46,8 @@ def inception_network(weights: str = 'pretrained', dims: int = 2048) -> nn.Modul
     """pytorch-fid's InceptionV3 up to the block that gives ``dims`` features.
 
     Args:
-        weights: ``'pretrained'`` (see :func:`restorebox.layers.frozen.weights_file`), ``'random'`` (tests) or the path
-            of a state dict.
+        weights: ``'pretrained'`` (see :func:`restorebox.encoders.frozen.weights_file`), ``'random'`` (tests) or the
+            path of a state dict.
         dims: 64, 192, 768 or 2048 (the paper's).
 
     Returns:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from restorebox.encoders.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
 from restorebox.errors import ConfigError, DataError, WeightsError
-from restorebox.layers.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
 from restorebox.metrics.base import (
     NO_INPUT,
     RestorationMetric,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from restorebox.layers.frozen import vgg16_taps
+from restorebox.encoders.frozen import vgg16_taps
 from restorebox.losses import GradientLoss, PerceptualLoss
 
 

@@ -221,7 +221,7 @@ def test_perceptual_by_hand(pair):
     pred, target = pair
     loss = PerceptualLoss({'relu1_2': 0.5, 'pool2': 2.0}, weight=3.0, criterion='mse', weights='random')
     value = loss(pred, target).item()
-    from restorebox.layers.frozen import vgg16_features
+    from restorebox.encoders.frozen import vgg16_features
 
     trunk = vgg16_features('random')
     mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)

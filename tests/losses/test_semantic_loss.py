@@ -8,9 +8,9 @@ import pickle
 import pytest
 import torch
 
+from restorebox.encoders.frozen import CLIP_FILE
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.layers.frozen import CLIP_FILE
 from restorebox.losses import SemanticLoss
 from restorebox.registry import ENCODERS, LOSSES
 
