@@ -109,23 +109,26 @@ SMALL_RESTORERS['AdversarialRestorer'] = dict(
 SMALL_RESTORERS['AdversarialRestorer: regression'] = dict(
     SMALL_RESTORERS['AdversarialRestorer'], discriminator=None, lambda_gan=0.0
 )
-SMALL_RESTORERS['HeavyRainRestorer'] = dict(
-    stage=2,
+SMALL_RESTORERS['HeavyRainPhysics'] = dict(
     physics=dict(backbone=dict(type='PhysicsEstimator', base_width=4), head=dict(type='PhysicsHead')),
-    generator=dict(backbone=dict(type='RefUNet', base_width=4), head=dict(type='PictureHead', kernel=1, last='relu')),
-    discriminator=dict(
-        backbone=dict(type='DepthGuidedDiscriminator', base_width=2),
-        head=dict(type='DenseRealnessHead', side=4, width=8),
-    ),
     physics_losses=dict(
         streak=dict(mse=dict(type='MSELoss')),
         transmission=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss', weight=0.5)),
         airlight=dict(mse=dict(type='MSELoss')),
     ),
+)
+SMALL_RESTORERS['HeavyRainRestorer'] = dict(
+    physics=SMALL_RESTORERS['HeavyRainPhysics']['physics'],
+    generator=dict(backbone=dict(type='RefUNet', base_width=4), head=dict(type='PictureHead', kernel=1, last='relu')),
+    discriminator=dict(
+        backbone=dict(type='DepthGuidedDiscriminator', base_width=2),
+        head=dict(type='DenseRealnessHead', side=4, width=8),
+    ),
     losses=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),
 )
-SMALL_RESTORERS['HeavyRainRestorer: physics'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=1)
-SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=3)
+SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(
+    SMALL_RESTORERS['HeavyRainRestorer'], physics_losses=SMALL_RESTORERS['HeavyRainPhysics']['physics_losses']
+)
 SMALL_RESTORERS['HeavyRainRestorer: told and taught'] = dict(
     SMALL_RESTORERS['HeavyRainRestorer'],
     generator=dict(
@@ -151,7 +154,7 @@ SMALL_RESTORERS['DiffusionRestorer: x0 in windows'] = dict(
     sampling=dict(steps=5, eta=0.5, mode='overlap', window=16, window_stride=8, clip_x0=True),
 )
 SMALL_RESTORERS['PhysicsDiffusion'] = dict(
-    SMALL_RESTORERS['DiffusionRestorer'], physics=SMALL_RESTORERS['HeavyRainRestorer']['physics']
+    SMALL_RESTORERS['DiffusionRestorer'], physics=SMALL_RESTORERS['HeavyRainPhysics']['physics']
 )
 SMALL_RESTORERS['RainDiffusion'] = dict(
     denoiser=dict(

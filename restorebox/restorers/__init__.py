@@ -5,6 +5,7 @@ from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.cycle import CycleRestorer
 from restorebox.restorers.diffusion import DiffusionRestorer
 from restorebox.restorers.heavy_rain import HeavyRainRestorer
+from restorebox.restorers.heavy_rain_physics import HeavyRainPhysics
 from restorebox.restorers.network import Network, build_network
 from restorebox.restorers.physics_diffusion import PhysicsDiffusion
 from restorebox.restorers.preprocessor import RestorationPreprocessor
@@ -16,6 +17,7 @@ __all__ = [
     'BaseRestorer',
     'CycleRestorer',
     'DiffusionRestorer',
+    'HeavyRainPhysics',
     'HeavyRainRestorer',
     'Network',
     'PhysicsDiffusion',
