@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -18,6 +17,7 @@ from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
+from restorebox.restorers.network import combined_needs
 from restorebox.restorers.weights import fitting_weights, names_without_wrappers
 from restorebox.sample import RestorationSample
 from restorebox.values import StatisticsWindow
@@ -33,11 +33,13 @@ class BaseRestorer(BaseModel):
     - ``optional_roles``: further ones that it reads where the data set gives them, e.g. layers of rain;
     - ``deployed``: the roles that restoring needs; EMA and publishing cover them;
     - ``steps``: optimiser step -> roles it updates, in the order of the steps of an iteration;
+    - ``rng_names``: the random number generators that training draws from, ``self.rngs[name]``, on the CPU; the base
+      seeds them, and checkpoints hold their states under these names;
     - ``frozen``: further roles that stand still, neither trained nor deployed; checkpoints keep them for a resume;
     - :meth:`losses`: the terms of a step;
     - :meth:`infer` where restoring is more than one pass of ``generator``;
-    - :meth:`training_state` where training remembers more than weights, and :meth:`record` where it depends on more
-      than its config.
+    - :meth:`training_state` where training remembers more than weights and states of ``rngs``, and :meth:`record` where
+      it depends on more than its config.
 
     Args:
         statistics_window: side in input pixels of the window over which statistics (instance norm) are taken at test,
@@ -50,6 +52,7 @@ class BaseRestorer(BaseModel):
     deployed: tuple[str, ...] = ('generator',)
     steps: dict[str, tuple[str, ...]] = {'generator': ('generator',)}
     frozen: tuple[str, ...] = ()
+    rng_names: tuple[str, ...] = ()
     statistics_window: int | None = None
 
     def __init__(
@@ -61,6 +64,8 @@ class BaseRestorer(BaseModel):
                 f'{type(self).__name__}: statistics_window is {statistics_window!r}; it must be None or at least 8'
             )
         self.statistics_window = statistics_window
+        # all ranks build the model under one seed, so that they draw alike
+        self.rngs = {name: torch.Generator('cpu').manual_seed(torch.initial_seed()) for name in self.rng_names}
         self._needs: Needs | None = None
         self._smallest: int | None = None
         self._register_state_dict_hook(names_without_wrappers)
@@ -141,20 +146,7 @@ class BaseRestorer(BaseModel):
 
     def _combined_needs(self, roles: tuple[str, ...] | None = None) -> Needs:
         each = {name: self.role(name).needs for name in roles or self.deployed}
-        ranges = {needs.value_range for needs in each.values()}
-        if len(ranges) > 1:
-            raise ConfigError(f'{type(self).__name__}: deployed networks differ in value_range: {each}')
-        fields = [needs.receptive_field for needs in each.values()]
-        first = next(iter(each.values()))
-        return Needs(
-            stride=math.lcm(*(needs.stride for needs in each.values())),
-            min_size=max(needs.min_size for needs in each.values()),
-            in_channels=first.in_channels,
-            value_range=first.value_range,
-            receptive_field=None if None in fields else max(fields),
-            survey=any(needs.survey for needs in each.values()),
-            tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
-        )
+        return combined_needs(each, type(self).__name__)
 
     def to_range(self, x: Tensor) -> Tensor:
         """[0, 1] -> the network's value range."""
@@ -293,12 +285,21 @@ class BaseRestorer(BaseModel):
         """What training remembers besides weights and the global random state, for an exact resume; of this rank.
 
         Returns:
-            Tensors, plain values, dicts and lists of them; a checkpoint holds that of each rank.
+            Tensors, plain values, dicts and lists of them; a checkpoint holds that of each rank. Here: name -> state of
+            each of ``rngs``.
         """
-        return {}
+        return {name: rng.get_state() for name, rng in self.rngs.items()}
 
     def load_training_state(self, state: dict) -> None:
-        """Undo of :meth:`training_state`."""
+        """Undo of :meth:`training_state`.
+
+        Raises:
+            CheckpointError: the state of a random number generator is absent.
+        """
+        for name, rng in self.rngs.items():
+            if name not in state:
+                raise CheckpointError(f"it has no state of the random number generator '{name}'")
+            rng.set_state(state[name].cpu())
 
     def record(self) -> dict:
         """What a stored score must say about this training beyond its config: plain values by name."""

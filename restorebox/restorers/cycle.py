@@ -98,6 +98,8 @@ class CycleRestorer(BaseRestorer):
     """
 
     picture_roles = ('lq', 'hq')
+    # positions, the same on all ranks; and what pools choose, which is apart since ranks differ in how often they do
+    rng_names = ('draws', 'coins')
 
     def __init__(
         self,
@@ -167,11 +169,7 @@ class CycleRestorer(BaseRestorer):
         self.intra = IntraContrastiveLoss(negatives=intra_negatives)
         self.inter = InterContrastiveLoss(positives=inter_positives)
         self.encoder = ENCODERS.build(semantic_encoder) if lambda_intra else None
-        # all ranks build the model under one seed, so they sample the same positions
-        self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
-        # pools draw by themselves: how often they do differs between ranks
-        self.coins = torch.Generator('cpu').manual_seed(torch.initial_seed())
-        self.pools = {domain: ImagePool(image_pool, self.coins) for domain in domains}
+        self.pools = {domain: ImagePool(image_pool, self.rngs['coins']) for domain in domains}
 
     def _check(
         self, directions: int, semantic_encoder: dict | None, inter_updates_d: bool, counts: dict[str, tuple[int, int]]
@@ -211,14 +209,13 @@ class CycleRestorer(BaseRestorer):
     # -- training state and record -------------------------------------------------------------------------------
 
     def training_state(self) -> dict:
-        """The generator of positions and pools, and what the pools hold."""
+        """States of the random number generators, and what the pools hold."""
         pools = {domain: [picture.cpu() for picture in pool.pictures] for domain, pool in self.pools.items()}
-        return {'draws': self.draws.get_state(), 'coins': self.coins.get_state(), 'pools': pools}
+        return {**super().training_state(), 'pools': pools}
 
     def load_training_state(self, state: dict) -> None:
         """See :meth:`training_state`."""
-        self.draws.set_state(state['draws'].cpu())
-        self.coins.set_state(state['coins'].cpu())
+        super().load_training_state(state)
         for domain, pictures in state['pools'].items():
             self.pools[domain].pictures = list(pictures)
 
@@ -317,7 +314,7 @@ class CycleRestorer(BaseRestorer):
         return terms
 
     def _positions(self, features: Features, count: int) -> dict[str, Tensor]:
-        return {tap: draw_positions(*x.shape[-2:], count, self.draws) for tap, x in features.items()}
+        return {tap: draw_positions(*x.shape[-2:], count, self.rngs['draws']) for tap, x in features.items()}
 
     def _location(self, memory: dict) -> Tensor:
         """Eq 7 over all pairs, at the same positions."""

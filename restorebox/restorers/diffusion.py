@@ -72,6 +72,7 @@ class DiffusionRestorer(BaseRestorer):
 
     deployed = ('denoiser',)
     steps = {'denoiser': ('denoiser',)}
+    rng_names = ('draws',)  # steps and noise
 
     def __init__(
         self,
@@ -102,8 +103,6 @@ class DiffusionRestorer(BaseRestorer):
                 f' from {needs.min_size}'
             )
         self.mse = MSELoss()
-        # all ranks build the model under one seed, so they draw from one stream
-        self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
 
     @staticmethod
     def _check_estimator(network: Network, owner: str) -> None:
@@ -130,14 +129,6 @@ class DiffusionRestorer(BaseRestorer):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def training_state(self) -> dict:
-        """The generator of steps and noise."""
-        return {'draws': self.draws.get_state()}
-
-    def load_training_state(self, state: dict) -> None:
-        """See :meth:`training_state`."""
-        self.draws.set_state(state['draws'].cpu())
-
     def draw(self, make: Callable[..., Tensor], count: int) -> Tensor:
         """This rank's ``count`` of what is drawn for the batches of all ranks.
 
@@ -146,7 +137,7 @@ class DiffusionRestorer(BaseRestorer):
             count: samples of this rank.
         """
         rank, world = get_dist_info()
-        return make(size=(world * count,), generator=self.draws)[rank::world]
+        return make(size=(world * count,), generator=self.rngs['draws'])[rank::world]
 
     def draw_step_and_noise(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Steps ``(N,)`` int64 on the CPU, even over 1 .. T, and standard normal noise of the shape of ``like``."""

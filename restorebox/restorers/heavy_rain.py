@@ -84,6 +84,7 @@ class HeavyRainRestorer(AdversarialRestorer):
     """
 
     optional_roles = (*LAYERS, 'real')
+    rng_names = ('draws',)  # which iterations judge real pictures
 
     def __init__(
         self,
@@ -122,8 +123,6 @@ class HeavyRainRestorer(AdversarialRestorer):
             self.physics.requires_grad_(False)
         self.steps['generator'] = tuple(name for name in self.deployed if name != 'physics' or self.joint)
         self.l1 = L1Loss()
-        # all ranks build the model under one seed, so they judge real pictures in the same iterations
-        self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
         self._loaded = False
 
     def _add_depth_network(self, network: Network | dict | None, owner: str) -> None:
@@ -160,14 +159,6 @@ class HeavyRainRestorer(AdversarialRestorer):
         """See :meth:`BaseRestorer.load_weights`."""
         super().load_weights(self._with_teacher(state) if roles and 'teacher' in roles else state, roles)
         self._loaded = self._loaded or roles is None or 'physics' in roles
-
-    def training_state(self) -> dict:
-        """The generator of the iterations that judge real pictures."""
-        return {'draws': self.draws.get_state()}
-
-    def load_training_state(self, state: dict) -> None:
-        """See :meth:`training_state`."""
-        self.draws.set_state(state['draws'].cpu())
 
     # -- restoring -----------------------------------------------------------------------------------------------
 
@@ -209,7 +200,7 @@ class HeavyRainRestorer(AdversarialRestorer):
                 taught = {name: value for name, value in memory['seen'].items() if name != 'depth'}
                 memory['taught'] = self._refine(self.teacher, taught)
         # drawn whether there are real pictures or not, so that nothing else depends on it
-        drawn = torch.rand((), generator=self.draws, device='cpu') < self.objective.real_rate
+        drawn = torch.rand((), generator=self.rngs['draws'], device='cpu') < self.objective.real_rate
         if drawn and self.lambda_gan and 'real' in inputs:
             memory['real_pred'] = self._refine(self.generator, self._estimate(inputs['real']))
         return memory

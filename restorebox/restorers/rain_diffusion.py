@@ -184,7 +184,7 @@ class RainDiffusion(DiffusionRestorer):
     # -- training state and record -------------------------------------------------------------------------------
 
     def training_state(self) -> dict:
-        """The generator of draws, and what the watch has seen."""
+        """The state of the random number generator, and what the watch has seen."""
         return {**super().training_state(), 'watch': self.watch.state()}
 
     def load_training_state(self, state: dict) -> None:

@@ -157,6 +157,7 @@ class TestEveryRestorer:
         assert all(torch.equal(v, before[k]) for k, v in restorer.state_dict().items())
 
     def test_local_statistics_are_switchable_and_off_in_training(self, name):
+        torch.manual_seed(0)  # whatever ran before
         restorer = small_restorer(name)
         deployed = [restorer.role(role) for role in restorer.deployed]
         deployed = [network for network in deployed if any(isinstance(m, LocalStatistics) for m in network.modules())]
@@ -224,3 +225,21 @@ class TestEveryRestorer:
     def test_builds_on_the_meta_device(self, name):
         with torch.device('meta'):
             assert all(p.is_meta for p in small_restorer(name).parameters())
+
+
+@pytest.mark.parametrize('name', restorer_names())
+def test_random_number_generators_go_on_where_they_were(name):
+    restorer = small_restorer(name)
+    torch.manual_seed(3)
+    twin = small_restorer(name)
+    for rng in restorer.rngs.values():
+        torch.rand(5, generator=rng)
+    twin.load_training_state(copy.deepcopy(restorer.training_state()))
+    assert set(twin.rngs) == set(restorer.rng_names)
+    for key, rng in restorer.rngs.items():
+        assert torch.equal(torch.rand(3, generator=rng), torch.rand(3, generator=twin.rngs[key]))
+
+
+def test_a_state_without_the_random_number_generator_is_refused():
+    with pytest.raises(CheckpointError, match="no state of the random number generator 'draws'"):
+        small_restorer('DiffusionRestorer').load_training_state({})
