@@ -17,11 +17,11 @@ from torch import Tensor
 
 from restorebox.backbones.base import Needs
 from restorebox.diffusion import (
+    Estimate,
     NoiseSchedule,
     Sampling,
     WindowAverage,
     draw_noise,
-    noise_estimate,
     sample,
     spaced_steps,
 )
@@ -147,8 +147,8 @@ class DiffusionRestorer(BaseRestorer):
         noise = [draw_noise(like.shape[1:], like, torch.Generator(like.device).manual_seed(int(s))) for s in seeds]
         return t, torch.stack(noise)
 
-    def estimate(self, role: str, condition: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
-        """A training pass of a denoiser: the noise, or the clean picture, see ``prediction``.
+    def estimate(self, role: str, condition: Tensor, noisy: Tensor, t: Tensor) -> Estimate:
+        """A training pass of a denoiser.
 
         Args:
             role: the denoiser.
@@ -160,22 +160,32 @@ class DiffusionRestorer(BaseRestorer):
         out = getattr(self, role)(torch.cat((condition, noisy), 1), timestep=(t - 1).to(noisy.device))['estimate']
         return self._complete(out, condition, noisy, self.schedule.abar[t].to(noisy)[:, None, None, None])
 
-    def _complete(self, out: Tensor, condition: Tensor, noisy: Tensor, abar: Tensor | float) -> Tensor:
-        """What the network gave, and what it is added to."""
+    def _complete(
+        self, out: Tensor, condition: Tensor, noisy: Tensor, abar: Tensor | float, clip: bool = False
+    ) -> Estimate:
+        """What the network gave, with what it is added to and what follows from it; ``clip``: a clean picture in
+        [-1, 1], where that is what it gives.
+        """
+        if self.prediction == 'noise':
+            return Estimate.of_noise(noisy, out, abar)
         if self.prediction == 'residual':
-            return condition + out
-        if self.prediction == 'preconditioned':
+            out = condition + out
+        elif self.prediction == 'preconditioned':
             both = CONDITION_ERROR * abar + 1 - abar
             begin = (CONDITION_ERROR * abar**0.5 * noisy + (1 - abar) * condition) / both
-            return begin + (CONDITION_ERROR * (1 - abar) / both) ** 0.5 * out
-        return out
+            out = begin + (CONDITION_ERROR * (1 - abar) / both) ** 0.5 * out
+        return Estimate.of_clean(noisy, out.clamp(-1, 1) if clip else out, abar)
+
+    def compared(self, estimate: Estimate, truth: Estimate) -> tuple[Tensor, Tensor]:
+        """What the loss is taken of: (estimated, true) noise, or clean picture, see ``prediction``."""
+        return (estimate.noise, truth.noise) if self.prediction == 'noise' else (estimate.clean, truth.clean)
 
     def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
         """The simple loss, eq 14 of Ho et al."""
         lq, gt = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
         t, noise = self.draw_step_and_noise(gt)
-        out = self.estimate('denoiser', lq, self.schedule.noisy(gt, t, noise), t)
-        return {f'loss_{self.prediction}': self.mse(out, noise if self.prediction == 'noise' else gt)}
+        estimate = self.estimate('denoiser', lq, self.schedule.noisy(gt, t, noise), t)
+        return {f'loss_{self.prediction}': self.mse(*self.compared(estimate, Estimate(noise, gt)))}
 
     # -- restoring -----------------------------------------------------------------------------------------------
 
@@ -200,11 +210,10 @@ class DiffusionRestorer(BaseRestorer):
             self._network, s.window, s.window_stride, s.window_memory
         )  # fmt: skip
 
-        def estimate(noisy: Tensor, t: int) -> Tensor:
-            out = network(torch.cat((x, noisy), 1), t)
-            if self.prediction == 'noise':
-                return out
-            return noise_estimate(noisy, out.clamp(-1, 1) if s.clip_x0 else out, float(self.schedule.abar[t]))
+        def estimate(noisy: Tensor, t: int) -> Estimate:
+            return self._complete(
+                network(torch.cat((x, noisy), 1), t), x, noisy, float(self.schedule.abar[t]), s.clip_x0
+            )
 
         start = draw_noise(x.shape, x, generator)
         visited = self.visited[:1] if x.is_meta else self.visited  # shapes show in one step
@@ -212,8 +221,6 @@ class DiffusionRestorer(BaseRestorer):
         return {'pred': pred}
 
     def _network(self, x: Tensor, t: int) -> Tensor:
-        """What :meth:`estimate` gives, for condition and noisy picture at one step, in the input's precision."""
+        """What the denoiser gives for condition and noisy picture at one step, in the input's precision."""
         timestep = torch.full((x.shape[0],), t - 1, device=x.device)
-        out = nan_where_infinite(self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype))
-        channels = out.shape[1]
-        return self._complete(out, x[:, :channels], x[:, -channels:], float(self.schedule.abar[t]))
+        return nan_where_infinite(self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype))

@@ -14,6 +14,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from restorebox.diffusion import Estimate
 from restorebox.errors import ConfigError
 from restorebox.losses import L1Loss
 from restorebox.registry import RESTORERS, nearest
@@ -268,8 +269,8 @@ class RainDiffusion(DiffusionRestorer):
                 conditions.append(torch.zeros_like(condition) if unconditional else self._drop(name, condition))
             clean, many = torch.cat(targets), len(own)
             t, noise = t.repeat(many), noise.repeat(many, 1, 1, 1)
-            out = self.estimate(role, torch.cat(conditions), self.schedule.noisy(clean, t, noise), t)
-            wanted = noise if self.prediction == 'noise' else clean
+            estimate = self.estimate(role, torch.cat(conditions), self.schedule.noisy(clean, t, noise), t)
+            out, wanted = self.compared(estimate, Estimate(noise, clean))
             for name, a, b in zip(own, out.chunk(many), wanted.chunk(many), strict=True):
                 terms[f'loss_{name}'] = self.mse(a, b)
         return {f'loss_{name}': terms[f'loss_{name}'] for name in names}

@@ -93,14 +93,14 @@ def test_what_a_preconditioned_network_adds_to_is_the_best_mixture(t):
     def missed(begin):
         return float((begin - clean).square().mean())
 
-    begin = restorer.estimate('denoiser', condition, noisy, step)
+    begin = restorer.estimate('denoiser', condition, noisy, step).clean
     best = min(missed(share * noisy / abar**0.5 + (1 - share) * condition) for share in torch.linspace(0, 1, 201))
     assert missed(begin) == pytest.approx(best, rel=1e-2)
     replaced_by_one = replaced(lambda x, t: torch.ones_like(x[:, :3]), prediction='preconditioned')
-    unit = replaced_by_one.estimate('denoiser', condition, noisy, step) - begin
+    unit = replaced_by_one.estimate('denoiser', condition, noisy, step).clean - begin
     assert float(unit.square().mean()) == pytest.approx(best, rel=2e-2)  # an output of size 1 is an error of that size
-    x = torch.cat((condition, noisy), 1)
-    assert torch.allclose(restorer._network(x, t), begin, atol=1e-5)
+    sampled = restorer._complete(restorer._network(torch.cat((condition, noisy), 1), t), condition, noisy, abar)
+    assert torch.allclose(sampled.clean, begin, atol=1e-5)
 
 
 def test_ranks_draw_the_parts_of_one_batch(monkeypatch):
