@@ -16,6 +16,7 @@ from sklearn.datasets import load_sample_image
 from restorebox.degradations import build_degradation
 from restorebox.degradations.recipes import RECIPES
 from restorebox.drawing import draw_sheet
+from restorebox.pixels import to_uint8
 
 OUT = Path(__file__).resolve().parents[1] / 'images' / 'degradations.jpg'
 COLUMNS = 5
@@ -26,7 +27,7 @@ LAYERS = ('streak', 'transmission', 'depth')
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
     """HxWx1 or HWC in [0, 1] -> HWC uint8."""
-    rounded = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    rounded = to_uint8(picture)
     return np.repeat(rounded, 3 // rounded.shape[2], axis=2)
 
 

@@ -156,7 +156,7 @@ def measure_folder(
     """
     from restorebox.cli.restore import restore_all
     from restorebox.inference.sources import RestoreJob
-    from restorebox.inference.tiles import to_tensor
+    from restorebox.pixels import to_tensor
 
     tiler, restorer = inferencer.tiler, inferencer.restorer
     tensors = [to_tensor(picture, tiler.device) for picture in pictures]

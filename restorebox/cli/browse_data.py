@@ -88,6 +88,8 @@ def as_picture(tensor: torch.Tensor) -> tuple[np.ndarray, str]:
     """
     import numpy as np
 
+    from restorebox.pixels import to_uint8
+
     array = tensor.numpy().transpose(1, 2, 0)
     note = 'uint8' if array.dtype == np.uint8 else 'float'
     if array.shape[2] not in (1, 3):
@@ -98,7 +100,7 @@ def as_picture(tensor: torch.Tensor) -> tuple[np.ndarray, str]:
         if low < 0 or high > 1:
             note += f' {low:.2g} to {high:.2g}'
             array = (array - low) / max(high - low, 1e-12)
-        array = np.nan_to_num(array) * 255 + 0.5
+        array = to_uint8(array)
     return np.ascontiguousarray(np.broadcast_to(array.astype(np.uint8), (*array.shape[:2], 3))), note
 
 

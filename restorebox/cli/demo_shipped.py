@@ -54,6 +54,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
     from restorebox.inference import RestoreInferencer, find_model
     from restorebox.metrics.protocols import protocol
     from restorebox.metrics.scores import write_scores
+    from restorebox.pixels import to_uint8
 
     weather: RestoreInferencer = RestoreInferencer(MODEL)
     measures = {name: protocol(name) for name in PROTOCOLS}
@@ -62,7 +63,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
         clean = damaged = small(path)
         if recipe is not None:
             lq = build_degradation(recipe)(clean, np.random.default_rng(number))['lq']
-            damaged = (lq.clip(0, 1) * 255).round().astype(np.uint8)
+            damaged = to_uint8(lq)
         restored = weather(damaged)
         row: dict = {'index': number, 'name': path.stem}
         for name, measure in measures.items():

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 
 from restorebox.errors import DataError
 from restorebox.layers.scene import scene_statistics
+from restorebox.pixels import to_uint8
 from restorebox.registry import TRANSFORMS
 
 
@@ -57,6 +58,5 @@ class RoundPicture(BaseTransform):
         """Raises DataError when the role is absent."""
         if self.role not in results:
             raise DataError(f"RoundPicture: sample {results.get('name')} has no role '{self.role}'")
-        if results[self.role].dtype != np.uint8:
-            results[self.role] = np.rint(results[self.role] * 255).astype(np.uint8)
+        results[self.role] = to_uint8(results[self.role])
         return results

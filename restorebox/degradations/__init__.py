@@ -1,6 +1,6 @@
 """The physics of what spoils a picture: operators, and apart from them the samplers of their parameters."""
 
-from restorebox.degradations.base import BaseDegradation, RangedDegradation, to_float
+from restorebox.degradations.base import BaseDegradation, RangedDegradation
 from restorebox.degradations.blur import GaussianBlur, MotionBlur
 from restorebox.degradations.camera import CameraNoise
 from restorebox.degradations.compose import Compose, build_degradation
@@ -50,5 +50,4 @@ __all__ = [
     'named_recipe',
     'record_generator',
     'render_again',
-    'to_float',
 ]

@@ -30,6 +30,7 @@ from restorebox.metrics.base import (
     saved_tensor,
     why_undefined,
 )
+from restorebox.pixels import to_tensor
 from restorebox.registry import METRICS, nearest
 from restorebox.values import Count
 
@@ -258,4 +259,4 @@ def _read(path: Path) -> Tensor:
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
         raise PictureError(f"{path} can't be read as a picture")
-    return torch.from_numpy(bgr[..., ::-1].copy()).permute(2, 0, 1) / 255
+    return to_tensor(bgr[..., ::-1])[0]

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from restorebox.errors import ConfigError
+from restorebox.pixels import whole_numbers
 from restorebox.registry import nearest
 
 Picture = NDArray[np.float64]
@@ -60,7 +61,7 @@ def lower_is_better(name: str) -> bool:
 def as_saved(picture: NDArray) -> Picture:
     """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]; NaN where it is not finite."""
     picture = np.asarray(picture, dtype=np.float64)
-    saved = np.rint(np.clip(picture, 0, 1) * 255)
+    saved = whole_numbers(picture)
     saved[np.isinf(picture)] = np.nan  # clamped it would be black or white
     return saved
 

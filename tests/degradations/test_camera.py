@@ -19,11 +19,11 @@ from restorebox.degradations import (
     MotionBlur,
     PoissonNoise,
     Veil,
-    to_float,
 )
 from restorebox.degradations.hybrid import BANDS, NODES, triples_of
 from restorebox.degradations.weather import compose, invert, law_layers
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 
 GREY = np.full((128, 128, 3), 0.5, np.float32)
 NOISE = np.random.default_rng(0).random((128, 128, 3), dtype=np.float32)

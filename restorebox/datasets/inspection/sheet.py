@@ -10,6 +10,7 @@ from restorebox.datasets.inspection.findings import KINDS, Finding, Report
 from restorebox.datasets.reading import read_picture
 from restorebox.drawing import draw_sheet
 from restorebox.errors import PictureError
+from restorebox.pixels import to_uint8
 
 ROWS = 24
 PER_KIND = 6
@@ -52,9 +53,7 @@ def _row(finding: Finding) -> list[tuple[str, np.ndarray]]:
             place, number = finding.parts[k]
             width = picture.shape[1] // number
             picture = picture[:, place * width : (place + 1) * width]
-        if picture.dtype != np.uint8:
-            picture = (picture * 255 + 0.5).astype(np.uint8)
-        picture = np.ascontiguousarray(picture)
+        picture = np.ascontiguousarray(to_uint8(picture))
         size = f'{picture.shape[1]}x{picture.shape[0]}'
         head = f'{finding.kind.replace("_", " ")}{value}: ' if not row else ''
         row.append((f'{head}{labels[k]} {Path(file).name} {size}'.replace('  ', ' '), _fit(picture)))
