@@ -237,9 +237,9 @@ def small_restorer(name: str) -> torch.nn.Module:
 
 def random_inputs(restorer: torch.nn.Module, batch: int, size: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """A batch of the pictures that a restorer trains on, in [0, 1]."""
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     roles = (*restorer.picture_roles, *restorer.optional_roles)
-    return {role: torch.rand(batch, 3, size, size, generator=generator) for role in roles}
+    return {role: torch.rand(batch, 3, size, size, generator=rng) for role in roles}
 
 
 def write_pairs(root: Path, split: str, count: int, size: tuple[int, int] = (40, 48), seed: int = 0) -> None:

@@ -46,8 +46,8 @@ def random_pictures(restorer: Any, size: tuple[int, int, int]) -> dict:
     import torch
 
     batch, height, width = size
-    draw = torch.Generator().manual_seed(0)
-    inputs = {role: torch.rand(batch, 3, height, width, generator=draw) for role in restorer.picture_roles}
+    rng = torch.Generator().manual_seed(0)
+    inputs = {role: torch.rand(batch, 3, height, width, generator=rng) for role in restorer.picture_roles}
     return {'inputs': inputs, 'data_samples': []}
 
 

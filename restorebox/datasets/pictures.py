@@ -23,7 +23,7 @@ ATTEMPTS = 20  # replacements tried for one unreadable picture; that many in a r
 class _Pictures(BaseDataset):
     """What all data sets of pictures share: keyed random draws and what happens to unreadable files.
 
-    The pipeline receives a dict with ``paths`` (role -> file), ``name``, ``index``, ``key``, ``rng`` (the generator of
+    The pipeline receives a dict with ``paths`` (role -> file), ``name``, ``index``, ``key``, ``rng`` (of
     all random draws of this sample), ``bad`` (list of 'path: reason') and, for two pictures in one file, ``halves``.
     """
 

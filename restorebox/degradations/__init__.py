@@ -14,7 +14,7 @@ from restorebox.degradations.noise import GaussianNoise, GreyNoise, PoissonNoise
 from restorebox.degradations.one_of import OneOf
 from restorebox.degradations.rain_fog import RainFog
 from restorebox.degradations.recipes import named_recipe
-from restorebox.degradations.records import draw_record, record_generator, render_again
+from restorebox.degradations.records import draw_record, record_rng, render_again
 from restorebox.degradations.snow import Snow
 from restorebox.degradations.template_rain import TemplateRain
 from restorebox.degradations.varied_rain import VariedRain
@@ -48,6 +48,6 @@ __all__ = [
     'build_degradation',
     'draw_record',
     'named_recipe',
-    'record_generator',
+    'record_rng',
     'render_again',
 ]

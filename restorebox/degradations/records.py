@@ -19,8 +19,8 @@ from restorebox.untrusted import checked_config
 Record = dict[str, Any]
 
 
-def record_generator(seed: int, source: str, copy: int = 0) -> np.random.Generator:
-    """The generator of one picture's draws: of these three alone, whatever else is rendered beside it.
+def record_rng(seed: int, source: str, copy: int = 0) -> np.random.Generator:
+    """The random number generator of one picture's draws: of these three alone, whatever else is rendered beside it.
 
     Args:
         seed: of the whole set.
@@ -40,7 +40,7 @@ def draw_record(
     copy: int = 0,
 ) -> Record:
     """Draw the parameters of one picture -> 'recipe', 'seed', 'copy', 'parameters', as JSON would give them back."""
-    drawn = degradation.sample(record_generator(seed, source, copy), shape)
+    drawn = degradation.sample(record_rng(seed, source, copy), shape)
     return json.loads(json.dumps({'recipe': recipe, 'seed': seed, 'copy': copy, 'parameters': drawn}))
 
 

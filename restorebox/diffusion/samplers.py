@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 
 def draw_noise(shape: Sequence[int], like: Tensor, rng: torch.Generator) -> Tensor:
-    """Standard normal noise from an explicit generator of random numbers, on its device, then as ``like`` is."""
+    """Standard normal noise from an explicit random number generator, on its device, then as ``like`` is."""
     return torch.randn(tuple(shape), generator=rng, device=rng.device).to(like)
 
 

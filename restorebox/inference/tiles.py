@@ -268,9 +268,9 @@ class Tiler:
 
     def _once(self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None) -> Tensor:
         # what a sampler draws is the same for every picture, so that its place in a folder makes no difference
-        generator = torch.Generator(x.device).manual_seed(0)
+        rng = torch.Generator(x.device).manual_seed(0)
         with self.numbers():
-            y = self.restorer.restore(x, shared=shared, generator=generator, progress=progress)['pred']
+            y = self.restorer.restore(x, shared=shared, rng=rng, progress=progress)['pred']
         if not torch.isfinite(y).all():
             raise PictureError('the network gave NaN' + ('; try it with the precision fp32' if self.bf16 else ''))
         return y

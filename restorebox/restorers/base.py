@@ -176,7 +176,7 @@ class BaseRestorer(BaseModel):
         self,
         x: Tensor,
         shared: dict[str, Tensor] | None,
-        generator: torch.Generator | None,
+        rng: torch.Generator | None,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Tensor]:
         """Run the deployed networks on a padded batch.
@@ -184,7 +184,7 @@ class BaseRestorer(BaseModel):
         Args:
             x: ``(N, 3, H, W)`` in the network's value range, sizes multiples of the stride.
             shared: what :meth:`estimate_shared` gave.
-            generator: for methods that draw at test.
+            rng: random number generator of methods that draw at test.
             progress: called with (done, total) by methods of many passes.
 
         Returns:
@@ -200,7 +200,7 @@ class BaseRestorer(BaseModel):
         lq: Tensor,
         *,
         shared: dict[str, Tensor] | None = None,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> dict[str, Tensor]:
         """Restore pictures of any size from 1x1 up.
@@ -208,7 +208,7 @@ class BaseRestorer(BaseModel):
         Args:
             lq: ``(N, 3, H, W)`` RGB float in [0, 1].
             shared: what :meth:`estimate_shared` gave for the whole picture when ``lq`` is a tile of it.
-            generator: source of random draws, for methods that draw at test.
+            rng: random number generator of methods that draw at test.
             progress: called with (done, total).
 
         Returns:
@@ -222,7 +222,7 @@ class BaseRestorer(BaseModel):
         if shared is None and needs.survey:  # of the picture as it is, without its padding
             shared = self.estimate_shared(lq)
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
-        out = self.infer(x, shared, generator, progress)
+        out = self.infer(x, shared, rng, progress)
         out['pred'] = self.from_range(out['pred'])
         return {name: nan_where_infinite(y[..., :height, :width].float()).clamp(0, 1) for name, y in out.items()}
 
@@ -242,8 +242,8 @@ class BaseRestorer(BaseModel):
         first = 0
         for group in groups:
             # what a sampler draws is keyed by the picture, so that ranks and batch sizes make no difference
-            generator = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
-            out = self.restore(group, shared=self.estimate_shared(group), generator=generator)
+            rng = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
+            out = self.restore(group, shared=self.estimate_shared(group), rng=rng)
             for i in range(group.shape[0]):
                 for name, value in out.items():
                     data_samples[first + i].set_data({name: value[i]})
@@ -264,17 +264,17 @@ class BaseRestorer(BaseModel):
             inputs: role -> ``(N, C, H, W)`` in [0, 1].
 
         Returns:
-            What :meth:`losses` gets as ``memory``.
+            What :meth:`losses` gets as ``prepared``.
         """
         return {}
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """The terms of one optimiser step.
 
         Args:
             step: a key of ``steps``.
             inputs: role -> ``(N, C, H, W)`` in [0, 1].
-            memory: what :meth:`prepare` gave; a step may add to it for the next.
+            prepared: what :meth:`prepare` gave; a step may add to it for the next.
 
         Returns:
             Scalars. Those whose name starts with ``loss`` are summed and minimised, the rest is only logged.
@@ -351,11 +351,11 @@ class BaseRestorer(BaseModel):
         several = isinstance(optim_wrapper, OptimWrapperDict)
         wrappers = {step: optim_wrapper[step] if several else optim_wrapper for step in self.steps}
         with self._contexts(wrappers):
-            memory = self.prepare(inputs)
+            prepared = self.prepare(inputs)
         log: dict[str, Tensor] = {}
         for step, roles in self.steps.items():
             with self._only(roles), self._contexts({step: wrappers[step]}):
-                terms = self.losses(step, inputs, memory)
+                terms = self.losses(step, inputs, prepared)
                 total = sum(value for name, value in terms.items() if name.startswith('loss'))
                 if not isinstance(total, Tensor):
                     raise ConfigError(
@@ -390,6 +390,6 @@ class BaseRestorer(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'loss':
-            memory = self.prepare(inputs)
-            return {k: v for step in self.steps for k, v in self.losses(step, inputs, memory).items()}
+            prepared = self.prepare(inputs)
+            return {k: v for step in self.steps for k, v in self.losses(step, inputs, prepared).items()}
         raise ConfigError(f"mode is '{mode}'; it must be 'tensor', 'predict' or 'loss'")

@@ -227,24 +227,24 @@ class CycleRestorer(BaseRestorer):
 
     def prepare(self, inputs: Inputs) -> dict:
         """All passes of the generators, with the features that the location loss reads from them."""
-        memory: dict = {'pictures': {role: self.to_range(inputs[key]) for role, key in
+        prepared: dict = {'pictures': {role: self.to_range(inputs[key]) for role, key in
                                      (('rainy', 'lq'), ('clean', 'hq'))}, 'features': {}}  # fmt: skip
-        self._translate(memory, 'generator', 'rainy', 'fake_clean', 'clean', 'same_clean')
+        self._translate(prepared, 'generator', 'rainy', 'fake_clean', 'clean', 'same_clean')
         if self.two_way:
-            self._translate(memory, 'rain_generator', 'clean', 'fake_rainy', 'rainy', 'same_rainy')
+            self._translate(prepared, 'rain_generator', 'clean', 'fake_rainy', 'rainy', 'same_rainy')
             if any(self.weights[name] for name in ('intra', 'inter', 'cycle')) or self._in_pairs('rec_'):
-                self._translate(memory, 'rain_generator', 'fake_clean', 'rec_rainy')
-                self._translate(memory, 'generator', 'fake_rainy', 'rec_clean')
-        return memory
+                self._translate(prepared, 'rain_generator', 'fake_clean', 'rec_rainy')
+                self._translate(prepared, 'generator', 'fake_rainy', 'rec_clean')
+        return prepared
 
     def _in_pairs(self, prefix: str) -> bool:
         return any(name.startswith(prefix) for pair in self.lcl_pairs for name in pair)
 
     def _translate(
-        self, memory: dict, role: str, source: str, target: str, own: str | None = None, same: str | None = None
+        self, prepared: dict, role: str, source: str, target: str, own: str | None = None, same: str | None = None
     ) -> None:
         """One pass of a generator, over its source and, for the identity losses, over a picture of its own domain."""
-        pictures, features = memory['pictures'], memory['features']
+        pictures, features = prepared['pictures'], prepared['features']
         names = {source: target}
         if own is not None and (self.weights['idt'] or self._in_pairs('same_')):
             names[own] = same
@@ -255,26 +255,26 @@ class CycleRestorer(BaseRestorer):
             if self.encoders[DOMAIN[name]] == role:
                 features[name] = {tap: parts[tap][i] for tap in self.taps}
 
-    def _encode(self, memory: dict, names: list[str]) -> None:
+    def _encode(self, prepared: dict, names: list[str]) -> None:
         """Encoder passes for the pictures that no generator took, those of one encoder together."""
         for role in dict.fromkeys(self.encoders.values()):
-            absent = [n for n in names if n not in memory['features'] and self.encoders[DOMAIN[n]] == role]
+            absent = [n for n in names if n not in prepared['features'] and self.encoders[DOMAIN[n]] == role]
             if absent:
-                batch = torch.cat([memory['pictures'][name] for name in absent])
+                batch = torch.cat([prepared['pictures'][name] for name in absent])
                 out = getattr(self, role)(batch, taps=self.taps, only_taps=True)
                 for tap, value in out.items():
                     for name, part in zip(absent, value.chunk(len(absent)), strict=True):
-                        memory['features'].setdefault(name, {})[tap] = part
+                        prepared['features'].setdefault(name, {})[tap] = part
 
     # -- losses --------------------------------------------------------------------------------------------------
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
-        return self._discriminator_losses(memory) if step == 'discriminator' else self._generator_losses(memory)
+        return self._discriminator_losses(prepared) if step == 'discriminator' else self._generator_losses(prepared)
 
-    def _discriminator_losses(self, memory: dict) -> dict[str, Tensor]:
+    def _discriminator_losses(self, prepared: dict) -> dict[str, Tensor]:
         """Eqs 9 and 10."""
-        pictures, terms = memory['pictures'], {}
+        pictures, terms = prepared['pictures'], {}
         for domain, role in self.discriminators.items():
             network = getattr(self, role)
             fake = self.pools[domain].query(pictures[f'fake_{domain}'])
@@ -283,12 +283,12 @@ class CycleRestorer(BaseRestorer):
                 self.adversarial(on_real['realness'], True) + self.adversarial(on_fake['realness'], False)
             ) / 2
             if self.inter_updates_d:
-                terms[f'loss_d_inter_{domain}'] = self.weights['inter'] * self._inter(memory, domain, held=True)
+                terms[f'loss_d_inter_{domain}'] = self.weights['inter'] * self._inter(prepared, domain, held=True)
         return terms
 
-    def _generator_losses(self, memory: dict) -> dict[str, Tensor]:
+    def _generator_losses(self, prepared: dict) -> dict[str, Tensor]:
         """Eq 11, and what shows a collapse: the mean colour of the generated pictures."""
-        pictures, weights = memory['pictures'], self.weights
+        pictures, weights = prepared['pictures'], self.weights
         terms, count = {}, len(self.discriminators)
         judged = {
             domain: getattr(self, role)(pictures[f'fake_{domain}'], taps=self.inter_taps if weights['inter'] else ())
@@ -302,11 +302,11 @@ class CycleRestorer(BaseRestorer):
             each = [self.l1(pictures[f'rec_{domain}'], pictures[domain]) for domain in self.discriminators]
             terms['loss_cycle'] = weights['cycle'] * sum(each) / count
         if weights['lcl']:
-            terms['loss_lcl'] = weights['lcl'] * self._location(memory)
+            terms['loss_lcl'] = weights['lcl'] * self._location(prepared)
         if weights['intra']:
             terms['loss_intra'] = weights['intra'] * self._intra(pictures)
         if weights['inter']:
-            each = [self._inter(memory, domain, judged=out) for domain, out in judged.items()]
+            each = [self._inter(prepared, domain, judged=out) for domain, out in judged.items()]
             terms['loss_inter'] = weights['inter'] * sum(each)  # eq 6
         for domain in self.discriminators:
             colour = self.from_range(pictures[f'fake_{domain}'].detach()).float().mean((0, 2, 3))
@@ -316,14 +316,14 @@ class CycleRestorer(BaseRestorer):
     def _positions(self, features: Features, count: int) -> dict[str, Tensor]:
         return {tap: draw_positions(*x.shape[-2:], count, self.rngs['draws']) for tap, x in features.items()}
 
-    def _location(self, memory: dict) -> Tensor:
+    def _location(self, prepared: dict) -> Tensor:
         """Eq 7 over all pairs, at the same positions."""
         queries = list(dict.fromkeys(query for query, _ in self.lcl_pairs))
         keys = list(dict.fromkeys(key for _, key in self.lcl_pairs if key not in queries))
-        self._encode(memory, queries)
+        self._encode(prepared, queries)
         with torch.no_grad():
-            self._encode(memory, keys)
-        features = memory['features']
+            self._encode(prepared, keys)
+        features = prepared['features']
         positions = self._positions(features[queries[0]], self.counts['lcl'])
         embedded: dict[str, Features] = {}
         for names, trained in ((queries, True), (keys, False)):
@@ -356,16 +356,16 @@ class CycleRestorer(BaseRestorer):
         second = self.intra(seen['rec_clean'], seen['clean'], seen['rainy'], seen['fake_rainy'], shares)
         return (first + second) / 2
 
-    def _inter(self, memory: dict, domain: str, judged: Features | None = None, held: bool = False) -> Tensor:
+    def _inter(self, prepared: dict, domain: str, judged: Features | None = None, held: bool = False) -> Tensor:
         """Eq 4 or 5: the domain's discriminator reads F, R, I and the other domain's I.
 
         Args:
-            memory: of the iteration.
+            prepared: of the iteration.
             domain: whose discriminator reads.
             judged: its features of F, where it has read it already.
             held: generated pictures are data, and the discriminator is what learns.
         """
-        pictures, network = memory['pictures'], getattr(self, self.discriminators[domain])
+        pictures, network = prepared['pictures'], getattr(self, self.discriminators[domain])
         names = [f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean']
         seen = {} if judged is None else {names[0]: {tap: judged[tap] for tap in self.inter_taps}}
         # without gradient where neither the picture nor the discriminator has one

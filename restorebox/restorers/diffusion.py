@@ -180,7 +180,7 @@ class DiffusionRestorer(BaseRestorer):
         """What the loss is taken of: (estimated, true) noise, or clean picture, see ``prediction``."""
         return (estimate.noise, truth.noise) if self.prediction == 'noise' else (estimate.clean, truth.clean)
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """The simple loss, eq 14 of Ho et al."""
         lq, gt = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
         t, noise = self.draw_step_and_noise(gt)
@@ -193,19 +193,19 @@ class DiffusionRestorer(BaseRestorer):
         self,
         x: Tensor,
         shared: dict[str, Tensor] | None,
-        generator: torch.Generator | None,
+        rng: torch.Generator | None,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Tensor]:
-        """Sample; without a generator always the same.
+        """Sample; without ``rng`` always the same.
 
         Args:
             x: see :meth:`BaseRestorer.infer`.
             shared: see :meth:`BaseRestorer.infer`.
-            generator: of the noise to begin with, and of that on the way.
+            rng: of the noise to begin with, and of that on the way.
             progress: called with (steps done, all steps).
         """
         s = self.sampling
-        generator = generator or torch.Generator('cpu').manual_seed(0)
+        rng = rng or torch.Generator('cpu').manual_seed(0)
         network = self._network if s.mode == 'whole' else WindowAverage(
             self._network, s.window, s.window_stride, s.window_memory
         )  # fmt: skip
@@ -215,9 +215,9 @@ class DiffusionRestorer(BaseRestorer):
                 network(torch.cat((x, noisy), 1), t), x, noisy, float(self.schedule.abar[t]), s.clip_x0
             )
 
-        start = draw_noise(x.shape, x, generator)
+        start = draw_noise(x.shape, x, rng)
         visited = self.visited[:1] if x.is_meta else self.visited  # shapes show in one step
-        pred = sample(estimate, start, visited, self.schedule, s.sampler, s.eta, s.clip_x0, generator, progress)
+        pred = sample(estimate, start, visited, self.schedule, s.sampler, s.eta, s.clip_x0, rng, progress)
         return {'pred': pred}
 
     def _network(self, x: Tensor, t: int) -> Tensor:

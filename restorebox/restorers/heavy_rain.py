@@ -167,7 +167,7 @@ class HeavyRainRestorer(AdversarialRestorer):
         """The airlight of the whole picture: ``airlight`` -> ``(N, 3, 1, 1)``."""
         return self.role('physics').backbone(lq, taps=('airlight',), only_taps=True)
 
-    def infer(self, x: Tensor, shared: dict[str, Tensor] | None, generator: Any, progress: Any) -> dict[str, Tensor]:
+    def infer(self, x: Tensor, shared: dict[str, Tensor] | None, rng: Any, progress: Any) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 as ``physics``."""
         seen = self.role('physics')(x, taps=LAYERS, **(shared or {}))
         out = shown_layers(seen, x)
@@ -193,17 +193,17 @@ class HeavyRainRestorer(AdversarialRestorer):
             self._loaded = True
             message = 'training begins with an untrained network of physics: set load_from to a checkpoint'
             print_log(f'{type(self).__name__}: {message}', 'current', logging.WARNING)
-        memory = {'lq': inputs['lq'], 'gt': inputs['gt'], 'seen': self._estimate(inputs['lq'])}
-        memory['pred'] = self._refine(self.generator, memory['seen'])
+        prepared = {'lq': inputs['lq'], 'gt': inputs['gt'], 'seen': self._estimate(inputs['lq'])}
+        prepared['pred'] = self._refine(self.generator, prepared['seen'])
         if hasattr(self, 'teacher'):
             with torch.no_grad():
-                taught = {name: value for name, value in memory['seen'].items() if name != 'depth'}
-                memory['taught'] = self._refine(self.teacher, taught)
+                taught = {name: value for name, value in prepared['seen'].items() if name != 'depth'}
+                prepared['taught'] = self._refine(self.teacher, taught)
         # drawn whether there are real pictures or not, so that nothing else depends on it
         drawn = torch.rand((), generator=self.rngs['draws'], device='cpu') < self.objective.real_rate
         if drawn and self.lambda_gan and 'real' in inputs:
-            memory['real_pred'] = self._refine(self.generator, self._estimate(inputs['real']))
-        return memory
+            prepared['real_pred'] = self._refine(self.generator, self._estimate(inputs['real']))
+        return prepared
 
     def _estimate(self, lq: Tensor) -> dict[str, Tensor]:
         if self.joint:
@@ -215,30 +215,30 @@ class HeavyRainRestorer(AdversarialRestorer):
             seen['depth'] = self.depth_network(lq)['picture']
         return seen
 
-    def discriminator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def discriminator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """Cross entropy of both scores, and the map: it should show nothing of a real pair, the veil of a fake one."""
-        lq, gt, pred = memory['lq'], memory['gt'], memory['pred'].detach()
+        lq, gt, pred = prepared['lq'], prepared['gt'], prepared['pred'].detach()
         real = self.discriminator(torch.cat((lq, gt), 1), taps=('depth',))
         fake = self.discriminator(torch.cat((lq, pred), 1), taps=('depth',))
         known = inputs.get('transmission')
-        veil = 1 - (memory['seen']['transmission'].detach() if known is None else known.mean(1, keepdim=True))
+        veil = 1 - (prepared['seen']['transmission'].detach() if known is None else known.mean(1, keepdim=True))
         score = self.adversarial(real['realness'], True) + self.adversarial(fake['realness'], False)
         maps = real['depth'].float().square().mean() + (fake['depth'].float() - veil).square().mean()
         return {'loss_d': score, 'loss_depth': self.objective.lambda_depth * maps}
 
-    def generator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def generator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """Those of the base class, of real pictures and, where the network of physics is trained, of the layers."""
-        terms = super().generator_terms(inputs, memory)
-        if 'depth' in memory['seen']:
+        terms = super().generator_terms(inputs, prepared)
+        if 'depth' in prepared['seen']:
             known = inputs.get('transmission')
-            t = memory['seen']['transmission'].detach() if known is None else known.mean(1, keepdim=True)
-            terms['loss_distance'] = self.l1(memory['seen']['depth'], relative_distance(t))
-        if 'taught' in memory:
-            terms['loss_teacher'] = self.objective.lambda_teacher * self.l1(memory['pred'], memory['taught'])
-        if 'real_pred' in memory:
-            terms['loss_adv_real'] = self.lambda_gan * self.deceive(inputs['real'], memory['real_pred'])
+            t = prepared['seen']['transmission'].detach() if known is None else known.mean(1, keepdim=True)
+            terms['loss_distance'] = self.l1(prepared['seen']['depth'], relative_distance(t))
+        if 'taught' in prepared:
+            terms['loss_teacher'] = self.objective.lambda_teacher * self.l1(prepared['pred'], prepared['taught'])
+        if 'real_pred' in prepared:
+            terms['loss_adv_real'] = self.lambda_gan * self.deceive(inputs['real'], prepared['real_pred'])
         if self.joint:
-            terms.update(layer_terms(self.layer_losses, self.apply_loss, memory['seen'], inputs))
+            terms.update(layer_terms(self.layer_losses, self.apply_loss, prepared['seen'], inputs))
         return terms
 
 

@@ -64,12 +64,12 @@ class HeavyRainPhysics(BaseRestorer):
         """The airlight of the whole picture: ``airlight`` -> ``(N, 3, 1, 1)``."""
         return self.role('physics').backbone(lq, taps=('airlight',), only_taps=True)
 
-    def infer(self, x: Tensor, shared: dict[str, Tensor] | None, generator: Any, progress: Any) -> dict[str, Tensor]:
+    def infer(self, x: Tensor, shared: dict[str, Tensor] | None, rng: Any, progress: Any) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 once more as ``physics``."""
         seen = self.role('physics')(x, taps=LAYERS, **(shared or {}))
         return {'pred': seen['picture'], **shown_layers(seen, x)}
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
         return layer_terms(self.layer_losses, self.apply_loss, self.physics(inputs['lq'], taps=LAYERS), inputs)
 

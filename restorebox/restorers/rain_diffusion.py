@@ -224,15 +224,15 @@ class RainDiffusion(DiffusionRestorer):
                     f'multiples of {stride}; set RandomWindow to one'
                 )
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """Algorithm 1, all of it or a step's part."""
-        pictures = memory['pictures']
+        pictures = prepared['pictures']
         if step == 'denoiser':
-            return self._noise_terms(memory, REAL, held=True)
+            return self._noise_terms(prepared, REAL, held=True)
         if step == 'generator':
-            terms = self._noise_terms(memory, ('L2', 'L4'), unconditional=True)
+            terms = self._noise_terms(prepared, ('L2', 'L4'), unconditional=True)
         else:
-            terms = self._noise_terms(memory, self.terms, held=self.detach == 'all')
+            terms = self._noise_terms(prepared, self.terms, held=self.detach == 'all')
         if self.cycles:
             each = [self.l1(pictures[f'rec_{cycle}'], pictures[cycle]) for cycle in self.cycles]
             terms['loss_cyc'] = self.lambda_cyc * sum(each)
@@ -245,18 +245,18 @@ class RainDiffusion(DiffusionRestorer):
         return {**terms, **shifts}
 
     def _noise_terms(
-        self, memory: dict, names: Sequence[str], held: bool = False, unconditional: bool = False
+        self, prepared: dict, names: Sequence[str], held: bool = False, unconditional: bool = False
     ) -> dict[str, Tensor]:
         """Those of L1 .. L4 that are named; the two of one denoiser are one pass.
 
         Args:
-            memory: of the iteration.
+            prepared: of the iteration.
             names: of the terms.
             held: generated pictures are data.
             unconditional: all conditions are zeros.
         """
-        pictures, terms = memory['pictures'], {}
-        for role, (t, noise) in memory['drawn'].items():
+        pictures, terms = prepared['pictures'], {}
+        for role, (t, noise) in prepared['drawn'].items():
             own = [name for name in names if TERMS[name][0] == role]
             if not own:
                 continue

@@ -56,7 +56,7 @@ class SupervisedRestorer(BaseRestorer):
             raise ConfigError(f'{kind}: the weight of every loss is 0, so that nothing would be trained')
         self.feature_taps = {name: self.generator.backbone.taps_like(each) for name, each in patterns.items()}
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
         taps = tuple(dict.fromkeys(tap for each in self.feature_taps.values() for tap in each))
         lq, target = self.to_range(inputs['lq']), self.to_range(inputs['gt'])

@@ -16,9 +16,9 @@ SMALL = dict(widths=(4, 6), before=(1, 1), behind=(1,))
 
 def randomised(module, seed=0):
     """Every weight away from its start, so that nothing is passed by."""
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for p in module.parameters():
-        torch.nn.init.uniform_(p, -0.4, 0.4, generator=generator)
+        torch.nn.init.uniform_(p, -0.4, 0.4, generator=rng)
     return module.eval()
 
 

@@ -12,8 +12,8 @@ from tests.processes import one_line_error, run, succeed
 
 
 def test_correlation_of_channels():
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(1, 6, 60, 60, generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 6, 60, 60, generator=rng)
     assert correlation(noise) < 0.03
     assert correlation(noise[:, :1] * torch.tensor([1.0, -2, 3]).view(1, 3, 1, 1) + 5) == pytest.approx(1)
     half = torch.cat((noise[:, :1], noise[:, :1] + noise[:, 1:2]), 1)

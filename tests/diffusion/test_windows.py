@@ -10,8 +10,8 @@ from restorebox.errors import ConfigError
 
 
 def test_the_grid_covers_every_pixel_of_any_size():
-    generator = torch.Generator().manual_seed(0)
-    for height, width in torch.randint(128, 400, (20, 2), generator=generator).tolist():
+    rng = torch.Generator().manual_seed(0)
+    for height, width in torch.randint(128, 400, (20, 2), generator=rng).tolist():
         covered = torch.zeros(height, width, dtype=torch.bool)
         grid = window_grid(height, width, 128, 16)
         for top, left in grid:

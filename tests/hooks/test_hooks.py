@@ -119,8 +119,8 @@ def test_nan_stops_with_step_term_and_last_checkpoint(tmp_path):
     runner = RUNNERS.build(cfg)
     original = runner.restorer.losses
 
-    def losses(step, inputs, memory):
-        terms = original(step, inputs, memory)
+    def losses(step, inputs, prepared):
+        terms = original(step, inputs, prepared)
         return {k: v * float('nan') for k, v in terms.items()} if runner.iter == 12 else terms
 
     runner.restorer.losses = losses

@@ -62,9 +62,9 @@ def build(name: str, **given):
 
 @pytest.fixture
 def pair():
-    generator = torch.Generator().manual_seed(3)
-    target = torch.rand(2, 3, 24, 20, generator=generator)
-    return (target + 0.1 * torch.randn(target.shape, generator=generator)).clamp(0, 1), target
+    rng = torch.Generator().manual_seed(3)
+    target = torch.rand(2, 3, 24, 20, generator=rng)
+    return (target + 0.1 * torch.randn(target.shape, generator=rng)).clamp(0, 1), target
 
 
 def test_all_are_registered():

@@ -19,8 +19,8 @@ ENCODER = dict(type='RandomConv', width=4)
 
 @pytest.fixture
 def pair():
-    generator = torch.Generator().manual_seed(3)
-    return torch.rand(2, 2, 3, 12, 10, generator=generator).unbind()
+    rng = torch.Generator().manual_seed(3)
+    return torch.rand(2, 2, 3, 12, 10, generator=rng).unbind()
 
 
 def test_semantic_loss_by_hand(pair):

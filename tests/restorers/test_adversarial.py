@@ -57,13 +57,13 @@ def test_it_judges_the_candidate_beside_the_degraded_picture():
     seen = []
     restorer.discriminator.register_forward_hook(lambda _m, args, _o: seen.append(args[0].detach()))
     inputs = random_inputs(restorer, 1, 16)
-    memory = restorer.prepare(inputs)
-    restorer.losses('discriminator', inputs, memory)
+    prepared = restorer.prepare(inputs)
+    restorer.losses('discriminator', inputs, prepared)
     lq, gt = (restorer.to_range(inputs[role]) for role in ('lq', 'gt'))
     assert [x.shape[1] for x in seen] == [6, 6]
     assert all(torch.equal(x[:, :3], lq) for x in seen)
     assert torch.equal(seen[0][:, 3:], gt)
-    assert torch.equal(seen[1][:, 3:], memory['pred'].detach())
+    assert torch.equal(seen[1][:, 3:], prepared['pred'].detach())
 
 
 def test_weights_of_nothing():
@@ -74,9 +74,9 @@ def test_weights_of_nothing():
     assert set(regression.steps) == {'generator'}
     assert not hasattr(regression, 'discriminator')
     inputs = random_inputs(regression, 2, 16)
-    memory = regression.prepare(inputs)
-    loss = regression.losses('generator', inputs, memory)
-    torch.testing.assert_close(loss['loss_l1'], 100 * (memory['pred'] - memory['gt']).abs().mean())
+    prepared = regression.prepare(inputs)
+    loss = regression.losses('generator', inputs, prepared)
+    torch.testing.assert_close(loss['loss_l1'], 100 * (prepared['pred'] - prepared['gt']).abs().mean())
     assert set(loss) == {'loss_l1'}
 
 

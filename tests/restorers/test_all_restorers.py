@@ -80,7 +80,7 @@ class TestEveryRestorer:
     def test_restores_any_size_in_unit_range(self, name, size):
         restorer = small_restorer(name).eval()
         lq = torch.rand(2, 3, *size)
-        out = restorer.restore(lq, shared=restorer.estimate_shared(lq), generator=torch.Generator().manual_seed(0))
+        out = restorer.restore(lq, shared=restorer.estimate_shared(lq), rng=torch.Generator().manual_seed(0))
         assert out['pred'].shape == lq.shape
         for key, value in out.items():
             assert value.shape[-2:] == lq.shape[-2:], key
@@ -90,7 +90,7 @@ class TestEveryRestorer:
     def test_restore_repeats_with_the_same_generator(self, name):
         restorer = small_restorer(name).eval()
         lq = torch.rand(1, 3, 20, 20)
-        first, second = (restorer.restore(lq, generator=torch.Generator().manual_seed(7))['pred'] for _ in range(2))
+        first, second = (restorer.restore(lq, rng=torch.Generator().manual_seed(7))['pred'] for _ in range(2))
         assert torch.equal(first, second)
 
     def test_restore_refuses_the_training_mode(self, name):
@@ -182,10 +182,10 @@ class TestEveryRestorer:
         networks = [restorer.role(role) for role in restorer.deployed]
 
         def outputs():
-            generator = torch.Generator().manual_seed(0)
+            rng = torch.Generator().manual_seed(0)
             found = []
             for network in networks:
-                x = torch.rand(1, network.needs.in_channels, 64, 64, generator=generator)
+                x = torch.rand(1, network.needs.in_channels, 64, 64, generator=rng)
                 found.append(next(iter(network(x, **given_for(network.backbone, 1)).values())))
             return found
 
@@ -199,8 +199,8 @@ class TestEveryRestorer:
         restorer = small_restorer(name).train()
         first = next(iter(restorer.steps))
         original = restorer.losses
-        restorer.losses = lambda step, inputs, memory: {
-            k: v * float('nan') for k, v in original(step, inputs, memory).items()
+        restorer.losses = lambda step, inputs, prepared: {
+            k: v * float('nan') for k, v in original(step, inputs, prepared).items()
         }
         before = weights(restorer)
         with pytest.raises(NonFiniteError, match=rf'{first}: loss_\w+ = nan'):

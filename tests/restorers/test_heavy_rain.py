@@ -39,8 +39,8 @@ def test_the_discriminator_loses_nothing_when_scores_and_maps_are_right(known):
     restorer = build()
     inputs = random_inputs(restorer, 2, 32)
     inputs = inputs if known else without(inputs, 'transmission')
-    memory = restorer.prepare(inputs)
-    veil = 1 - (inputs['transmission'].mean(1, keepdim=True) if known else memory['seen']['transmission'])
+    prepared = restorer.prepare(inputs)
+    veil = 1 - (inputs['transmission'].mean(1, keepdim=True) if known else prepared['seen']['transmission'])
 
     def judged(score, depth):
         return {'realness': torch.full((2, 1), score), 'depth': depth}
@@ -48,7 +48,7 @@ def test_the_discriminator_loses_nothing_when_scores_and_maps_are_right(known):
     def found(real, fake):
         each = iter((real, fake))
         restorer.discriminator.forward = lambda x, taps=(): next(each)
-        return sum(restorer.losses('discriminator', inputs, memory).values()).item()
+        return sum(restorer.losses('discriminator', inputs, prepared).values()).item()
 
     right = judged(50.0, torch.zeros_like(veil)), judged(-50.0, veil)
     assert found(*right) == pytest.approx(0, abs=1e-12)
@@ -193,10 +193,10 @@ def test_the_light_generator_learns_from_the_one_of_a_checkpoint():
     roles = student.roles_in(state)
     assert set(roles) == {'physics', 'teacher', 'discriminator'}
     student.load_weights(state, roles)
-    memory = student.prepare(random_inputs(student, 1, 32))
+    prepared = student.prepare(random_inputs(student, 1, 32))
     with torch.no_grad():
-        expected = trained.eval()._refine(trained.generator, memory['seen'])
-    assert torch.allclose(memory['taught'], expected, atol=1e-6)
+        expected = trained.eval()._refine(trained.generator, prepared['seen'])
+    assert torch.allclose(prepared['taught'], expected, atol=1e-6)
     resumed = build(generator=LIGHT, teacher=SMALL['generator'])
     resumed.load_weights(student.state_dict())  # its own checkpoint has a teacher
     assert all(torch.equal(value, student.state_dict()[key]) for key, value in resumed.state_dict().items())

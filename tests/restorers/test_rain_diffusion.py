@@ -86,14 +86,14 @@ def test_each_denoiser_is_conditioned_on_the_other_domain():
     restorer.rain_generator.answer, restorer.generator.answer = (lambda x: x + 10), (lambda x: x - 30)
     given = inputs(restorer)
     x, y = given['hq'] * 2 - 1, given['lq'] * 2 - 1
-    memory = restorer.prepare(given)
-    restorer.losses('joint', given, memory)
+    prepared = restorer.prepare(given)
+    restorer.losses('joint', given, prepared)
     (to_clean,), (to_rainy,) = restorer.denoiser.seen, restorer.rain_denoiser.seen  # one pass each
     for seen, role, pairs in (
         (to_clean, 'denoiser', ((x + 10, x), (y - 30 + 10, y - 30))),  # L1, L4
         (to_rainy, 'rain_denoiser', ((x + 10 - 30, x + 10), (y - 30, y))),  # L2, L3
     ):
-        t, noise = memory['drawn'][role]
+        t, noise = prepared['drawn'][role]
         for part, (condition, target) in zip(seen.chunk(2), pairs, strict=True):
             torch.testing.assert_close(part[:, :3], condition)
             torch.testing.assert_close(part[:, 3:], restorer.schedule.noisy(target, t, noise))
