@@ -170,7 +170,7 @@ def main(argv: list[str]) -> None:
     from restorebox.files import find_checkpoints
     from restorebox.metrics.scores import library_versions
     from restorebox.registry import RUNNERS
-    from restorebox.restorers import AdversarialRestorer
+    from restorebox.restorers.adversarial import AdversarialRestorer
 
     cfg = prepare_test(args)
     build_all(cfg)

@@ -15,7 +15,7 @@ def measure_data(args: argparse.Namespace) -> dict:
     import cv2
     import torch
 
-    from restorebox.datasets import KeyedSampler
+    from restorebox.datasets.sampler import KeyedSampler
     from restorebox.engine.config import load_config, set_data_root
     from restorebox.errors import ConfigError
     from restorebox.registry import DATASETS

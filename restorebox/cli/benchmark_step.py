@@ -64,7 +64,7 @@ def measure_step(args: argparse.Namespace) -> dict:
     from restorebox.cli.plain_cycle import PlainCycleRestorer
     from restorebox.engine.optim import RoleOptimWrapperConstructor
     from restorebox.registry import RESTORERS
-    from restorebox.restorers import CycleRestorer
+    from restorebox.restorers.cycle import CycleRestorer
 
     cfg = step_config(args)
     model = cfg.model.to_dict()

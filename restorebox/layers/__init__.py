@@ -10,19 +10,12 @@ from restorebox.layers.statistics import (
     set_statistics_window,
     statistics_layers,
 )
-from restorebox.layers.stem_controls import AttentiveRecurrent, ContextAggregation, ContextualDilated, RecursiveStem
-from restorebox.layers.stems import BaseStem, InfoAccum, ResidualStem
+from restorebox.layers.stems import BaseStem
 
 __all__ = [
-    'AttentiveRecurrent',
     'BaseStem',
-    'ContextAggregation',
-    'ContextualDilated',
-    'InfoAccum',
     'InstanceNorm',
     'LocalStatistics',
-    'RecursiveStem',
-    'ResidualStem',
     'he_init',
     'local_mean',
     'make_norm',

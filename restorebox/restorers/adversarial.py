@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.losses import AdversarialLoss, build_picture_losses
+from restorebox.losses import build_picture_losses
+from restorebox.losses.adversarial import AdversarialLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs

@@ -14,15 +14,11 @@ import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.heads import ProjectionHead
+from restorebox.heads.projection import ProjectionHead
 from restorebox.layers.positions import draw_positions, gather_positions
-from restorebox.losses import (
-    AdversarialLoss,
-    InterContrastiveLoss,
-    IntraContrastiveLoss,
-    L1Loss,
-    PatchNCELoss,
-)
+from restorebox.losses.adversarial import AdversarialLoss
+from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
+from restorebox.losses.pixel import L1Loss
 from restorebox.registry import ENCODERS, RESTORERS, nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.image_pool import ImagePool

@@ -27,7 +27,7 @@ from restorebox.diffusion import (
 )
 from restorebox.errors import ConfigError
 from restorebox.layers.finite import nan_where_infinite
-from restorebox.losses import MSELoss
+from restorebox.losses.pixel import MSELoss
 from restorebox.registry import RESTORERS, check_keys, nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs

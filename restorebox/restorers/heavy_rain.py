@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from restorebox.errors import ConfigError
 from restorebox.layers.finite import nan_where_infinite
-from restorebox.losses import L1Loss
+from restorebox.losses.pixel import L1Loss
 from restorebox.registry import RESTORERS, check_keys
 from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.heavy_rain_physics import LAYERS, build_layer_losses, layer_terms, shown_layers

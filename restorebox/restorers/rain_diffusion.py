@@ -16,7 +16,7 @@ from torch import Tensor
 
 from restorebox.diffusion import Estimate
 from restorebox.errors import ConfigError
-from restorebox.losses import L1Loss
+from restorebox.losses.pixel import L1Loss
 from restorebox.registry import RESTORERS, nearest
 from restorebox.restorers.collapse import CollapseWatch
 from restorebox.restorers.diffusion import DiffusionRestorer

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.backbones import NAFUNet
-from restorebox.backbones.naf_net import MeanScale, NAFBlock, PixelNorm, SceneScale
+from restorebox.backbones.naf_net import MeanScale, NAFBlock, NAFUNet, PixelNorm, SceneScale
 from restorebox.errors import ConfigError
 from restorebox.inference.tiles import Tiler
-from restorebox.restorers import Network, SupervisedRestorer
+from restorebox.restorers import Network
+from restorebox.restorers.supervised import SupervisedRestorer
 
 HEAD = dict(type='SubPixelHead', residual=True, activation=False)
 SMALL = dict(widths=(4, 6), before=(1, 1), behind=(1,))

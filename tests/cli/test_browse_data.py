@@ -7,7 +7,7 @@ from PIL import Image
 
 from restorebox.cli.browse_data import as_picture, row_of, samples
 from restorebox.cli.main import main
-from restorebox.datasets import collate_roles
+from restorebox.datasets.collate import collate_roles
 from restorebox.datasets.reading import read_picture
 from restorebox.engine.config import load_config
 from restorebox.registry import DATA_SAMPLERS, DATASETS

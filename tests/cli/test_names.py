@@ -12,7 +12,7 @@ import pytest
 
 from restorebox.cli.common import one_line
 from restorebox.cli.main import main
-from restorebox.datasets import PairedPictures
+from restorebox.datasets.pictures import PairedPictures
 from restorebox.errors import PictureError, printable
 from tests.factories import write_pairs
 from tests.processes import environment, write_config

@@ -19,7 +19,7 @@ from PIL import Image
 from restorebox.cli import synthesize, synthesize_work
 from restorebox.cli.synthesize_folder import Folder
 from restorebox.cli.synthesize_work import Job
-from restorebox.datasets import PairedPictures
+from restorebox.datasets.pictures import PairedPictures
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import render_again
 from restorebox.degradations.recipes import ABOUT, RECIPES

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.datasets import DrawnPictures, Night, Pack, RandomWindow, RoundPicture, ShrinkPictures, SurveyScene
-from restorebox.datasets.drawn import draw_flat, draw_page
+from restorebox.datasets.drawn import DrawnPictures, Night, ShrinkPictures, draw_flat, draw_page
+from restorebox.datasets.survey import RoundPicture, SurveyScene
+from restorebox.datasets.transforms import Pack, RandomWindow
 from restorebox.errors import ConfigError, DataError
 from restorebox.layers.scene import scene_statistics
 

@@ -9,18 +9,12 @@ import numpy as np
 import pytest
 
 from restorebox.datasets.reading import read_picture
-from restorebox.degradations import (
-    JPEG,
-    Compose,
-    GaussianBlur,
-    GaussianNoise,
-    GreyNoise,
-    HybridDistortion,
-    MotionBlur,
-    PoissonNoise,
-    Veil,
-)
-from restorebox.degradations.hybrid import BANDS, NODES, triples_of
+from restorebox.degradations.blur import GaussianBlur, MotionBlur
+from restorebox.degradations.compose import Compose
+from restorebox.degradations.hybrid import BANDS, NODES, HybridDistortion, triples_of
+from restorebox.degradations.jpeg import JPEG
+from restorebox.degradations.noise import GaussianNoise, GreyNoise, PoissonNoise
+from restorebox.degradations.veil import Veil
 from restorebox.degradations.weather import compose, invert, law_layers
 from restorebox.errors import ConfigError
 from restorebox.pixels import to_float

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from restorebox.degradations import LineRain
+from restorebox.degradations.line_rain import LineRain
 from restorebox.errors import ConfigError
 from restorebox.pixels import to_float
 

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.degradations import DepthSource, HeavyRain, RainFog, Snow, TemplateRain, Veil
+from restorebox.degradations import DepthSource
 from restorebox.degradations import depth as depth_module
-from restorebox.degradations.heavy_rain import draw_noise_streaks, noise_streaks
+from restorebox.degradations.heavy_rain import HeavyRain, draw_noise_streaks, noise_streaks
 from restorebox.degradations.lines import line_frame, motion_kernel
+from restorebox.degradations.rain_fog import RainFog
+from restorebox.degradations.snow import Snow
+from restorebox.degradations.template_rain import TemplateRain
+from restorebox.degradations.veil import Veil
 from restorebox.degradations.weather import compose, law_layers
 from restorebox.errors import ConfigError, WeightsError
 from restorebox.pixels import to_float

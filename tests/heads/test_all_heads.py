@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.heads import PictureHead
+from restorebox.heads.picture import PictureHead
 from restorebox.registry import HEADS
 from restorebox.restorers import Network
 from tests.factories import SMALL_HEADS, head_features, head_names

@@ -5,7 +5,7 @@ import torch
 
 from restorebox.degradations.weather import compose, invert
 from restorebox.errors import ConfigError
-from restorebox.heads import PhysicsHead
+from restorebox.heads.physics import PhysicsHead
 
 
 def scene(t_min=0.05, seed=0):

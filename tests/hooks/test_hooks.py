@@ -16,7 +16,8 @@ from restorebox.drawing import draw_curves, draw_sheet, read_scalars
 from restorebox.engine import load_file
 from restorebox.engine.config import load_config
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
-from restorebox.hooks import RestorationCheckpointHook, RoleEMAHook
+from restorebox.hooks.checkpoint import RestorationCheckpointHook
+from restorebox.hooks.ema import RoleEMAHook
 from restorebox.registry import RUNNERS
 from tests.factories import write_pairs
 from tests.processes import write_config

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from restorebox.backbones import PhysicsEstimator, RefUNet
+from restorebox.backbones.physics_estimator import PhysicsEstimator
+from restorebox.backbones.ref_unet import RefUNet
 from restorebox.layers import bands
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from restorebox.backbones import UNet
+from restorebox.backbones.unet import UNet
 from restorebox.errors import ConfigError
 from restorebox.layers.statistics import LocalStatistics, set_statistics_window, statistics_layers
 from restorebox.layers.stems import InfoAccum

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from restorebox.encoders.frozen import vgg16_taps
-from restorebox.losses import GradientLoss, PerceptualLoss
+from restorebox.losses.gradient import GradientLoss
+from restorebox.losses.perceptual import PerceptualLoss
 
 
 def test_edges_by_hand():

@@ -12,18 +12,10 @@ import torch
 from skimage.metrics import structural_similarity
 
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.losses import (
-    BaseLoss,
-    CharbonnierLoss,
-    ContrastiveRegularisation,
-    L1Loss,
-    LPIPSLoss,
-    MSELoss,
-    PerceptualLoss,
-    PSNRLoss,
-    SSIMLoss,
-    build_picture_losses,
-)
+from restorebox.losses import BaseLoss, build_picture_losses
+from restorebox.losses.perceptual import ContrastiveRegularisation, LPIPSLoss, PerceptualLoss
+from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss, PSNRLoss
+from restorebox.losses.ssim import SSIMLoss
 from restorebox.registry import LOSSES
 
 MINIMUM = {'CharbonnierLoss': 1e-3}  # equal pictures cost eps

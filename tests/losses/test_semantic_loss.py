@@ -11,7 +11,7 @@ import torch
 from restorebox.encoders.frozen import CLIP_FILE
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.losses import SemanticLoss
+from restorebox.losses.semantic import SemanticLoss
 from restorebox.registry import ENCODERS, LOSSES
 
 ENCODER = dict(type='RandomConv', width=4)

@@ -11,7 +11,9 @@ import torch
 
 from restorebox.cli.common import leave
 from restorebox.errors import WeightsError
-from restorebox.metrics import FID, PictureScores, RestorationMetric
+from restorebox.metrics import RestorationMetric
+from restorebox.metrics.fid import FID
+from restorebox.metrics.picture_scores import PictureScores
 
 NAMES = ['psnr_y', 'ssim_rgb', 'lpips_alex']
 

@@ -6,9 +6,10 @@ import torch
 from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
-from restorebox.losses import AdversarialLoss
+from restorebox.losses.adversarial import AdversarialLoss
 from restorebox.registry import RESTORERS
-from restorebox.restorers import AdversarialRestorer, Network
+from restorebox.restorers import Network
+from restorebox.restorers.adversarial import AdversarialRestorer
 from tests.factories import SMALL_RESTORERS, random_inputs, small_restorer
 
 SMALL = SMALL_RESTORERS['AdversarialRestorer']
@@ -101,9 +102,10 @@ def test_contradictions_are_refused(given, expected):
 
 
 def test_a_network_that_returns_its_input_reconstructs_perfectly(tmp_path):
-    from restorebox.datasets import PairedPictures, collate_roles
+    from restorebox.datasets.collate import collate_roles
+    from restorebox.datasets.pictures import PairedPictures
     from restorebox.metrics.protocols import protocol
-    from restorebox.restorers import SupervisedRestorer
+    from restorebox.restorers.supervised import SupervisedRestorer
     from tests.factories import write_pairs
 
     write_pairs(tmp_path, 'train', 2)

@@ -11,7 +11,7 @@ from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import RESTORERS
-from restorebox.restorers import CycleRestorer
+from restorebox.restorers.cycle import CycleRestorer
 from restorebox.restorers.image_pool import ImagePool
 from tests.factories import SMALL_RESTORERS, random_inputs, restorer_names, small_restorer
 

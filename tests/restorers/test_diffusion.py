@@ -9,8 +9,7 @@ from torch import nn
 from restorebox.diffusion import spaced_steps
 from restorebox.errors import ConfigError
 from restorebox.registry import RESTORERS
-from restorebox.restorers import DiffusionRestorer
-from restorebox.restorers.diffusion import CONDITION_ERROR
+from restorebox.restorers.diffusion import CONDITION_ERROR, DiffusionRestorer
 from tests.factories import SMALL_RESTORERS, small_restorer
 
 SMALL = SMALL_RESTORERS['DiffusionRestorer']

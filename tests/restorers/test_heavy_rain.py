@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.restorers import HeavyRainRestorer
-from restorebox.restorers.heavy_rain import relative_distance
+from restorebox.restorers.heavy_rain import HeavyRainRestorer, relative_distance
 from tests.factories import SMALL_RESTORERS, random_inputs, small_restorer
 from tests.restorers.test_all_restorers import batch_for, wrappers
 

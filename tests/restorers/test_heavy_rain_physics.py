@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.restorers import HeavyRainPhysics
+from restorebox.restorers.heavy_rain_physics import HeavyRainPhysics
 from tests.factories import SMALL_RESTORERS, random_inputs
 
 LAYERS = ('streak', 'transmission', 'airlight')

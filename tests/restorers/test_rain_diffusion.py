@@ -9,8 +9,8 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from restorebox.errors import ConfigError
-from restorebox.restorers import RainDiffusion
 from restorebox.restorers.collapse import STEPS, CollapseWatch
+from restorebox.restorers.rain_diffusion import RainDiffusion
 from tests.factories import SMALL_CYCLE, SMALL_RESTORERS, random_inputs, small_restorer
 
 SMALL = SMALL_RESTORERS['RainDiffusion']
