@@ -25,7 +25,7 @@ def picture(height=500, width=700, kind=np.uint8):
 
 def drawn(name='SupervisedRestorer', **changes):
     torch.manual_seed(0)
-    cfg = {'type': name.split(':')[0], **SMALL_RESTORERS[name], **changes}
+    cfg = {'type': name.split(':')[0], **SMALL_RESTORERS.get(name, SMALL_RESTORERS['SupervisedRestorer']), **changes}
     return RESTORERS.build(cfg).eval()
 
 

@@ -30,7 +30,7 @@ def names():
 
 
 def small(name, **given):
-    return STEMS.build(dict(type=name, **{'in_channels': 3, 'stride': 1, **SMALL[name], **given}))
+    return STEMS.build(dict(type=name, **{'in_channels': 3, 'stride': 1, **SMALL.get(name, {}), **given}))
 
 
 @pytest.mark.parametrize('name', names())
