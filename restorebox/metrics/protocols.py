@@ -14,7 +14,7 @@ prediction as it would be saved: clamped and rounded to 8 bit. Identical picture
 ==================  =========================================================================================
 
 For the same error full-range luma scores 20 log10(255/219) = 1.32 dB lower than studio-swing luma.
-Layers that were estimated have names of their own, see :class:`LayerScores <restorebox.metrics.LayerScores>`:
+Layers that were estimated have names of their own, see :class:`LayerScores <restorebox.metrics.layer_scores.LayerScores>`:
 
 =====================  ======================================================================================
 ``psnr_streak``        PSNR of the streaks S, over all pixels and channels
@@ -48,7 +48,7 @@ CAP = 100.0
 """dB of identical pictures."""
 
 NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
-"""Per-picture names that need a network, see :class:`restorebox.metrics.PictureScores`."""
+"""Per-picture names that need a network, see :class:`restorebox.metrics.picture_scores.PictureScores`."""
 
 LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
