@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from restorebox.layers.positions import gather_positions
+from restorebox.layers.position_sampling import gather_positions
 from restorebox.restorers.cycle import DOMAIN, CycleRestorer
 from restorebox.restorers.inputs import Inputs
 

@@ -238,7 +238,7 @@ class Tiler:
 
     def _shared(self, picture: np.ndarray, memory: float) -> dict[str, Tensor] | None:
         """What all tiles agree on, estimated from the picture made small enough for the memory."""
-        if self.restorer.needs.survey:  # of all pixels, in bands: of a smaller copy it would be another picture's
+        if self.restorer.needs.global_statistics:  # of all pixels, in bands: a smaller copy has others
             whole = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
             return {name: value.to(self.device) for name, value in self.restorer.estimate_shared(whole).items()}
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:

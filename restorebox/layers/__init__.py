@@ -1,5 +1,6 @@
 """Small blocks that two or more networks share."""
 
+from restorebox.layers.information_accumulation import BaseStem
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.padding import pad_to_multiple, reflect_index
 from restorebox.layers.statistics import (
@@ -10,7 +11,6 @@ from restorebox.layers.statistics import (
     set_statistics_window,
     statistics_layers,
 )
-from restorebox.layers.stems import BaseStem
 
 __all__ = [
     'BaseStem',

@@ -14,7 +14,7 @@ prediction as it would be saved: clamped and rounded to 8 bit. Identical picture
 ==================  =========================================================================================
 
 For the same error full-range luma scores 20 log10(255/219) = 1.32 dB lower than studio-swing luma.
-Layers that were estimated have names of their own, see :class:`LayerScores <restorebox.metrics.layer_scores.LayerScores>`:
+Layers that were estimated have names of their own, see :class:`~restorebox.metrics.layer_scores.LayerScores`:
 
 =====================  ======================================================================================
 ``psnr_streak``        PSNR of the streaks S, over all pixels and channels

@@ -164,13 +164,13 @@ class BaseRestorer(BaseModel):
         """What the whole picture must agree on, to be handed to every tile as ``shared``.
 
         Args:
-            lq: ``(N, 3, H, W)`` in [0, 1], the whole picture; for a survey also of whole numbers, uint8 or uint16.
+            lq: ``(N, 3, H, W)`` in [0, 1], the whole picture; for global statistics also uint8 or uint16.
 
         Returns:
-            What the generator's survey gives, by name; None where tiles are independent.
+            The generator's global statistics, by name; None where tiles are independent.
         """
-        surveys = 'generator' in self.deployed and self.role('generator').needs.survey
-        return self.role('generator').backbone.survey(lq) if surveys else None
+        reads = 'generator' in self.deployed and self.role('generator').needs.global_statistics
+        return self.role('generator').backbone.global_statistics(lq) if reads else None
 
     def infer(
         self,
@@ -219,7 +219,7 @@ class BaseRestorer(BaseModel):
             raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
         height, width = lq.shape[-2:]
         needs = self.needs
-        if shared is None and needs.survey:  # of the picture as it is, without its padding
+        if shared is None and needs.global_statistics:  # of the picture as it is, without its padding
             shared = self.estimate_shared(lq)
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
         out = self.infer(x, shared, rng, progress)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from restorebox.errors import ConfigError
 from restorebox.heads.projection import ProjectionHead
-from restorebox.layers.positions import draw_positions, gather_positions
+from restorebox.layers.position_sampling import draw_positions, gather_positions
 from restorebox.losses.adversarial import AdversarialLoss
 from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
 from restorebox.losses.pixel import L1Loss

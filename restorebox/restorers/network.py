@@ -124,6 +124,6 @@ def combined_needs(each: dict[str, Needs], owner: str) -> Needs:
         in_channels=first.in_channels,
         value_range=first.value_range,
         receptive_field=None if None in fields else max(fields),
-        survey=any(needs.survey for needs in each.values()),
+        global_statistics=any(needs.global_statistics for needs in each.values()),
         tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
     )

@@ -60,9 +60,9 @@ class SupervisedRestorer(BaseRestorer):
         """See :meth:`BaseRestorer.losses`."""
         taps = tuple(dict.fromkeys(tap for each in self.feature_taps.values() for tap in each))
         lq, target = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
-        # of the scene that the crop was cut from, where the pipeline gives it; else the network surveys the crop
-        surveyed = self.role('generator').backbone.given if self.needs.survey else ()
-        out = self.generator(lq, taps=taps, **{name: inputs[name] for name in surveyed if name in inputs})
+        # of the scene that the crop was cut from, where the pipeline gives them; else the network takes the crop's
+        read = self.role('generator').backbone.given if self.needs.global_statistics else ()
+        out = self.generator(lq, taps=taps, **{name: inputs[name] for name in read if name in inputs})
         terms = {
             f'loss_{name}': self.apply_loss(loss, out['picture'], target, lq) for name, loss in self.loss_terms.items()
         }

@@ -8,8 +8,8 @@ from torch import nn
 
 from restorebox.backbones.unet import UNet
 from restorebox.errors import ConfigError
+from restorebox.layers.information_accumulation import InfoAccum
 from restorebox.layers.statistics import LocalStatistics, set_statistics_window, statistics_layers
-from restorebox.layers.stems import InfoAccum
 from restorebox.registry import STEMS
 from restorebox.restorers import Network
 

@@ -1,14 +1,10 @@
-"""Drawn pictures, night, shrinking, and the survey of a scene."""
+"""Drawn pictures, night, shrinking."""
 
 import numpy as np
 import pytest
-import torch
 
-from restorebox.datasets.drawn import DrawnPictures, Night, ShrinkPictures, draw_flat, draw_page
-from restorebox.datasets.survey import RoundPicture, SurveyScene
-from restorebox.datasets.transforms import Pack, RandomWindow
-from restorebox.errors import ConfigError, DataError
-from restorebox.layers.scene import scene_statistics
+from restorebox.datasets.synthetic_pictures import DrawnPictures, Night, ShrinkPictures, draw_flat, draw_page
+from restorebox.errors import ConfigError
 
 NOTHING = dict(type='OneOf', recipes=[None])
 
@@ -82,23 +78,3 @@ def test_shrinking_keeps_the_least_side_and_proportion():
 def test_wrong_numbers_are_named(build, message):
     with pytest.raises(ConfigError, match=message):
         build()
-
-
-def test_a_crop_keeps_the_survey_of_its_scene():
-    results = SurveyScene().transform(RoundPicture().transform(sample()))
-    whole = torch.from_numpy(results['lq']).permute(2, 0, 1)[None]
-    results = RandomWindow(16, roles=('lq', 'gt')).transform(results)
-    packed = Pack(roles=('lq', 'gt', 'scene')).transform(results)['inputs']
-    assert packed['lq'].shape == (3, 16, 16)
-    assert packed['lq'].dtype == torch.uint8
-    torch.testing.assert_close(packed['scene'], scene_statistics(whole)[0])
-
-
-def test_a_survey_needs_its_picture():
-    results = sample()
-    with pytest.raises(DataError, match="SurveyScene: sample x has no role 'rain'"):
-        SurveyScene(source='rain').transform(results)
-    with pytest.raises(DataError, match="would overwrite 'gt'"):
-        SurveyScene(target='gt').transform(results)
-    with pytest.raises(DataError, match="RoundPicture: sample x has no role 'rain'"):
-        RoundPicture('rain').transform(results)
