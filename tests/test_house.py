@@ -10,7 +10,7 @@ from tests.conftest import REPO
 
 PACKAGE = REPO / 'restorebox'
 FLOORS = [  # a room imports from its own floor's lower neighbours and from below, never from above
-    {'errors', 'version', 'sample', 'registry', 'files', 'drawing', 'untrusted', 'aliases', 'values', 'pixels'},
+    {'errors', 'version', 'sample', 'registry', 'files', 'figures', 'untrusted', 'aliases', 'values', 'pixels'},
     {'layers', 'encoders'},
     {'backbones', 'heads', 'losses', 'degradations', 'diffusion'},
     {'restorers', 'datasets', 'metrics'},

@@ -22,9 +22,9 @@ import torch
 
 from restorebox.datasets.pairing import Record, by_template, same_name, side_by_side, single
 from restorebox.datasets.reading import read_picture
-from restorebox.drawing import draw_sheet
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.published import load_restorer
+from restorebox.figures import save_sheet
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_uint8
 
@@ -97,7 +97,7 @@ def main() -> None:
     def sheet(name: str, rows: list) -> None:
         if args.sheets:
             args.sheets.mkdir(parents=True, exist_ok=True)
-            draw_sheet(rows, args.sheets / f'{name.replace("/", "_").replace(" ", "_")}.png')
+            save_sheet(rows, args.sheets / f'{name.replace("/", "_").replace(" ", "_")}.png')
 
     tables: dict[str, list[dict]] = {}
     started = time.perf_counter()

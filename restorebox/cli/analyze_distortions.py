@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.cli.common import add_config_options, positive
-from restorebox.drawing import save_figure
+from restorebox.figures import save_figure
 from restorebox.files import json_bytes
 
 # kind -> recipes from its weakest to its strongest level

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.cli.common import add_config_options, positive
-from restorebox.drawing import save_figure
+from restorebox.figures import save_figure
 from restorebox.files import json_bytes
 
 BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here

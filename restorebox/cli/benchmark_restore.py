@@ -155,7 +155,7 @@ def measure_folder(
         machine touches less, and seconds per picture.
     """
     from restorebox.cli.restore import restore_all
-    from restorebox.inference.sources import RestoreJob
+    from restorebox.inference.inputs import RestoreJob
     from restorebox.pixels import to_tensor
 
     tiler, restorer = inferencer.tiler, inferencer.restorer

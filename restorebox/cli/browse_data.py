@@ -125,9 +125,9 @@ def _name(sample: dict, role: str) -> str:
 def main(argv: list[str]) -> None:
     """Draw the sheet."""
     args = parse(argv)
-    from restorebox.drawing import draw_sheet
     from restorebox.engine.check import check_types
     from restorebox.engine.config import load_config, set_data_root
+    from restorebox.figures import save_sheet
 
     if args.start < 0:
         raise ConfigError(f'--start {args.start}: it is a number of samples, 0 or more')
@@ -144,5 +144,5 @@ def main(argv: list[str]) -> None:
         what = 'could be read' if found else f'from sample {args.start} on'
         raise ConfigError(f'{args.split}: there is no picture to draw, none {what}')
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet(rows, args.out)
+    save_sheet(rows, args.out)
     print(f'{len(rows)} samples of {args.split}: {printable(args.out)}')

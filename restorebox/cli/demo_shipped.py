@@ -50,7 +50,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
         What was written there.
     """
     from restorebox.degradations import build_degradation
-    from restorebox.drawing import draw_sheet
+    from restorebox.figures import save_sheet
     from restorebox.inference import RestoreInferencer, find_model
     from restorebox.metrics.protocols import protocol
     from restorebox.metrics.scores import write_scores
@@ -73,7 +73,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
         cells.append([(before, damaged), (after, restored), ('truth', clean)])
         if recipe is not None:
             table.append({**row, 'recipe': recipe})
-    draw_sheet(cells, sheet)
+    save_sheet(cells, sheet)
     names = [name for name in table[0] if name.endswith(PROTOCOLS)]
     entry = find_model(MODEL)
     return write_scores(

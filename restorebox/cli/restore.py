@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from restorebox.datasets.walking import Passed
     from restorebox.inference import RestoreInferencer
     from restorebox.inference.files import PictureFile
-    from restorebox.inference.sources import RestoreJob
+    from restorebox.inference.inputs import RestoreJob
 
 T = TypeVar('T')
 
@@ -98,7 +98,7 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.datasets.walking import Passed
     from restorebox.inference import RestoreInferencer
-    from restorebox.inference.sources import plan_jobs
+    from restorebox.inference.inputs import plan_jobs
     from restorebox.inference.video import is_video, need_av
 
     if args.read_timeout is not None:

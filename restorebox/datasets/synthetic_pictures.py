@@ -24,7 +24,7 @@ FONTS = (
 LETTERS = 'abcdefghijklmnopqrstuvwxyzabcdeeeiinorstABCDEGHMRST0123456789.,:;-()/'
 
 
-def draw_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def make_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """One colour, a gradient, or a sky with clouds: HWC float32 in [0, 1]."""
     kind = rng.integers(4)
     grey = rng.random() < 0.5
@@ -47,7 +47,7 @@ def draw_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return np.clip(clear * (1 - puffs[..., None]) + white * puffs[..., None], 0, 1)
 
 
-def draw_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def make_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A document or a screenshot: flat colours, text, lines, boxes, charts: HWC float32 in [0, 1]."""
     height, width = size
     dark = rng.random() < 0.3
@@ -109,7 +109,7 @@ class DrawnPictures(BaseTransform):
         """Replace ``lq`` and ``gt`` of a sample; it stands behind ``Degrade``."""
         rng = results['rng']
         if rng.random() < self.p:
-            draw = draw_page if rng.random() < self.pages else draw_flat
+            draw = make_page if rng.random() < self.pages else make_flat
             clear = draw(results['gt'].shape[:2], rng)
             clear = to_uint8(clear)
             results['gt'] = clear

@@ -34,9 +34,9 @@ from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
+from restorebox.engine.provenance import check_resumable, compute, warn_of_another_model
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
-from restorebox.engine.record import check_resumable, compute, warn_of_another_model
 from restorebox.engine.resumed import settle_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked

@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
-from restorebox.drawing import draw_sheet
+from restorebox.figures import save_sheet
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_array
 from restorebox.registry import HOOKS
@@ -78,7 +78,7 @@ class ComparisonSheetHook(Hook):
                 row.append((caption, picture))
             cells.append(row)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw_sheet(cells, path)
+        save_sheet(cells, path)
 
     def _wait(self, runner: object) -> None:
         for path, future in self.drawn:

@@ -38,8 +38,8 @@ class BaseRestorer(BaseModel):
     - ``frozen``: further roles that stand still, neither trained nor deployed; checkpoints keep them for a resume;
     - :meth:`losses`: the terms of a step;
     - :meth:`infer` where restoring is more than one pass of ``generator``;
-    - :meth:`training_state` where training remembers more than weights and states of ``rngs``, and :meth:`record` where
-      it depends on more than its config.
+    - :meth:`training_state` where training remembers more than weights and states of ``rngs``, and :meth:`provenance`
+      where it depends on more than its config.
 
     Args:
         statistics_window: side in input pixels of the window over which statistics (instance norm) are taken at test,
@@ -301,7 +301,7 @@ class BaseRestorer(BaseModel):
                 raise CheckpointError(f"it has no state of the random number generator '{name}'")
             rng.set_state(state[name].cpu())
 
-    def record(self) -> dict:
+    def provenance(self) -> dict:
         """What a stored score must say about this training beyond its config: plain values by name."""
         return {}
 

@@ -215,7 +215,7 @@ class CycleRestorer(BaseRestorer):
         for domain, pictures in state['pools'].items():
             self.pools[domain].pictures = list(pictures)
 
-    def record(self) -> dict:
+    def provenance(self) -> dict:
         """Which encoder the intra loss really read."""
         return {'semantic_encoder': self.encoder.describe()} if self.encoder is not None else {}
 

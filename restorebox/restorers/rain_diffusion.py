@@ -193,7 +193,7 @@ class RainDiffusion(DiffusionRestorer):
         super().load_training_state(state)
         self.watch.load(state['watch'])
 
-    def record(self) -> dict:
+    def provenance(self) -> dict:
         """How far generated pictures were from their sources in the end."""
         return {**self.watch.last, 'collapsed': self.watch.collapsed} if self.watch.last else {}
 

@@ -16,7 +16,7 @@ from restorebox import files
 from restorebox.cli.main import main
 from restorebox.cli.restore import restore_all
 from restorebox.files import LOCK, READ_TIMEOUT, locked
-from restorebox.inference.sources import RestoreJob, plan_jobs
+from restorebox.inference.inputs import RestoreJob, plan_jobs
 from tests.cli.test_restore_queue import inferencer
 from tests.factories import publish_small
 from tests.processes import environment

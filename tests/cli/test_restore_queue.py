@@ -10,7 +10,7 @@ from PIL import Image
 
 from restorebox.cli.restore import WAITING, restore_all
 from restorebox.inference import files
-from restorebox.inference.sources import RestoreJob
+from restorebox.inference.inputs import RestoreJob
 
 COUNT = 12
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from restorebox.datasets.synthetic_pictures import DrawnPictures, Night, ShrinkPictures, draw_flat, draw_page
+from restorebox.datasets.synthetic_pictures import DrawnPictures, Night, ShrinkPictures, make_flat, make_page
 from restorebox.errors import ConfigError
 
 NOTHING = dict(type='OneOf', recipes=[None])
@@ -16,7 +16,7 @@ def sample(seed=0, size=(64, 80)):
     return {'gt': picture, 'lq': picture.astype(np.float32) / 255, 'rng': rng, 'name': 'x', **known}
 
 
-@pytest.mark.parametrize('draw', [draw_page, draw_flat])
+@pytest.mark.parametrize('draw', [make_page, make_flat])
 def test_what_is_drawn_is_a_picture_and_repeats(draw):
     for seed in range(12):
         first, second = (draw((48, 64), np.random.default_rng(seed)) for _ in range(2))
@@ -28,7 +28,7 @@ def test_what_is_drawn_is_a_picture_and_repeats(draw):
 
 
 def test_pages_have_flat_paper_and_ink():
-    pages = [draw_page((128, 128), np.random.default_rng(seed)) for seed in range(20)]
+    pages = [make_page((128, 128), np.random.default_rng(seed)) for seed in range(20)]
     most = [np.unique((p.reshape(-1, 3) * 255).round(), axis=0, return_counts=True)[1].max() / 128**2 for p in pages]
     assert np.mean(most) > 0.4
     assert sum(np.ptp(page) > 0.5 for page in pages) > 15

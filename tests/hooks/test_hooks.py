@@ -12,10 +12,10 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from restorebox.drawing import draw_curves, draw_sheet, read_scalars
 from restorebox.engine import load_file
 from restorebox.engine.config import load_config
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
+from restorebox.figures import read_scalars, save_curves, save_sheet
 from restorebox.hooks.checkpoint import RestorationCheckpointHook
 from restorebox.hooks.ema import RoleEMAHook
 from restorebox.registry import RUNNERS
@@ -177,7 +177,7 @@ def test_a_score_that_is_not_measured_cannot_be_the_best(tmp_path):
 def test_sheet_holds_the_pictures(tmp_path):
     red, blue = np.zeros((30, 40, 3), np.uint8), np.zeros((900, 1200, 3), np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
-    draw_sheet([[('a', red), ('b', red)], [('c', blue)]], tmp_path / 's.png')
+    save_sheet([[('a', red), ('b', red)], [('c', blue)]], tmp_path / 's.png')
     sheet = np.asarray(Image.open(tmp_path / 's.png'))
     colours, counts = np.unique(sheet.reshape(-1, 3), axis=0, return_counts=True)
     found = {tuple(c): n for c, n in zip(colours.tolist(), counts.tolist(), strict=True)}
@@ -191,7 +191,7 @@ def test_curves_of_a_resumed_and_killed_run(tmp_path):
     first.write_text('{"loss": 2.0, "iter": 1}\n{"loss": 1.0, "iter": 2}\n{"loss": 0.')
     second.write_text('{"loss": 1.5, "iter": 2}\n{"psnr_y": 30.0, "step": 2}\n')
     assert read_scalars([first, second]) == {'loss': [(1, 2.0), (2, 1.5)], 'psnr_y': [(2, 30.0)]}
-    draw_curves([first, second], tmp_path / 'c.png')
+    save_curves([first, second], tmp_path / 'c.png')
     assert Image.open(tmp_path / 'c.png').width > 300
 
 

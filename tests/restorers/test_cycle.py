@@ -339,8 +339,8 @@ class TestSwitches:
         assert whole.keys() - without.keys() == {gone}
 
     def test_what_it_trained_with_is_recorded(self):
-        assert small_restorer('CycleRestorer').record() == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
-        assert small_restorer('CycleRestorer: CUT').record() == {}
+        assert small_restorer('CycleRestorer').provenance() == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
+        assert small_restorer('CycleRestorer: CUT').provenance() == {}
 
 
 class TestImagePool:

@@ -236,7 +236,7 @@ def test_the_watch_warns_once_when_both_differences_vanish():
 
 def test_a_collapse_is_told_in_training_and_in_what_scores_record():
     restorer = fakes(build())
-    assert restorer.record() == {}
+    assert restorer.provenance() == {}
     said = []
     logger = MMLogger.get_current_instance()
     original, logger.warning = logger.warning, said.append
@@ -247,7 +247,7 @@ def test_a_collapse_is_told_in_training_and_in_what_scores_record():
     finally:
         logger.warning = original
     assert len(said) == 1
-    assert restorer.record() == {'shift_rainy': 0.0, 'shift_clean': 0.0, 'collapsed': True}
+    assert restorer.provenance() == {'shift_rainy': 0.0, 'shift_clean': 0.0, 'collapsed': True}
 
 
 def test_what_the_watch_has_seen_survives_a_resume():
@@ -257,7 +257,7 @@ def test_what_the_watch_has_seen_survives_a_resume():
     twin.load_training_state(restorer.training_state())
     for _ in range(STEPS // 2):
         twin.watch.add({'shift_rainy': torch.tensor(0.3), 'shift_clean': torch.tensor(0.1)})
-    assert twin.record() == pytest.approx({'shift_rainy': 0.4, 'shift_clean': 0.1, 'collapsed': False})
+    assert twin.provenance() == pytest.approx({'shift_rainy': 0.4, 'shift_clean': 0.1, 'collapsed': False})
 
 
 def test_generators_come_from_a_cyclegan():
