@@ -1,5 +1,7 @@
 """Registries: helpful errors and plugins."""
 
+import re
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import pytest
 from restorebox import registry as r
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError
+from tests.conftest import REPO
 from tests.processes import environment
 
 
@@ -118,3 +121,65 @@ def test_rooms_leave_the_slow_libraries_alone(room):
     code = f'import restorebox.{room}, sys; print([m for m in {slow} if m in sys.modules])'
     out = subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=True)
     assert out.stdout.strip() == '[]'
+
+
+NEW_BACKBONE = """
+\"\"\"Two convolutions.\"\"\"
+
+from torch import nn
+
+from restorebox.backbones import BaseBackbone, Needs
+from restorebox.registry import BACKBONES
+
+
+@BACKBONES.register_module()
+class NewNet(BaseBackbone):
+    \"\"\"Two convolutions.\"\"\"
+
+    tap_channels = {'first': 4}
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        self.out_channels, self.out_stride = width, 1
+        self.needs = Needs(stride=1, min_size=1, in_channels=3, value_range=(0.0, 1.0), receptive_field=5)
+
+    def forward(self, x, taps=(), only_taps=False):
+        kept = self.collect(taps, only_taps)
+        x = self.first(x).relu()
+        return kept.features if kept.last('first', x) else kept.end(self.second(x))
+"""
+
+
+@pytest.mark.slow
+def test_a_new_file_in_a_room_is_registered_and_walked(tmp_path):
+    """A copy of the package and of the tests, and one file more: nothing else names it."""
+    for name in ('restorebox', 'tests'):
+        shutil.copytree(REPO / name, tmp_path / name, ignore=shutil.ignore_patterns('__pycache__', '*.safetensors'))
+    (tmp_path / 'restorebox' / 'backbones' / 'new_net.py').write_text(NEW_BACKBONE.lstrip())
+    environ = {**environment(), 'PYTHONPATH': str(tmp_path)}
+    walk = [
+        sys.executable,
+        '-m',
+        'pytest',
+        '-q',
+        '-n0',
+        '-p',
+        'no:cacheprovider',
+        '-k',
+        'NewNet',
+        '--rootdir',
+        tmp_path,
+    ]
+    result = subprocess.run(
+        [*walk, 'tests/backbones/test_all_backbones.py'], cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert int(re.search(r'(\d+) passed', result.stdout)[1]) > 5
+
+
+def test_a_location_with_a_star_is_all_modules_of_its_folder():
+    found = r.modules_of('restorebox.datasets.*')
+    assert {'restorebox.datasets', 'restorebox.datasets.transforms', 'restorebox.datasets.pictures'} <= set(found)
+    assert 'restorebox.datasets.sources' not in found, 'a package in it is a room of its own'
+    assert r.modules_of('restorebox.engine') == ['restorebox.engine']

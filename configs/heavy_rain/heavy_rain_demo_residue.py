@@ -14,12 +14,7 @@ load, flip, cut = dict(type='LoadPictures'), dict(type='Flip', p=0.5), dict(type
 scene = dict(
     type='RandomWindow', size=240
 )  # rendered larger than it is cut: a veil is as wide as what it is drawn over
-model = dict(
-    physics=dict(backbone=dict(base_width=8), channels_last=True),
-    generator=dict(backbone=dict(base_width=16), channels_last=True),
-    discriminator=dict(backbone=dict(base_width=1), head=dict(side=12, width=64)),
-    losses=dict(_delete_=True, mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),  # VGG needs a file
-)
+model = dict(physics=dict(backbone=dict(base_width=8), channels_last=True))
 train_dataloader = dict(
     batch_size=batch, num_workers=1, dataset=dict(pipeline=[load, scene, flip, rain, cut, noise, pack])
 )

@@ -36,8 +36,8 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parent))
 from weather_scores import PAIRS
 
-from restorebox.datasets.drawn import draw_page
 from restorebox.datasets.reading import list_pictures, read_picture
+from restorebox.datasets.synthetic_pictures import make_page
 from restorebox.engine.checkpoint import sha256
 from restorebox.inference import RestoreInferencer
 from restorebox.metrics.protocols import protocol
@@ -214,7 +214,7 @@ def named(paths: Iterable[str]) -> Iterable[tuple[str, np.ndarray]]:
 def pages(count: int) -> Iterable[tuple[str, np.ndarray]]:
     """Drawn documents and screenshots, by seed."""
     for i in range(count):
-        picture = draw_page((800, 1200), np.random.default_rng(PAGE_SEED + i))
+        picture = make_page((800, 1200), np.random.default_rng(PAGE_SEED + i))
         yield f'page {i}', (picture * 255).round().clip(0, 255).astype(np.uint8)
 
 

@@ -79,7 +79,7 @@ class _Progress:
 def main(argv: list[str]) -> None:
     """Check, print the table, write the JSON and the sheet; exits with 1 when there is an error."""
     args = parse(argv)
-    from restorebox.datasets.inspection import check, draw_findings, quick_check
+    from restorebox.datasets.inspection import check, quick_check, save_findings
     from restorebox.engine.checkpoint import write_bytes
 
     subject = subject_of(args)
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
         report = check(subject, args.workers or min(usable_cores(), 8), progress)
     args.out.mkdir(parents=True, exist_ok=True)
     write_bytes(report.to_json().encode(), args.out / 'report.json')
-    drawn = draw_findings(report, args.out / 'suspicious.png')
+    drawn = save_findings(report, args.out / 'suspicious.png')
     print(report.table())
     print(f'report: {printable(args.out / "report.json")}')
     if drawn:

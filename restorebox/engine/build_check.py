@@ -16,7 +16,7 @@ from restorebox.engine.loader_check import check_loader
 from restorebox.engine.loops import SampleTrainLoop
 from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
-from restorebox.metrics import FID
+from restorebox.metrics.fid import FID
 from restorebox.registry import constructor_keys, nearest
 from restorebox.values import short
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from restorebox import registry as own
-from restorebox.datasets import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
 from restorebox.datasets.base import check_keyed
+from restorebox.datasets.transforms import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
 from restorebox.engine.check import build_part, check_roles
 from restorebox.engine.loops import SampleTrainLoop
 from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError

@@ -31,9 +31,9 @@ from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe_loaders, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
+from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_another_model
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
-from restorebox.engine.record import check_resumable, checkpoint_meta, warn_of_another_model
 from restorebox.engine.resumed import settle_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
@@ -134,11 +134,11 @@ class RestorationRunner(Runner):
     def build_dataloader(
         self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False, scored: bool = False
     ) -> DataLoader:
-        """MMEngine's, with our collate, the run's seed in the dataset, and a generator of its own.
+        """MMEngine's, with our collate, the run's seed in the dataset, and a random number generator of its own.
 
         ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`.
 
-        A data loader draws a number each time it is iterated; from the global generator that would shift dropout after
+        A data loader draws a number each time it is iterated; from the global one that would shift dropout after
         a resume.
         """
         if isinstance(dataloader, DataLoader):
@@ -293,9 +293,9 @@ class RestorationRunner(Runner):
                 self.restorer.load_weights(deployed_state(checkpoint), self.restorer.deployed)
             elif self._resume:
                 self.restorer.load_weights(checkpoint['state_dict'])
-                memories = checkpoint.get('training_states') or []
-                if memories:  # a rank that is new goes on from the first one's: what all ranks share is in it
-                    self.restorer.load_training_state(memories[min(self.rank, len(memories) - 1)])
+                states = checkpoint.get('training_states') or []
+                if states:  # a rank that is new goes on from the first one's: what all ranks share is in it
+                    self.restorer.load_training_state(states[min(self.rank, len(states) - 1)])
             else:  # a first stage, or a published file: what it has, each role whole
                 roles = self.restorer.roles_in(checkpoint['state_dict'])
                 self.restorer.load_weights(deployed_state(checkpoint), roles)
@@ -356,8 +356,10 @@ class RestorationRunner(Runner):
         Raises:
             CheckpointError: no room, or a weight is NaN or infinite; the last good checkpoint stays.
         """
-        states = all_gather_object(get_random_state())
-        memories = gather_on_first(self.restorer.training_state() if isinstance(self.restorer, BaseRestorer) else {})
+        random_states = all_gather_object(get_random_state())
+        training_states = gather_on_first(
+            self.restorer.training_state() if isinstance(self.restorer, BaseRestorer) else {}
+        )
         if not is_main_process():
             return
         state = {key: value.detach().cpu() for key, value in self.restorer.state_dict().items()}
@@ -368,8 +370,8 @@ class RestorationRunner(Runner):
             'meta': checkpoint_meta(self, meta or {}),
             'state_dict': state,
             'message_hub': self.message_hub.state_dict(),
-            'random_states': states,
-            'training_states': memories,
+            'random_states': random_states,
+            'training_states': training_states,
         }
         if save_optimizer:
             checkpoint['optimizer'] = self.optim_wrapper.state_dict()

@@ -1,13 +1,10 @@
-"""Drawn pictures, night, shrinking, and the survey of a scene."""
+"""Drawn pictures, night, shrinking."""
 
 import numpy as np
 import pytest
-import torch
 
-from restorebox.datasets import DrawnPictures, Night, Pack, RandomWindow, RoundPicture, ShrinkPictures, SurveyScene
-from restorebox.datasets.drawn import draw_flat, draw_page
-from restorebox.errors import ConfigError, DataError
-from restorebox.layers.scene import scene_statistics
+from restorebox.datasets.synthetic_pictures import DrawnPictures, Night, ShrinkPictures, make_flat, make_page
+from restorebox.errors import ConfigError
 
 NOTHING = dict(type='OneOf', recipes=[None])
 
@@ -19,7 +16,7 @@ def sample(seed=0, size=(64, 80)):
     return {'gt': picture, 'lq': picture.astype(np.float32) / 255, 'rng': rng, 'name': 'x', **known}
 
 
-@pytest.mark.parametrize('draw', [draw_page, draw_flat])
+@pytest.mark.parametrize('draw', [make_page, make_flat])
 def test_what_is_drawn_is_a_picture_and_repeats(draw):
     for seed in range(12):
         first, second = (draw((48, 64), np.random.default_rng(seed)) for _ in range(2))
@@ -31,7 +28,7 @@ def test_what_is_drawn_is_a_picture_and_repeats(draw):
 
 
 def test_pages_have_flat_paper_and_ink():
-    pages = [draw_page((128, 128), np.random.default_rng(seed)) for seed in range(20)]
+    pages = [make_page((128, 128), np.random.default_rng(seed)) for seed in range(20)]
     most = [np.unique((p.reshape(-1, 3) * 255).round(), axis=0, return_counts=True)[1].max() / 128**2 for p in pages]
     assert np.mean(most) > 0.4
     assert sum(np.ptp(page) > 0.5 for page in pages) > 15
@@ -81,23 +78,3 @@ def test_shrinking_keeps_the_least_side_and_proportion():
 def test_wrong_numbers_are_named(build, message):
     with pytest.raises(ConfigError, match=message):
         build()
-
-
-def test_a_crop_keeps_the_survey_of_its_scene():
-    results = SurveyScene().transform(RoundPicture().transform(sample()))
-    whole = torch.from_numpy(results['lq']).permute(2, 0, 1)[None]
-    results = RandomWindow(16, roles=('lq', 'gt')).transform(results)
-    packed = Pack(roles=('lq', 'gt', 'scene')).transform(results)['inputs']
-    assert packed['lq'].shape == (3, 16, 16)
-    assert packed['lq'].dtype == torch.uint8
-    torch.testing.assert_close(packed['scene'], scene_statistics(whole)[0])
-
-
-def test_a_survey_needs_its_picture():
-    results = sample()
-    with pytest.raises(DataError, match="SurveyScene: sample x has no role 'rain'"):
-        SurveyScene(source='rain').transform(results)
-    with pytest.raises(DataError, match="would overwrite 'gt'"):
-        SurveyScene(target='gt').transform(results)
-    with pytest.raises(DataError, match="RoundPicture: sample x has no role 'rain'"):
-        RoundPicture('rain').transform(results)

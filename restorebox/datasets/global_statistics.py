@@ -9,7 +9,7 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from restorebox.errors import DataError
-from restorebox.layers.scene import scene_statistics
+from restorebox.layers.global_statistics import scene_statistics
 from restorebox.registry import TRANSFORMS
 
 
@@ -23,7 +23,7 @@ class SurveyScene(BaseTransform):
     Args:
         source: role of the degraded scene.
         target: role that receives its statistics, 32x32x7 float32, see
-            :func:`restorebox.layers.scene.scene_statistics`.
+            :func:`restorebox.layers.global_statistics.scene_statistics`.
     """
 
     def __init__(self, source: str = 'lq', target: str = 'scene') -> None:
@@ -39,24 +39,4 @@ class SurveyScene(BaseTransform):
             raise DataError(f"SurveyScene would overwrite '{self.target}' of {results.get('name')}")
         picture = np.ascontiguousarray(results[self.source].transpose(2, 0, 1))  # uint8, or float32 in [0, 1]
         results[self.target] = scene_statistics(torch.from_numpy(picture)[None])[0].permute(1, 2, 0).numpy()
-        return results
-
-
-@TRANSFORMS.register_module()
-class RoundPicture(BaseTransform):
-    """Round a degraded picture to 8 bits, as files hold it: else its fractions give away that it was rendered.
-
-    Args:
-        role: of the picture.
-    """
-
-    def __init__(self, role: str = 'lq') -> None:
-        self.role = role
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Raises DataError when the role is absent."""
-        if self.role not in results:
-            raise DataError(f"RoundPicture: sample {results.get('name')} has no role '{self.role}'")
-        if results[self.role].dtype != np.uint8:
-            results[self.role] = np.rint(results[self.role] * 255).astype(np.uint8)
         return results

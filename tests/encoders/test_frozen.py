@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from restorebox.encoders import frozen
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.layers import frozen
 
 
 class Doubler(nn.Module):

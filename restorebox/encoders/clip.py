@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorebox.encoders.frozen import CLIP_FILE, load_state, weights_file
 from restorebox.errors import WeightsError
-from restorebox.layers.frozen import CLIP_FILE, load_state, weights_file
 
 CLIP_FILES = (CLIP_FILE, 'ViT-B-32.pth', 'ViT-B-32.pt')
 """Names under which CLIP's weights are looked for, the first that is there being read."""

@@ -11,6 +11,7 @@ from mmcv.transforms import BaseTransform
 from restorebox.degradations import build_degradation
 from restorebox.degradations.fields import cloud, smooth_field
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float, to_uint8
 from restorebox.registry import TRANSFORMS
 
 FONTS = (
@@ -23,7 +24,7 @@ FONTS = (
 LETTERS = 'abcdefghijklmnopqrstuvwxyzabcdeeeiinorstABCDEGHMRST0123456789.,:;-()/'
 
 
-def draw_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def make_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """One colour, a gradient, or a sky with clouds: HWC float32 in [0, 1]."""
     kind = rng.integers(4)
     grey = rng.random() < 0.5
@@ -46,7 +47,7 @@ def draw_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return np.clip(clear * (1 - puffs[..., None]) + white * puffs[..., None], 0, 1)
 
 
-def draw_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def make_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A document or a screenshot: flat colours, text, lines, boxes, charts: HWC float32 in [0, 1]."""
     height, width = size
     dark = rng.random() < 0.3
@@ -72,12 +73,12 @@ def draw_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
             letters = rng.integers(0, len(LETTERS), rng.integers(3, 60))
             text = ''.join(' ' if k % 6 == 5 else LETTERS[k] for k in letters.tolist())
             cv2.putText(page, text, (left, y), font, scale, ink, 1 + int(scale > 0.8), cv2.LINE_AA)
-    return page.astype(np.float32) / 255
+    return to_float(page)
 
 
 def _colour(values: np.ndarray) -> list[int]:
     """Three numbers -> whole ones within [0, 255]."""
-    return np.rint(np.clip(values, 0, 1) * 255).astype(int).tolist()
+    return to_uint8(values).tolist()
 
 
 @TRANSFORMS.register_module()
@@ -108,9 +109,9 @@ class DrawnPictures(BaseTransform):
         """Replace ``lq`` and ``gt`` of a sample; it stands behind ``Degrade``."""
         rng = results['rng']
         if rng.random() < self.p:
-            draw = draw_page if rng.random() < self.pages else draw_flat
+            draw = make_page if rng.random() < self.pages else make_flat
             clear = draw(results['gt'].shape[:2], rng)
-            clear = np.round(clear * 255).astype(np.uint8)
+            clear = to_uint8(clear)
             results['gt'] = clear
             results['lq'] = self.recipe(clear, rng)['lq']
         return results
@@ -138,14 +139,14 @@ class Night(BaseTransform):
         """Replace the picture by uint8 of the same size."""
         rng = results['rng']
         if rng.random() < self.p:
-            picture = results[self.role].astype(np.float32) / (255 if results[self.role].dtype == np.uint8 else 1)
+            picture = to_float(results[self.role])
             dark = picture ** np.float32(rng.uniform(1.0, 1.6)) * np.float32(rng.uniform(0.3, 0.8))
             tint = np.float32([rng.uniform(0.7, 1.1), rng.uniform(0.8, 1), rng.uniform(0.8, 1.2)])
             lit = np.clip((picture.mean(-1, keepdims=True) - rng.uniform(0.7, 0.9)) * 6, 0, 1)
             glow = cv2.GaussianBlur(lit, (0, 0), max(picture.shape[:2]) * rng.uniform(0.01, 0.05)).reshape(lit.shape)
             lamp = np.float32([1, rng.uniform(0.75, 1), rng.uniform(0.45, 1)])
             night = dark * tint * (1 - lit) + (picture * lit + glow * rng.uniform(0.1, 0.5)) * lamp
-            results[self.role] = np.round(np.clip(night, 0, 1) * 255).astype(np.uint8)
+            results[self.role] = to_uint8(night)
         return results
 
 

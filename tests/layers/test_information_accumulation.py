@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from restorebox.backbones import UNet
+from restorebox.backbones.unet import UNet
 from restorebox.errors import ConfigError
+from restorebox.layers.information_accumulation import InfoAccum
 from restorebox.layers.statistics import LocalStatistics, set_statistics_window, statistics_layers
-from restorebox.layers.stems import InfoAccum
 from restorebox.registry import STEMS
 from restorebox.restorers import Network
 
@@ -30,7 +30,7 @@ def names():
 
 
 def small(name, **given):
-    return STEMS.build(dict(type=name, **{'in_channels': 3, 'stride': 1, **SMALL[name], **given}))
+    return STEMS.build(dict(type=name, **{'in_channels': 3, 'stride': 1, **SMALL.get(name, {}), **given}))
 
 
 @pytest.mark.parametrize('name', names())

@@ -12,10 +12,10 @@ import torch
 from mmengine.logging import MMLogger
 from torch import nn
 
+from restorebox.encoders import SemanticEncoder, feature_distance, semantic
+from restorebox.encoders.frozen import CLIP_FILE, VGG16_FILE, vgg16_taps
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.layers import SemanticEncoder, feature_distance, semantic
-from restorebox.layers.frozen import CLIP_FILE, VGG16_FILE, vgg16_taps
 from restorebox.registry import ENCODERS
 
 

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from restorebox.encoders.clip import CLIP_MEAN, CLIP_STD
+from restorebox.encoders.frozen import CLIP_FILE
+from restorebox.encoders.semantic import CLIPVisual
 from restorebox.errors import WeightsError
-from restorebox.layers.clip import CLIP_MEAN, CLIP_STD
-from restorebox.layers.frozen import CLIP_FILE
-from restorebox.layers.semantic import CLIPVisual
 
 MEAN, STD = torch.tensor(CLIP_MEAN).view(3, 1, 1), torch.tensor(CLIP_STD).view(3, 1, 1)
 

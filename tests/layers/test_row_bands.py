@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from restorebox.backbones import PhysicsEstimator, RefUNet
-from restorebox.layers import bands
+from restorebox.backbones.physics_estimator import PhysicsEstimator
+from restorebox.backbones.ref_unet import RefUNet
+from restorebox.layers import row_bands
 
 
 @pytest.mark.parametrize('height', [96, 112, 208])
@@ -17,7 +18,7 @@ def test_networks_give_the_same_in_bands(height, monkeypatch):
     with torch.no_grad():
         whole = net(x)['out'], refine(y, airlight=a)['out']
         assert len(calls) == 1
-        monkeypatch.setattr(bands, 'BAND_PIXELS', 40 * 48)
+        monkeypatch.setattr(row_bands, 'BAND_PIXELS', 40 * 48)
         banded = net(x)['out'], refine(y, airlight=a)['out']
         assert len(calls) == 1 + -(-height // 40)
     for one, other in zip(whole, banded, strict=True):
@@ -28,9 +29,9 @@ def test_networks_give_the_same_in_bands(height, monkeypatch):
 
 
 def test_a_reach_that_is_too_short_would_show(monkeypatch):
-    monkeypatch.setattr(bands, 'BAND_PIXELS', 8 * 8)
+    monkeypatch.setattr(row_bands, 'BAND_PIXELS', 8 * 8)
     conv = torch.nn.Conv2d(1, 1, 5, 1, 2)
     x = torch.rand(1, 1, 40, 8)
     with torch.no_grad():
-        torch.testing.assert_close(bands.in_bands(conv, (x,), reach=2), conv(x))
-        assert not torch.allclose(bands.in_bands(conv, (x,), reach=1), conv(x), atol=1e-4)
+        torch.testing.assert_close(row_bands.in_bands(conv, (x,), reach=2), conv(x))
+        assert not torch.allclose(row_bands.in_bands(conv, (x,), reach=1), conv(x), atol=1e-4)

@@ -9,7 +9,7 @@ from restorebox.backbones.base import BaseBackbone
 from restorebox.errors import ConfigError
 
 
-class ToldUNet(BaseBackbone):
+class ConditionedUNet(BaseBackbone):
     """J0, depth and airlight -> features of a clean picture.
 
     ::

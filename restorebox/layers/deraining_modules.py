@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from restorebox.layers.information_accumulation import BaseStem
 from restorebox.layers.statistics import LocalStatistics, local_mean
-from restorebox.layers.stems import BaseStem
 from restorebox.registry import STEMS
 from restorebox.values import Count, Width
 

@@ -16,9 +16,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorebox.encoders.clip import NO_OPEN_CLIP, clip_file, clip_tower
+from restorebox.encoders.frozen import VGG16_FILE, LazyFrozen, randomise, vgg16_taps, weights_file
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.layers.clip import NO_OPEN_CLIP, clip_file, clip_tower
-from restorebox.layers.frozen import VGG16_FILE, LazyFrozen, randomise, vgg16_taps, weights_file
 from restorebox.registry import ENCODERS
 from restorebox.values import Whole, Width
 
@@ -50,7 +50,7 @@ def feature_distance(a: dict[str, Tensor], b: dict[str, Tensor], weights: dict[s
 class SemanticEncoder:
     """A frozen network that tells what a picture shows; base of all in ``ENCODERS``.
 
-    It is deliberately no ``nn.Module``, just as :class:`LazyFrozen <restorebox.layers.frozen.LazyFrozen>`: nothing of
+    It is deliberately no ``nn.Module``, just as :class:`LazyFrozen <restorebox.encoders.frozen.LazyFrozen>`: nothing of
     it reaches the ``state_dict``, DDP or the moving average of its owner, and copies and pickles carry the recipe only.
 
     Attributes:

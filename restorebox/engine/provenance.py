@@ -42,7 +42,7 @@ def compute(runner: Any, meta: dict) -> dict:
         'samples': steps * getattr(loop, 'total_batch', 0),
         'seed': runner.seed,
         'precision': precision(runner),
-        **(runner.restorer.record() if hasattr(runner.restorer, 'record') else {}),
+        **(runner.restorer.provenance() if hasattr(runner.restorer, 'provenance') else {}),
     }
 
 
@@ -122,7 +122,7 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
     if budget is not None and budget != planned:
         runner.logger.warning(f'this run was planned for {budget} samples and now for {planned}')
     check_optimiser(runner, meta, filename)
-    recorded = getattr(runner.restorer, 'record', dict)()
+    recorded = getattr(runner.restorer, 'provenance', dict)()
     for key, value in recorded.items():
         before = meta.get('compute', {}).get(key, value)
         if before != value:

@@ -7,7 +7,7 @@ import pytest
 
 from restorebox.datasets.walking import Passed
 from restorebox.errors import DataError
-from restorebox.inference.sources import find_pictures, plan_jobs
+from restorebox.inference.inputs import find_pictures, plan_jobs
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.hooks import ResetRoleHook
+from restorebox.hooks.reinitialise import ResetRoleHook
 from tests.factories import small_restorer
 from tests.restorers.test_all_restorers import batch_for, wrappers
 

@@ -26,7 +26,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         figure.savefig(beside, dpi=110, format='png')
 
 
-def draw_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> None:
+def save_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> None:
     """Draw captioned pictures in rows, and save them as one PNG.
 
     Args:
@@ -76,7 +76,7 @@ def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
     return {name: sorted(values.items()) for name, values in series.items()}
 
 
-def draw_curves(logs: list[Path], path: str | Path) -> None:
+def save_curves(logs: list[Path], path: str | Path) -> None:
     """Draw losses, other training terms, validation scores and learning rates over steps, and save one PNG.
 
     Args:

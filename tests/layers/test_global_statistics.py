@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.layers.scene import GRID, STATISTICS, SceneEncoder, scene_statistics
+from restorebox.layers.global_statistics import GRID, STATISTICS, SceneEncoder, scene_statistics
 
 
 def picture(height, width, seed=0):

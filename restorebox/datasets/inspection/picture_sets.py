@@ -29,7 +29,7 @@ class Picture:
 
 
 @dataclass
-class Source:
+class PictureSet:
     """One data set: pictures, or pairs of them.
 
     Args:
@@ -69,7 +69,7 @@ class Subject:
     """All data sets of a config or folder, what was found while they were listed, and what can't be checked."""
 
     name: str
-    sources: list[Source] = field(default_factory=list)
+    sets: list[PictureSet] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -105,23 +105,23 @@ def from_config(cfg: Any, name: str, parts: tuple[str, ...] = PARTS) -> Subject:
     return subject
 
 
-def _of_config(leaf: dict, part: str, subject: Subject) -> Source:
+def _of_config(leaf: dict, part: str, subject: Subject) -> PictureSet:
     dataset = DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
     steps = [step for step in leaf.get('pipeline', ()) if isinstance(step, dict)]
-    source = Source(
+    picture_set = PictureSet(
         part,
         str(Path(dataset.data_root, dataset.split)),
         severity=WARNING if dataset.bad_picture == 'skip' else ERROR,
         same_size=not any(step.get('type') == 'Resize' and step.get('roles') for step in steps),
     )
-    subject.sources.append(source)
+    subject.sets.append(picture_set)
     try:
         records = dataset.load_data_list()
     except DataError as error:
-        subject.findings.append(Finding('pairing', ERROR, part, (source.root,), str(error)))
+        subject.findings.append(Finding('pairing', ERROR, part, (picture_set.root,), str(error)))
         for role, folder in dataset.data_prefix.items():
-            _take_folder(source, role, Path(folder))
-        return source
+            _take_folder(picture_set, role, Path(folder))
+        return picture_set
     if dataset._indices is not None:
         records = records[: dataset._indices]
     for record in records:
@@ -130,12 +130,12 @@ def _of_config(leaf: dict, part: str, subject: Subject) -> Source:
             for role, path in record['paths'].items()
         }
         if 'lq' in pictures and 'gt' in pictures:
-            source.pairs.append((pictures['lq'], pictures['gt']))
+            picture_set.pairs.append((pictures['lq'], pictures['gt']))
             continue
         for role, picture in pictures.items():
-            source.singles.setdefault(role, []).append(picture)
-    source.singles = {role: list(dict.fromkeys(pictures)) for role, pictures in source.singles.items()}
-    return source
+            picture_set.singles.setdefault(role, []).append(picture)
+    picture_set.singles = {role: list(dict.fromkeys(pictures)) for role, pictures in picture_set.singles.items()}
+    return picture_set
 
 
 def from_folder(folder: Path) -> Subject:
@@ -156,7 +156,7 @@ def from_folder(folder: Path) -> Subject:
         if a.is_dir() or b.is_dir():
             paired = part != 'train' and _stems(a) == _stems(b)
             _of_folders(subject, part, {'lq': a, 'gt' if paired else 'hq': b})
-    if not subject.sources:
+    if not subject.sets:
         roles = [role for role in ('lq', 'gt', 'hq') if (folder / role).is_dir()]
         if not roles:
             missing = 'no such folder' if not folder.is_dir() else f'it has none of the known layouts: {LAYOUTS}'
@@ -167,37 +167,37 @@ def from_folder(folder: Path) -> Subject:
 
 def _of_folders(subject: Subject, part: str, folders: dict[str, Path]) -> None:
     root = next(iter(folders.values())).parent
-    source = Source(part, str(root))
-    subject.sources.append(source)
+    picture_set = PictureSet(part, str(root))
+    subject.sets.append(picture_set)
     if {'lq', 'gt'} <= set(folders):
         try:
             records = pairings.same_name(folders['lq'], folders['gt'], part)
-            source.pairs = [(Picture(r['paths']['lq']), Picture(r['paths']['gt'])) for r in records]
+            picture_set.pairs = [(Picture(r['paths']['lq']), Picture(r['paths']['gt'])) for r in records]
             folders = {role: each for role, each in folders.items() if role not in ('lq', 'gt')}
         except DataError as error:
             subject.findings.append(Finding('pairing', ERROR, part, (str(root),), str(error)))
             clean = {path.stem: path for path in _files(folders['gt'])}
             for path in _files(folders['lq']):
                 if path.stem in clean:
-                    source.pairs.append((Picture(str(path)), Picture(str(clean[path.stem]))))
-    paired = {picture.path for pair in source.pairs for picture in pair}
+                    picture_set.pairs.append((Picture(str(path)), Picture(str(clean[path.stem]))))
+    paired = {picture.path for pair in picture_set.pairs for picture in pair}
     for role, folder in folders.items():
         if not _files(folder):
             text = f"split '{part}': {_fault(folder)}"
             if not any(text in each.text or str(folder) in each.text for each in subject.findings):
                 subject.findings.append(Finding('pairing', ERROR, part, (str(folder),), text))
-        _take_folder(source, role, folder, paired)
+        _take_folder(picture_set, role, folder, paired)
         passed = Passed(strict=True)
         with suppress(DataError):
             list_pictures(folder, passed=passed)
         pairings.warn_left_out(passed, folder, part)
 
 
-def _take_folder(source: Source, role: str, folder: Path, known: set[str] = frozenset()) -> None:
+def _take_folder(picture_set: PictureSet, role: str, folder: Path, known: set[str] = frozenset()) -> None:
     """Add a folder's pictures without partners, where it can be listed."""
     pictures = [Picture(str(path)) for path in _files(folder) if str(path) not in known]
     if pictures:
-        source.singles.setdefault(role, []).extend(pictures)
+        picture_set.singles.setdefault(role, []).extend(pictures)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -81,10 +81,10 @@ def randomise(net: nn.Module, seed: int = 0) -> nn.Module:
     Only weights of two or more axes and their biases are drawn; normalisation stays as built. The global random state
     is not touched.
     """
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=generator)
+            nn.init.kaiming_normal_(module.weight, nonlinearity='relu', generator=rng)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return net
