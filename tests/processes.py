@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import REPO
+from tests.forked import run_forked
 
 CONFIG = """
 _base_ = {base!r}
@@ -81,9 +82,13 @@ def environment(**extra: str) -> dict[str, str]:
 def run(*args: object, cwd: Path, timeout: float = 240, **env: str) -> subprocess.CompletedProcess:
     """Run ``tools/NAME`` with arguments; returns its exit code and output."""
     tool, *rest = map(str, args)
-    command = [sys.executable, str(REPO / 'tools' / tool)] if tool.endswith('.py') else [str(REPO / 'tools' / tool)]
+    command = [str(REPO / 'tools' / tool), *rest]
+    if tool.endswith('.py') and not any(key.startswith(('PYTHON', 'OMP', 'LD_')) for key in env):
+        return run_forked(command, cwd, environment(**env), timeout)
+    if tool.endswith('.py'):  # read when an interpreter starts
+        command = [sys.executable, *command]
     return subprocess.run(
-        [*command, *rest], cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
+        command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
     )
 
 
