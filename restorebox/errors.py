@@ -19,6 +19,9 @@ _MEMORY = re.compile(
     re.IGNORECASE,
 )
 
+# disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
+DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
 
 class RestoreboxError(Exception):
     """Base of all errors that a command line prints as one line; the names of files in it may hold anything."""
@@ -103,3 +106,11 @@ def out_of_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line; a data-loader worker's is the last line of the traceback that torch put in."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any('Original Traceback' in line for line in lines):
+        return lines[-1].split(': ', 1)[-1]
+    return ' '.join(lines)

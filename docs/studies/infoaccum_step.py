@@ -38,13 +38,13 @@ ROWS = {
 
 
 def measure(name: str) -> dict:
-    """Run ``benchmark step`` for a row -> its figures."""
+    """Run ``tools/benchmarks/step.py`` for a row -> its figures."""
     a, b, size, options = ROWS[name]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'figures.json'
-        verb = [sys.executable, '-m', 'restorebox', 'benchmark', 'step', f'{FOLDER}/{a}.py', f'{FOLDER}/{b}.py']
+        script = [sys.executable, 'tools/benchmarks/step.py', f'{FOLDER}/{a}.py', f'{FOLDER}/{b}.py']
         given = ['--size', str(size), '--batch', '1', '--warmup', '1', *options, '--out', str(out)]
-        subprocess.run([*verb, *given], check=True)
+        subprocess.run([*script, *given], check=True)
         return json.loads(out.read_text())
 
 

@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 
 from restorebox import RestoreInferencer
-from restorebox.cli.benchmark_pairs import held_before, peak_since
-from restorebox.cli.demo import packaged
 from restorebox.cli.restore import main as restore
 from restorebox.degradations import build_degradation
+from restorebox.demo.photographs import packaged
+from restorebox.engine.measuring import held_before, peak_since
 from restorebox.inference import Tiler
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'restore_memory'

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from restorebox.cli.synthesize_work import PNG, Job, make
 from restorebox.datasets.reading import list_pictures, read_picture
+from restorebox.datasets.synthesis.work import PNG, Job, make
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'synthesize_speed.json'
 SIDE, PICTURES, PASSES = 512, 16, 5

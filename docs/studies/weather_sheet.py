@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from restorebox.cli.demo import HELD_OUT, packaged
-from restorebox.cli.demo_shipped import chosen, show_shipped
+from restorebox.demo.photographs import HELD_OUT, packaged
+from restorebox.demo.shipped import chosen, show_shipped
 
 OUT = Path(__file__).resolve().parents[1] / 'images' / 'weather.jpg'
 

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -88,6 +89,23 @@ def read_result(run: Run, docs: Path) -> dict | None:
     except ValueError as error:
         raise RestoreboxError(f'{run.stored(docs)}: no valid JSON ({error}); delete it to run it again') from error
     return result if result.get('digest') == run.digest else None
+
+
+def minutes_known(run: Run, docs: Path) -> float | None:
+    """What the same model took with any seed at this budget, from stored results."""
+    for path in sorted((docs / 'runs' / run.method / run.budget).glob(f'{run.model}_s*.json')):
+        seed = path.stem.rpartition('_s')[2]
+        other = Run(run.method, run.model, run.budget, int(seed), run.spec) if seed.isdigit() else None
+        result = read_result(other, docs) if other else None
+        if result and 'training' in result:
+            return result['training'].get('minutes')
+    return None
+
+
+def sees_device(device: str) -> dict[str, str]:
+    """The environment of a run: the device is chosen by what it can see."""
+    visible = {'cpu': '', 'cuda': '0'}.get(device, device.partition(':')[2])
+    return {**os.environ, **({} if device == 'auto' else {'CUDA_VISIBLE_DEVICES': visible})}
 
 
 def write_json(path: Path, content: object) -> None:

@@ -18,14 +18,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from restorebox.cli.common import add_config_options, positive
-from restorebox.drawing import save_figure
-from restorebox.files import json_bytes
-
-BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
-LARGEST = 256  # pixels of the side on which gradients are taken, where the restorer says no training crop
+from restorebox.cli.common import add_config_options, positive, prepare
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -40,167 +34,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def high_frequencies(x: Any) -> Any:
-    """A picture minus its Gaussian blur: ``(N, C, H, W)`` -> the same shape."""
-    from torchvision.transforms.functional import gaussian_blur
-
-    return x - gaussian_blur(x, 2 * round(3 * BLUR) + 1, BLUR)
-
-
-def explained(output: Any, source: Any) -> float:
-    """Share of the output's high-frequency energy that a multiple of the source's explains, over channels.
-
-    Args:
-        output: ``(1, C, H, W)`` in [0, 1].
-        source: of the same shape.
-
-    Returns:
-        In [0, 1]; NaN where the output has no high frequencies.
-    """
-    y, x = (high_frequencies(z).flatten(2)[0].double() for z in (output, source))
-    gain = (x * y).sum(1) / (x * x).sum(1).clamp_min(1e-12)
-    energy = (y * y).sum()
-    rest = (y - gain[:, None] * x).square().sum()
-    return float(1 - rest / energy) if energy > 0 else float('nan')
-
-
-def carried(restorer: Any, loader: Any, pictures: int) -> dict[str, float]:
-    """Figures 1 and 2, means over pictures."""
-    import torch
-
-    from restorebox.metrics.protocols import protocol
-
-    psnr = protocol('psnr_rgb')
-    rows: list[dict[str, float]] = []
-    for batch in loader:
-        inputs = restorer.data_preprocessor(batch)['inputs']
-        for lq, gt in zip(inputs['lq'], inputs['gt'], strict=True):
-            again, restored = (restorer.restore(x[None])['pred'] for x in (gt, lq))
-            as_picture = [x.permute(1, 2, 0).cpu().numpy() for x in (again[0], gt)]
-            rows.append(
-                {
-                    'reconstruction_psnr_rgb': psnr(*as_picture),
-                    'restored_explained_by_input': explained(restored, lq[None]),
-                    'clean_explained_by_input': explained(gt[None], lq[None]),
-                }
-            )
-        if len(rows) >= pictures:
-            break
-    rows = rows[:pictures]
-    return {'pictures': len(rows)} | {key: float(torch.tensor([row[key] for row in rows]).mean()) for key in rows[0]}
-
-
-def gradients(restorer: Any, batch: dict) -> dict[str, float]:
-    """Figure 3 of one checkpoint: RMS of the gradient at the generator's output, times the number of its values.
-
-    Of the first picture of the batch, at most as large as a training crop where the restorer says how large that is.
-    """
-    import torch
-
-    from restorebox.layers import pad_to_multiple
-
-    side = restorer.statistics_window or LARGEST
-    lq = restorer.data_preprocessor(batch)['inputs']['lq'][0][None, :, :side, :side]
-    needs = restorer.needs
-    lq = pad_to_multiple(restorer.to_range(lq), needs.stride, max(needs.min_size, restorer.smallest_crop))
-    with torch.no_grad():
-        fake = restorer.role('generator')(lq)['picture']
-    norms = {}
-    kinds = {
-        'cross entropy, saturating': lambda d: torch.nn.functional.logsigmoid(-d).mean(),
-        'cross entropy': lambda d: torch.nn.functional.softplus(-d).mean(),
-        'least squares': lambda d: (d - 1).square().mean(),
-    }
-    for name, loss in kinds.items():
-        pred = fake.detach().requires_grad_()
-        loss(restorer.role('discriminator')(torch.cat((lq, pred), 1))['realness']).backward()
-        norms[name] = float(pred.grad.square().mean().sqrt() * pred.numel())
-    return norms
-
-
-def draw(figures: dict, path: Path) -> None:
-    """Bars of what is carried, lines of the gradients over training; renamed into place when complete."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 3.6), layout='constrained')
-    FigureCanvasAgg(figure)
-    left, middle, right = figure.subplots(1, 3, width_ratios=(2, 3, 5))
-    bars = left.bar(['clean pictures'], [figures['carried']['reconstruction_psnr_rgb']], width=0.4)
-    left.bar_label(bars, fmt='%.2f', fontsize=8)
-    left.set_xlim(-0.6, 0.6)
-    left.set_ylabel('psnr_rgb (dB)', fontsize=8)
-    left.set_title('1. reconstruction', fontsize=9, loc='left')
-    shares = {name: figures['carried'][f'{name}_explained_by_input'] for name in ('restored', 'clean')}
-    bars = middle.bar(list(shares), list(shares.values()), width=0.4, color=['C0', 'C2'])
-    middle.bar_label(bars, fmt='%.3f', fontsize=8)
-    middle.set_ylim(0, 1.05)
-    middle.set_ylabel('share of energy', fontsize=8)
-    middle.set_title('2. detail explained by the input', fontsize=9, loc='left')
-    if figures['gradients']:
-        right.set_title(
-            f'3. gradient of an adversarial loss, trained with {figures["gan_mode"]}', fontsize=9, loc='left'
-        )
-        for name in figures['gradients'][0]['norms']:
-            steps = [row['step'] for row in figures['gradients']]
-            right.plot(steps, [row['norms'][name] for row in figures['gradients']], marker='.', label=name)
-        right.set_yscale('log')
-        right.yaxis.set_major_formatter('{x:g}')
-        right.yaxis.set_minor_formatter('{x:g}')
-        right.set_xlabel('step', fontsize=8)
-        right.set_ylabel('RMS x number of values', fontsize=8)
-        right.xaxis.get_major_locator().set_params(integer=True)
-        right.legend(fontsize=7)
-    else:
-        right.set_title('3. gradient of the adversarial loss', fontsize=9, loc='left')
-        right.text(0.5, 0.5, 'no conditional discriminator', ha='center', va='center', transform=right.transAxes)
-        right.set_axis_off()
-    for axes in (left, middle, right):
-        axes.tick_params(labelsize=8, which='both')
-    save_figure(figure, path)
-
-
 def main(argv: list[str]) -> None:
     """Measure, draw, write."""
     args = parse(argv)
-    from restorebox.cli.test import prepare_test
-    from restorebox.engine.build_check import build_all
-    from restorebox.engine.checkpoint import load_file, write_bytes
-    from restorebox.errors import CheckpointError
-    from restorebox.files import find_checkpoints
-    from restorebox.metrics.scores import library_versions
-    from restorebox.registry import RUNNERS
-    from restorebox.restorers import AdversarialRestorer
+    from restorebox.claims.analyses.information import analyze_information
+    from restorebox.engine.running import keep_test
 
-    cfg = prepare_test(args)
-    build_all(cfg)
-    runner = RUNNERS.build(cfg)
-    runner.load_or_resume()
-    restorer, loader = runner.restorer.eval(), runner.build_dataloader(cfg.test_dataloader)
-    figures: dict[str, Any] = {
-        'config': args.config,
-        'checkpoint': args.checkpoint,
-        'overrides': args.cfg_options,
-        'blur': BLUR,
-        'gradients': [],
-        'libraries': library_versions(),
-    }
-    figures['carried'] = carried(restorer, loader, args.pictures)
-    if isinstance(restorer, AdversarialRestorer) and restorer.lambda_gan:
-        figures['gan_mode'] = restorer.adversarial.mode
-        batch = next(iter(loader))
-        for path in find_checkpoints(Path(args.checkpoint).parent) or [Path(args.checkpoint)]:
-            checkpoint = load_file(path)
-            try:
-                restorer.load_weights(checkpoint['state_dict'])
-            except CheckpointError as error:
-                raise CheckpointError(f'checkpoint {path}: {error}') from None
-            step = int(path.stem.rpartition('_')[2]) if path.stem.startswith('iter_') else 0
-            figures['gradients'].append({'step': step, 'norms': gradients(restorer, batch)})
-    out = Path(cfg.work_dir)
-    out.mkdir(parents=True, exist_ok=True)
-    write_bytes(json_bytes(figures), out / 'information.json')
-    draw(figures, out / 'information.png')
+    cfg = keep_test(prepare(args), args.config, args.checkpoint)
+    figures = analyze_information(cfg, args.config, args.pictures)
     kept = figures['carried']
     print(f'reconstruction of clean pictures   {kept["reconstruction_psnr_rgb"]:7.2f} dB psnr_rgb')
     print(f'detail explained by the input      {kept["restored_explained_by_input"]:7.3f} restored')
@@ -208,4 +49,4 @@ def main(argv: list[str]) -> None:
     for row in figures['gradients']:
         norms = '  '.join(f'{name} {value:.3g}' for name, value in row['norms'].items())
         print(f'gradient at step {row["step"]:<8}          {norms}')
-    print(f'{out / "information.png"}')
+    print(Path(cfg.work_dir) / 'information.png')

@@ -17,29 +17,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def check_config(path: str, overrides: dict | None = None) -> list[str]:
-    """Check one config.
-
-    Returns:
-        Warnings, one line each.
-
-    Raises:
-        ConfigError: an unknown key, type or override, or values that a constructor refuses.
-    """
-    from restorebox.engine.build_check import build_all
-    from restorebox.engine.check import check_types
-    from restorebox.engine.config import check_top_level, load_config
-
-    cfg = load_config(path, overrides)
-    check_top_level(cfg)
-    cfg.overrides = dict(overrides or {})
-    check_types(cfg)
-    return build_all(cfg)
-
-
 def main(argv: list[str]) -> None:
     """Check all; exits with 1 when one is wrong."""
     args = parse(argv)
+    from restorebox.engine.running import check_config
+
     wrong = 0
     for path in args.configs:
         try:

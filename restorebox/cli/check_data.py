@@ -7,13 +7,13 @@ clean pictures that look degraded. Exit code 0: no error (warnings are none); 1:
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
 from restorebox.cli.common import options_action, positive
 from restorebox.errors import ConfigError, DataError, printable
+from restorebox.processes import usable_cores
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -83,12 +83,11 @@ def main(argv: list[str]) -> None:
     from restorebox.engine.checkpoint import write_bytes
 
     subject = subject_of(args)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     if args.quick:
         report = quick_check(subject)
     else:
         progress = _Progress(0.5 if sys.stderr.isatty() else 15.0)
-        report = check(subject, args.workers or min(cores, 8), progress)
+        report = check(subject, args.workers or min(usable_cores(), 8), progress)
     args.out.mkdir(parents=True, exist_ok=True)
     write_bytes(report.to_json().encode(), args.out / 'report.json')
     drawn = draw_findings(report, args.out / 'suspicious.png')

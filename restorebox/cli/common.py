@@ -1,28 +1,15 @@
-"""What the verbs share: one line for a user's mistake, config options, distributed clean-up."""
+"""What the verbs share: one line for a user's mistake, config options."""
 
 from __future__ import annotations
 
 import argparse
-import errno
-import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
-from restorebox.errors import ConfigError, DataError, RestoreboxError, out_of_memory, printable
-
-# disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
-DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message on one line; a data-loader worker's is the last line of the traceback that torch put in."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if any('Original Traceback' in line for line in lines):
-        return lines[-1].split(': ', 1)[-1]
-    return ' '.join(lines)
+from restorebox.errors import DISK_ERRORS, ConfigError, RestoreboxError, one_line, out_of_memory, printable
+from restorebox.processes import leave
 
 
 def guarded(run: Callable[[], None]) -> None:
@@ -116,59 +103,3 @@ def prepare(args: argparse.Namespace) -> object:
     for name in [key for key in cfg if key not in TOP_KEYS]:
         cfg.pop(name)  # names of the files only: the config that a run writes out holds what it reads
     return cfg
-
-
-def run_runner(cfg: object, job: str, look: Callable[[], str | None] | None = None) -> object:
-    """Build the config's runner and call ``runner.train()`` or ``runner.test()``.
-
-    One of several ranks does not return: it leaves when all are done.
-
-    Args:
-        cfg: a config that :func:`prepare` made.
-        job: 'train' or 'test'.
-        look: called when the config has been checked and before anything is built; what it returns is logged as a
-            warning.
-
-    Raises:
-        DataError: the scores of a test are not those of the whole set; all is written.
-    """
-    import torch.distributed as dist
-
-    from restorebox.engine.build_check import build_all
-    from restorebox.engine.check import check_types
-    from restorebox.registry import RUNNERS
-
-    check_types(cfg)
-    warnings = build_all(cfg)
-    warnings += [line for line in [look() if look else None] if line]
-    try:
-        runner = RUNNERS.build(cfg)
-    except (RestoreboxError, OSError):
-        raise
-    except Exception as error:  # a value that no check knows and a constructor refuses
-        if os.environ.get('RESTOREBOX_TRACEBACK'):
-            raise
-        reason = f'{type(error).__name__}: {one_line(error)}'
-        raise ConfigError(f'the run could not be built: {reason} (RESTOREBOX_TRACEBACK=1 shows where)') from error
-    for line in warnings:
-        runner.logger.warning(line)
-    metrics = getattr(runner, job)()
-    problems = runner.test_loop.problems(metrics) if job == 'test' and hasattr(runner.test_loop, 'problems') else []
-    if problems:  # on every rank; all files are written
-        raise DataError(f'test: {"; ".join(problems)}')
-    if dist.is_available() and dist.is_initialized():
-        dist.barrier()  # a rank that is still busy may need the first one, which keeps the store
-        leave(0)
-    return runner
-
-
-def leave(code: int) -> NoReturn:
-    """End a rank at once.
-
-    A clean interpreter exit may wait for other ranks in a collective, and with gloo it aborted 3 of 38 ranks that had
-    done all their work ("terminate called without an active exception").
-    """
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -12,10 +12,9 @@ checked against it.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from restorebox.errors import CheckpointError, ConfigError
+from restorebox.errors import ConfigError
 
 # kind -> the config that its networks are those of, unless another is given
 KINDS = {
@@ -41,16 +40,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _files(given: list[str], roles: tuple[str, ...]) -> dict[str, str]:
-    from restorebox.registry import nearest
-
-    files = {}
+def files_of(given: list[str]) -> dict[str, str]:
+    """ROLE=FILE, several times -> role: file."""
+    files: dict[str, str] = {}
     for item in given:
         role, separator, file = item.partition('=')
         if not separator or not file:
             raise ConfigError(f'--weights {item}: it must be ROLE=FILE, e.g. generator=latest_net_G_A.pth')
-        if role not in roles:
-            raise ConfigError(f"--weights {item}: the config has no role '{role}'; {nearest(role, roles)}")
         if role in files:
             raise ConfigError(f'--weights {item}: {role} is given already, as {files[role]}')
         files[role] = file
@@ -60,45 +56,9 @@ def _files(given: list[str], roles: tuple[str, ...]) -> dict[str, str]:
 def main(argv: list[str]) -> None:
     """Convert; writes the file whole or not at all."""
     args = parse(argv)
-    import torch
-    from safetensors.torch import save
+    from restorebox.engine.checkpoint import sha256
+    from restorebox.engine.converting import convert_files
 
-    from restorebox.engine.checkpoint import load_file, save_file, sha256, write_bytes
-    from restorebox.engine.config import load_config
-    from restorebox.engine.conversion import convert_by_order, convert_owan
-    from restorebox.engine.conversion_names import HEAVY_RAIN, convert_by_name
-    from restorebox.registry import RESTORERS
-
-    if args.out.suffix not in ('.pth', '.safetensors'):
-        raise CheckpointError(f'{args.out}: give it the suffix .pth or .safetensors')
-    cfg = load_config(args.config or KINDS[args.kind])
-    with torch.device('meta'):
-        restorer = RESTORERS.build(cfg.model.to_dict())
-    roles = tuple(name for name, child in restorer.named_children() if child.state_dict())
-    files = _files(args.weights, roles)
-    convert = convert_owan if args.kind == 'owan' else convert_by_order
-    state = {}
-    for role, file in files.items():
-        try:
-            if args.kind == 'heavy_rain':
-                state_of_file = load_file(file, key=HEAVY_RAIN[role][0])['state_dict']
-                part = convert_by_name(state_of_file, restorer.role(role), role)
-            else:
-                part = convert(load_file(file)['state_dict'], restorer.role(role))
-        except CheckpointError as error:
-            raise CheckpointError(f'{role}={file}: {error}') from None
-        for key, value in part.items():
-            if value.is_floating_point() and not torch.isfinite(value).all():
-                raise CheckpointError(f'{role}={file}: weight {key} is NaN or infinite')
-            state[f'{role}.{key}'] = value.contiguous()
-    facts = {
-        'format': 'restorebox 1',
-        'cfg_json': json.dumps(cfg.to_dict(), default=str),
-        'converted_from': {role: {'kind': args.kind, 'sha256': sha256(file)} for role, file in files.items()},
-    }
-    if args.out.suffix == '.pth':
-        save_file({'state_dict': state, 'meta': facts}, args.out)
-    else:
-        write_bytes(save(state, {key: json.dumps(value) for key, value in facts.items()}), args.out)
-    count = sum(value.numel() for value in state.values())
+    files = files_of(args.weights)
+    count = convert_files(args.kind, files, args.out, args.config or KINDS[args.kind])
     print(f'{args.out}: {count:,} weights of {", ".join(files)}, sha256 {sha256(args.out)}')

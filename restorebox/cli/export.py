@@ -7,10 +7,6 @@ that, and what this costs and gains is printed and written beside it.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-
-from restorebox.errors import ExportError
-from restorebox.files import json_bytes
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -39,35 +35,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Export; prints the file's size and how near it comes to PyTorch."""
     args = parse(argv)
-    from restorebox.engine.checkpoint import load_file, sha256, write_bytes
-    from restorebox.inference.exporting import KINDS, export_restorer, file_facts
-    from restorebox.inference.models import find_weights, is_url, load_model
-    from restorebox.inference.quantising import find_pairs, quantise
+    from restorebox.engine.checkpoint import sha256
+    from restorebox.inference.export_file import export_file
 
-    out = Path(args.out or Path(args.config).stem + ('_int8' if args.int8 else '') + KINDS[args.to])
-    if out.suffix != KINDS[args.to]:
-        raise ExportError(f'{out}: a file of the kind {args.to} is named *{KINDS[args.to]}')
-    if not out.parent.is_dir():
-        raise ExportError(f'{out}: there is no folder {out.parent} to write it into')
-    if args.int8:
-        find_pairs(args.calibrate)  # before the work
-    restorer = load_model(args.config, args.checkpoint)
-    weights = args.checkpoint if args.checkpoint and not is_url(args.checkpoint) else None
-    weights = weights or find_weights(args.checkpoint or args.config)
-    facts = file_facts(restorer, Path(args.config).stem)
-    facts['source_sha256'] = sha256(weights)
-    meta = load_file(weights)['meta']
-    facts |= {name: meta[name] for name in ('licence', 'limits') if meta.get(name)}
-    data, worst = export_restorer(restorer, args.to, facts)
-    near = f'within {worst:.1e} of PyTorch on three sizes'
-    if args.int8:
-        data, report = quantise(data, facts, args.calibrate)
-        near = f'fp32 {near}, int8 {report["agreement_db"]:.1f} dB from it'
-    write_bytes(data, out)
-    print(f'{out}: {len(data) / 2**20:.2f} MiB, {near}, sha256 {sha256(out)}')
-    if args.int8:
-        write_bytes(json_bytes(report, indent=2), out.with_suffix('.json'))
-        print_report(report)
+    made = export_file(args.config, args.checkpoint, args.to, args.out, args.calibrate)
+    near = f'within {made.worst:.1e} of PyTorch on three sizes'
+    if made.report:
+        near = f'fp32 {near}, int8 {made.report["agreement_db"]:.1f} dB from it'
+    print(f'{made.path}: {made.size / 2**20:.2f} MiB, {near}, sha256 {sha256(made.path)}')
+    if made.report:
+        print_report(made.report)
 
 
 def print_report(report: dict) -> None:

@@ -23,7 +23,6 @@ VERBS = {
     'check-config': 'build everything a config names without data or memory, and name what is wrong',
     'check-data': 'look for unreadable files, wrong pairs, near-duplicates between training and test',
     'browse-data': 'draw what the network will see, as training hands it over',
-    'benchmark': 'measure speed and memory',
     'analyze-information': 'measure how much of its input a network carries, and what gradient its GAN loss has left',
     'analyze-distortions': 'measure what FDR-Net makes of each distortion: correlation and response of its channels',
     'reproduce': "check the papers' claims: train both sides of each, compare, write docs/claims",
@@ -42,6 +41,11 @@ def verb(name: str) -> Callable[[list[str]], None]:
     Raises:
         RestoreboxError: there is no such verb; names the nearest.
     """
+    if name == 'benchmark':
+        raise RestoreboxError(
+            "restorebox has no verb 'benchmark'; benchmarks are scripts of the repository: python "
+            'tools/benchmarks/train.py, step.py, data.py or restore.py'
+        )
     if name not in VERBS:
         raise RestoreboxError(f"restorebox has no verb '{name}'; {nearest(name, tuple(VERBS))}")
     return import_module(f'restorebox.cli.{name.replace("-", "_")}').main

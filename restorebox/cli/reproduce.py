@@ -11,12 +11,11 @@ The same command goes on where it was stopped. What is complete is not run again
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger, read_all, select
-from restorebox.claims.runs import Run, execute, plan, read_result
+from restorebox.claims.runs import Run, execute, minutes_known, plan, read_result, sees_device
 from restorebox.cli.common import positive
 from restorebox.errors import RestoreboxError
 
@@ -46,23 +45,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def environment(device: str) -> dict[str, str]:
-    """The environment of a run: the device is chosen by what it can see."""
-    visible = {'cpu': '', 'cuda': '0'}.get(device, device.partition(':')[2])
-    return {**os.environ, **({} if device == 'auto' else {'CUDA_VISIBLE_DEVICES': visible})}
-
-
-def minutes_known(run: Run, docs: Path) -> float | None:
-    """What the same model took with any seed at this budget, from stored results."""
-    for path in sorted((docs / 'runs' / run.method / run.budget).glob(f'{run.model}_s*.json')):
-        seed = path.stem.rpartition('_s')[2]
-        other = Run(run.method, run.model, run.budget, int(seed), run.spec) if seed.isdigit() else None
-        result = read_result(other, docs) if other else None
-        if result and 'training' in result:
-            return result['training'].get('minutes')
-    return None
-
-
 def show_plan(runs: list[Run], todo: list[Run], docs: Path) -> None:
     """One line a run, and the sum."""
     total, unknown = 0.0, 0
@@ -75,20 +57,6 @@ def show_plan(runs: list[Run], todo: list[Run], docs: Path) -> None:
         print(f'  to do  {run.name}: ' + ('time unknown' if known is None else f'about {known:.1f} min'))
     left = f'{len(todo)} of {len(runs)} runs to do, about {total:.0f} min'
     print(left + (f' and {unknown} of unknown time' if unknown else ''), flush=True)
-
-
-def draw_pictures(root: Path) -> Path:
-    """A few pictures for ``tiny``, the same on every call."""
-    import numpy as np
-    from PIL import Image
-
-    for split, count, size in (('train', 4, 256), ('test', 2, 64)):  # 256: the largest crop
-        folder = root / split / 'gt'
-        folder.mkdir(parents=True, exist_ok=True)
-        for i in range(count):
-            coarse = np.random.default_rng((split == 'test', i)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-            Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC).save(folder / f'{i}.png')
-    return root
 
 
 def list_claims(chosen: list[tuple[Ledger, list[Claim]]], docs: Path, verdicts: bool) -> None:
@@ -133,6 +101,7 @@ def main(argv: list[str]) -> None:
     if args.plan:
         return
     from restorebox.claims.pages import write_pages
+    from restorebox.claims.pictures import draw_pictures
 
     data_root = args.data_root
     if data_root is None and args.budget == 'tiny' and todo:
@@ -140,7 +109,7 @@ def main(argv: list[str]) -> None:
     failed = 0
     for number, run in enumerate(todo, 1):
         began = time.perf_counter()
-        result = execute(run, args.work_dir, args.docs, data_root=data_root, environment=environment(args.device))
+        result = execute(run, args.work_dir, args.docs, data_root=data_root, environment=sees_device(args.device))
         failed += 'failed' in result
         said = f'failed: {result["failed"]}' if 'failed' in result else 'done'
         print(f'[{number}/{len(todo)}] {run.name}: {said} ({(time.perf_counter() - began) / 60:.1f} min)', flush=True)

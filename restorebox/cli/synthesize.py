@@ -10,20 +10,11 @@ leaves in the end depends on the clean pictures, the recipe and the seed alone.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from restorebox.cli.common import DISK_ERRORS, positive
-from restorebox.errors import ConfigError, DataError, printable
-
-if TYPE_CHECKING:
-    from restorebox.datasets.walking import Passed
-
-AGAIN = 'what is complete stays, and the same command line goes on'
+from restorebox.cli.common import positive
+from restorebox.errors import ConfigError, printable
 
 
 class _List(argparse.Action):
@@ -87,71 +78,27 @@ def read_recipe(args: argparse.Namespace) -> str | dict:
     return recipe
 
 
-def find_sources(clean: Path, home: Path, recursive: bool, passed: Passed | None = None) -> list[str]:
-    """Clean pictures as paths below their folder, with ``/`` between the parts.
-
-    Args:
-        clean: the folder.
-        home: of the set that is to be made.
-        recursive: whether to look into sub-folders.
-        passed: see :func:`~restorebox.datasets.reading.list_pictures`.
-
-    Raises:
-        DataError: no folder or no pictures, two of one name, or one folder lies in the other.
-    """
-    from restorebox.datasets.reading import list_pictures
-
-    paths = list_pictures(clean, recursive, passed=passed)
-    if not paths:
-        raise DataError(passed.unread[0])
-    inside, outside = clean.resolve(), home.resolve()
-    below = any(Path(os.path.realpath(each)).is_relative_to(outside) for each in {path.parent for path in paths})
-    if below or inside.is_relative_to(outside) or (recursive and outside.is_relative_to(inside)):
-        raise DataError(f'{home} and {clean} lie in each other, so degraded pictures would be taken for clean ones')
-    by_name: dict[str, Path] = {}
-    for path in paths:
-        other = by_name.setdefault(str(path.with_suffix('')), path)
-        if other != path:
-            raise DataError(f'two pictures of one name in {path.parent}: {other.name} and {path.name}; rename one')
-    return [path.relative_to(clean).as_posix() for path in paths]
-
-
 def main(argv: list[str]) -> None:
     """Make the set, or go on with it."""
     args = parse(argv)
-    from restorebox.cli.synthesize_folder import Folder
-    from restorebox.cli.synthesize_work import Job
     from restorebox.datasets.formats import left_out
-    from restorebox.datasets.walking import Passed
+    from restorebox.datasets.synthesis import Job, make_set
 
     if args.seed < 0:
         raise ConfigError(f'--seed {args.seed}: it must be 0 or more')
     home = args.out / args.split
     job = Job(args.clean, home, read_recipe(args), args.seed, args.per_picture, args.layers)
-    passed = Passed(strict=args.bad_picture != 'skip')
-    sources = find_sources(args.clean, home, args.recursive, passed)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    try:
-        folder = Folder(job, sources)
-        try:
-            bad = make_all(folder, sources, min(args.workers or cores, len(sources)), skip=args.bad_picture == 'skip')
-            if len(bad) == len(sources):
-                raise DataError(f'none of {len(sources)} pictures of {args.clean} can be read; the first: {bad[0][1]}')
-            count = folder.finish({source for source, _ in bad}, pairs=args.recursive)
-        finally:
-            folder.close()
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        raise DataError(f"can't write {error.filename or home}: {error.strerror}; {AGAIN}") from None
-    print(f'{count} degraded pictures of {len(sources) - len(bad)} clean ones in {printable(home)}')
-    if bad:
-        print(
-            f'{len(bad)} pictures were skipped:',
-            *(f'  {printable(reason)}' for _, reason in bad),
-            sep='\n',
-            file=sys.stderr,
-        )
+    done = make_set(job, args.recursive, args.workers, skip=args.bad_picture == 'skip')
+    read, passed = done.sources - len(done.bad), done.passed
+    already = f'{done.kept} of {done.sources} were there already; ' if done.kept else ''
+    made = read - done.kept
+    rate = made / done.seconds
+    print(f'{already}{made} made, {rate:.1f} clean pictures a second with {done.workers} workers')
+    print(f'{done.count} degraded pictures of {read} clean ones in {printable(home)}')
+    if done.bad:
+        print(f'{len(done.bad)} pictures were skipped:', file=sys.stderr)
+    for _, reason in done.bad:
+        print(f'  {printable(reason)}', file=sys.stderr)
     for line in left_out(passed.kinds):
         print(line, file=sys.stderr)
     for line in passed.again:
@@ -159,37 +106,3 @@ def main(argv: list[str]) -> None:
     if passed.unread:
         print('folders were skipped:', *(f'  {printable(line)}' for line in passed.unread), sep='\n', file=sys.stderr)
         sys.exit(1)
-
-
-def make_all(folder: object, sources: Sequence[str], workers: int, skip: bool) -> list[tuple[str, str]]:
-    """Make what is not there -> the unreadable sources and why, by name.
-
-    Raises:
-        DataError: an unreadable picture, or one that kills its worker, that is not to be skipped; a full disk.
-    """
-    from restorebox.cli.progress import Progress
-    from restorebox.cli.synthesize_work import run_workers
-
-    bad, kept, began = [], 0, time.perf_counter()
-    answers = run_workers(folder.job, ((source, folder.known(source)) for source in sources), workers)
-    with Progress(len(sources), 'synthesize') as progress:
-        try:
-            for done in answers:
-                if done.crash and not skip:
-                    raise RuntimeError(done.crash)
-                if done.failure or (done.bad and not skip):
-                    hint = '' if done.failure else ', or --bad-picture skip leaves such pictures out'
-                    raise DataError(f'{done.failure or done.bad}; {AGAIN}{hint}')
-                if done.bad or done.crash:
-                    bad.append((done.source, done.bad or f'{done.source}: {done.crash.splitlines()[-1]}'))
-                elif done.kept:
-                    kept += 1
-                else:
-                    folder.note(done)
-                progress.advance()
-        finally:
-            answers.close()
-    seconds, made = time.perf_counter() - began, len(sources) - len(bad) - kept
-    already = f'{kept} of {len(sources)} were there already; ' if kept else ''
-    print(f'{already}{made} made, {made / seconds:.1f} clean pictures a second with {workers} workers')
-    return sorted(bad)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from restorebox.cli.common import add_config_options, prepare, run_runner
-
-TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
-VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
+from restorebox.cli.common import add_config_options, prepare
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -25,23 +22,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def prepare_test(args: argparse.Namespace) -> object:
-    """Read a config, without its training part, to run a checkpoint on its test set.
-
-    Raises:
-        ConfigError: there is no test set.
-    """
-    from restorebox.errors import ConfigError
-
-    cfg = prepare(args)
-    if cfg.get('test_dataloader') is None:
-        raise ConfigError(f'config {args.config}: has no test_dataloader, so there is nothing to score on')
-    for key in (*TRAINING_KEYS, *VALIDATION_KEYS):
-        cfg[key] = None
-    cfg.load_from, cfg.resume = args.checkpoint, False
-    return cfg
-
-
 def main(argv: list[str]) -> None:
     """Test; writes ``scores.json`` into the work directory."""
-    run_runner(prepare_test(parse(argv)), 'test')
+    args = parse(argv)
+    from restorebox.engine.running import keep_test, run_config
+
+    run_config(keep_test(prepare(args), args.config, args.checkpoint), 'test')

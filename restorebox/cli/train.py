@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from restorebox.cli.common import add_config_options, prepare, run_runner
+from restorebox.cli.common import add_config_options, prepare
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -86,6 +86,8 @@ def look_at_data(cfg: object, name: str) -> str | None:
 def main(argv: list[str]) -> None:
     """Train."""
     args = parse(argv)
+    from restorebox.engine.running import run_config
+
     cfg = prepare(args)
     apply_options(cfg, args)
-    run_runner(cfg, 'train', None if args.no_data_check else lambda: look_at_data(cfg, args.config))
+    run_config(cfg, 'train', None if args.no_data_check else lambda: look_at_data(cfg, args.config))

@@ -20,7 +20,7 @@ PAIRINGS = ('same_name', 'template', 'side_by_side', 'list_file')
 ATTEMPTS = 20  # replacements tried for one unreadable picture; that many in a row means that the folder is broken
 
 
-class _Pictures(BaseDataset):
+class BasePictures(BaseDataset):
     """What all data sets of pictures share: keyed random draws and what happens to unreadable files.
 
     The pipeline receives a dict with ``paths`` (role -> file), ``name``, ``index``, ``key``, ``rng`` (the generator of
@@ -101,7 +101,7 @@ class _Pictures(BaseDataset):
 
 
 @DATASETS.register_module()
-class PairedPictures(_Pictures):
+class PairedPictures(BasePictures):
     """Degraded pictures ``lq``, each with its own clean picture ``gt``; or clean pictures only, to be degraded.
 
     Everything lies in ``data_root/split``, list files included.
@@ -211,7 +211,7 @@ class PairedPictures(_Pictures):
 
 
 @DATASETS.register_module()
-class UnpairedPictures(_Pictures):
+class UnpairedPictures(BasePictures):
     """Degraded pictures ``lq`` and UNRELATED clean pictures ``hq``, for methods that learn without pairs.
 
     As long as the larger folder. Record i has the degraded picture ``i % n_lq``; the clean one is drawn anew for every

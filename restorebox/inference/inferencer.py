@@ -157,6 +157,18 @@ class RestoreInferencer:
         done = PictureFile(self.tiler(np.ascontiguousarray(colours), progress), alpha, grey)
         return done.layers.reshape(array.shape)
 
+    def restore_picture(self, picture: PictureFile, progress: Callable[[int, int], None] | None = None) -> PictureFile:
+        """Restore what was read from a file, all its pages or frames; what it has besides the colours stays.
+
+        Args:
+            picture: as :func:`restorebox.inference.files.read_file` gives it; it is not changed.
+            progress: see :meth:`__call__`.
+
+        Raises:
+            PictureError: the network gives numbers that are not finite.
+        """
+        return picture.restored(lambda colours: self.tiler(colours, progress))
+
     def restore_file(
         self,
         path: str | os.PathLike,
@@ -181,7 +193,7 @@ class RestoreInferencer:
         """
         picture = read_file(path, self.max_pixels)
         try:
-            restored = picture.restored(lambda colours: self.tiler(colours, progress))
+            restored = self.restore_picture(picture, progress)
         except PictureError as error:
             raise PictureError(f'{path}: {error}') from None
         if target is not None:

@@ -196,6 +196,22 @@ def find_weights(model: str, folder: str | Path | None = None) -> Path:
     return weights_path(entry.weights, entry.sha256)
 
 
+def model_files(model: str, checkpoint: str | None = None) -> tuple[str, str]:
+    """The config and the weights file of a model.
+
+    Args:
+        model: a model's name; with ``checkpoint`` a config: its path or the name of a model.
+        checkpoint: weights for a config: a path, or ``URL#sha256=DIGITS``.
+
+    Raises:
+        ConfigError, CheckpointError: see :func:`find_weights`.
+    """
+    if checkpoint is None:
+        weights = str(find_weights(model))
+        return find_model(model).config, weights
+    return model, str(find_weights(checkpoint)) if is_url(checkpoint) else checkpoint
+
+
 def borne_precision(model: str, folder: str | Path | None = None) -> str | None:
     """The ``precision`` of a model's entry; None for a file, or where nobody has measured."""
     entry = None if Path(model).suffix in WEIGHTS_SUFFIXES else known_models(folder).get(model)

@@ -310,7 +310,7 @@ class BaseRestorer(BaseModel):
         return loss(*(given if loss.value_range is None else map(self.from_range, given)))
 
     @contextmanager
-    def _only(self, roles: tuple[str, ...]) -> Iterator[None]:
+    def updating(self, roles: tuple[str, ...]) -> Iterator[None]:
         """No gradients for the roles that this step does not update."""
         trained = dict.fromkeys(name for names in self.steps.values() for name in names)
         frozen = [p for name in trained if name not in roles for p in self.role(name).parameters() if p.requires_grad]
@@ -353,7 +353,7 @@ class BaseRestorer(BaseModel):
             memory = self.prepare(inputs)
         log: dict[str, Tensor] = {}
         for step, roles in self.steps.items():
-            with self._only(roles), self._contexts({step: wrappers[step]}):
+            with self.updating(roles), self._contexts({step: wrappers[step]}):
                 terms = self.losses(step, inputs, memory)
                 total = sum(value for name, value in terms.items() if name.startswith('loss'))
                 if not isinstance(total, Tensor):

@@ -160,21 +160,21 @@ class Desk:
             inferencer = self._model(model)
             before = source.colours
             try:
-                source.colours = inferencer.tiler(before, progress)
+                restored = inferencer.restore_picture(source, progress)
                 layers = inferencer.tiler.layers(before)
             except PictureError as error:
                 raise PictureError(f'not restored: {error}') from None
         target = Path(target_name(name))
         file = folder / f'{target.stem}_restored{target.suffix}'
-        write_file(source, file)
+        write_file(restored, file)
         scores = []
         if reference is not None:
             truth = _unit(reference.colours)
-            for row, picture in (('before', before), ('after', source.colours)):
+            for row, picture in (('before', before), ('after', restored.colours)):
                 scores.append((row, *(f'{protocol(each)(_unit(picture), truth):.4g}' for each in PROTOCOLS)))
         return Answer(
             before=_shown(before),
-            after=_shown(source.colours),
+            after=_shown(restored.colours),
             file=file,
             layers=[(TITLES.get(each, each), _shown(layer)) for each, layer in layers.items()],
             scores=scores,

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, BinaryIO
 
 from restorebox.errors import ConfigError
+from restorebox.processes import leave
 from restorebox.web.desk import Desk
 from restorebox.web.guard import AT_ONCE, Guard
 from restorebox.web.names import Names
@@ -257,4 +258,4 @@ def _end(folder: Path) -> None:
     """End at once, without waiting for what is being computed."""
     with suppress(OSError):
         shutil.rmtree(folder)
-    os._exit(0)
+    leave(0)

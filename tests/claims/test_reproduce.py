@@ -10,7 +10,7 @@ import pytest
 from restorebox.claims import runs
 from restorebox.claims.ledger import read_all
 from tests.conftest import REPO
-from tests.processes import environment, one_line_error, run, succeed
+from tests.processes import call, environment, one_line_error, run, succeed
 
 TINY = ('reproduce.py', 'fdrnet/C2', '--budget', 'tiny', '--device', 'cpu', '--work-dir', 'w', '--docs', 'd')
 
@@ -29,7 +29,7 @@ def test_lists_import_no_torch(tmp_path, option):
 
 def test_an_unknown_claim_is_one_line(tmp_path):
     assert "no method 'fdrnt' has claims; did you mean 'fdrnet'" in one_line_error(
-        run('reproduce.py', 'fdrnt', '--list', cwd=tmp_path)
+        call('reproduce.py', 'fdrnt', '--list', cwd=tmp_path)
     )
 
 
@@ -60,12 +60,12 @@ def test_kill_and_go_on(tmp_path):
     output = next(tmp_path.glob('w/fdrnet/tiny/no_aux_s0_*/output.txt')).read_text()
     assert output.count('starting at step 0') == 1  # the second start found the checkpoint of the first
     assert 'C2' in (tmp_path / 'd' / 'fdrnet.md').read_text()
-    assert '0 of 2 runs to do' in succeed(run(*TINY, cwd=tmp_path)).stdout
+    assert '0 of 2 runs to do' in succeed(call(*TINY, cwd=tmp_path)).stdout
 
 
 @pytest.mark.slow
 def test_a_failed_run_is_a_row_that_says_so(tmp_path):
-    result = run(*TINY, '--data-root', 'nowhere', cwd=tmp_path)
+    result = call(*TINY, '--data-root', 'nowhere', cwd=tmp_path)
     assert '2 of 2 runs failed' in one_line_error(result)
     rows = json.loads((tmp_path / 'd' / 'fdrnet.json').read_text())['rows']
     row = next(row for row in rows if row['id'] == 'C2')

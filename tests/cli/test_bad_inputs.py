@@ -11,7 +11,7 @@ from PIL import Image
 
 from restorebox.engine import load_file
 from tests.factories import write_pairs
-from tests.processes import REPO, environment, one_line_error, run, succeed, write_config
+from tests.processes import REPO, call, environment, one_line_error, succeed, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def trained(tmp_path_factory):
     write_pairs(folder / 'data', 'train', 4)
     write_pairs(folder / 'data', 'test', 2)
     config = write_config(folder / 'toy.py', folder / 'data', samples=4)
-    succeed(run('train.py', config, '--work-dir', folder / 'w', cwd=folder))
+    succeed(call('train.py', config, '--work-dir', folder / 'w', cwd=folder))
     return folder, config
 
 
@@ -93,7 +93,7 @@ def damage_counts(data):
 def test_bad_data_is_named(trained, tmp_path, damage):
     config, data = copy_of(trained, tmp_path)
     expected = damage(data)
-    line = one_line_error(run('train.py', config, '--work-dir', 'w', cwd=tmp_path))
+    line = one_line_error(call('train.py', config, '--work-dir', 'w', cwd=tmp_path))
     assert all(word in line for word in expected), line
 
 
@@ -103,7 +103,7 @@ def test_skipping_bad_pictures_trains_and_reports_them(trained, tmp_path):
     (data / 'test/lq/01.png').write_bytes(b'x')
     options = [f'{part}_dataloader.dataset.bad_picture=skip' for part in ('train', 'val', 'test')]
     result = succeed(
-        run('train.py', config, '--work-dir', 'w', '--cfg-options', *options, 'train_cfg.max_samples=12', cwd=tmp_path)
+        call('train.py', config, '--work-dir', 'w', '--cfg-options', *options, 'train_cfg.max_samples=12', cwd=tmp_path)
     )
     assert 'unreadable picture(s) were skipped' in result.stdout + result.stderr
     assert '01.png' in (tmp_path / 'w' / 'skipped_pictures_train.txt').read_text()
@@ -111,7 +111,9 @@ def test_skipping_bad_pictures_trains_and_reports_them(trained, tmp_path):
     options.append('test_dataloader.batch_size=1')
     (data / 'test/gt/02.png').write_bytes((data / 'train/gt/03.png').read_bytes())
     (data / 'test/lq/02.png').write_bytes((data / 'train/lq/03.png').read_bytes())
-    result = succeed(run('test.py', config, 'w/iter_6.pth', '--work-dir', 't', '--cfg-options', *options, cwd=tmp_path))
+    result = succeed(
+        call('test.py', config, 'w/iter_6.pth', '--work-dir', 't', '--cfg-options', *options, cwd=tmp_path)
+    )
     assert '2 unreadable picture(s) were skipped' in result.stdout + result.stderr
     scores = json.loads((tmp_path / 't' / 'scores.json').read_text())
     assert [row['name'] for row in scores['per_picture']] == ['02']
@@ -133,26 +135,26 @@ def test_skipping_bad_pictures_trains_and_reports_them(trained, tmp_path):
 )
 def test_a_bad_config_is_named(trained, tmp_path, options, expected):
     config, _ = copy_of(trained, tmp_path)
-    line = one_line_error(run('train.py', config, '--work-dir', 'w', '--cfg-options', *options, cwd=tmp_path))
+    line = one_line_error(call('train.py', config, '--work-dir', 'w', '--cfg-options', *options, cwd=tmp_path))
     assert expected in line
 
 
 def test_places_and_ways_to_start_that_cannot_work_are_named(trained, tmp_path):
     config, _ = copy_of(trained, tmp_path)
     (tmp_path / 'file').write_text('')
-    assert 'file' in one_line_error(run('train.py', config, '--work-dir', 'file', cwd=tmp_path))
-    line = one_line_error(run('train.py', config, '--launcher', 'pytorch', cwd=tmp_path))
+    assert 'file' in one_line_error(call('train.py', config, '--work-dir', 'file', cwd=tmp_path))
+    line = one_line_error(call('train.py', config, '--launcher', 'pytorch', cwd=tmp_path))
     assert 'start it through torchrun' in line
     config.write_text(config.read_text() + 'train_cgf = dict(max_samples=1)\n')
     assert "nothing reads 'train_cgf'; did you mean 'train_cfg'" in one_line_error(
-        run('train.py', config, cwd=tmp_path)
+        call('train.py', config, cwd=tmp_path)
     )
 
 
 def test_a_config_that_does_not_exist_or_parse_is_named(tmp_path):
-    assert 'unet5_paired.py' in one_line_error(run('train.py', 'configs/unet/unet5_piared.py', cwd=tmp_path))
+    assert 'unet5_paired.py' in one_line_error(call('train.py', 'configs/unet/unet5_piared.py', cwd=tmp_path))
     (tmp_path / 'broken.py').write_text('model = dict(\n')
-    line = one_line_error(run('train.py', 'broken.py', cwd=tmp_path))
+    line = one_line_error(call('train.py', 'broken.py', cwd=tmp_path))
     assert 'broken.py' in line
     assert 'line' in line
 
@@ -166,7 +168,7 @@ def test_bad_checkpoints_are_named(trained, tmp_path):
     folder, config = trained
     shutil.copy(folder / 'w' / 'iter_2.pth', tmp_path / 'other.pth')
     line = one_line_error(
-        run(
+        call(
             'test.py',
             config,
             'other.pth',
@@ -180,10 +182,10 @@ def test_bad_checkpoints_are_named(trained, tmp_path):
     assert 'other.pth' in line
     assert 'of another model' in line
     torch.save({'state_dict': {}, 'x': Pickled()}, tmp_path / 'evil.pth')
-    result = run('test.py', config, 'evil.pth', '--work-dir', 'w', cwd=tmp_path)
+    result = call('test.py', config, 'evil.pth', '--work-dir', 'w', cwd=tmp_path)
     assert 'refused' in one_line_error(result)
     assert 'never be printed' not in result.stdout
-    assert 'no such file' in one_line_error(run('test.py', config, 'absent.pth', '--work-dir', 'w', cwd=tmp_path))
+    assert 'no such file' in one_line_error(call('test.py', config, 'absent.pth', '--work-dir', 'w', cwd=tmp_path))
 
 
 def test_a_full_disk_while_saving_loses_nothing(trained, tmp_path):

@@ -13,7 +13,7 @@ from restorebox.datasets.inspection import check, from_config, from_folder, quic
 from restorebox.datasets.reading import read_picture
 from tests.conftest import REPO, load_study
 from tests.factories import write_pairs
-from tests.processes import run, succeed, write_config
+from tests.processes import call, succeed, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def study():
 def photographs():
     """Tiles of the photographs inside scikit-image, none of which overlap."""
     pytest.importorskip('skimage')
-    from restorebox.cli.demo import packaged
+    from restorebox.demo.photographs import packaged
 
     names = 'astronaut.png coffee.png camera.png rocket.jpg motorcycle_left.png chelsea.png'
     tiles = []
@@ -133,7 +133,7 @@ def test_a_training_looks_at_its_data_first(restorebox, tmp_path, monkeypatch):
     assert f'`restorebox check-data {config}`' in line
     assert not (tmp_path / 'w').exists()
     looks = []
-    monkeypatch.setattr('restorebox.cli.train.run_runner', lambda cfg, job, look: looks.append(look))
+    monkeypatch.setattr('restorebox.engine.running.run_config', lambda cfg, job, look: looks.append(look))
     assert restorebox('train', config, '--no-data-check')[0] == 0
     assert looks == [None]
 
@@ -145,7 +145,7 @@ def test_warnings_about_the_data_are_one_line_of_the_log(tmp_path):
     for role in ('lq', 'gt'):
         (tmp_path / 'data/test' / role / '01.png').unlink()
         (tmp_path / 'data/test' / role / '01.png').symlink_to(tmp_path / 'data/train' / role / '00.png')
-    result = succeed(run('train.py', config, '--work-dir', 'v', cwd=tmp_path))
+    result = succeed(call('train.py', config, '--work-dir', 'v', cwd=tmp_path))
     lines = [line for line in result.stdout.splitlines() if 'data: ' in line]
     assert len(lines) == 1
     assert 'is trained on and is in val' in lines[0]

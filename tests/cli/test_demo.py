@@ -1,4 +1,4 @@
-"""The demo begins with the shipped model."""
+"""demo begins with the shipped model."""
 
 import json
 
@@ -6,18 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.cli.demo import HELD_OUT, main, packaged, show_first
-from restorebox.cli.demo_shipped import OWN, chosen
+from restorebox.cli.demo import main, show_first
 from restorebox.errors import DataError
-
-
-def test_the_users_photographs_follow_the_packaged_ones(tmp_path):
-    own = [tmp_path / f'{i}.jpg' for i in range(9)]
-    rows = chosen(packaged(HELD_OUT), own)
-    assert [path.stem for path, _ in rows] == ['coffee', 'chelsea', 'china', 'rocket', '0', '2', '4', '6']
-    assert [recipe for _, recipe in rows[4:]] == ['heavy_rain', 'light_rain', 'moderate', 'heavy_rain']
-    assert len(chosen(packaged(HELD_OUT), own[:2])) == 6
-    assert OWN == 4
 
 
 @pytest.mark.slow

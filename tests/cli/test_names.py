@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from restorebox.cli.common import one_line
 from restorebox.cli.main import main
 from restorebox.datasets import PairedPictures
-from restorebox.errors import PictureError, printable
+from restorebox.errors import PictureError, one_line, printable
 from tests.factories import write_pairs
 from tests.processes import environment, write_config
 

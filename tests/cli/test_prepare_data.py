@@ -6,7 +6,7 @@ from restorebox.cli.main import main
 from restorebox.datasets.sources.page import all_sources, page
 from tests.conftest import REPO
 from tests.miniatures import make
-from tests.processes import one_line_error, run, succeed
+from tests.processes import call, one_line_error, run, succeed
 
 
 def test_the_page_is_what_the_sources_say():
@@ -55,6 +55,6 @@ def test_the_tool_prepares_a_folder(tmp_path):
     ask = ('prepare_data.py', 'rain100l', '--from', 'release', '--to', 'data')
     said = one_line_error(run(*ask, cwd=tmp_path))
     assert "split 'train' of Rain100L: found 4 scenes, published 200" in said
-    succeed(run(*ask, '--allow-count', cwd=tmp_path))
+    succeed(call(*ask, '--allow-count', cwd=tmp_path))
     assert (tmp_path / 'data/train/gt/3.png').is_file()
-    assert 'nothing to do' in succeed(run(*ask, cwd=tmp_path)).stdout
+    assert 'nothing to do' in succeed(call(*ask, cwd=tmp_path)).stdout

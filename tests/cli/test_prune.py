@@ -5,28 +5,38 @@ import json
 import pytest
 
 from restorebox import RestoreInferencer
+from restorebox.cli.main import main
 from tests.factories import write_pairs
-from tests.processes import one_line_error, run, succeed, write_config
+from tests.processes import refused, run, succeed, write_config
 
 pytest.importorskip('torch_pruning', reason='torch-pruning (requirements/prune.txt) is not installed')
 NARROW = ('--cfg-options', 'model.generator.backbone.base_width=2', 'model.generator.backbone.max_width=6')
 
 
 @pytest.fixture(scope='module')
-def home(tmp_path_factory):
+def wide(tmp_path_factory):
     folder = tmp_path_factory.mktemp('prune')
     write_pairs(folder, 'train', 4)
     write_pairs(folder, 'test', 2)
-    write_config(folder / 'toy.py', folder, samples=4)
-    succeed(run('train.py', 'toy.py', '--work-dir', 'wide', cwd=folder))
+    config = write_config(folder / 'toy.py', folder, samples=4)
+    main(['train', str(config), '--work-dir', str(folder / 'wide')])
     return folder
 
 
+@pytest.fixture
+def home(wide, monkeypatch):
+    monkeypatch.chdir(wide)
+    return wide
+
+
+def prune(*words):
+    main(['prune', *words])
+
+
 @pytest.mark.slow
-def test_cost_and_gain_are_reported(home):
-    result = succeed(
-        run('prune.py', 'toy.py', 'wide/iter_2.pth', '--samples', 8, '--work-dir', 'narrow', *NARROW, cwd=home)
-    )
+def test_cost_and_gain_are_reported(home, capsys):
+    words = ('toy.py', 'wide/iter_2.pth', '--samples', '8', '--work-dir', 'narrow', *NARROW)
+    result = succeed(run('prune.py', *words, cwd=home))
     report = json.loads((home / 'narrow' / 'pruned.json').read_text())
     assert report['weights'][0] > report['weights'][1]
     assert report['cost_db'] == report['psnr_y']['before'] - report['psnr_y']['trained']
@@ -35,14 +45,13 @@ def test_cost_and_gain_are_reported(home):
     assert f'costs {report["cost_db"]:.2f} dB' in result.stdout
     checkpoint = home / 'narrow' / report['checkpoint']['path']
     assert RestoreInferencer(checkpoint, device='cpu')(home / 'test/lq/00.png').shape == (40, 48, 3)
-    again = run('prune.py', 'toy.py', 'wide/iter_2.pth', '--samples', 8, '--work-dir', 'narrow', *NARROW, cwd=home)
-    assert 'narrow is not empty' in one_line_error(again)
+    assert 'narrow is not empty' in refused(lambda: prune(*words), capsys)
 
 
 @pytest.mark.slow
 def test_what_is_cut_knows_its_config_and_can_be_all_there_is(home):
     more = (*NARROW, 'test_dataloader.dataset.split=train', 'model.statistics_window=16')
-    succeed(run('prune.py', 'toy.py', 'wide/iter_2.pth', '--samples', 0, *more, cwd=home))
+    prune('toy.py', 'wide/iter_2.pth', '--samples', '0', *more)
     report = json.loads((home / 'work_dirs/toy_pruned/pruned.json').read_text())
     assert set(report['psnr_y']) == {'before', 'cut'}
     assert report['cost_db'] == report['psnr_y']['before'] - report['psnr_y']['cut']
@@ -54,14 +63,19 @@ def test_what_is_cut_knows_its_config_and_can_be_all_there_is(home):
     assert RestoreInferencer(cut, device='cpu')(home / 'test/lq/00.png').shape == (40, 48, 3)
 
 
-def test_mistakes_are_one_line(home):
-    words = ('prune.py', 'toy.py', 'wide/iter_2.pth', '--samples', 8, '--work-dir', 'other')
-    assert 'no width has changed' in one_line_error(run(*words, cwd=home))
-    assert 'it can only fall' in one_line_error(
-        run(*words, '--cfg-options', 'model.generator.backbone.base_width=6', cwd=home)
-    )
-    assert 'no such file' in one_line_error(run('prune.py', 'toy.py', 'none.pth', *words[3:], *NARROW, cwd=home))
-    again = run('prune.py', 'toy.py', '--samples', 8, cwd=home)
-    assert 'a config needs a checkpoint' in one_line_error(again)
-    assert "no model 'wether'" in one_line_error(run('prune.py', 'wether', '--samples', 8, cwd=home))
+@pytest.mark.parametrize(
+    ('words', 'expected'),
+    [
+        (['toy.py', 'wide/iter_2.pth', '--work-dir', 'other'], 'no width has changed'),
+        (
+            ['toy.py', 'wide/iter_2.pth', '--work-dir', 'other', NARROW[0], 'model.generator.backbone.base_width=6'],
+            'it can only fall',
+        ),
+        (['toy.py', 'none.pth', '--work-dir', 'other', *NARROW], 'no such file'),
+        (['toy.py'], 'a config needs a checkpoint'),
+        (['wether'], "no model 'wether'"),
+    ],
+)
+def test_mistakes_are_one_line(words, expected, home, capsys):
+    assert expected in refused(lambda: prune(*words, '--samples', '8'), capsys)
     assert not (home / 'other').exists()

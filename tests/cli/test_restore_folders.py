@@ -1,23 +1,16 @@
 """restore over folders as they are found: what is bad in them is named, and the rest is restored."""
 
-import itertools
 import os
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from restorebox import files
 from restorebox.cli.main import main
-from restorebox.cli.restore import restore_all
 from restorebox.files import LOCK, READ_TIMEOUT, locked
-from restorebox.inference.sources import RestoreJob, plan_jobs
-from tests.cli.test_restore_queue import inferencer
 from tests.factories import publish_small
 from tests.processes import environment
 
@@ -118,94 +111,16 @@ def test_without_a_lock_it_says_so_and_goes_on(pictures, published, tmp_path, ca
     assert names(out) == ['a.png']
 
 
-def test_a_read_that_never_ends_is_given_up(pictures, tmp_path, monkeypatch):
-    over, opened = threading.Event(), files.open_regular
-
-    def dead(path, flags):
-        if os.path.basename(path) == 'a.png':
-            over.wait()
-        return opened(path, flags)
-
-    monkeypatch.setattr(files, 'open_regular', dead)
-    monkeypatch.setenv(READ_TIMEOUT, '5')
-    jobs = plan_jobs(pictures, tmp_path / 'out')
-    bad = restore_all(inferencer(), jobs)
-    over.set()
-    assert bad == [f"{pictures}/a.png: can't be read (it gave nothing for 5 seconds; is its disk gone?)"]
-    assert sum(job.target.exists() for job in jobs) == len(jobs) - 1
-
-
-@pytest.mark.parametrize('disk', ['gone', 'slow'])
-def test_a_clip_of_a_disk_that_is_gone_is_given_up_and_one_that_is_slow_is_not(tmp_path, monkeypatch, disk):
-    over, spent = threading.Event(), itertools.count()
-    job = RestoreJob(tmp_path / 'a.mp4', tmp_path / 'out' / 'a.mp4')
-
-    def restore_video(source, target, progress, note):
-        over.wait()
-        progress(1, 1)
-        target.parent.mkdir()
-        target.touch()
-
-    def worked():  # what the processor has been at work: for a slow one a second in each second, for three minutes
-        seconds = next(spent) * (disk == 'slow')
-        if seconds > 180:
-            over.set()
-        return seconds
-
-    monkeypatch.setattr(time, 'process_time', worked)
-    monkeypatch.setenv(READ_TIMEOUT, '2')
-    wait = threading.Event.wait
-    monkeypatch.setattr(threading.Event, 'wait', lambda event, limit=None: wait(event, limit and limit / 50))
-    fake = inferencer()
-    fake.restore_video = restore_video
-    bad = restore_all(fake, [job])
-    over.set()
-    gone = [f"{job.source}: can't be read (it gave nothing for 2 seconds; is its disk gone?)"]
-    assert bad == (gone if disk == 'gone' else [])
-    assert job.target.exists() == (disk == 'slow')
-
-
-def test_a_mistake_of_ours_costs_one_picture(pictures, tmp_path, monkeypatch):
-    Image.new('L', (3, 3), 7).save(pictures / 'odd.png')
-
-    def network(colours):
-        if len(colours) == 3:
-            raise ZeroDivisionError('by\nzero')
-        return colours
-
-    jobs = plan_jobs(pictures, tmp_path / 'out')
-    bad = restore_all(inferencer(network), jobs)
-    assert bad == [f'{pictures}/odd.png: ZeroDivisionError: by zero (RESTOREBOX_TRACEBACK=1 shows where)']
-    monkeypatch.setenv('RESTOREBOX_TRACEBACK', '1')
-    with pytest.raises(ZeroDivisionError):
-        restore_all(inferencer(network), jobs)
-
-
-def test_a_picture_for_which_others_left_no_memory_is_tried_again_alone(pictures, tmp_path):
-    tried = []
-
-    def network(colours):
-        tried.append(len(colours))
-        if len(tried) == 2:
-            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
-        return colours
-
-    jobs = plan_jobs(pictures, tmp_path / 'out')
-    assert restore_all(inferencer(network), jobs) == []
-    assert len(tried) == len(jobs) + 1
-    assert all(job.target.exists() for job in jobs)
-
-
 LESS = """
 import resource, sys
-from restorebox.cli import restore
 from restorebox.cli.main import main
-run = restore.run_jobs
+from restorebox.inference import folders
+run = folders.run_jobs
 def limited(*args):
     taken = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + int(sys.argv[1]) * 2**20,) * 2)
     return run(*args)
-restore.run_jobs = limited
+folders.run_jobs = limited
 main(sys.argv[2:])
 """
 
@@ -227,37 +142,9 @@ def test_a_lack_of_memory_is_never_damage_and_never_the_end(published, tmp_path,
     assert 'Traceback' not in result.stderr, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith('not restored')]
     missing = {'a.png', 'b.png', 'z.png'} - set(names(tmp_path / 'o'))
-    assert len(lines) == len(missing)
+    assert len(lines) == len(missing), (result.returncode, result.stdout, result.stderr)
     assert all(any(f'in/{name}: not enough memory for a picture of' in line for line in lines) for name in missing)
     assert result.returncode == (1 if missing else 0)
-
-
-def test_a_tiler_cuts_smaller_where_there_is_less_than_was_said(published):
-    from restorebox.inference import RestoreInferencer
-
-    tiler = RestoreInferencer(published, device='cpu', memory=10_000).tiler
-    picture = np.random.default_rng(0).integers(0, 256, (500, 700, 3), dtype=np.uint8)
-    whole, once, sizes = tiler(picture), tiler._once, []
-
-    def short(x, *rest):
-        sizes.append(x.shape[-2] * x.shape[-1])
-        if sizes[-1] > 300 * 300:
-            raise torch.OutOfMemoryError('CUDA out of memory')
-        return once(x, *rest)
-
-    tiler._once = short
-    parts = tiler(picture)
-    assert sizes[0] == 500 * 700
-    assert sizes[-1] <= 300 * 300
-    assert np.abs(parts.astype(int) - whole).mean() < 1
-    assert tiler.memory == 10_000
-
-    def never(x, *rest):
-        raise torch.OutOfMemoryError('CUDA out of memory')
-
-    tiler._once = never
-    with pytest.raises(torch.OutOfMemoryError):
-        tiler(picture)
 
 
 def test_the_time_that_a_read_has_is_an_option(pictures, published, tmp_path, monkeypatch, capsys):

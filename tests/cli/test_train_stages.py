@@ -8,7 +8,7 @@ from PIL import Image
 
 from restorebox.engine import load_file
 from tests.factories import write_pairs
-from tests.processes import one_line_error, run, succeed
+from tests.processes import call, one_line_error, run, succeed
 
 STAGES = [f'configs/heavy_rain/heavy_rain_demo_{name}.py' for name in ('residue', 'stage2')]
 TINY = [
@@ -34,23 +34,23 @@ def test_two_stages_in_one_command(tmp_path):
     assert all(torch.equal(value, refined[key]) for key, value in physics.items())
     assert Image.open(second / 'sheets' / 'val_2.png').width > 8 * 80
     times = {path: path.stat().st_mtime_ns for path in tmp_path.glob('w/*/iter_2.pth')}
-    again = succeed(run(*command, cwd=tmp_path))
+    again = succeed(call(*command, cwd=tmp_path))
     assert times == {path: path.stat().st_mtime_ns for path in times}
     assert 'untrained' not in again.stdout + again.stderr
     where = ['--data-root', 'data', '--work-dir', 't', '--cfg-options', *TINY[:1]]
-    succeed(run('test.py', STAGES[1], second / 'iter_2.pth', *where, cwd=tmp_path))
+    succeed(call('test.py', STAGES[1], second / 'iter_2.pth', *where, cwd=tmp_path))
     mean = json.loads((tmp_path / 't' / 'scores.json').read_text())['mean']
     assert {'psnr_y', 'psnr_streak', 'psnr_transmission', 'psnr_physics', 'mae_airlight'} <= set(mean)
 
 
 @pytest.mark.slow
 def test_a_stage_that_fails_ends_the_row(tmp_path):
-    result = run('train_stages.py', *STAGES, '--', '--data-root', 'nowhere', cwd=tmp_path)
+    result = call('train_stages.py', *STAGES, '--', '--data-root', 'nowhere', cwd=tmp_path)
     assert result.returncode == 1
     assert 'heavy_rain_demo_residue ended with exit code 1; the stages after it were not begun' in result.stderr
     assert not (tmp_path / 'work_dirs' / 'heavy_rain_demo_stage2').exists()
 
 
 def test_a_config_twice_is_refused(tmp_path):
-    line = one_line_error(run('train_stages.py', STAGES[0], STAGES[0], cwd=tmp_path))
+    line = one_line_error(call('train_stages.py', STAGES[0], STAGES[0], cwd=tmp_path))
     assert 'would share a work directory' in line

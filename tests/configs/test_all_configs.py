@@ -2,7 +2,7 @@
 
 import pytest
 
-from restorebox.cli.check_config import check_config
+from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from restorebox.cli.check_config import check_config
 from restorebox.engine import build_check
 from restorebox.engine.config import TOP_KEYS, load_config
+from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from tests.configs.mutations import mutate, write

@@ -10,7 +10,7 @@ from restorebox.engine.conversion import convert_by_order
 from restorebox.errors import CheckpointError
 from restorebox.registry import RESTORERS
 from restorebox.restorers import Network
-from tests.processes import one_line_error, run, succeed
+from tests.processes import call, one_line_error, run, succeed
 
 CYCLEGAN = 'configs/cyclegan/cyclegan_spa.py'
 GENERATOR = dict(backbone=dict(type='ResNetGenerator', blocks=2, base_width=4), head=dict(type='PictureHead', kernel=7))
@@ -23,7 +23,7 @@ def test_converted_cyclegan_is_the_public_one(parity, tmp_path):
     torch.save({f'module.{k}': v for k, v in state('cyclegan_patchgan70').items()}, tmp_path / 'latest_net_D_A.pth')
     files = ['generator=latest_net_G_A.pth', 'discriminator=latest_net_D_A.pth']
     for out in ('out.pth', 'out.safetensors'):
-        succeed(run('convert_weights.py', 'cyclegan', out, '--weights', *files, cwd=tmp_path))
+        succeed(call('convert_weights.py', 'cyclegan', out, '--weights', *files, cwd=tmp_path))
         loaded = load_file(tmp_path / out)
         assert set(loaded['meta']['converted_from']) == {'generator', 'discriminator'}
         restorer = RESTORERS.build(load_config(CYCLEGAN).model.to_dict()).eval()
@@ -56,7 +56,7 @@ def test_converted_pix2pix_is_the_public_one(parity, tmp_path):
     assert np.abs(made[..., ::4, ::4] - expected['pix2pix__unet256']).max() < 1e-4
     assert np.abs(logits - expected['pix2pix__patchgan70']).max() < 1e-4
     # as pix2pix itself tests: statistics of the one picture, so that the averages are not needed
-    succeed(run('convert_weights.py', 'pix2pix', 'own.pth', '--weights', *files, cwd=tmp_path))
+    succeed(call('convert_weights.py', 'pix2pix', 'own.pth', '--weights', *files, cwd=tmp_path))
     assert not any('running' in key for key in load_file(tmp_path / 'own.pth')['state_dict'])
 
 
@@ -142,6 +142,6 @@ def test_mistakes_are_one_line_and_leave_nothing(weights, expected, tmp_path):
 
     torch.save({'w': Evil()}, tmp_path / 'evil.pth')
     torch.save({'model.1.weight': torch.zeros(3)}, tmp_path / 'other.pth')
-    result = run('convert_weights.py', 'cyclegan', 'out.pth', '--weights', weights, cwd=tmp_path)
+    result = call('convert_weights.py', 'cyclegan', 'out.pth', '--weights', weights, cwd=tmp_path)
     assert expected in one_line_error(result)
     assert not (tmp_path / 'out.pth').exists()

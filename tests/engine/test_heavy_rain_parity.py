@@ -10,7 +10,7 @@ from restorebox.engine.conversion_names import HEAVY_RAIN, convert_by_name
 from restorebox.errors import CheckpointError
 from restorebox.layers.guided_filter import Decomposition
 from restorebox.registry import RESTORERS
-from tests.processes import one_line_error, run, succeed
+from tests.processes import call, one_line_error, succeed
 
 CONFIG = 'configs/heavy_rain/heavy_rain_authors.py'
 
@@ -29,7 +29,7 @@ def converted(parity, tmp_path_factory):
     torch.save({'G': {f'module.{key}': value for key, value in first.items()}, 'epoch': 3}, folder / 'stage1.pth')
     torch.save({'G': generator, 'D': discriminator}, folder / 'stage2.pth')
     files = ['physics=stage1.pth', 'generator=stage2.pth', 'discriminator=stage2.pth']
-    succeed(run('convert_weights.py', 'heavy_rain', 'out.pth', '--weights', *files, cwd=folder))
+    succeed(call('convert_weights.py', 'heavy_rain', 'out.pth', '--weights', *files, cwd=folder))
     restorer = authors_restorer()
     restorer.load_weights(load_file(folder / 'out.pth')['state_dict'])
     return restorer
@@ -113,5 +113,5 @@ def test_what_does_not_fit_is_named(change, expected):
 
 def test_a_file_without_the_part_is_one_line(tmp_path):
     torch.save({'G': {}, 'epoch': 3}, tmp_path / 'stage1.pth')
-    result = run('convert_weights.py', 'heavy_rain', 'o.pth', '--weights', 'discriminator=stage1.pth', cwd=tmp_path)
+    result = call('convert_weights.py', 'heavy_rain', 'o.pth', '--weights', 'discriminator=stage1.pth', cwd=tmp_path)
     assert "has no 'D'" in one_line_error(result)

@@ -10,7 +10,7 @@ from restorebox.engine.conversion import convert_owan
 from restorebox.errors import CheckpointError
 from restorebox.registry import RESTORERS
 from restorebox.restorers import Network
-from tests.processes import run, succeed
+from tests.processes import call, succeed
 
 CONFIG = 'configs/fdrnet/div2k_hybrid_owan.py'
 C, STEPS, OPS = 16, 4, 8
@@ -100,7 +100,7 @@ def test_converted_owan_is_the_public_one_on_transposed_pictures():
 
 def test_the_verb_fits_the_config(tmp_path):
     torch.save(public_state(), tmp_path / 'model_best.pth')
-    succeed(run('convert_weights.py', 'owan', 'out.pth', '--weights', 'generator=model_best.pth', cwd=tmp_path))
+    succeed(call('convert_weights.py', 'owan', 'out.pth', '--weights', 'generator=model_best.pth', cwd=tmp_path))
     restorer = RESTORERS.build(load_config(CONFIG).model.to_dict())
     restorer.load_weights(load_file(tmp_path / 'out.pth')['state_dict'])
 

@@ -14,8 +14,8 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
-from restorebox.cli.common import leave
 from restorebox.engine import RestorationRunner, load_file
+from restorebox.processes import leave
 from tests.factories import random_inputs, restorer_names, small_restorer, write_pairs
 from tests.processes import REPO, free_port, run, start, succeed, write_config
 

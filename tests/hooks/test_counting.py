@@ -11,8 +11,8 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 
-from restorebox.cli.common import run_runner
 from restorebox.datasets.numbered import Numbered
+from restorebox.engine.running import run_config
 from restorebox.errors import ConfigError, DataError
 from restorebox.hooks import RestorationCheckpointHook
 from restorebox.registry import RUNNERS
@@ -61,7 +61,7 @@ def spoil(restorer, value):
 
 @pytest.mark.parametrize('batch_size', [1, 2])
 def test_sets_in_one_are_all_counted(tmp_path, batch_size):
-    runner = run_runner(test_config(tmp_path, (2, 5, 3), batch_size=batch_size), 'test')
+    runner = run_config(test_config(tmp_path, (2, 5, 3), batch_size=batch_size), 'test')
     scores = scores_of(tmp_path)
     assert (scores['count'], scores['size'], scores['skipped'], scores['problems']) == (10, 10, [], [])
     rows = scores['per_picture']
@@ -82,13 +82,13 @@ def test_sets_in_one_are_all_counted(tmp_path, batch_size):
 def test_a_repeated_set_counts_each_time_and_a_subset_what_it_has(tmp_path):
     cfg = test_config(tmp_path, (3,))
     cfg.test_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=cfg.test_dataloader.dataset)
-    run_runner(cfg, 'test')
+    run_config(cfg, 'test')
     scores = scores_of(tmp_path)
     assert [row['name'] for row in scores['per_picture']] == ['00', '01', '02'] * 2
     cfg = test_config(tmp_path, (3,))
     cfg.test_dataloader.dataset.limit = 2
     cfg.test_dataloader.sampler.shuffle = True
-    run_runner(cfg, 'test')
+    run_config(cfg, 'test')
     scores = scores_of(tmp_path)
     assert [row['name'] for row in scores['per_picture']] == ['00', '01']
     assert scores['size'] == 2
@@ -103,7 +103,7 @@ def test_skipped_pictures_are_named_and_counted(tmp_path, capsys):
         file.write(b'no picture')
     os.rename(tmp_path / 'set1/test/gt/01.png', odd.replace(b'/lq/', b'/gt/'))
     (tmp_path / 'set1/test/lq/01.png').unlink()
-    run_runner(cfg, 'test')
+    run_config(cfg, 'test')
     scores = scores_of(tmp_path)
     name = os.fsdecode(b'caf\xe9\x1b[31m\n')
     assert (scores['count'], scores['size'], scores['problems']) == (4, 5, [])
@@ -126,7 +126,7 @@ def test_none_scored_is_an_error(tmp_path):
     cfg.test_dataloader.dataset.bad_picture = 'skip'
     (tmp_path / 'set0/test/lq/00.png').write_bytes(b'no picture')
     with pytest.raises(DataError, match='test: none of 1 pictures was scored'):
-        run_runner(cfg, 'test')
+        run_config(cfg, 'test')
     assert scores_of(tmp_path)['skipped'][0]['name'] == '00'
 
 
@@ -135,7 +135,7 @@ def test_a_picture_in_place_of_another_is_refused(tmp_path):
     cfg.test_dataloader.dataset.update(bad_picture='skip', test_mode=False)
     (tmp_path / 'set0/test/lq/01.png').write_bytes(b'no picture')
     with pytest.raises(DataError, match=r'01\.png.* would be scored in its place: set test_mode=True'):
-        run_runner(cfg, 'test')
+        run_config(cfg, 'test')
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_a_picture_in_place_of_another_is_refused(tmp_path):
 )
 def test_loaders_that_leave_pictures_out_are_refused(tmp_path, loader, expected):
     with pytest.raises(ConfigError, match=expected):
-        run_runner(test_config(tmp_path, (3,), **loader), 'test')
+        run_config(test_config(tmp_path, (3,), **loader), 'test')
 
 
 def test_two_metrics_of_one_score_are_refused(tmp_path):
     cfg = test_config(tmp_path, (1,))
     cfg.test_evaluator = [dict(type='PictureScores', protocols=[name, 'psnr_y']) for name in ('ssim_y', 'psnr_rgb')]
     with pytest.raises(ConfigError, match='test_evaluator: two metrics give psnr_y; leave one of them out'):
-        run_runner(cfg, 'test')
+        run_config(cfg, 'test')
 
 
 def test_pictures_that_no_batch_had_are_an_error(tmp_path, monkeypatch):
@@ -163,7 +163,7 @@ def test_pictures_that_no_batch_had_are_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(DefaultSampler, '__iter__', lambda self: iter([0, 1, 1]))
     with pytest.raises(DataError, match=r'test: 2 of 4 pictures were scored; missing, by index: 2, 3$'):
-        run_runner(test_config(tmp_path, (4,)), 'test')
+        run_config(test_config(tmp_path, (4,)), 'test')
     scores = scores_of(tmp_path)
     assert scores['count'] == 2
     assert scores['size'] == 4
@@ -182,7 +182,7 @@ def test_what_is_no_number_ends_a_test_in_an_error(tmp_path, monkeypatch, value,
 
     monkeypatch.setattr(RUNNERS, 'build', spoilt)
     with pytest.raises(DataError, match=r'test: psnr_y is nan: 1 of 3 .*\(01: the network gave nan or infinity\)'):
-        run_runner(cfg, 'test')
+        run_config(cfg, 'test')
     scores = scores_of(tmp_path)
     assert scores['mean']['psnr_y'] is None
     assert scores['mean']['input/psnr_y'] > 0

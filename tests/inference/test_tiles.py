@@ -9,10 +9,10 @@ import torch
 
 from restorebox.diffusion.windows import MIB
 from restorebox.errors import ConfigError, PictureError
-from restorebox.inference import Tiler
+from restorebox.inference import RestoreInferencer, Tiler
 from restorebox.inference.tiles import BLEND, axis_tiles, axis_weights
 from restorebox.registry import RESTORERS
-from tests.factories import SMALL_RESTORERS, restorer_names, small_restorer
+from tests.factories import SMALL_RESTORERS, publish_small, restorer_names, small_restorer
 
 
 def picture(height=500, width=700, kind=np.uint8):
@@ -190,3 +190,29 @@ def test_one_bad_number_in_one_tile_is_seen():
     with pytest.raises(PictureError, match='NaN'):
         tiler(picture())
     assert next(calls) == 2
+
+
+def test_a_tiler_cuts_smaller_where_there_is_less_than_was_said(tmp_path):
+    tiler = RestoreInferencer(publish_small(tmp_path), device='cpu', memory=10_000).tiler
+    picture = np.random.default_rng(0).integers(0, 256, (500, 700, 3), dtype=np.uint8)
+    whole, once, sizes = tiler(picture), tiler._once, []
+
+    def short(x, *rest):
+        sizes.append(x.shape[-2] * x.shape[-1])
+        if sizes[-1] > 300 * 300:
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        return once(x, *rest)
+
+    tiler._once = short
+    parts = tiler(picture)
+    assert sizes[0] == 500 * 700
+    assert sizes[-1] <= 300 * 300
+    assert np.abs(parts.astype(int) - whole).mean() < 1
+    assert tiler.memory == 10_000
+
+    def never(x, *rest):
+        raise torch.OutOfMemoryError('CUDA out of memory')
+
+    tiler._once = never
+    with pytest.raises(torch.OutOfMemoryError):
+        tiler(picture)

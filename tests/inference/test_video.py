@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from restorebox.cli.benchmark_pairs import held_before, peak_since
+from restorebox.engine.measuring import held_before, peak_since
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.sources import plan_jobs
 from restorebox.inference.video import read_frames, restore_video

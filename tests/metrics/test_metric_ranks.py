@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from restorebox.cli.common import leave
 from restorebox.errors import WeightsError
 from restorebox.metrics import FID, PictureScores, RestorationMetric
+from restorebox.processes import leave
 
 NAMES = ['psnr_y', 'ssim_rgb', 'lpips_alex']
 

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from plain_cycle import PlainCycleRestorer
 
-from restorebox.cli.plain_cycle import PlainCycleRestorer
 from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 import cv2
 
 from restorebox.datasets.inspection import clean, duplicates
-from restorebox.datasets.inspection.examine import Facts, Task, _decoded, examine, is_clean, read_plane
+from restorebox.datasets.inspection.examine import Facts, Task, decoded_picture, examine, is_clean, read_plane
 from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding, Report
 from restorebox.datasets.inspection.judge import judge_pairs
 from restorebox.datasets.inspection.sources import Picture, Source, Subject
@@ -53,7 +53,7 @@ def check(subject: Subject, workers: int = 1, progress: Progress | None = None) 
     gathered.judge_pairs()
     gathered.judge_clean()
     gathered.judge_duplicates()
-    _decoded.cache_clear()
+    decoded_picture.cache_clear()
     return report.finish(time.perf_counter() - began)
 
 
@@ -74,7 +74,7 @@ def quick_check(subject: Subject, files: int = QUICK_FILES) -> Report:
             gathered.take(task, examine(task))
     gathered.judge_pairs()
     gathered.same_files(WARNING)
-    _decoded.cache_clear()
+    decoded_picture.cache_clear()
     return report.finish(time.perf_counter() - began)
 
 

@@ -55,7 +55,7 @@ class Facts:
 
 
 @lru_cache(maxsize=1)
-def _decoded(path: str) -> np.ndarray:
+def decoded_picture(path: str) -> np.ndarray:
     """Neighbours in a list often share a file: halves side by side, or one clean picture of several degraded ones."""
     return read_picture(path)
 
@@ -66,7 +66,7 @@ def read_plane(picture: Picture) -> np.ndarray:
     Raises:
         PictureError: it can't be read, or its width can't be divided.
     """
-    array = _decoded(picture.path)
+    array = decoded_picture(picture.path)
     if picture.part is not None:
         k, n = picture.part
         width = array.shape[1] // n

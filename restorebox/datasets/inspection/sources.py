@@ -10,7 +10,7 @@ from typing import Any
 
 from restorebox.datasets import pairing as pairings
 from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding
-from restorebox.datasets.pictures import _Pictures
+from restorebox.datasets.pictures import BasePictures
 from restorebox.datasets.reading import list_pictures
 from restorebox.datasets.walking import Passed
 from restorebox.errors import DataError
@@ -93,7 +93,7 @@ def from_config(cfg: Any, name: str, parts: tuple[str, ...] = PARTS) -> Subject:
             continue
         for leaf in _leaves(loader['dataset']):
             kind = DATASETS.get(leaf['type']) if isinstance(leaf['type'], str) else leaf['type']
-            if not (isinstance(kind, type) and issubclass(kind, _Pictures)):
+            if not (isinstance(kind, type) and issubclass(kind, BasePictures)):
                 label = getattr(kind, '__name__', leaf['type'])
                 subject.notes.append(f'{part}: a {label} does not list picture files, so it was not checked')
                 continue

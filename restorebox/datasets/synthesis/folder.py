@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 import PIL
 
-from restorebox.cli.synthesize_work import LAYERS, Done, Job
 from restorebox.datasets.pairing import list_line
+from restorebox.datasets.synthesis.work import LAYERS, Done, Job
 from restorebox.errors import DataError
 from restorebox.files import LOCK, locked, remove_leftovers, write_whole
 from restorebox.version import __version__

@@ -11,60 +11,31 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from multiprocessing import get_context
-from pathlib import Path
 
-from restorebox.cli.benchmark_step import random_pictures, step_config, step_size
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from options import training_config
+from step_input import random_pictures, step_size
+
+from restorebox.engine.measuring import device_name, held_before, peak_since, synchronise
 from restorebox.errors import ConfigError
-
-
-def _resident(key: str) -> int:
-    """Bytes of this process under a key of /proc/self/status; getrusage's peak would include the parent's."""
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(f'{key}:'):
-            return int(line.split()[1]) * 1024
-    raise ConfigError(f'/proc/self/status has no {key}: memory on a CPU can be measured on Linux only')
-
-
-def held_before() -> int:
-    """Bytes that are held now; the peak is counted anew from here."""
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    try:
-        Path('/proc/self/clear_refs').write_text('5')  # 5: the peak of the resident size
-        return _resident('VmRSS')
-    except OSError as error:
-        raise ConfigError(f'memory on a CPU can be measured on Linux only: {error}') from None
-
-
-def peak_since() -> int:
-    """Bytes at the peak since :func:`held_before`."""
-    import torch
-
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident('VmHWM')
+from restorebox.metrics.scores import library_versions
+from restorebox.registry import RESTORERS
 
 
 def run_steps(args: argparse.Namespace) -> dict:
     """Train a few steps of one config on random pictures.
 
     Args:
-        args: of ``benchmark step`` with one config.
+        args: of ``step.py`` with one config.
 
     Returns:
         ``seconds`` of a step after the warm-up, ``memory_mib`` by which the peak exceeds what was held when the
         networks, optimisers and pictures were there, ``parameters`` of all roles that are trained, ``device`` and
         ``threads``.
     """
-    import torch
-    from mmengine.optim import build_optim_wrapper
-    from mmengine.registry import DefaultScope
-
-    from restorebox.cli.benchmark import synchronise
-    from restorebox.registry import RESTORERS
-
-    cfg = step_config(args)
+    cfg = training_config(args)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     torch.manual_seed(0)
     restorer = RESTORERS.build(cfg.model.to_dict()).to(device).train()
@@ -84,7 +55,7 @@ def run_steps(args: argparse.Namespace) -> dict:
         'seconds': (time.perf_counter() - start) / args.stretch,
         'memory_mib': (peak_since() - before) / 2**20,
         'parameters': sum(p.numel() for name in trained for p in restorer.role(name).parameters()),
-        'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
+        'device': device_name(),
         'threads': torch.get_num_threads(),
     }
 
@@ -101,21 +72,19 @@ def _in_fresh_process(args: argparse.Namespace) -> dict:
 
 
 def measure_pairs(args: argparse.Namespace) -> dict:
-    """The figures of ``benchmark step`` with two configs: medians over pairs of processes in turn.
+    """Medians over pairs of processes in turn.
 
     Memory of a CPU is the resident size, of a GPU what torch has allocated.
 
     Raises:
         ConfigError: the configs' steps are of different sizes, or a process died.
     """
-    from restorebox.metrics.scores import library_versions
-
     sides, sizes = [], []
     for config, own in zip(args.config, ({}, args.cfg_options_b), strict=True):
         side = copy.copy(args)
         side.config, side.cfg_options = config, {**args.cfg_options, **own}
         sides.append(side)
-        sizes.append(step_size(side, step_config(side)))
+        sizes.append(step_size(side, training_config(side)))
     if sizes[0] != sizes[1]:
         each = ' and '.join('batch {} of {}x{}'.format(*size) for size in sizes)
         raise ConfigError(f'the configs train on {each}, which says nothing about them; give --size and --batch')

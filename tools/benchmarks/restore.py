@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Measure what restoring a folder costs, and what memory layout and precision do to time and scores.
 
 A folder run (reading, restoring, writing) is timed against the network calls alone on the same pictures, in turn, in
@@ -7,35 +8,46 @@ default that a model deserves is the fastest row that loses less than 0.05 dB of
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
+
 import argparse
 import itertools
 import json
-import os
 import statistics
 import tempfile
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from restorebox.cli.common import positive
+import numpy as np
+import torch
+
+from restorebox.cli.common import guarded, positive
+from restorebox.datasets.pairing import same_name
+from restorebox.datasets.reading import list_pictures
+from restorebox.engine.measuring import clocked, device_name, time_in_turn
 from restorebox.errors import ConfigError
 from restorebox.files import write_whole
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from restorebox.inference import RestoreInferencer, Tiler
+from restorebox.inference import RestoreInferencer, Tiler
+from restorebox.inference.files import read_file
+from restorebox.inference.precision import PRECISIONS
+from restorebox.inference.queue import restore_all
+from restorebox.inference.sources import RestoreJob
+from restorebox.inference.tiles import to_tensor
+from restorebox.layers.precision import has_bf16
+from restorebox.metrics.protocols import protocol
+from restorebox.metrics.scores import library_versions
 
 MOST_LOSS = 0.05  # dB of psnr_y that a default may cost
 SCORE = 'psnr_y'
-MARK = '<!-- written by restorebox benchmark restore -->\n\n'
+MARK = '<!-- written by tools/benchmarks/restore.py -->\n\n'
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``benchmark restore``."""
-    parser = argparse.ArgumentParser(prog='restorebox benchmark restore', description=__doc__)
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(prog='restore.py', description=__doc__)
     parser.add_argument('folder', type=Path, help='pictures to time, such as those of BSDS')
     parser.add_argument('--model', default='weather', help='as of restore (default: %(default)s)')
     parser.add_argument(
@@ -66,20 +78,10 @@ class Row:
     precision: str
     tiler: Tiler
 
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f'{self.model}, {self.precision}, {self.layout}'
 
-
-def main(argv: list[str]) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Measure, print, and write JSON where asked for."""
     args = parse(argv)
-    import torch
-
-    from restorebox.inference import RestoreInferencer
-    from restorebox.layers.precision import has_bf16
-    from restorebox.metrics.scores import library_versions
 
     scored = {lq.name if lq == gt else f'{lq.parent.name}/{lq.name}': read_pairs(lq, gt) for lq, gt in args.scored}
     load = [os.getloadavg()[0]]
@@ -89,7 +91,7 @@ def main(argv: list[str]) -> None:
         'model': args.model,
         'pictures': len(pictures),
         'sizes': sorted({'{1}x{0}'.format(*each.shape) for each in pictures}),
-        'device': torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu',
+        'device': device_name(),
         'bf16_in_hardware': has_bf16(inferencer.tiler.device),
         'cores': os.cpu_count(),
         'threads': torch.get_num_threads(),
@@ -116,9 +118,6 @@ def read_some(folder: Path, count: int, inferencer: RestoreInferencer) -> tuple[
         DataError: the folder is missing or empty.
         ConfigError: a picture that would be cut into tiles, which are no network calls alone.
     """
-    from restorebox.datasets.reading import list_pictures
-    from restorebox.inference.files import read_file
-
     found = list_pictures(folder)
     paths = found[:: max(len(found) // count, 1)][:count]
     pictures = [read_file(path).colours for path in paths]
@@ -134,10 +133,6 @@ def read_pairs(lq: Path, gt: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     Raises:
         DataError: a folder is missing or empty, or a picture has no partner.
     """
-    from restorebox.datasets.pairing import same_name
-    from restorebox.datasets.reading import list_pictures
-    from restorebox.inference.files import read_file
-
     if lq == gt:
         paths = [(path, path) for path in list_pictures(gt)]
     else:
@@ -154,10 +149,6 @@ def measure_folder(
         Median and range over the stretches of the ratio of times, the same of processor time, which other work on the
         machine touches less, and seconds per picture.
     """
-    from restorebox.cli.restore import restore_all
-    from restorebox.inference.sources import RestoreJob
-    from restorebox.inference.tiles import to_tensor
-
     tiler, restorer = inferencer.tiler, inferencer.restorer
     tensors = [to_tensor(picture, tiler.device) for picture in pictures]
     pieces = [slice(first, first + args.stretch) for first in range(0, len(pictures), args.stretch)]
@@ -176,7 +167,7 @@ def measure_folder(
     network(slice(2))
     walls, works, alone = [], [], []
     for _, piece in itertools.product(range(args.rounds), pieces):
-        (a, work_a), (b, work_b) = _clocked(network, piece), _clocked(folder, piece)
+        (a, work_a), (b, work_b) = clocked(network, piece), clocked(folder, piece)
         walls.append(b / a)
         works.append(work_b / work_a)
         alone.append(a / len(tensors[piece]))
@@ -189,24 +180,8 @@ def measure_folder(
     }
 
 
-def _clocked(run: object, piece: slice) -> tuple[float, float]:
-    """Seconds and processor seconds."""
-    from restorebox.cli.benchmark import synchronise
-
-    synchronise()
-    start, work = time.perf_counter(), time.process_time()
-    run(piece)
-    synchronise()
-    return time.perf_counter() - start, time.process_time() - work
-
-
 def make_rows(model: str, beside: list[str], native: bool) -> list[Row]:
     """Both layouts in the precisions that the device has, plain float32 first; then the further models."""
-    import torch
-
-    from restorebox.inference import RestoreInferencer
-    from restorebox.inference.precision import PRECISIONS
-
     rows = []
     precisions = PRECISIONS if native else PRECISIONS[:1]  # emulated, bf16 takes many times as long
     for layout, form in (('contiguous', torch.contiguous_format), ('channels last', torch.channels_last)):
@@ -220,18 +195,11 @@ def make_rows(model: str, beside: list[str], native: bool) -> list[Row]:
     return rows
 
 
-def time_rows(rows: list[Row], pictures: list[np.ndarray], rounds: int) -> list[list[float]]:
-    """Seconds of each row, for each picture in each round, the rows in turn."""
-    for row in rows:
-        row.tiler(pictures[0])
-    return [[_clocked(row.tiler, picture)[0] for row in rows] for picture in pictures * rounds]
-
-
 def measure_rows(
     rows: list[Row], pictures: list[np.ndarray], rounds: int, scored: dict[str, list[tuple[np.ndarray, np.ndarray]]]
 ) -> dict:
     """Time of each row on a quarter of the pictures, its scores, and the row that should be the default."""
-    took = time_rows(rows, pictures[: max(len(pictures) // 4, 1)], rounds)
+    took = time_in_turn([row.tiler for row in rows], pictures[: max(len(pictures) // 4, 1)], rounds)
     scores = {name: _scores(rows, pairs) for name, pairs in scored.items()}
     found = []
     for i, row in enumerate(rows):
@@ -264,8 +232,6 @@ def measure_rows(
 
 def _scores(rows: list[Row], pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     """Each row's mean over a set."""
-    from restorebox.metrics.protocols import protocol
-
     measure = protocol(SCORE)
     return [statistics.mean(measure(row.tiler(lq) / 255, gt / 255) for lq, gt in pairs) for row in rows]
 
@@ -300,3 +266,7 @@ def show(figures: dict) -> str:
     chosen = f'{best["precision"]}, {best["layout"]} ({best["model"]})' if best else 'not known: give --scored LQ GT'
     low, high = figures['load']
     return f'{table(figures)}\nfastest with {least}: {chosen}\nload of the machine {low:.1f} to {high:.1f}'
+
+
+if __name__ == '__main__':
+    guarded(main)

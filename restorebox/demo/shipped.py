@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    from restorebox.inference import RestoreInferencer
+from restorebox.datasets.reading import read_picture
+from restorebox.degradations import build_degradation
+from restorebox.drawing import draw_sheet
+from restorebox.inference import RestoreInferencer, find_model
+from restorebox.metrics.protocols import protocol
+from restorebox.metrics.scores import write_scores
 
 MODEL = 'weather'
 LONG_SIDE = 480  # pixels; photographs are shrunk to it
@@ -31,8 +34,6 @@ def chosen(packaged: list[Path], own: list[Path]) -> list[tuple[Path, str | None
 
 def small(path: Path) -> np.ndarray:
     """A photograph, its long side at most :data:`LONG_SIDE`: HWC uint8 RGB."""
-    from restorebox.datasets.reading import read_picture
-
     image = Image.fromarray(read_picture(path)).convert('RGB')
     image.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(image)
@@ -49,13 +50,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
     Returns:
         What was written there.
     """
-    from restorebox.degradations import build_degradation
-    from restorebox.drawing import draw_sheet
-    from restorebox.inference import RestoreInferencer, find_model
-    from restorebox.metrics.protocols import protocol
-    from restorebox.metrics.scores import write_scores
-
-    weather: RestoreInferencer = RestoreInferencer(MODEL)
+    weather = RestoreInferencer(MODEL)
     measures = {name: protocol(name) for name in PROTOCOLS}
     cells, table = [], []
     for number, (path, recipe) in enumerate(rows):

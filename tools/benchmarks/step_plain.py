@@ -1,4 +1,4 @@
-"""Time a restorer's training step against the same step written plainly."""
+"""Time a cycle restorer's training step against the same step written plainly."""
 
 from __future__ import annotations
 
@@ -6,67 +6,27 @@ import argparse
 import copy
 import statistics
 import time
-from typing import Any
 
-from restorebox.cli.common import prepare
+import torch
+from options import training_config
+from plain_cycle import PlainCycleRestorer
+from step_input import random_pictures, step_size
+from torch.utils.flop_counter import FlopCounterMode
+
+from restorebox.engine.measuring import device_name, peak_memory, synchronise
+from restorebox.engine.optim import RoleOptimWrapperConstructor
 from restorebox.errors import ConfigError
-
-WINDOWS = ('RandomWindow', 'CentreWindow')
-
-
-def step_config(args: argparse.Namespace) -> Any:
-    """The config of ``benchmark step`` with the options of a training in it."""
-    from restorebox.cli.train import apply_options
-
-    args.work_dir, args.resume, args.seed, args.deterministic, args.auto_scale_lr = '', False, 0, False, False
-    cfg = prepare(args)
-    apply_options(cfg, args)
-    return cfg
+from restorebox.registry import RESTORERS
+from restorebox.restorers.cycle import CycleRestorer
 
 
-def step_size(args: argparse.Namespace, cfg: Any) -> tuple[int, int, int]:
-    """(batch, height, width) of a step: the command line's, else those of the config's loader and its last window.
-
-    Raises:
-        ConfigError: neither says a size, or there is no training set.
-    """
-    if cfg.get('train_dataloader') is None:
-        raise ConfigError(f'config {args.config}: has no train_dataloader')
-    batch = args.batch or cfg.train_dataloader.batch_size
-    if args.size:
-        return batch, args.size, args.size
-    sizes = [step['size'] for step in cfg.train_dataloader.dataset.pipeline if step['type'] in WINDOWS]
-    if not sizes:
-        raise ConfigError('train_dataloader.dataset.pipeline: cuts no window, so the size of a step is not known')
-    return (batch, *((sizes[-1],) * 2 if isinstance(sizes[-1], int) else sizes[-1]))
-
-
-def random_pictures(restorer: Any, size: tuple[int, int, int]) -> dict:
-    """A batch of random pictures in each role that a restorer trains on, as a loader gives it."""
-    import torch
-
-    batch, height, width = size
-    draw = torch.Generator().manual_seed(0)
-    inputs = {role: torch.rand(batch, 3, height, width, generator=draw) for role in restorer.picture_roles}
-    return {'inputs': inputs, 'data_samples': []}
-
-
-def measure_step(args: argparse.Namespace) -> dict:
-    """The figures of ``benchmark step``: medians over pairs of stretches in turn, after a warm-up.
+def measure_against_plain(args: argparse.Namespace) -> dict:
+    """Medians over pairs of stretches in turn, after a warm-up.
 
     Raises:
         ConfigError: the restorer has no plain form.
     """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from restorebox.cli.benchmark import peak_memory, synchronise
-    from restorebox.cli.plain_cycle import PlainCycleRestorer
-    from restorebox.engine.optim import RoleOptimWrapperConstructor
-    from restorebox.registry import RESTORERS
-    from restorebox.restorers import CycleRestorer
-
-    cfg = step_config(args)
+    cfg = training_config(args)
     model = cfg.model.to_dict()
     if RESTORERS.get(model['type']) is not CycleRestorer:
         raise ConfigError(f'config {args.config}: {model["type"]} has no plainly written step to compare with')
@@ -107,7 +67,7 @@ def measure_step(args: argparse.Namespace) -> dict:
     ratios = [seconds['shared'] / seconds['plain'] for seconds in rounds]
     return {
         'config': args.config,
-        'device': torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
+        'device': device_name(),
         'threads': torch.get_num_threads(),
         'batch': batch,
         'crop': side,
@@ -125,7 +85,7 @@ def measure_step(args: argparse.Namespace) -> dict:
     }
 
 
-def show_step(figures: dict) -> None:
+def show_against_plain(figures: dict) -> None:
     """Print them."""
     low, high = figures['ratio_range']
     crop = 'x'.join(map(str, figures['crop']))

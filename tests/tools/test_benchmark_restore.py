@@ -1,12 +1,14 @@
-"""benchmark restore, small."""
+"""tools/benchmarks/restore.py, small."""
 
 import json
+from functools import partial
 
 import pytest
+import restore
 
-from restorebox.cli.benchmark_restore import measure_rows
-from restorebox.cli.main import main
+from restorebox.cli.common import guarded
 from tests.factories import publish_small, write_pairs
+from tests.processes import refused
 
 
 @pytest.fixture(scope='module')
@@ -16,11 +18,11 @@ def published(tmp_path_factory):
 
 @pytest.mark.parametrize('native', [True, False])
 def test_it_leaves_figures_and_a_table(published, tmp_path, capsys, monkeypatch, native):
-    monkeypatch.setattr('restorebox.layers.precision.has_bf16', lambda _: native)
+    monkeypatch.setattr('restore.has_bf16', lambda _: native)
     write_pairs(tmp_path, 'test', 4)
     lq, gt, out = tmp_path / 'test/lq', tmp_path / 'test/gt', tmp_path / 'made/speed.json'
     words = ['--model', published, '--beside', published, '--stretch', 2, '--rounds', 1, '--scored', lq, gt]
-    main(['benchmark', 'restore', *map(str, [lq, *words, '--out', out])])
+    restore.main([*map(str, [lq, *words, '--out', out])])
     figures = json.loads(out.read_text())
     assert figures['pictures'] == 4
     assert figures['folder_run']['stretches'] == 2
@@ -43,13 +45,10 @@ def test_it_leaves_figures_and_a_table(published, tmp_path, capsys, monkeypatch,
 
 
 def test_the_fastest_that_loses_little_is_the_default(monkeypatch):
-    from restorebox.cli import benchmark_restore as module
-
-    rows = [module.Row('m', 'contiguous', name, lambda _: None) for name in ('fp32', 'bf16', 'int8')]
-    seconds = iter([10, 5, 2] * 2)
-    monkeypatch.setattr(module, '_clocked', lambda *_: (next(seconds), 0))
-    monkeypatch.setattr(module, '_scores', lambda *_: [30.0, 29.96, 29.9])
-    figures = measure_rows(rows, [None] * 4, 2, {'set': [None]})
+    rows = [restore.Row('m', 'contiguous', name, lambda _: None) for name in ('fp32', 'bf16', 'int8')]
+    monkeypatch.setattr(restore, 'time_in_turn', lambda works, pictures, rounds: [[10, 5, 2]] * len(pictures) * rounds)
+    monkeypatch.setattr(restore, '_scores', lambda *_: [30.0, 29.96, 29.9])
+    figures = restore.measure_rows(rows, [None] * 4, 2, {'set': [None]})
     assert figures['default']['precision'] == 'bf16'
     assert [row['ratio'] for row in figures['rows']] == [1, 0.5, 0.2]
 
@@ -58,7 +57,4 @@ def test_mistakes_are_a_line(published, tmp_path, capsys):
     write_pairs(tmp_path, 'test', 1)
     words = [str(tmp_path / 'test/lq'), '--model', str(published)]
     for more in (['--beside', 'nowhere.safetensors'], ['--scored', str(tmp_path), str(tmp_path)]):
-        with pytest.raises(SystemExit) as caught:
-            main(['benchmark', 'restore', *words, '--rounds', '1', *more])
-        assert caught.value.code == 1
-        assert len(capsys.readouterr().err.splitlines()) == 1
+        refused(partial(guarded, partial(restore.main, [*words, '--rounds', '1', *more])), capsys)

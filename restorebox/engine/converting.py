@@ -1,0 +1,69 @@
+"""A checkpoint of ours from files of public weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from restorebox.engine.checkpoint import load_file, save_file, sha256, write_bytes
+from restorebox.engine.config import load_config
+from restorebox.engine.conversion import convert_by_order, convert_owan
+from restorebox.engine.conversion_names import HEAVY_RAIN, convert_by_name
+from restorebox.errors import CheckpointError, ConfigError
+from restorebox.registry import RESTORERS, nearest
+
+
+def convert_files(kind: str, files: Mapping[str, str], out: Path, config: str) -> int:
+    """Make a checkpoint of public weights; it is written whole or not at all.
+
+    Args:
+        kind: 'owan' and 'heavy_rain' have names of layers of their own; of all others the order counts.
+        files: role of the restorer -> file of its weights.
+        out: the checkpoint, .pth or .safetensors.
+        config: of the networks.
+
+    Returns:
+        How many weights.
+
+    Raises:
+        ConfigError: the config is wrong, or has no such role.
+        CheckpointError: another suffix, a file that can't be read or does not fit the config's networks.
+    """
+    if out.suffix not in ('.pth', '.safetensors'):
+        raise CheckpointError(f'{out}: give it the suffix .pth or .safetensors')
+    cfg = load_config(config)
+    with torch.device('meta'):
+        restorer = RESTORERS.build(cfg.model.to_dict())
+    roles = tuple(name for name, child in restorer.named_children() if child.state_dict())
+    for role, file in files.items():
+        if role not in roles:
+            raise ConfigError(f"--weights {role}={file}: the config has no role '{role}'; {nearest(role, roles)}")
+    convert = convert_owan if kind == 'owan' else convert_by_order
+    state = {}
+    for role, file in files.items():
+        try:
+            if kind == 'heavy_rain':
+                state_of_file = load_file(file, key=HEAVY_RAIN[role][0])['state_dict']
+                part = convert_by_name(state_of_file, restorer.role(role), role)
+            else:
+                part = convert(load_file(file)['state_dict'], restorer.role(role))
+        except CheckpointError as error:
+            raise CheckpointError(f'{role}={file}: {error}') from None
+        for key, value in part.items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise CheckpointError(f'{role}={file}: weight {key} is NaN or infinite')
+            state[f'{role}.{key}'] = value.contiguous()
+    facts = {
+        'format': 'restorebox 1',
+        'cfg_json': json.dumps(cfg.to_dict(), default=str),
+        'converted_from': {role: {'kind': kind, 'sha256': sha256(file)} for role, file in files.items()},
+    }
+    if out.suffix == '.pth':
+        save_file({'state_dict': state, 'meta': facts}, out)
+    else:
+        write_bytes(save(state, {key: json.dumps(value) for key, value in facts.items()}), out)
+    return sum(value.numel() for value in state.values())

@@ -1,0 +1,84 @@
+"""What is known about a model or a file of weights: method, size, needs, scores, licence, limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from restorebox.engine.checkpoint import load_file, sha256
+from restorebox.engine.config import load_config
+from restorebox.engine.published import build_on_meta, check_deployed, stored_config
+from restorebox.inference.inferencer import default_device
+from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
+from restorebox.layers.precision import has_bf16
+from restorebox.registry import RESTORERS
+from restorebox.restorers.base import BaseRestorer
+
+
+def model_facts(model: str) -> dict[str, object]:
+    """All that is known, by name, in the order in which it is told.
+
+    Args:
+        model: a model's name, a file of weights, or ``URL#sha256=DIGITS``.
+
+    Raises:
+        ConfigError, CheckpointError: there is none, or it can't be read.
+    """
+    facts: dict[str, object] = {}
+    entry = None
+    if not is_url(model) and Path(model).suffix not in WEIGHTS_SUFFIXES:
+        entry = find_model(model)
+        facts |= {'model': entry.name, 'method': entry.collection, 'config': entry.config}
+        if entry.precision:
+            facts['bears'] = f'{entry.precision}: restore uses it where the processor has it (here: {_here()})'
+        if entry.paper:
+            facts['paper'] = f'{entry.paper[0]}, {entry.paper[1]}'
+    if entry is not None and entry.weights is None:
+        facts['weights'] = f'none published: restorebox train {entry.config}'
+        with torch.device('meta'):
+            restorer = RESTORERS.build(load_config(entry.config).model)
+    else:
+        path = find_weights(model)
+        checkpoint = load_file(path)
+        restorer = build_on_meta(stored_config(checkpoint, path)['model'], path)
+        check_deployed(checkpoint, restorer, path)
+        facts |= {'weights': f'{path}, {path.stat().st_size / 2**20:.2f} MiB', 'sha256': sha256(path)}
+        facts |= published_facts(checkpoint['meta'])
+    facts |= network_facts(restorer)
+    return facts
+
+
+def _here() -> str:
+    return 'yes' if has_bf16(default_device()) else 'no, fp32 instead'
+
+
+def published_facts(meta: dict) -> dict[str, object]:
+    """What a published file says about itself; of what its maker did not write as text and numbers, nothing."""
+    facts: dict[str, object] = {}
+    for name in ('licence', 'limits', 'average'):
+        if meta.get(name):
+            facts[name] = meta[name] if isinstance(meta[name], str) else 'not readable: it is no text'
+    scores = meta.get('scores')
+    mean = scores.get('mean') if isinstance(scores, dict) else None
+    if isinstance(mean, dict):
+        numbers = {name: value for name, value in mean.items() if isinstance(value, (int, float)) and abs(value) < 1e9}
+        facts['scores'] = ', '.join(f'{name} {value:.4g}' for name, value in numbers.items())
+    return facts
+
+
+def network_facts(restorer: BaseRestorer) -> dict[str, object]:
+    """What the networks of a restorer need; it may be on the meta device."""
+    needs = restorer.needs
+    counts = {role: sum(p.numel() for p in restorer.role(role).parameters()) for role in restorer.deployed}
+    field = 'the whole picture' if needs.receptive_field is None else f'{needs.receptive_field} pixels'
+    window = restorer.statistics_window
+    return {
+        'regime': type(restorer).__name__,
+        'networks': ', '.join(f'{role}: {count:,} weights' for role, count in counts.items()),
+        'sees': field,
+        'statistics': 'over the whole picture, if any' if window is None else f'over a window of {window} pixels',
+        **({'survey': 'reads statistics of the whole picture too, taken once for all tiles'} if needs.survey else {}),
+        'stride': needs.stride,
+        'large pictures': 'averages windows in its sampler' if needs.tiling == 'noise' else 'in tiles',
+    }

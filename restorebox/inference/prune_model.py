@@ -1,0 +1,132 @@
+"""Pruning as a whole: rank, cut, train a little, score before and after, time both networks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import statistics
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from mmengine.config import Config
+
+from restorebox.datasets.collate import collate_roles
+from restorebox.datasets.sampler import KeyedSampler
+from restorebox.engine.checkpoint import save_file, sha256
+from restorebox.engine.measuring import time_in_turn
+from restorebox.engine.running import keep_test, run_config
+from restorebox.errors import ConfigError
+from restorebox.files import json_bytes, write_whole
+from restorebox.inference.models import load_model
+from restorebox.inference.pruning import check_prunable, measure_worth, prune_network
+from restorebox.inference.tiles import Tiler
+from restorebox.metrics.scores import library_versions
+from restorebox.registry import DATASETS, RESTORERS
+from restorebox.restorers.base import BaseRestorer
+
+SCORE = 'psnr_y'
+RANKED = 64  # training samples that say which channels stay
+TIMED, ROUNDS = 8, 3  # pictures of the test set, and how often each goes through both networks in turn
+
+
+def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, samples: int) -> tuple[dict, str]:
+    """Cut channels out of a model, train what is left, and measure what that cost and gained.
+
+    Args:
+        cfg: of the narrow model, with its ``work_dir`` and the ``overrides`` that make it narrow.
+        wide_cfg: the same without those of the network, to score the model as it was.
+        config: the name of both.
+        checkpoint: weights of the wide model.
+        samples: to train the narrow network on; 0 for none.
+
+    Returns:
+        The report, which lies in the work directory as ``pruned.json`` too, and the checkpoint.
+
+    Raises:
+        ConfigError: the work directory is not empty, the config can't be pruned or lacks a data set, or see
+            :func:`~restorebox.inference.pruning.check_prunable`.
+        CheckpointError, DataError, MissingPackageError: weights, data or torch-pruning are missing.
+    """
+    home = Path(cfg.work_dir)
+    _check(cfg, config, home)
+    wide = load_model(config, checkpoint)
+    narrow = RESTORERS.build(cfg.model).eval()
+    check_prunable(wide.generator, narrow.generator)
+    worth = measure_worth(wide, _samples(cfg))
+    narrow.generator.load_state_dict(prune_network(wide.generator, narrow.generator, worth))
+    home.mkdir(parents=True, exist_ok=True)
+    cut = home / 'cut.pth'
+    save_file({'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': narrow.state_dict()}, cut)
+
+    def scores_of(own: Config, weights: str, name: str) -> dict:
+        """What ``test`` says of a checkpoint."""
+        own = keep_test(copy.deepcopy(own), config, weights)
+        own.work_dir = str(home / name)
+        run_config(own, 'test')
+        return json.loads((home / name / 'scores.json').read_bytes())
+
+    last = str(cut)
+    scores = {'before': scores_of(wide_cfg, checkpoint, 'before'), 'cut': scores_of(cfg, last, 'cut')}
+    if samples:
+        last = _train(copy.deepcopy(cfg), cut, samples)
+        scores['trained'] = scores_of(cfg, last, 'trained')
+    report = {
+        'config': config,
+        'widths': dict(cfg.overrides),
+        'ranked_on': RANKED,
+        'samples': samples,
+        'source_sha256': sha256(checkpoint),
+        'checkpoint': {
+            'path': str(Path(last).resolve().relative_to(home.resolve())),
+            'sha256': sha256(last),
+        },  # beside this file
+        'weights': [sum(p.numel() for p in each.generator.parameters()) for each in (wide, narrow)],
+        SCORE: {name: each['mean'][SCORE] for name, each in scores.items()},
+        'input': scores['before']['mean'][f'input/{SCORE}'],
+        'pictures': scores['before']['count'],
+        'cost_db': scores['before']['mean'][SCORE] - scores[list(scores)[-1]]['mean'][SCORE],
+        **_times(cfg, wide, narrow),
+        'libraries': library_versions(),
+    }
+    write_whole(home / 'pruned.json', json_bytes(report))
+    return report, last
+
+
+def _check(cfg: Config, config: str, home: Path) -> None:
+    if home.exists() and any(home.iterdir()):
+        raise ConfigError(f'prune: {home} is not empty; give another --work-dir')
+    if cfg.model.get('type') != 'SupervisedRestorer':
+        raise ConfigError(f'prune: {config} trains a {cfg.model.get("type")}; only a SupervisedRestorer is pruned')
+    for key, reason in (('train', 'no channel could be ranked'), ('test', 'the cost would not be known')):
+        if cfg.get(f'{key}_dataloader') is None:
+            raise ConfigError(f'prune: {config} has no {key}_dataloader, so that {reason}')
+
+
+def _samples(cfg: Config) -> Iterator[dict]:
+    """Batches of one from the training set, as it is drawn."""
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    for key in islice(iter(KeyedSampler(dataset)), RANKED):
+        yield collate_roles([dataset[key]])
+
+
+def _train(cfg: Config, cut: Path, samples: int) -> str:
+    """Train the narrow network -> its checkpoint."""
+    cfg.train_cfg.max_samples = cfg.train_cfg.val_samples = samples
+    cfg.default_hooks.checkpoint.every_samples = samples
+    cfg.param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=samples, end=samples, eta_min=1e-6)]
+    cfg.load_from, cfg.resume, cfg.work_dir = str(cut), False, str(cut.parent / 'training')
+    return str(run_config(cfg, 'train').last_checkpoint())
+
+
+def _times(cfg: Config, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
+    """Seconds a picture of both, in turn on pictures of the test set, whole."""
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMED, len(dataset)))]
+    pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in pictures]
+    took = time_in_turn([Tiler(net, 1e6) for net in (wide, narrow)], pictures, ROUNDS)
+    return {
+        'seconds': [statistics.median(each) for each in zip(*took, strict=True)],
+        'gain': 1 / statistics.median(fast / slow for slow, fast in took),
+        'timed': len(pictures),
+    }

@@ -1,0 +1,32 @@
+"""The console script finds its verbs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from restorebox.cli.main import VERBS, main, verb
+from restorebox.errors import RestoreboxError
+from tests.processes import environment, one_line_error
+
+
+def test_a_misspelt_verb_is_named(tmp_path):
+    result = subprocess.run(
+        [sys.executable, '-m', 'restorebox', 'tran'],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "did you mean 'train'" in one_line_error(result)
+
+
+def test_the_script_that_was_a_verb_is_named():
+    with pytest.raises(RestoreboxError, match=r'tools/benchmarks/train\.py, step\.py'):
+        verb('benchmark')
+
+
+def test_every_verb_is_listed(capsys):
+    main(['--help'])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == list(VERBS)

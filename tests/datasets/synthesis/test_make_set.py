@@ -1,0 +1,238 @@
+"""A set depends on pictures, recipe and seed alone, however often the run that makes it is killed."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from restorebox.datasets.pictures import PairedPictures
+from restorebox.datasets.reading import read_picture
+from restorebox.datasets.synthesis import Job, MadeSet, make_set, work
+from restorebox.datasets.synthesis.folder import Folder
+from restorebox.degradations import render_again
+from restorebox.errors import BusyError, ConfigError, DataError
+from tests.datasets.synthesis.sets import contents, lines, manifest, write_clean
+
+MOST = 14  # lines that a run's journal gains before it is killed; five times as many are fewer than all 120
+
+
+def make(clean, out, recipe, *, split='train', recursive=False, workers=None, skip=False, **options) -> MadeSet:
+    return make_set(Job(clean, out / split, recipe, **options), recursive, workers, skip)
+
+
+@pytest.fixture
+def clean(tmp_path):
+    return write_clean(tmp_path / 'clean', 7)
+
+
+def read_layer(home: Path, record: dict, role: str) -> list:
+    pixels = cv2.imread(str(home / record['files'][role]['path']), cv2.IMREAD_UNCHANGED)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels[..., ::-1]
+    return (pixels / 65535 * record['layers'][role]['scale']).tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [1, 2])
+def test_killed_five_times_it_ends_as_if_it_had_not_been(tmp_path, workers):
+    clean = write_clean(tmp_path / 'clean', 60, (128, 160))
+    options = dict(recipe='heavy_rain', layers=True, per_picture=2, workers=workers)
+    out, whole, journal = tmp_path / 'killed', tmp_path / 'whole', tmp_path / 'killed/train/journal.jsonl'
+    make(clean, whole, **options)
+    moments = random.Random(workers)
+    complete = 0
+    for _ in range(5):
+        # forked from here, it is at work at once: a process of its own like the tool's, without seconds of imports
+        process = multiprocessing.get_context('fork').Process(target=make, args=(clean, out), kwargs=options)
+        process.start()
+        # by what is done and not by time, which a busy machine stretches
+        enough, deadline = complete + moments.randint(0, MOST), time.monotonic() + 60
+        while lines(journal) < enough and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.02))  # anywhere in the work on the next picture
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, 'it ended before it could be killed: give it more pictures'
+        for path in out.rglob('*.png'):
+            if not path.name.startswith('.'):
+                read_picture(path)  # none is half-written
+        complete = lines(journal)
+    assert 0 < complete < 120
+    make(clean, out, **options)
+    assert contents(out) == contents(whole)
+    assert len(manifest(out / 'train')) == 120
+
+
+def test_neither_workers_nor_other_pictures_matter(tmp_path, clean):
+    make(clean, tmp_path / 'one', 'snow', workers=1)
+    make(clean, tmp_path / 'three', 'snow', workers=3)
+    whole = contents(tmp_path / 'one')
+    assert whole == contents(tmp_path / 'three')
+    (clean / '000.png').unlink()
+    make(clean, tmp_path / 'fewer', 'snow')
+    fewer = contents(tmp_path / 'fewer')
+    assert all(whole[name] == data for name, data in fewer.items() if name.endswith('.png'))
+    assert {'train/lq/001.png', 'train/gt/001.jpg'} <= set(fewer)
+
+
+@pytest.mark.parametrize('recipe', ['light_rain', 'heavy_rain', 'rain_fog', 'haze', 'snow', 'moderate', 'did_hy'])
+def test_a_line_of_the_manifest_renders_again(tmp_path, recipe):
+    clean = write_clean(tmp_path / 'clean', 1)
+    make(clean, tmp_path / 'out', recipe, layers=True, per_picture=2, workers=1)
+    home = tmp_path / 'out' / 'train'
+    for record in manifest(home):
+        for source in (clean / record['source'], home / record['files']['gt']['path']):
+            again = render_again(record, read_picture(source))
+            assert np.array_equal(again['lq'], read_picture(home / record['files']['lq']['path']))
+        for role, facts in record['layers'].items():
+            stored = facts.get('constant') or read_layer(home, record, role)
+            assert np.abs(np.float32(stored) - again[role]).max() <= 0.51 * facts.get('scale', 0) / 65535, role
+    assert {role for role in again if role not in ('lq', 'parameters')} == set(record['layers'])
+
+
+def test_several_per_picture_are_a_set_that_pairs_by_template(tmp_path, clean):
+    make(clean, tmp_path / 'out', 'noise', per_picture=3, split='test')
+    pairing = dict(pairing='template', template=dict(lq='{name}_*', gt='{name}'))
+    pairs = PairedPictures(tmp_path / 'out', split='test', **pairing)
+    assert [pairs.get_data_info(i)['name'] for i in range(3)] == ['000_00', '000_01', '000_02']
+    assert len(pairs) == 21
+    shown = [contents(tmp_path / 'out')[f'test/lq/000_0{k}.png'] for k in range(3)]
+    assert len(set(shown)) == 3
+
+
+def test_sub_folders_stay_and_pair_by_list(tmp_path):
+    write_clean(tmp_path / 'clean' / 'a', 2)
+    write_clean(tmp_path / 'clean' / 'b c', 2)
+    make(tmp_path / 'clean', tmp_path / 'out', 'noise', recursive=True)
+    pairs = PairedPictures(tmp_path / 'out', pairing='list_file', list_file='pairs.txt')
+    assert [Path(pairs.get_data_info(i)['paths']['gt']).parent.name for i in range(4)] == ['a', 'a', 'b c', 'b c']
+    with pytest.raises(DataError, match='lie in each other'):
+        make(tmp_path, tmp_path / 'out', 'noise', recursive=True)
+
+
+def test_odd_clean_pictures_become_png_and_ordinary_ones_are_linked(tmp_path):
+    clean = write_clean(tmp_path / 'clean', 2)
+    picture = Image.open(clean / '000.png')
+    exif = Image.Exif()
+    exif[274] = 6
+    picture.save(clean / 'turned.jpg', exif=exif)
+    picture.convert('P').save(clean / 'palette.png')
+    picture.convert('L').save(clean / 'grey.png')
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 8), dtype=np.uint16)
+    Image.fromarray(deep).save(clean / 'deep.png')
+    (clean / 'ten_bits.pgm').write_bytes(b'P5 8 9 1023\n' + (deep >> 6).astype('>u2').tobytes())
+    make(clean, tmp_path / 'out', 'haze')
+    home = tmp_path / 'out' / 'train'
+    files = sorted(p.name for p in (home / 'gt').iterdir())
+    assert files == ['000.png', '001.jpg', 'deep.png', 'grey.png', 'palette.png', 'ten_bits.png', 'turned.png']
+    for record in manifest(home):
+        gt, source = read_picture(home / record['files']['gt']['path']), read_picture(clean / record['source'])
+        assert np.abs(gt - source.astype(gt.dtype)).max() <= 1 / 65535
+        again = [render_again(record, each)['lq'] for each in (gt, source)]
+        assert np.array_equal(*again)
+        assert np.array_equal(again[0], read_picture(home / record['files']['lq']['path']))
+    assert (home / 'gt/001.jpg').samefile(clean / '001.jpg')
+    assert read_picture(home / 'gt/turned.png').shape == (32, 24, 3)
+
+
+def test_a_busy_folder_is_refused(tmp_path, clean, monkeypatch):
+    monkeypatch.setattr('restorebox.datasets.synthesis.folder.PATIENCE', 0.1)
+    job = Job(clean, tmp_path / 'out', 'noise')
+    folder = Folder(job, ['000.png'])
+    with pytest.raises(BusyError, match=rf'another synthesize \(process {os.getpid()} on .*\) is at work there'):
+        Folder(job, ['000.png'])
+    folder.close()
+    Folder(job, ['000.png']).close()
+
+
+def test_a_record_needs_its_parameters():
+    with pytest.raises(ConfigError, match="needs the key 'parameters'"):
+        render_again({'recipe': 'noise'}, np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    'recipe',
+    [
+        {'type': 'os.mkdir', 'path': 'IT_RAN'},
+        {'type': 'Compose', 'recipes': [{'type': 'JPEG'}, {'type': 'os.mkdir', 'path': 'IT_RAN'}]},
+        {'type': 'JPEG', '_scope_': 'antigravity'},
+        {'type': 'UNet'},
+        ['jpeg'],
+    ],
+    ids=str,
+)
+def test_a_recipe_of_a_strangers_manifest_runs_nothing(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        render_again({'recipe': recipe, 'parameters': {}}, np.zeros((4, 4, 3), np.uint8))
+    assert not os.path.exists('IT_RAN')
+
+
+def test_the_longest_names_and_planted_links(tmp_path, clean):
+    for name in ('l' * 251 + '.jpg', 'm' * 251 + '.gif'):
+        Image.new('L', (9, 7), 90).save(clean / name)
+    home, treasure = tmp_path / 'out/train', tmp_path / 'treasure'
+    make(clean, tmp_path / 'out', 'noise', workers=1)
+    before = contents(home)
+    assert {f'lq/{letter * 251}.png' for letter in 'lm'} <= set(before)
+    treasure.write_bytes(b'mine')
+    for name in ('lq/000.png', 'gt/001.jpg'):
+        (home / name).unlink()
+        (home / name).symlink_to(treasure)
+    (home / 'gt/002.jpg').unlink()
+    os.mkfifo(home / 'gt/002.jpg')
+    make(clean, tmp_path / 'out', 'noise', workers=1)
+    assert contents(home) == before
+    assert treasure.read_bytes() == b'mine'
+    assert not any(path.is_symlink() for path in home.rglob('*'))
+
+
+def test_a_lack_of_memory_is_no_damage(tmp_path, clean, monkeypatch):
+    read = work.read_picture
+
+    def reader(path):
+        if path.stem == '003':
+            raise MemoryError
+        return read(path)
+
+    monkeypatch.setattr(work, 'read_picture', reader)
+    with pytest.raises(DataError, match=r'003\.png: not enough memory for it; try fewer --workers; what is complete'):
+        make(clean, tmp_path / 'out', 'noise', workers=1)
+    bad = make(clean, tmp_path / 'out', 'noise', workers=1, skip=True).bad
+    assert [source for source, _ in bad] == ['003.png']
+    assert '003.png: not enough memory for it' in bad[0][1]
+    assert len(manifest(tmp_path / 'out/train')) == 6
+
+
+def test_a_set_is_not_made_into_what_a_link_leads_to(tmp_path, clean):
+    (clean / 'linked').symlink_to(tmp_path / 'out')
+    (tmp_path / 'out/train/lq').mkdir(parents=True)
+    Image.new('L', (9, 7)).save(tmp_path / 'out/train/lq/x.png')
+    with pytest.raises(DataError, match='lie in each other'):
+        make(clean, tmp_path / 'out', 'noise', recursive=True)
+
+
+def test_a_picture_that_kills_its_worker_costs_no_other(tmp_path, clean, monkeypatch):
+    read = work.read_picture
+    (tmp_path / 'first').touch()
+
+    def reader(path):
+        if path.stem == '003' or (path.stem == '005' and (tmp_path / 'first').exists()):
+            if path.stem == '005':
+                (tmp_path / 'first').unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(path)
+
+    monkeypatch.setattr(work, 'read_picture', reader)
+    with pytest.raises(DataError, match=r'003\.png: its worker was killed twice \(exit code -9; .* fewer --workers\)'):
+        make(clean, tmp_path / 'out', 'noise', workers=2)
+    bad = make(clean, tmp_path / 'out', 'noise', workers=2, skip=True).bad
+    assert [source for source, _ in bad] == ['003.png']
+    assert '003.png: its worker was killed twice' in bad[0][1]
+    assert len(manifest(tmp_path / 'out/train')) == 6

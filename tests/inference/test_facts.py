@@ -1,0 +1,16 @@
+"""What is told about networks."""
+
+import pytest
+
+from restorebox.inference.facts import network_facts
+from tests.factories import small_backbone, small_restorer
+
+
+@pytest.mark.parametrize(('backbone', 'surveys'), [('NAFUNet', True), ('FDRUNet', False)])
+def test_a_network_that_reads_statistics_of_the_whole_picture_says_so(backbone, surveys):
+    restorer = small_restorer('SupervisedRestorer')
+    restorer.generator.backbone = small_backbone(backbone)
+    assert restorer.needs.survey is surveys
+    facts = network_facts(restorer)
+    assert ('survey' in facts) is surveys
+    assert facts['regime'] == 'SupervisedRestorer'

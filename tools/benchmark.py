@@ -1,9 +1,0 @@
-#!/usr/bin/env python3
-"""The verb ``benchmark`` of restorebox; --help lists its options."""
-
-from restorebox.cli.main import main
-
-if __name__ == '__main__':
-    import sys
-
-    main(['benchmark', *sys.argv[1:]])

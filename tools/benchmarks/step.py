@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Measure training steps on random pictures.
+
+``step.py CONFIG``: a cycle restorer's step against the same step written plainly, with every feature computed where it
+is needed; and whether both give the same losses.
+
+``step.py CONFIG_A CONFIG_B``: the steps of two configs against each other, time and peak memory, in alternating fresh
+processes. The same config may stand twice, with ``--cfg-options-b`` for what differs.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
+
+import argparse
+
+from options import training_parser, write_figures
+from step_pairs import measure_pairs, show_pairs
+from step_plain import measure_against_plain, show_against_plain
+
+from restorebox.cli.common import guarded, options_action, positive
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The options."""
+    parser = training_parser('step.py', __doc__, 'two configs: steps before the clock starts', 'pairs, in turn')
+    parser.add_argument('config', nargs='+', help='one or two')
+    parser.add_argument('--size', type=positive, help="side of the square crops (default: the config's)")
+    parser.add_argument('--batch', type=positive, help="pictures of a step (default: the config's)")
+    parser.add_argument(
+        '--cfg-options-b',
+        nargs='+',
+        action=options_action(),
+        default={},
+        metavar='KEY=VALUE',
+        help='options of the second config alone; --cfg-options are of both',
+    )
+    args = parser.parse_args(argv)
+    if len(args.config) > 2:
+        parser.error(f'one config or two, {len(args.config)} are given')
+    if args.cfg_options_b and len(args.config) < 2:
+        parser.error('--cfg-options-b needs two configs')
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print, and write JSON where asked for."""
+    args = parse(argv)
+    if len(args.config) == 2:
+        figures = measure_pairs(args)
+        show_pairs(figures)
+    else:
+        args.config = args.config[0]
+        figures = measure_against_plain(args)
+        show_against_plain(figures)
+    write_figures(figures, args.out)
+
+
+if __name__ == '__main__':
+    guarded(main)
