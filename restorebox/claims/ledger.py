@@ -55,7 +55,7 @@ REQUIRED = ('id', 'sentence', 'where', 'metric')
 
 @dataclass(frozen=True)
 class Spec:
-    """What trains one model at one budget: a config below ``configs/``, a row of it, overrides, and what to start from."""
+    """What trains one model at one budget: a config, a row of it, overrides, and the model to start from."""
 
     config: str
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -144,7 +144,9 @@ def _check(where: str, node: object, keys: dict[str, Any], required: tuple[str, 
         wanted = (int, float) if keys[key] is float else keys[key]
         if not isinstance(value, wanted) or (keys[key] is float and isinstance(value, bool)):
             kinds = keys[key] if isinstance(keys[key], tuple) else (keys[key],)
-            raise ConfigError(f'{where}: {key} is {value!r}; it must be a {" or ".join(kind.__name__ for kind in kinds)}')
+            raise ConfigError(
+                f'{where}: {key} is {value!r}; it must be a {" or ".join(kind.__name__ for kind in kinds)}'
+            )
     for key in required:
         if key not in node:
             raise ConfigError(f"{where}: misses the key '{key}'")

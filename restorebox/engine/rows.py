@@ -75,11 +75,11 @@ def find_row(config: Path, name: str) -> Row:
     if row is not None and config.name in row.of:
         return row
     if row is not None:
-        raise ConfigError(f"--row {name}: is a row of {', '.join(row.of)}, not of {config.name}")
+        raise ConfigError(f'--row {name}: is a row of {", ".join(row.of)}, not of {config.name}')
     known = [each.name for each in rows.values() if config.name in each.of]
     if not known:
         raise ConfigError(f'--row {name}: {config} has no rows')
-    raise ConfigError(f"--row {name}: {config.name} has no such row; {nearest(name, known)}")
+    raise ConfigError(f'--row {name}: {config.name} has no such row; {nearest(name, known)}')
 
 
 def _check(where: str, entry: object, folder: Path) -> None:
@@ -103,7 +103,9 @@ def _row(file: Path, name: str, entries: dict[str, dict]) -> Row:
     chain = [name]
     while (before := entries[chain[-1]].get('from')) is not None:
         if before not in entries:
-            raise ConfigError(f"{file}: {chain[-1]}: from: there is no row '{before}'; {nearest(before, tuple(entries))}")
+            raise ConfigError(
+                f"{file}: {chain[-1]}: from: there is no row '{before}'; {nearest(before, tuple(entries))}"
+            )
         if before in chain:
             raise ConfigError(f"{file}: {chain[-1]}: from: '{before}' leads back to itself")
         chain.append(before)
