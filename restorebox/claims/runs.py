@@ -19,7 +19,7 @@ from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
 from restorebox.errors import RestoreboxError
 from restorebox.files import find_checkpoints, json_bytes, write_whole
 
-KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
+KEPT = ('mean', 'count', 'config', 'row', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
 
 
 @dataclass(frozen=True)
