@@ -141,6 +141,7 @@ TOP: dict[str, Any] = {
     'find_unused_parameters': bool,
     'runner_type': str,
     'overrides': dict | None,
+    'row': str | None,
 }
 for _name in LOADERS:
     TOP[_name] = dict | None

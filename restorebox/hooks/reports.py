@@ -129,6 +129,7 @@ class ScoresHook(Hook):
                 'size': len(loop.dataloader.dataset),
                 **counts,
                 'training': runner.loaded_meta.get('compute'),
+                **({'row': runner.cfg.row} if runner.cfg.get('row') else {}),
                 'overrides': runner.cfg.get('overrides') or {},
             },
         )
