@@ -1,5 +1,5 @@
 # make demo   from a bare clone to restored photographs, then to a model trained on others, with scores and sheets
-# make test   lint and tests
+# make test   lint, import directions and tests
 # make docs   the documentation, into docs/_build/html
 # All set-up happens in .venv; VENV=dir and PYTHON=python3.12 choose others.
 PYTHON ?= python3
@@ -19,6 +19,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS)
 
 docs: $(VENV)/.tests

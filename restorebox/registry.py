@@ -4,16 +4,19 @@ Those with a parent are children of MMEngine's, so that a Runner builds our clas
 MMEngine allows one child per parent and scope (a backbone and a restorer can't both hang below MODELS), and mmcv's
 transforms, which would come with MMEngine's TRANSFORMS, work on samples of another form.
 
-A registry fills itself when it is first asked: it imports its room of the house, then every plugin that is installed
-under the entry-point group ``restorebox.plugins`` (see ``docs/add_a_method.md``).
+A registry fills itself when it is first asked: it imports the modules of its room, all that are in the folder where the
+location ends with ``.*``, then every plugin that is installed under the entry-point group ``restorebox.plugins`` (see
+``docs/add_a_method.md``).
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from mmengine import registry as mm
@@ -21,10 +24,11 @@ from mmengine.registry import build_from_cfg
 
 from restorebox.aliases import alias
 from restorebox.errors import ConfigError
-from restorebox.values import check_values, layers
+from restorebox.values import check_values, layers, short
 
 PLUGIN_GROUP = 'restorebox.plugins'
-LISTED = 30  # names that an error lists at most
+LISTED = 10  # names that an error lists at most, of together so many letters
+LETTERS = 160
 _plugins: dict[str, str] = {}
 _plugins_loaded = False
 
@@ -64,7 +68,7 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Say which known names are near a misspelt one.
 
     Returns:
-        ``"did you mean 'x'?"``; when nothing is near ``'known: a, b, c'``, or the number of names where they are many.
+        ``"did you mean 'x'?"``; when nothing is near ``'known: a, b, c'``, of at most :data:`LISTED`, the most alike.
     """
     lower = {name.lower(): name for name in known}
     match = difflib.SequenceMatcher(b=word.lower())
@@ -75,12 +79,17 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     best = max(alike.values(), default=0)
     # one that is much nearer than the others is meant: a house full of networks has many names that end alike
     floor = max(0.6, best - 0.12)
-    close = [lower[name] for name in sorted(alike, key=alike.get, reverse=True) if alike[name] >= floor][:3]
+    ranked = sorted(alike, key=alike.get, reverse=True)
+    close = [lower[name] for name in ranked if alike[name] >= floor][:3]
     if close:
         return 'did you mean ' + ' or '.join(f"'{name}'" for name in close) + '?'
-    if len(known) > LISTED:
-        return f'{len(known)} names are known, and none is near (docs/api lists them)'
-    return 'known: ' + (', '.join(sorted(known)) or 'nothing')
+    if not ranked:
+        return 'known: nothing'
+    shown = [lower[name] for name in ranked[:LISTED]]
+    while len(shown) > 1 and sum(map(len, shown)) > LETTERS:
+        shown.pop()
+    more = f' and {len(ranked) - len(shown)} more' if len(ranked) > len(shown) else ''
+    return f'known: {", ".join(sorted(shown))}{more}'
 
 
 def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
@@ -132,14 +141,28 @@ def check_keys(build: Callable, given: Iterable[str], where: str, complete: bool
         check_values(build, given, where)
 
 
+def modules_of(location: str) -> list[str]:
+    """Names of the modules at a location of a registry, nothing being imported.
+
+    Args:
+        location: a module; or a package and ``.*``: the package and all modules in its folder, without subpackages.
+    """
+    package = location.removesuffix('.*')
+    if package == location:
+        return [location]
+    found = pkgutil.iter_modules(find_spec(package).submodule_search_locations, f'{package}.')
+    return [package, *sorted(module.name for module in found if not module.ispkg)]
+
+
 class RegistryKeyError(ConfigError, KeyError):
     """A name that no registry knows. The message lists near names and the plugin modules that were loaded."""
 
     def __init__(self, registry: str, key: str, known: list[str]):
-        plugins = ', '.join(f'{name} ({module})' for name, module in load_plugins().items()) or 'none'
+        loaded = [f'{name} ({module})' for name, module in load_plugins().items()]
+        plugins = ', '.join(loaded[:3]) + (f' and {len(loaded) - 3} more' if len(loaded) > 3 else '') or 'none'
         other = alias(key)
         ours = f'restorebox has {other}' if other else nearest(key, known)
-        self.message = f"no {registry} is called '{key}'; {ours} (plugins loaded: {plugins})"
+        self.message = f'no {registry} is called {short(key)}; {ours} (plugins loaded: {plugins})'
         super().__init__(self.message)
 
     def __str__(self) -> str:  # KeyError would print the repr
@@ -166,6 +189,8 @@ class Registry(mm.Registry):
 
     def import_from_location(self) -> None:
         """Import this registry's room, then the plugins."""
+        if not self._imported:
+            self._locations = [module for location in self._locations for module in modules_of(location)]
         super().import_from_location()
         load_plugins()
 
@@ -202,7 +227,7 @@ class Registry(mm.Registry):
 
 
 def _child(name: str, parent: mm.Registry, *rooms: str) -> Registry:
-    """A registry below MMEngine's, so that a Runner finds our classes. ``rooms`` are modules that fill it."""
+    """A registry below MMEngine's, so that a Runner finds our classes. ``rooms`` fill it, see :func:`modules_of`."""
     build = build_checked if parent.build_func is build_from_cfg else None
     return Registry(name, parent=parent, scope='restorebox', locations=list(rooms), build_func=build)
 
@@ -212,21 +237,21 @@ def _own(name: str, room: str) -> Registry:
     return Registry(name, scope='restorebox', locations=[room], build_func=build_checked)
 
 
-BACKBONES = _own('backbone', 'restorebox.backbones')
-HEADS = _own('head', 'restorebox.heads')
-LOSSES = _own('loss', 'restorebox.losses')
-DEGRADATIONS = _own('degradation', 'restorebox.degradations')
-ENCODERS = _own('encoder', 'restorebox.layers')
-STEMS = _own('stem', 'restorebox.layers')
-TRANSFORMS = _own('transform', 'restorebox.datasets')  # mmcv's work on samples of another form
-SOURCES = _own('data source', 'restorebox.datasets.sources')  # functions that return a Source
+BACKBONES = _own('backbone', 'restorebox.backbones.*')
+HEADS = _own('head', 'restorebox.heads.*')
+LOSSES = _own('loss', 'restorebox.losses.*')
+DEGRADATIONS = _own('degradation', 'restorebox.degradations.*')
+ENCODERS = _own('encoder', 'restorebox.encoders.*')
+STEMS = _own('stem', 'restorebox.layers.*')
+TRANSFORMS = _own('transform', 'restorebox.datasets.*')  # mmcv's work on samples of another form
+SOURCES = _own('data source', 'restorebox.datasets.sources.*')  # functions that return a Source
 
-RESTORERS = _child('restorer', mm.MODELS, 'restorebox.restorers')
-DATASETS = _child('dataset', mm.DATASETS, 'restorebox.datasets')
-DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'mmengine.dataset', 'restorebox.datasets')
-FUNCTIONS = _child('function', mm.FUNCTIONS, 'mmengine.dataset', 'restorebox.datasets')
-METRICS = _child('metric', mm.METRICS, 'restorebox.metrics')
-HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'restorebox.hooks')
+RESTORERS = _child('restorer', mm.MODELS, 'restorebox.restorers.*')
+DATASETS = _child('dataset', mm.DATASETS, 'restorebox.datasets.*')
+DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'mmengine.dataset', 'restorebox.datasets.*')
+FUNCTIONS = _child('function', mm.FUNCTIONS, 'mmengine.dataset', 'restorebox.datasets.*')
+METRICS = _child('metric', mm.METRICS, 'restorebox.metrics.*')
+HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'restorebox.hooks.*')
 RUNNERS = _child('runner', mm.RUNNERS, 'restorebox.engine')
 LOOPS = _child('loop', mm.LOOPS, 'mmengine.runner', 'restorebox.engine')
 OPTIM_WRAPPERS = _child('optimiser wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim', 'restorebox.engine')

@@ -1,7 +1,7 @@
 """One small way to build each registered component, so that tests which walk a registry can build them all.
 
-A component whose constructor has no usable defaults is listed here; one that is missing makes the walking tests fail
-with its name, so a new component is covered the day it is registered.
+A component is listed here where its constructor has no usable defaults or they make it large. One that is not listed is
+built with its defaults, so that a new component is covered the day it is registered.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from restorebox.registry import BACKBONES, HEADS, RESTORERS
+from restorebox.registry import BACKBONES, HEADS, RESTORERS, constructor_keys
 
 SMALL_UNET = dict(type='UNet', levels=2, base_width=4, max_width=8)
 
-# name -> config overrides that make it small; {} where the defaults are small enough
+# name -> config overrides that make it small
 SMALL_BACKBONES = {
     'UNet': dict(levels=3, base_width=4, max_width=8),
     'ResNetGenerator': dict(blocks=2, base_width=4),
@@ -109,23 +109,26 @@ SMALL_RESTORERS['AdversarialRestorer'] = dict(
 SMALL_RESTORERS['AdversarialRestorer: regression'] = dict(
     SMALL_RESTORERS['AdversarialRestorer'], discriminator=None, lambda_gan=0.0
 )
-SMALL_RESTORERS['HeavyRainRestorer'] = dict(
-    stage=2,
+SMALL_RESTORERS['HeavyRainPhysics'] = dict(
     physics=dict(backbone=dict(type='PhysicsEstimator', base_width=4), head=dict(type='PhysicsHead')),
-    generator=dict(backbone=dict(type='RefUNet', base_width=4), head=dict(type='PictureHead', kernel=1, last='relu')),
-    discriminator=dict(
-        backbone=dict(type='DepthGuidedDiscriminator', base_width=2),
-        head=dict(type='DenseRealnessHead', side=4, width=8),
-    ),
     physics_losses=dict(
         streak=dict(mse=dict(type='MSELoss')),
         transmission=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss', weight=0.5)),
         airlight=dict(mse=dict(type='MSELoss')),
     ),
+)
+SMALL_RESTORERS['HeavyRainRestorer'] = dict(
+    physics=SMALL_RESTORERS['HeavyRainPhysics']['physics'],
+    generator=dict(backbone=dict(type='RefUNet', base_width=4), head=dict(type='PictureHead', kernel=1, last='relu')),
+    discriminator=dict(
+        backbone=dict(type='DepthGuidedDiscriminator', base_width=2),
+        head=dict(type='DenseRealnessHead', side=4, width=8),
+    ),
     losses=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss')),
 )
-SMALL_RESTORERS['HeavyRainRestorer: physics'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=1)
-SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(SMALL_RESTORERS['HeavyRainRestorer'], stage=3)
+SMALL_RESTORERS['HeavyRainRestorer: jointly'] = dict(
+    SMALL_RESTORERS['HeavyRainRestorer'], physics_losses=SMALL_RESTORERS['HeavyRainPhysics']['physics_losses']
+)
 SMALL_RESTORERS['HeavyRainRestorer: told and taught'] = dict(
     SMALL_RESTORERS['HeavyRainRestorer'],
     generator=dict(
@@ -151,7 +154,7 @@ SMALL_RESTORERS['DiffusionRestorer: x0 in windows'] = dict(
     sampling=dict(steps=5, eta=0.5, mode='overlap', window=16, window_stride=8, clip_x0=True),
 )
 SMALL_RESTORERS['PhysicsDiffusion'] = dict(
-    SMALL_RESTORERS['DiffusionRestorer'], physics=SMALL_RESTORERS['HeavyRainRestorer']['physics']
+    SMALL_RESTORERS['DiffusionRestorer'], physics=SMALL_RESTORERS['HeavyRainPhysics']['physics']
 )
 SMALL_RESTORERS['RainDiffusion'] = dict(
     denoiser=dict(
@@ -205,9 +208,16 @@ def restorer_names() -> list[str]:
     return names + [name for name in SMALL_RESTORERS if ':' in name]
 
 
+def small_head(name: str) -> dict:
+    """Config of a small head of that name, without its type; one that is not listed reads 4 channels of full size."""
+    known, _ = constructor_keys(HEADS.get(name))
+    defaults = dict(in_channels=4, scale=1)
+    return SMALL_HEADS.get(name, {key: value for key, value in defaults.items() if key in known})
+
+
 def head_features(name: str) -> dict[str, torch.Tensor]:
     """What a small head of that name reads: a map of 8x8, or vectors at 8 positions of each tap."""
-    cfg = SMALL_HEADS[name]
+    cfg = small_head(name)
     if 'channels' in cfg:
         return {tap: torch.rand(2, 8, count, requires_grad=True) for tap, count in cfg['channels'].items()}
     if name == 'PhysicsHead':
@@ -218,7 +228,7 @@ def head_features(name: str) -> dict[str, torch.Tensor]:
 
 def small_backbone(name: str) -> torch.nn.Module:
     """A small backbone of that name."""
-    return BACKBONES.build(dict(type=name, **SMALL_BACKBONES[name]))
+    return BACKBONES.build(dict(type=name, **SMALL_BACKBONES.get(name, {})))
 
 
 def given_for(backbone: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
@@ -227,16 +237,17 @@ def given_for(backbone: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
 
 
 def small_restorer(name: str) -> torch.nn.Module:
-    """A small restorer of that name."""
+    """A small restorer of that name; one that is not listed has the network and losses of a supervised one."""
     _tests_own()
-    return RESTORERS.build(dict(type=name.split(':')[0], **SMALL_RESTORERS[name]))
+    cfg = SMALL_RESTORERS.get(name, SMALL_RESTORERS['SupervisedRestorer'])
+    return RESTORERS.build(dict(type=name.split(':')[0], **cfg))
 
 
 def random_inputs(restorer: torch.nn.Module, batch: int, size: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """A batch of the pictures that a restorer trains on, in [0, 1]."""
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     roles = (*restorer.picture_roles, *restorer.optional_roles)
-    return {role: torch.rand(batch, 3, size, size, generator=generator) for role in roles}
+    return {role: torch.rand(batch, 3, size, size, generator=rng) for role in roles}
 
 
 def write_pairs(root: Path, split: str, count: int, size: tuple[int, int] = (40, 48), seed: int = 0) -> None:

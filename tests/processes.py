@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger
 
 from restorebox.cli.main import main
 from tests.conftest import REPO
+from tests.forked import run_forked
 
 CONFIG = """
 _base_ = {base!r}
@@ -64,7 +65,7 @@ train_cfg = dict(type='SampleTrainLoop', max_samples={samples}, val_samples={sam
 val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3), accumulative_counts={accumulate})
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max={samples})]
+param_scheduler = [dict(type='CosineAnnealingLR', T_max={samples})]
 auto_scale_lr = dict(enable=False, base_batch_size=2)
 default_hooks = dict(
     logger=dict(interval=5), checkpoint=dict(every_samples={samples} // 2, max_keep=2, save_best='psnr_y')
@@ -88,9 +89,13 @@ def environment(**extra: str) -> dict[str, str]:
 def run(*args: object, cwd: Path, timeout: float = 240, **env: str) -> subprocess.CompletedProcess:
     """Run ``tools/NAME`` with arguments; returns its exit code and output."""
     tool, *rest = map(str, args)
-    command = [sys.executable, str(REPO / 'tools' / tool)] if tool.endswith('.py') else [str(REPO / 'tools' / tool)]
+    command = [str(REPO / 'tools' / tool), *rest]
+    if tool.endswith('.py') and not any(key.startswith(('PYTHON', 'OMP', 'LD_')) for key in env):
+        return run_forked(command, cwd, environment(**env), timeout)
+    if tool.endswith('.py'):  # read when an interpreter starts
+        command = [sys.executable, *command]
     return subprocess.run(
-        [*command, *rest], cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
+        command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
     )
 
 

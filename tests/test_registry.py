@@ -1,15 +1,16 @@
 """Registries: helpful errors and plugins."""
 
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from restorebox import registry as r
-from restorebox.aliases import ALIASES
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError
+from tests.conftest import REPO
 from tests.processes import environment
 
 
@@ -22,22 +23,50 @@ def test_a_misspelt_name_lists_near_names_and_plugins():
 REGISTRIES = [value for value in vars(r).values() if isinstance(value, r.Registry)]
 
 
-@pytest.mark.parametrize('name', ALIASES)
-def test_a_name_of_another_toolbox_is_answered_with_ours(name):
-    assert not any(name in each.known() for each in REGISTRIES), 'it is a name here: the answer would never be seen'
-    known = {each for registry in REGISTRIES for each in registry.own_names()}
-    named = re.findall(r"'(\w+)'", ALIASES[name])
-    assert named or 'nothing in its place' in ALIASES[name]
-    assert set(named) <= known | {'side_by_side', 'psnr_y', 'psnr_rgb', 'ssim_y', 'ssim_rgb', 'lpips_alex'}
-    with pytest.raises(ConfigError) as caught:
-        check_types({'anything': {'type': name}})
-    assert ALIASES[name] in str(caught.value)
+LONGEST = 400  # letters of a line that a person reads
 
 
-def test_an_error_does_not_list_all_names():
+def test_no_error_about_a_name_lists_all_names():
+    """Of every registry: a name that nothing is near, each known name misspelt, and a text that is no name at all."""
+    long = {}
+    for registry in REGISTRIES:
+        for name in ['Xyzzy', 'q', 'x' * 10_000, *(f'{known[:-1]}qq' for known in registry.known())]:
+            with pytest.raises(KeyError) as caught:
+                registry.get(name)
+            if len(str(caught.value)) > LONGEST:
+                long[registry.name, name[:40]] = str(caught.value)
     with pytest.raises(ConfigError) as caught:
         check_types({'anything': {'type': 'Xyzzy'}})
-    assert len(str(caught.value)) < 250
+    assert len(str(caught.value)) < LONGEST
+    assert not long
+
+
+def test_no_error_about_a_key_lists_all_keys():
+    """Of every class in every registry."""
+    long, seen = {}, 0
+    for registry in REGISTRIES:
+        for name in registry.known():
+            build, message = registry.get(name), ''
+            try:
+                r.check_keys(build, ['xyzzy_qq'], name, complete=False)
+            except ConfigError as error:
+                message = str(error)
+                seen += 1
+            if len(message) > LONGEST:
+                long[name] = message
+    assert seen > 150, 'hardly any class was asked'
+    assert not long
+
+
+@pytest.mark.parametrize('count', [1, 10, 11, 190])
+def test_names_that_none_is_near_are_shown_in_part(count):
+    known = [f'Component{i:03d}' for i in range(count)]
+    line = r.nearest('Xyzzy', known)
+    assert line.count('Component') == min(count, 10)
+    assert ('and' in line) == (count > 10)
+    assert count <= 10 or line.endswith(f'and {count - 10} more')
+    assert len(r.nearest('Xyzzy', [name * 20 for name in known])) < LONGEST
+    assert r.nearest('Xyzzy', []) == 'known: nothing'
 
 
 @pytest.mark.parametrize('name', ['CenterCrop', 'RandomFlip', 'LoadImageFromFile', 'Pad', 'Normalize'])
@@ -92,3 +121,65 @@ def test_rooms_leave_the_slow_libraries_alone(room):
     code = f'import restorebox.{room}, sys; print([m for m in {slow} if m in sys.modules])'
     out = subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=True)
     assert out.stdout.strip() == '[]'
+
+
+NEW_BACKBONE = """
+\"\"\"Two convolutions.\"\"\"
+
+from torch import nn
+
+from restorebox.backbones import BaseBackbone, Needs
+from restorebox.registry import BACKBONES
+
+
+@BACKBONES.register_module()
+class NewNet(BaseBackbone):
+    \"\"\"Two convolutions.\"\"\"
+
+    tap_channels = {'first': 4}
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        self.out_channels, self.out_stride = width, 1
+        self.needs = Needs(stride=1, min_size=1, in_channels=3, value_range=(0.0, 1.0), receptive_field=5)
+
+    def forward(self, x, taps=(), only_taps=False):
+        kept = self.collect(taps, only_taps)
+        x = self.first(x).relu()
+        return kept.features if kept.last('first', x) else kept.end(self.second(x))
+"""
+
+
+@pytest.mark.slow
+def test_a_new_file_in_a_room_is_registered_and_walked(tmp_path):
+    """A copy of the package and of the tests, and one file more: nothing else names it."""
+    for name in ('restorebox', 'tests'):
+        shutil.copytree(REPO / name, tmp_path / name, ignore=shutil.ignore_patterns('__pycache__', '*.safetensors'))
+    (tmp_path / 'restorebox' / 'backbones' / 'new_net.py').write_text(NEW_BACKBONE.lstrip())
+    environ = {**environment(), 'PYTHONPATH': str(tmp_path)}
+    walk = [
+        sys.executable,
+        '-m',
+        'pytest',
+        '-q',
+        '-n0',
+        '-p',
+        'no:cacheprovider',
+        '-k',
+        'NewNet',
+        '--rootdir',
+        tmp_path,
+    ]
+    result = subprocess.run(
+        [*walk, 'tests/backbones/test_all_backbones.py'], cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert int(re.search(r'(\d+) passed', result.stdout)[1]) > 5
+
+
+def test_a_location_with_a_star_is_all_modules_of_its_folder():
+    found = r.modules_of('restorebox.datasets.*')
+    assert {'restorebox.datasets', 'restorebox.datasets.transforms', 'restorebox.datasets.pictures'} <= set(found)
+    assert 'restorebox.datasets.sources' not in found, 'a package in it is a room of its own'
+    assert r.modules_of('restorebox.engine') == ['restorebox.engine']

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from restorebox.layers.frozen import LazyFrozen
+from restorebox.encoders.frozen import LazyFrozen
 from restorebox.registry import RESTORERS
 from restorebox.restorers import BaseRestorer, build_network
 
@@ -37,21 +37,21 @@ class ToyGAN(BaseRestorer):
     def estimate_shared(self, lq):
         return {'mean': lq.mean((1, 2, 3), keepdim=True)}
 
-    def infer(self, x, shared, generator, progress):
+    def infer(self, x, shared, rng, progress):
         """Draws, and uses what the whole picture agrees on."""
-        out = super().infer(x, shared, generator, progress)
-        noise = torch.randn(x.shape, generator=generator) if generator else 0
+        out = super().infer(x, shared, rng, progress)
+        noise = torch.randn(x.shape, generator=rng) if rng else 0
         return {'pred': out['pred'] + 0.1 * noise + (shared['mean'] if shared else 0)}
 
     def prepare(self, inputs):
         return {'fake': self.generator(self.to_range(inputs['lq']))['picture']}  # one pass serves both steps
 
-    def losses(self, step, inputs, memory):
+    def losses(self, step, inputs, prepared):
         lq, hq = self.to_range(inputs['lq']), self.to_range(inputs['hq'])
         if step == 'discriminator':
-            real, fake = self.discriminator(hq).float(), self.discriminator(memory['fake'].detach()).float()
+            real, fake = self.discriminator(hq).float(), self.discriminator(prepared['fake'].detach()).float()
             return {'loss_d': ((real - 1) ** 2).mean() + (fake**2).mean(), 'd_real': real.mean()}
-        fake = memory['fake']
+        fake = prepared['fake']
         return {
             'loss_features': torch.nn.functional.mse_loss(self.features(fake).float(), self.features(lq).float()),
             'loss_adv': ((self.discriminator(fake).float() - 1) ** 2).mean(),

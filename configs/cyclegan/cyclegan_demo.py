@@ -1,14 +1,11 @@
 # CycleGAN at the size, on the data and for the samples of cclgan_demo.
-_base_ = '../cclgan/cclgan_demo.py'
+_base_ = [
+    '../_base_/models/cyclegan.py',
+    '../_base_/datasets/clean_folder_demo_unpaired.py',
+    '../_base_/schedules/adam_two_steps_demo.py',
+]
 model = dict(
-    generator=dict(backbone=dict(antialias=False)),
-    discriminator=dict(backbone=dict(antialias=False)),
-    gan_mode='lsgan',
-    lambda_lcl=0.0,
-    lambda_intra=0.0,
-    lambda_inter=0.0,
-    lambda_idt=5.0,
-    lambda_cycle=10.0,
-    semantic_encoder=None,
-    image_pool=50,
+    generator=dict(backbone=dict(blocks=3, base_width=16), head=dict(kernel=3, residual=True), init=None),
+    discriminator=dict(backbone=dict(base_width=16), init=None),
+    statistics_window=_base_.crop,
 )

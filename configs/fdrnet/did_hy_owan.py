@@ -1,8 +1,15 @@
 # Table 2: OWAN. The rate and its cosine are those of its authors, the length is FDR-Net's.
-_base_ = 'did_hy_fdrnet.py'
+_base_ = [
+    '../_base_/models/fdrnet.py',
+    '../_base_/datasets/did_hy.py',
+    '../_base_/schedules/adam_fdrnet_crops.py',
+]
 model = dict(
     generator=dict(backbone=dict(_delete_=True, type='OWAN'), head=dict(residual=False)),
     feature_losses=dict(_delete_=True),
 )
+train_dataloader = dict(batch_size=_base_.batch)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=30 * _base_.epoch)]
+val_evaluator = dict(protocols=('psnr_owan', 'ssim_skimage', 'psnr_rgb', 'psnr_y'))
+test_evaluator = val_evaluator

@@ -1,8 +1,16 @@
 # Table 1: OWAN. The rate and its cosine are those of its authors, the length is FDR-Net's.
-_base_ = 'div2k_hybrid_fdrnet.py'
+_base_ = [
+    '../_base_/models/fdrnet.py',
+    '../_base_/datasets/div2k_hybrid.py',
+    '../_base_/schedules/adam_fdrnet.py',
+]
 model = dict(
     generator=dict(backbone=dict(_delete_=True, type='OWAN'), head=dict(residual=False)),
     feature_losses=dict(_delete_=True),
+    statistics_window=_base_.crop,
 )
+train_dataloader = dict(batch_size=_base_.batch)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=30 * _base_.epoch)]
+val_evaluator = dict(protocols=('psnr_owan', 'ssim_skimage', 'psnr_rgb', 'psnr_y'))
+test_evaluator = val_evaluator

@@ -1,8 +1,14 @@
 # weather_stage1.py's network, trained further by decibels and on larger windows, since a veil is seen from the whole of
 # a picture; rain near the lens and in sheets joins, each damage is alone more often. Which runs led to what is
 # shipped says its card.
-_base_ = 'weather_stage1.py'
-max_samples = 9_500 * 4  # steps x batch
+_base_ = [
+    '../_base_/models/weather.py',
+    '../_base_/datasets/clean_folder_weather.py',
+    '../_base_/schedules/adam_weather.py',
+    '../_base_/default_runtime.py',
+]
+batch = 4
+max_samples = 9_500 * batch  # steps x batch
 load_from = 'work_dirs/weather_stage1/iter_16000.pth'
 model = dict(
     losses=dict(_delete_=True, psnr=dict(type='PSNRLoss', weight=0.1)),
@@ -23,14 +29,16 @@ both = dict(type='Compose', recipes=[weather, camera])
 mixture = dict(type='OneOf', recipes=[None, weather, camera, both], weights=[0.1, 0.37, 0.48, 0.05])
 load, flip, damage = dict(type='LoadPictures'), dict(type='Flip', p=0.5), dict(type='Degrade', recipe=mixture)
 scene, window = dict(type='RandomWindow', size=240), dict(type='RandomWindow', size=192)
-train_dataloader = dict(batch_size=4, dataset=dict(pipeline=[load, scene, flip, damage, window, _base_.pack]))
+train_dataloader = dict(
+    batch_size=batch, num_workers=1, dataset=dict(pipeline=[load, scene, flip, damage, window, _base_.pack])
+)
 val_dataloader = dict(dataset=dict(pipeline=[load, damage, _base_.pack]))
 test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, end=200 * 4),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=200 * 4, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, end=200 * batch),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=200 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
-auto_scale_lr = dict(base_batch_size=4)
+auto_scale_lr = dict(base_batch_size=batch)
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 19))

@@ -1,16 +1,25 @@
-# weather2_stage1.py's network, trained further by decibels on larger windows:
+# weather2_stage1.py's network, trained further with PSNRLoss on larger windows:
 # restorebox train-stages fdrnet/weather2_stage1.py fdrnet/weather2.py
-_base_ = 'weather2_stage1.py'
-max_samples = 150_000 * 4  # steps x batch
+_base_ = [
+    '../_base_/models/weather2.py',
+    '../_base_/datasets/clean_folder_scenes.py',
+    '../_base_/schedules/adam_weather.py',
+    '../_base_/default_runtime.py',
+]
+batch = 4
+max_samples = 150_000 * batch  # steps x batch
+warm_up = 300 * batch
 load_from = 'work_dirs/weather2_stage1/iter_24000.pth'
 model = dict(losses=dict(_delete_=True, psnr=dict(type='PSNRLoss', weight=0.1)))
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
-train_dataloader = dict(batch_size=4, dataset=dict(pipeline=[*_base_.before, cut, _base_.ready]))
+train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[*_base_.before, cut, _base_.ready]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 30)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, end=300 * 4),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=300 * 4, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, end=warm_up),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
-auto_scale_lr = dict(base_batch_size=4)
-default_hooks = dict(checkpoint=dict(every_samples=400 * 4), ema=dict(decay=0.9995))
+auto_scale_lr = dict(base_batch_size=batch)
+default_hooks = dict(
+    checkpoint=dict(every_samples=400 * batch, max_keep=2), ema=dict(decay=0.9995), logger=dict(interval=100)
+)

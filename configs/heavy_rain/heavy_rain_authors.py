@@ -1,6 +1,11 @@
 # What the authors' generator computes, to test their published weights: restorebox convert-weights heavy_rain.
 # The airlight is that of the first 256x256 pixels, T is not limited to 1, and nothing is cut off.
-_base_ = 'heavy_rain_outdoor_rain_stage2_atm.py'
+_base_ = [
+    '../_base_/models/heavy_rain_stage2.py',
+    '../_base_/datasets/outdoor_rain_layers.py',
+    '../_base_/schedules/heavy_rain_stage2.py',
+]
 model = dict(
+    generator=dict(backbone=dict(cond='atm')),
     physics=dict(backbone=dict(airlight='first_window', clamp=False), head=dict(t_min=0.0, limits=None)),
 )

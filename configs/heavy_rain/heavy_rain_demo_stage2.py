@@ -1,10 +1,13 @@
 # Stage 2 of heavy_rain_demo_residue.py, from its last checkpoint. No setting of the paper.
-_base_ = 'heavy_rain_demo_residue.py'
-max_samples = 2_000
-model = dict(stage=2)
-optimiser = dict(type='AutocastOptimWrapper', emulate=False, optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.999)))
-halving = dict(type='StepLR', step_size=max_samples // 4, gamma=0.5, by_epoch=False)
-optim_wrapper = dict(
-    _delete_=True, constructor='RoleOptimWrapperConstructor', discriminator=optimiser, generator=optimiser
-)
-param_scheduler = dict(_delete_=True, discriminator=halving, generator=halving)
+_base_ = [
+    '../_base_/models/heavy_rain_stage2_demo.py',
+    '../_base_/datasets/clean_folder_heavy_rain_demo.py',
+    '../_base_/schedules/heavy_rain_stage2.py',
+]
+max_samples = 1_000 * _base_.batch  # steps x batch
+train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
+adam = dict(type='AutocastOptimWrapper', emulate=False, optimizer=dict(lr=1e-3))
+optim_wrapper = dict(discriminator=adam, generator=adam)
+halving = dict(step_size=max_samples // 4)
+param_scheduler = dict(discriminator=halving, generator=halving)
+default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))

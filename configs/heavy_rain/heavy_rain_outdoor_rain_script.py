@@ -1,7 +1,10 @@
 # Stage 2 as the authors' script runs it: their network, VGG without ImageNet's normalisation, learning rates of 2e-3
-# and a tenth of it, and a discriminator that begins anew each epoch.
-_base_ = 'heavy_rain_outdoor_rain_stage2_atm.py'
-epoch = 8_250
-model = dict(losses=dict(vgg=dict(normalise=False)))
+# and a tenth of it, and a discriminator that is initialised again every epoch.
+_base_ = [
+    '../_base_/models/heavy_rain_stage2.py',
+    '../_base_/datasets/outdoor_rain_layers.py',
+    '../_base_/schedules/heavy_rain_stage2.py',
+]
+model = dict(generator=dict(backbone=dict(cond='atm')), losses=dict(vgg=dict(normalise=False)))
 optim_wrapper = dict(discriminator=dict(optimizer=dict(lr=2e-3)), generator=dict(optimizer=dict(lr=2e-4)))
-custom_hooks = [dict(type='ResetRoleHook', role='discriminator', every_samples=epoch)]
+custom_hooks = [dict(type='ResetRoleHook', role='discriminator', every_samples=_base_.epoch)]

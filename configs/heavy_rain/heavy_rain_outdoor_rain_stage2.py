@@ -1,8 +1,7 @@
 # Stage 2 on Outdoor-Rain: J0 and depth in, airlight injected, under the depth-guided discriminator. It begins from
 # stage 1's last checkpoint: restorebox train-stages, or --cfg-options load_from=...
 _base_ = [
-    '../_base_/models/heavy_rain.py',
+    '../_base_/models/heavy_rain_stage2.py',
     '../_base_/datasets/outdoor_rain_layers.py',
     '../_base_/schedules/heavy_rain_stage2.py',
 ]
-model = dict(stage=2)

@@ -1,12 +1,11 @@
 # Stage 2 on Rain100H, which has neither veil nor layers: the discriminator looks for the estimated depth.
 _base_ = [
-    '../_base_/models/heavy_rain.py',
+    '../_base_/models/heavy_rain_stage2.py',
     '../_base_/datasets/rain100h_grey_noise.py',
     '../_base_/schedules/heavy_rain_stage2.py',
 ]
 epoch = 1_254
 max_samples = 60 * epoch
-model = dict(stage=2)
 train_cfg = dict(max_samples=max_samples, val_samples=10 * epoch)
 halving = dict(step_size=10 * epoch)
 param_scheduler = dict(discriminator=halving, generator=halving)

@@ -1,6 +1,10 @@
 # No remedy: the generators begin as those of cyclegan_demo (train it before, same photographs) and are trained further
 # by the objective as printed, which makes them the identity within a hundred steps.
-_base_ = 'raindiffusion_demo.py'
+_base_ = [
+    '../_base_/models/raindiffusion_demo.py',
+    '../_base_/datasets/clean_folder_demo64_unpaired.py',
+    '../_base_/schedules/adam_diffusion_demo.py',
+]
 model = dict(
     generator=dict(
         _delete_=True,

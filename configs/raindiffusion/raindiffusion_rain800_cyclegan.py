@@ -4,11 +4,8 @@ _base_ = [
     '../_base_/datasets/unpaired_from_pairs.py',
     '../_base_/schedules/adam_two_steps.py',
 ]
-root = dict(dataset=dict(data_root='data/rain800'))
-train_dataloader = dict(batch_size=1, **root)
-val_dataloader = root
-test_dataloader = root
-model = dict(statistics_window=128)
+train_dataloader = dict(batch_size=1)
+model = dict(statistics_window=_base_.crop)
 epoch = 700
 train_cfg = dict(max_samples=200 * epoch, val_samples=10 * epoch)
 decay = dict(begin=100 * epoch, end=200 * epoch)

@@ -1,5 +1,9 @@
 # Remedy, not of the paper: denoisers learn from photographs alone, and pull the generators towards their domains.
-_base_ = 'raindiffusion_rain800.py'
+_base_ = [
+    '../_base_/models/raindiffusion.py',
+    '../_base_/datasets/unpaired_from_pairs.py',
+    '../_base_/schedules/adam_diffusion_400k.py',
+]
 model = dict(domain_prior=True, condition_dropout=0.15)
 adam = _base_.optim_wrapper
 optim_wrapper = dict(_delete_=True, constructor='RoleOptimWrapperConstructor', denoiser=adam, generator=adam)

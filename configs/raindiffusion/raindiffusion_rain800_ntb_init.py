@@ -1,6 +1,10 @@
 # Remedy, not of the paper: the generators are those of a CycleGAN, raindiffusion_rain800_cyclegan.py, trained before,
 # and are held.
-_base_ = 'raindiffusion_rain800.py'
+_base_ = [
+    '../_base_/models/raindiffusion.py',
+    '../_base_/datasets/unpaired_from_pairs.py',
+    '../_base_/schedules/adam_diffusion_400k.py',
+]
 model = dict(
     generator=dict(
         _delete_=True,

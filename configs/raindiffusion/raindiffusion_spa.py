@@ -1,5 +1,9 @@
 # Table 2, SPA-Data; `restorebox prepare-data spa` makes its folder.
-_base_ = 'raindiffusion_paper.py'
+_base_ = [
+    '../_base_/models/raindiffusion.py',
+    '../_base_/datasets/unpaired_from_pairs.py',
+    '../_base_/schedules/adam_diffusion_400k.py',
+]
 root = dict(dataset=dict(data_root='data/spa'))
 train_dataloader = root
 val_dataloader = root

@@ -1,7 +1,11 @@
 # Like SR3, paired: a deep narrow network, whole pictures, random sampling. SR3 reads a level of noise, this one a step.
-_base_ = 'weatherdiffusion_rain800.py'
+_base_ = [
+    '../_base_/models/diffusion.py',
+    '../_base_/datasets/rain800_crops128.py',
+    '../_base_/schedules/adam_diffusion_400k.py',
+]
 model = dict(
     denoiser=dict(backbone=dict(base_width=64, multipliers=(1, 2, 4, 8, 8))),
     sampling=dict(sampler='ancestral', steps=100, mode='whole'),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-4))
+optim_wrapper = dict(optimizer=dict(lr=1e-4, betas=(0.9, 0.999)))

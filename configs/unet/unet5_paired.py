@@ -1,3 +1,4 @@
+# UNet-5 on pairs in folders, trained with L1.
 _base_ = [
     '../_base_/models/unet5.py',
     '../_base_/datasets/paired_folder.py',

@@ -1,10 +1,11 @@
 """Train several configs on the same pictures over several seeds, test them, and put the figures side by side.
 
-    python docs/studies/compare.py NAME LABEL=CONFIG [LABEL=CONFIG ...] --data-root FOLDER --data WORDS
+    python docs/studies/compare.py NAME LABEL=CONFIG[@ROW] ... --data-root FOLDER --data WORDS
 
-Each config is trained with each seed, and its last checkpoint tested. A run that is complete is not run again, an
-interrupted one goes on where it was. Writes docs/results/NAME.json (every score with its protocol and cost), NAME.md
-(a table: mean, lowest and highest seed) and NAME.png (the same as bars).
+CONFIG@ROW is a row of a config, as --row names it. Each config is trained with each seed, and its last checkpoint
+tested. A run that is complete is not run again, an interrupted one goes on where it was. Writes docs/results/NAME.json
+(every score with its protocol and cost), NAME.md (a table: mean, lowest and highest seed) and NAME.png (the same as
+bars).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restorebox.claims.runs import KEPT, train_and_test
+from restorebox.cli.common import run_name
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SCORES = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb')
@@ -72,7 +74,7 @@ def main() -> None:
     """Run all, then write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name')
-    parser.add_argument('configs', nargs='+', metavar='LABEL=CONFIG')
+    parser.add_argument('configs', nargs='+', metavar='LABEL=CONFIG[@ROW]')
     parser.add_argument('--data-root', required=True, help='folder of the data sets of all configs')
     parser.add_argument('--data', required=True, help='what the pictures are, for the table')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
@@ -83,9 +85,15 @@ def main() -> None:
     results = {}
     for item in args.configs:
         label, config = item.split('=', 1)
-        folders = {seed: args.work_dir / f'{Path(config).stem}_s{seed}' for seed in args.seeds}
-        results[label] = [train_and_test(config, seed, at, data_root=args.data_root) for seed, at in folders.items()]
-    stored = {label: [{key: each[key] for key in KEPT} for each in runs] for label, runs in results.items()}
+        config, _, row = config.partition('@')
+        name = run_name(config, row or None)
+        results[label] = [
+            train_and_test(config, seed, args.work_dir / f'{name}_s{seed}', data_root=args.data_root, row=row or None)
+            for seed in args.seeds
+        ]
+    stored = {
+        label: [{key: each[key] for key in KEPT if key in each} for each in runs] for label, runs in results.items()
+    }
     out = RESULTS / f'{args.name}.json'
     out.write_text(json.dumps({'data': args.data, 'seeds': args.seeds, 'results': stored}, indent=1) + '\n')
     draw(results, args.score, out.with_suffix('.png'))

@@ -102,10 +102,10 @@ def ratios(ours: Callable[[], Tensor], theirs: Callable[[], Tensor]) -> dict[str
 def main() -> None:
     """Measure, print, write."""
     torch.set_num_threads(1)
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(1, 3, 16, 16, generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 3, 16, 16, generator=rng)
     x = torch.nn.functional.interpolate(coarse, (SIDE, SIDE), mode='bicubic').clamp(0, 1)
-    x = (x + 0.05 * torch.randn(x.shape, generator=generator)).clamp(0, 1)
+    x = (x + 0.05 * torch.randn(x.shape, generator=rng)).clamp(0, 1)
     guide = residue(x)
     ours = lambda: guided_filters(x, guide)  # noqa: E731
     exact = ten(x.double(), guide.double(), running_sums)

@@ -15,7 +15,8 @@ from sklearn.datasets import load_sample_image
 
 from restorebox.degradations import build_degradation
 from restorebox.degradations.recipes import RECIPES
-from restorebox.drawing import draw_sheet
+from restorebox.figures import save_sheet
+from restorebox.pixels import to_uint8
 
 OUT = Path(__file__).resolve().parents[1] / 'images' / 'degradations.jpg'
 COLUMNS = 5
@@ -26,7 +27,7 @@ LAYERS = ('streak', 'transmission', 'depth')
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
     """HxWx1 or HWC in [0, 1] -> HWC uint8."""
-    rounded = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    rounded = to_uint8(picture)
     return np.repeat(rounded, 3 // rounded.shape[2], axis=2)
 
 
@@ -43,7 +44,7 @@ def main() -> None:
             layers = [(f'heavy_rain: {role}', to_bytes(rendered[role])) for role in LAYERS]
     cells += layers
     sheet = OUT.with_suffix('.png')
-    draw_sheet([cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)], sheet)
+    save_sheet([cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)], sheet)
     Image.open(sheet).save(OUT, quality=88)
     sheet.unlink()
 

@@ -28,7 +28,8 @@ import cv2
 import numpy as np
 
 from restorebox.datasets.reading import read_picture
-from restorebox.degradations import build_degradation, to_float
+from restorebox.degradations import build_degradation
+from restorebox.pixels import to_float
 
 DOCS = Path(__file__).resolve().parents[1]
 STATISTICS = ('mean', 'p99', 'spread')

@@ -22,10 +22,11 @@ import torch
 
 from restorebox.datasets.pairing import Record, by_template, same_name, side_by_side, single
 from restorebox.datasets.reading import read_picture
-from restorebox.drawing import draw_sheet
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.published import load_restorer
+from restorebox.figures import save_sheet
 from restorebox.metrics.protocols import protocol
+from restorebox.pixels import to_uint8
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SCORES = ('psnr_y', 'psnr_rgb', 'ssim_y')
@@ -77,11 +78,6 @@ def read(record: Record, role: str) -> np.ndarray:
     return picture[height : height + SHRUNK, width : width + SHRUNK].astype(np.float32) / 255
 
 
-def as_bytes(picture: np.ndarray) -> np.ndarray:
-    """HWC in [0, 1] -> uint8."""
-    return (picture.clip(0, 1) * 255).round().astype(np.uint8)
-
-
 def main() -> None:
     """Restore, score, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,7 +97,7 @@ def main() -> None:
     def sheet(name: str, rows: list) -> None:
         if args.sheets:
             args.sheets.mkdir(parents=True, exist_ok=True)
-            draw_sheet(rows, args.sheets / f'{name.replace("/", "_").replace(" ", "_")}.png')
+            save_sheet(rows, args.sheets / f'{name.replace("/", "_").replace(" ", "_")}.png')
 
     tables: dict[str, list[dict]] = {}
     started = time.perf_counter()
@@ -116,7 +112,7 @@ def main() -> None:
             rows.append(row)
             caption = f'{row["psnr_y"]:.2f} dB'
             pictures.append(
-                [(f'{row["input/psnr_y"]:.2f} dB', as_bytes(lq)), (caption, as_bytes(pred)), ('truth', as_bytes(gt))]
+                [(f'{row["input/psnr_y"]:.2f} dB', to_uint8(lq)), (caption, to_uint8(pred)), ('truth', to_uint8(gt))]
             )
         tables[name] = rows
         sheet(name, pictures[:12])
@@ -131,10 +127,10 @@ def main() -> None:
     for name, count in REAL.items():
         records = single(args.data / name, 'lq', 'all')
         chosen = records[:: max(len(records) // count, 1)][:count]
-        pictures = [('input', as_bytes(read(record, 'lq'))) for record in chosen]
+        pictures = [('input', to_uint8(read(record, 'lq'))) for record in chosen]
         sheet(
             name,
-            [[picture, ('restored', as_bytes(restore(picture[1].astype(np.float32) / 255)))] for picture in pictures],
+            [[picture, ('restored', to_uint8(restore(picture[1].astype(np.float32) / 255)))] for picture in pictures],
         )
     minutes = (time.perf_counter() - started) / 60
     summary = {}

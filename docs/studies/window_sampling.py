@@ -25,7 +25,7 @@ import torch
 from restorebox.diffusion import WindowAverage, window_grid
 from restorebox.diffusion.windows import MIB, PeakBytes
 from restorebox.registry import RESTORERS
-from restorebox.restorers import DiffusionRestorer
+from restorebox.restorers.diffusion import DiffusionRestorer
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'window_sampling.json'
 HEIGHT, WIDTH, WINDOW, STRIDE, STEPS = 192, 256, 64, 32, 25

@@ -27,8 +27,8 @@ class Needs:
             window, see :mod:`restorebox.layers.statistics`.
         tiling: ``'spatial'``: tiles may be restored one by one and blended; ``'noise'``: a sampler averages noise
             between windows itself, its output is never cut.
-        survey: whether the network reads, besides the pixels at hand, what :meth:`BaseBackbone.survey` gives for the
-            whole picture: taken once, and handed to every tile.
+        global_statistics: whether the network reads, besides the pixels at hand, what
+            :meth:`BaseBackbone.global_statistics` gives of the whole picture: taken once, and handed to every tile.
     """
 
     stride: int
@@ -37,7 +37,7 @@ class Needs:
     value_range: tuple[float, float] = (-1.0, 1.0)
     receptive_field: int | None = None
     tiling: Literal['spatial', 'noise'] = 'spatial'
-    survey: bool = False
+    global_statistics: bool = False
 
 
 class BaseBackbone(nn.Module):
@@ -77,14 +77,14 @@ class BaseBackbone(nn.Module):
         """
         raise NotImplementedError
 
-    def survey(self, x: Tensor) -> dict[str, Tensor]:
-        """What the network reads of a whole picture besides the pixels at hand, if ``needs.survey`` says that it does.
+    def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
+        """What the network reads of a whole picture besides the pixels at hand, where its ``needs`` say so.
 
         Args:
             x: ``(N, 3, H, W)`` in [0, 1] of any size, not padded; or of whole numbers, uint8 or uint16.
 
         Returns:
-            By names of ``given``; ``forward`` takes them as keywords, and without them surveys ``x`` itself.
+            By names of ``given``; ``forward`` takes them as keywords, and without them takes those of ``x`` itself.
         """
         return {}
 

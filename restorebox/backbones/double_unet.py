@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.backbones.base import Collector
-from restorebox.layers.bands import in_bands
 from restorebox.layers.initialise import he_init
+from restorebox.layers.row_bands import in_bands
 
 STRIDE = 16  # of four halvings
 

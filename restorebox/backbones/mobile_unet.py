@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.backbones.base import Needs
-from restorebox.backbones.told_unet import ToldUNet
+from restorebox.backbones.conditioned_unet import ConditionedUNet
 from restorebox.errors import ConfigError
 from restorebox.layers.initialise import he_init
 from restorebox.registry import BACKBONES
@@ -39,7 +39,7 @@ class InvertedResidual(nn.Module):
 
 
 @BACKBONES.register_module()
-class MobileUNet(ToldUNet):
+class MobileUNet(ConditionedUNet):
     """J0, depth and airlight -> features of a clean picture, with a fortieth of :class:`RefUNet`'s arithmetic.
 
     ::

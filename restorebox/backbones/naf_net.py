@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.backbones.fdr_unet import FDRBlock
 from restorebox.errors import ConfigError
+from restorebox.layers.global_statistics import SceneEncoder, scene_statistics
 from restorebox.layers.initialise import he_init
-from restorebox.layers.scene import SceneEncoder, scene_statistics
 from restorebox.layers.statistics import LocalStatistics
 from restorebox.registry import BACKBONES, nearest
 
@@ -188,7 +188,7 @@ class NAFUNet(BaseBackbone):
         kinds: per level: ``'naf'``, ``'residual'`` (two 3x3 convolutions) or ``'fdr'``.
         stem: side of the squares of pixels that become channels: 1, 2 or 4.
         scene: length of the vector that tells all blocks about the whole picture, see
-            :mod:`restorebox.layers.scene`; 0 for means of the features at hand, as in the paper.
+            :mod:`restorebox.layers.global_statistics`; 0 for means of the features at hand, as in the paper.
         in_channels: channels of the input; 3 where there is a scene.
         value_range: of the input; (0, 1) where there is a scene.
 
@@ -263,7 +263,7 @@ class NAFUNet(BaseBackbone):
             in_channels=in_channels,
             value_range=tuple(value_range),
             receptive_field=self.field(1),
-            survey=bool(scene),
+            global_statistics=bool(scene),
         )
 
     def field(self, run: int) -> int:
@@ -277,18 +277,18 @@ class NAFUNet(BaseBackbone):
             span = 2 * span + reach
         return self.stem * (span + 2)
 
-    def survey(self, x: Tensor) -> dict[str, Tensor]:
+    def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
         """What the network reads of a whole picture, ``(N, 3, H, W)`` in [0, 1], besides the pixels that it restores.
 
         Returns:
-            ``scene``, by :func:`scene_statistics <restorebox.layers.scene.scene_statistics>`, where it reads one.
+            ``scene``, by :func:`~restorebox.layers.global_statistics.scene_statistics`, where it reads them.
         """
         return {} if self.scene is None else {'scene': scene_statistics(x)}
 
     def forward(
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, scene: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`; ``scene``: what :meth:`survey` gave, None for that of ``x``."""
+        """See :meth:`BaseBackbone.forward`; ``scene``: what :meth:`global_statistics` gave, None for that of ``x``."""
         kept = self.collect(taps, only_taps)
         told = None
         if self.scene is not None:

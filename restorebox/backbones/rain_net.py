@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from restorebox.backbones.base import BaseBackbone, Needs
-from restorebox.layers.bands import in_bands
 from restorebox.layers.initialise import xavier_init
+from restorebox.layers.row_bands import in_bands
 from restorebox.registry import BACKBONES
 from restorebox.values import Width
 

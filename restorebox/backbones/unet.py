@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from restorebox.backbones.base import BaseBackbone, Needs
 from restorebox.errors import ConfigError
+from restorebox.layers.information_accumulation import build_stem, check_stems
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.statistics import make_norm
-from restorebox.layers.stems import build_stem, check_stems
 from restorebox.registry import BACKBONES
 from restorebox.values import Fraction, Levels, ValueRange, Width
 

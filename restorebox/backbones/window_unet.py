@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.backbones.base import Needs
-from restorebox.backbones.told_unet import ToldUNet
+from restorebox.backbones.conditioned_unet import ConditionedUNet
 from restorebox.errors import ConfigError
 from restorebox.registry import BACKBONES
 from restorebox.values import Count, Levels, Width
@@ -73,7 +73,7 @@ class _Block(nn.Module):
 
 
 @BACKBONES.register_module()
-class WindowUNet(ToldUNet):
+class WindowUNet(ConditionedUNet):
     """J0, depth and airlight -> features of a clean picture.
 
     ::

@@ -1,7 +1,8 @@
 """Reading ``configs/METHOD/claims.yml``: models by name, budgets, and the claims that compare the models.
 
 A model says what trains it at ``paper`` and at ``small`` (the budget's config unless it names its own), and
-``overrides`` for the latter. ``tiny`` is ``small`` with the overrides of that budget on top.
+``overrides`` for the latter. ``row`` names a row of these configs (see :mod:`restorebox.engine.rows`): one name for
+both budgets, or ``{paper: NAME, small: NAME}``. ``tiny`` is ``small`` with the overrides of that budget on top.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from restorebox.engine.rows import find_row
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest
@@ -23,6 +25,7 @@ MODEL = {
     'label': str,
     'paper': str,
     'small': str,
+    'row': (str, dict),
     'overrides': dict,
     'paper_overrides': dict,
     'after': str,
@@ -52,7 +55,7 @@ REQUIRED = ('id', 'sentence', 'where', 'metric')
 
 @dataclass(frozen=True)
 class Spec:
-    """What trains one model at one budget: a config below ``configs/``, overrides, and the model to start from."""
+    """What trains one model at one budget: a config, a row of it, overrides, and the model to start from."""
 
     config: str
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -60,6 +63,13 @@ class Spec:
     after: str | None = None
     start: Spec | None = None  # what trains ``after``
     analysis: str | None = None  # one of ANALYSES
+    row: str | None = None
+
+    @property
+    def differences(self) -> dict[str, Any]:
+        """All that differs from the config: the row's differences and the overrides."""
+        row = find_row(configs_dir() / self.config, self.row).differences if self.row else {}
+        return {**row, **self.overrides}
 
 
 @dataclass(frozen=True)
@@ -105,24 +115,27 @@ class Ledger:
         entry, own = self.models[model], self.budgets.get(budget, {})
         after, analysis = entry.get('after'), entry.get('analysis')
         start = self.spec(after, budget) if after else None
+        row = entry.get('row')
+        if isinstance(row, dict):
+            row = row.get('paper' if budget == 'paper' else 'small')
         if budget == 'paper':
             if 'paper' not in entry:
                 return None
-            return Spec(entry['paper'], dict(entry.get('paper_overrides', {})), None, after, start, analysis)
+            return Spec(entry['paper'], dict(entry.get('paper_overrides', {})), None, after, start, analysis, row)
         if 'why' in entry:
             return None
         small = self.budgets['small']
         overrides = {**small.get('overrides', {}), **entry.get('overrides', {})}
         if budget == 'tiny':
             overrides |= own.get('overrides', {})
-        return Spec(entry.get('small', small['config']), overrides, small.get('data'), after, start, analysis)
+        return Spec(entry.get('small', small['config']), overrides, small.get('data'), after, start, analysis, row)
 
     def label(self, model: str) -> str:
         """A model's name for a reader."""
         return self.models[model].get('label', model)
 
 
-def _check(where: str, node: object, keys: dict[str, type], required: tuple[str, ...] = ()) -> dict:
+def _check(where: str, node: object, keys: dict[str, Any], required: tuple[str, ...] = ()) -> dict:
     if not isinstance(node, dict):
         raise ConfigError(f'{where}: must be keys with values, got {node!r}')
     for key, value in node.items():
@@ -130,7 +143,10 @@ def _check(where: str, node: object, keys: dict[str, type], required: tuple[str,
             raise ConfigError(f"{where}: has no key '{key}'; {nearest(str(key), tuple(keys))}")
         wanted = (int, float) if keys[key] is float else keys[key]
         if not isinstance(value, wanted) or (keys[key] is float and isinstance(value, bool)):
-            raise ConfigError(f'{where}: {key} is {value!r}; it must be a {keys[key].__name__}')
+            kinds = keys[key] if isinstance(keys[key], tuple) else (keys[key],)
+            raise ConfigError(
+                f'{where}: {key} is {value!r}; it must be a {" or ".join(kind.__name__ for kind in kinds)}'
+            )
     for key in required:
         if key not in node:
             raise ConfigError(f"{where}: misses the key '{key}'")

@@ -19,7 +19,7 @@ from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
 from restorebox.errors import RestoreboxError
 from restorebox.files import find_checkpoints, json_bytes, write_whole
 
-KEPT = ('mean', 'count', 'config', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
+KEPT = ('mean', 'count', 'config', 'row', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Run:
         """Tells whether a stored result is still of this config and these overrides."""
         chain, spec = [], self.spec
         while spec is not None:
-            chain.append([spec.config, spec.overrides])
+            chain.append([spec.config, spec.differences])
             spec = spec.start
         if self.spec.analysis:
             chain.append(self.spec.analysis)
@@ -153,6 +153,7 @@ def train_and_test(
     folder: Path,
     *,
     data_root: str | None = None,
+    row: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     analysis: str | None = None,
@@ -170,6 +171,7 @@ def train_and_test(
         fcntl.flock(lock, fcntl.LOCK_EX)
         options = ['--work-dir', str(folder)]
         options += ['--data-root', data_root] if data_root else []
+        options += ['--row', row] if row else []
         if overrides:
             options += ['--cfg-options', *(f'{key}={_word(value)}' for key, value in overrides.items())]
         log, scores = folder / 'output.txt', folder / 'scores.json'
@@ -209,6 +211,7 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
             run.seed,
             run.folder(work),
             data_root=root,
+            row=run.spec.row,
             overrides=overrides,
             environment=environment,
             analysis=run.spec.analysis,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from restorebox.cli.common import options_action, positive
+from restorebox.cli.common import add_row_option, options_action, positive
 from restorebox.errors import ConfigError, printable
 
 
@@ -25,6 +25,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, help="of the training, overrides the config's randomness.seed")
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
     parser.add_argument('--out', type=Path, default=Path('browse.png'), help='the PNG')
+    add_row_option(parser)
     parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE')
     return parser.parse_args(argv)
 
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> None:
 
     if args.start < 0:
         raise ConfigError(f'--start {args.start}: it is a number of samples, 0 or more')
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, args.row)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     check_types(cfg)

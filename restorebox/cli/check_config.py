@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from restorebox.cli.common import options_action
+from restorebox.cli.common import add_row_option, options_action
 from restorebox.errors import RestoreboxError
 
 
@@ -13,6 +13,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """The options of ``check-config``."""
     parser = argparse.ArgumentParser(prog='restorebox check-config', description=__doc__)
     parser.add_argument('configs', nargs='+', help='config files')
+    add_row_option(parser)
     parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE')
     return parser.parse_args(argv)
 
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> None:
     wrong = 0
     for path in args.configs:
         try:
-            warnings = check_config(path, args.cfg_options)
+            warnings = check_config(path, args.cfg_options, args.row)
             print(f'ok     {path}')
             for line in warnings:
                 print(f'note   {path}: {line}')

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from restorebox.cli.common import options_action, positive
+from restorebox.cli.common import add_row_option, options_action, positive
 from restorebox.errors import ConfigError, DataError, printable
 from restorebox.processes import usable_cores
 
@@ -26,6 +26,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/check_data'), help='folder for report.json and suspicious.png'
     )
+    add_row_option(parser)
     parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE')
     return parser.parse_args(argv)
 
@@ -42,12 +43,12 @@ def subject_of(args: argparse.Namespace) -> object:
     from restorebox.engine.config import load_config, set_data_root
 
     if Path(args.subject).is_dir():
-        if args.data_root or args.cfg_options:
-            raise ConfigError(f'{args.subject} is a folder; --data-root and --cfg-options go with a config')
+        if args.data_root or args.cfg_options or args.row:
+            raise ConfigError(f'{args.subject} is a folder; --data-root, --row and --cfg-options go with a config')
         return from_folder(Path(args.subject))
     if not args.subject.endswith(('.py', '.json', '.yaml', '.yml')):
         raise DataError(f'{args.subject}: no such folder, and no config file either')
-    cfg = load_config(args.subject, args.cfg_options)
+    cfg = load_config(args.subject, args.cfg_options, args.row)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     check_types(cfg)
@@ -79,7 +80,7 @@ class _Progress:
 def main(argv: list[str]) -> None:
     """Check, print the table, write the JSON and the sheet; exits with 1 when there is an error."""
     args = parse(argv)
-    from restorebox.datasets.inspection import check, draw_findings, quick_check
+    from restorebox.datasets.inspection import check, quick_check, save_findings
     from restorebox.engine.checkpoint import write_bytes
 
     subject = subject_of(args)
@@ -90,7 +91,7 @@ def main(argv: list[str]) -> None:
         report = check(subject, args.workers or min(usable_cores(), 8), progress)
     args.out.mkdir(parents=True, exist_ok=True)
     write_bytes(report.to_json().encode(), args.out / 'report.json')
-    drawn = draw_findings(report, args.out / 'suspicious.png')
+    drawn = save_findings(report, args.out / 'suspicious.png')
     print(report.table())
     print(f'report: {printable(args.out / "report.json")}')
     if drawn:

@@ -67,8 +67,21 @@ def options_action() -> type[argparse.Action]:
     return Options
 
 
-def add_config_options(parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG') -> None:
-    """``--cfg-options``, ``--work-dir`` with its default as it is told, ``--launcher``."""
+def add_row_option(parser: argparse.ArgumentParser) -> None:
+    """``--row``."""
+    parser.add_argument('--row', help="a row of the config in its folder's rows.yml; `restorebox models` lists them")
+
+
+def run_name(config: str, row: str | None) -> str:
+    """CONFIG or CONFIG_ROW: what a run is called, so that no two rows share a folder."""
+    return Path(config).stem + (f'_{row}' if row else '')
+
+
+def add_config_options(
+    parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG or work_dirs/CONFIG_ROW'
+) -> None:
+    """``--row``, ``--cfg-options``, ``--work-dir`` with its default as it is told, ``--launcher``."""
+    add_row_option(parser)
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -91,12 +104,14 @@ def prepare(args: argparse.Namespace) -> object:
     for key in args.cfg_options:
         if key.split('.')[0] == 'custom_imports':
             raise ConfigError('--cfg-options custom_imports is read too late to import anything; write it in a config')
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, args.row)
     check_top_level(cfg)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    if args.row and cfg.get('work_dir'):  # the config's own folder is that of the run without a row
+        cfg.work_dir = f'{cfg.work_dir}_{args.row}'
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / run_name(args.config, args.row))
     cfg.setdefault('runner_type', 'RestorationRunner')
     cfg.setdefault('default_scope', 'restorebox')
     cfg.overrides = dict(args.cfg_options)  # scores record them

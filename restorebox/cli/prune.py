@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from restorebox.cli.common import add_config_options, prepare
+from restorebox.cli.common import add_config_options, prepare, run_name
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     from restorebox.inference.prune_model import prune_model
 
     args.config, args.checkpoint = model_files(args.config, args.checkpoint)
-    args.work_dir = args.work_dir or str(Path('work_dirs') / f'{Path(args.config).stem}_pruned')
+    args.work_dir = args.work_dir or str(Path('work_dirs') / f'{run_name(args.config, args.row)}_pruned')
     cfg = prepare(args)
     args.cfg_options = {key: value for key, value in args.cfg_options.items() if not key.startswith('model.generator.')}
     report, last = prune_model(cfg, prepare(args), args.config, args.checkpoint, args.samples)

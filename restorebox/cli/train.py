@@ -56,7 +56,7 @@ def apply_options(cfg: object, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
 
 
-def look_at_data(cfg: object, name: str) -> str | None:
+def look_at_data(cfg: object, name: str, row: str | None = None) -> str | None:
     """The quick form of ``check-data``, on the first rank; the others wait for it where the ranks meet.
 
     Returns:
@@ -70,12 +70,12 @@ def look_at_data(cfg: object, name: str) -> str | None:
 
     if int(os.environ.get('RANK', 0)) != 0:
         return None
+    call = f'restorebox check-data {name}' + (f' --row {row}' if row else '')
     report = quick_check(from_config(cfg, name, parts=('train', 'val')))
     if report.errors:
         more = f' and {len(report.errors) - 1} more errors' if len(report.errors) > 1 else ''
         raise DataError(
-            f'{report.errors[0].text}{more}; `restorebox check-data {name}` looks at all of it, --no-data-check starts '
-            'without a look'
+            f'{report.errors[0].text}{more}; `{call}` looks at all of it, --no-data-check starts without a look'
         )
     if not report.warnings:
         return None
@@ -90,4 +90,4 @@ def main(argv: list[str]) -> None:
 
     cfg = prepare(args)
     apply_options(cfg, args)
-    run_config(cfg, 'train', None if args.no_data_check else lambda: look_at_data(cfg, args.config))
+    run_config(cfg, 'train', None if args.no_data_check else lambda: look_at_data(cfg, args.config, args.row))

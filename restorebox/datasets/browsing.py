@@ -10,8 +10,9 @@ import torch
 
 from restorebox.datasets.numbered import build_set
 from restorebox.datasets.transforms import Pack
-from restorebox.drawing import draw_sheet
 from restorebox.errors import ConfigError
+from restorebox.figures import save_sheet
+from restorebox.pixels import to_uint8
 from restorebox.registry import DATA_SAMPLERS
 
 
@@ -72,7 +73,7 @@ def as_picture(tensor: torch.Tensor) -> tuple[np.ndarray, str]:
         if low < 0 or high > 1:
             note += f' {low:.2g} to {high:.2g}'
             array = (array - low) / max(high - low, 1e-12)
-        array = np.nan_to_num(array) * 255 + 0.5
+        array = to_uint8(array)
     return np.ascontiguousarray(np.broadcast_to(array.astype(np.uint8), (*array.shape[:2], 3))), note
 
 
@@ -119,5 +120,5 @@ def draw_samples(
     rows = [row for sample in found if (row := row_of(sample))]
     if rows:
         out.parent.mkdir(parents=True, exist_ok=True)
-        draw_sheet(rows, out)
+        save_sheet(rows, out)
     return len(rows), bad

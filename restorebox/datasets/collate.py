@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from restorebox.errors import DataError
+from restorebox.pixels import unit_range
 from restorebox.registry import FUNCTIONS
 
 
@@ -38,7 +39,7 @@ def collate_roles(samples: list[dict[str, Any]]) -> dict[str, Any]:
                 )
         tensors = [sample['inputs'][role] for sample in kept]
         if len({tensor.dtype for tensor in tensors}) > 1:
-            tensors = [tensor.float().div_(255) if tensor.dtype == torch.uint8 else tensor for tensor in tensors]
+            tensors = [unit_range(tensor) for tensor in tensors]
         alike = len({tensor.shape for tensor in tensors}) == 1
         inputs[role] = torch.stack(tensors) if alike else tensors
     return {

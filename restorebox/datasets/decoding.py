@@ -12,6 +12,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -26,9 +27,6 @@ from restorebox.errors import out_of_memory
 
 MAX_PIXELS = 2 * (1024**3 // 4 // 3)  # 178956970, where Pillow's own guard against decompression bombs stands
 PIXEL_BYTES = (12, 32)  # of memory, with 8 and with 16 bits, that reading, restoring and writing take a pixel
-
-# Pillow logs a few decoding errors besides raising them; without a handler they would land on stderr.
-logging.getLogger('PIL').addHandler(logging.NullHandler())
 
 _ORIENTATION = 274  # of EXIF and of TIFF alike
 
@@ -92,13 +90,28 @@ def decode(
             raise Refused(f'page {number} of {len(pages)}: {error}' if len(pages) > 1 else str(error)) from None
 
 
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Neither warnings nor log lines of Pillow's about a file, e.g. about EXIF that is cut short: the picture decides.
+
+    Pillow logs a few decoding errors besides raising them; without a handler they would land on stderr.
+    """
+    silent = logging.NullHandler()
+    logging.getLogger('PIL').addHandler(silent)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logging.getLogger('PIL').removeHandler(silent)
+
+
 class _guarded:
     """Turns whatever a decoder raises into :class:`Refused`, or MemoryError where that is what it means."""
 
     def __enter__(self) -> None:
-        self.quiet = warnings.catch_warnings()
+        self.quiet = quiet_pillow()
         self.quiet.__enter__()
-        warnings.simplefilter('ignore')  # e.g. about EXIF that is cut short: the picture itself decides
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self.quiet.__exit__(None, None, None)

@@ -16,6 +16,7 @@ import numpy as np
 from restorebox.datasets.formats import Refused, bit_depth, is_deep
 from restorebox.datasets.tiff import TIFF_TAGS
 from restorebox.errors import out_of_memory
+from restorebox.pixels import to_float, to_uint16
 
 _PNM = re.compile(rb'P[2356](?:\s+(?:#[^\n]*\n\s*)*(\d{1,10})){3}\s')  # the last group is the largest value
 _CV2_PIXELS = 2**30  # OpenCV's own limit
@@ -104,9 +105,7 @@ def _decode_deep_heif(data: bytes, alpha: bool) -> np.ndarray:
     import pi_heif
 
     picture = np.asarray(pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False))
-    if picture.dtype == np.uint8:  # the header said more than there is
-        picture = picture.astype(np.uint16) * 257
-    picture = picture.astype(np.float32) / 65535
+    picture = to_float(to_uint16(picture))  # of 8 bits where the header said more than there is
     if picture.ndim == 2:
         return grey_to_rgb(picture)
     return np.ascontiguousarray(picture[..., : 4 if alpha else 3])

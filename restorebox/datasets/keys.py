@@ -20,7 +20,7 @@ class SampleKey(NamedTuple):
     position: int = 0
 
     def rng(self, seed: int, attempt: int = 0) -> np.random.Generator:
-        """The generator of all random draws of this sample.
+        """The random number generator of all draws of this sample.
 
         Args:
             seed: of the run, 0 or more.

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
+from restorebox.datasets.base import check_keyed
 from restorebox.errors import DataError
 from restorebox.registry import DATASETS
 
@@ -19,8 +20,12 @@ def build_set(dataset: Any, seed: int) -> Any:
     Args:
         dataset: or its config.
         seed: of the run.
+
+    Raises:
+        ConfigError: a config of a class that takes no keys, see :func:`~restorebox.datasets.base.check_keyed`.
     """
     if isinstance(dataset, dict):
+        check_keyed(dataset)
         dataset = DATASETS.build(dataset)
     if hasattr(dataset, 'full_init'):
         dataset.full_init()

@@ -7,97 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.dataset import BaseDataset
-
 from restorebox.datasets import pairing as pairings
-from restorebox.datasets.keys import SampleKey, as_key
-from restorebox.errors import ConfigError, DataError, PictureError
-from restorebox.registry import DATASETS, TRANSFORMS, nearest
-from restorebox.sample import RestorationSample
+from restorebox.datasets.base import BasePictures
+from restorebox.errors import ConfigError, DataError
+from restorebox.registry import DATASETS, nearest
 from restorebox.values import Samples, Whole
 
 PAIRINGS = ('same_name', 'template', 'side_by_side', 'list_file')
-ATTEMPTS = 20  # replacements tried for one unreadable picture; that many in a row means that the folder is broken
-
-
-class BasePictures(BaseDataset):
-    """What all data sets of pictures share: keyed random draws and what happens to unreadable files.
-
-    The pipeline receives a dict with ``paths`` (role -> file), ``name``, ``index``, ``key``, ``rng`` (the generator of
-    all random draws of this sample), ``bad`` (list of 'path: reason') and, for two pictures in one file, ``halves``.
-    """
-
-    def __init__(
-        self,
-        data_root: str | Path,
-        split: str,
-        folders: dict[str, str],
-        pipeline: Sequence[dict | Callable],
-        bad_picture: str,
-        seed: int,
-        test_mode: bool,
-        lazy_init: bool,
-        limit: int | None,
-    ) -> None:
-        if bad_picture not in ('error', 'skip'):
-            raise ConfigError(f"bad_picture is 'error' or 'skip', not {bad_picture!r}")
-        if limit is not None and limit < 1:
-            raise ConfigError(f'limit is the number of records to keep, 1 or more, or None; it is {limit}')
-        self.split = split
-        self.bad_picture = bad_picture
-        self.seed = seed
-        super().__init__(
-            data_root=str(data_root),
-            data_prefix={role: os.path.join(split, folder) for role, folder in folders.items()},
-            indices=limit,
-            # built here, since MMEngine's Compose finds our transforms only inside of a Runner's default scope
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-        )
-
-    def __getitem__(self, key: int | SampleKey) -> Any:
-        """Make one sample. The same key and seed give the same sample, whichever worker or rank asks.
-
-        Raises:
-            PictureError: a picture can't be read and ``bad_picture='error'``.
-            DataError: nothing readable after many replacements, or pictures that don't fit each other.
-        """
-        self.full_init()
-        key = as_key(key, len(self))
-        bad: list[str] = []
-        for attempt in range(ATTEMPTS + 1):
-            rng = key.rng(self.seed, attempt)
-            index = int(rng.integers(len(self))) if attempt else key.index
-            results = self.get_data_info(index)
-            results.update(index=results.pop('sample_idx'), key=key, rng=rng, bad=bad)
-            self.complete(results)
-            try:
-                return self._through_pipeline(results)
-            except PictureError as error:
-                if self.bad_picture == 'error':
-                    raise
-                bad.append(str(error))
-            if self.test_mode:  # another picture would be scored in its place: hand out none
-                known = {field: results[field] for field in ('name', 'index', 'paths', 'bad')}
-                return {'inputs': {}, 'data_samples': RestorationSample(metainfo=known)}
-        raise DataError(
-            f"split '{self.split}' of {self.data_root}: {len(bad)} pictures in a row can't be read; the last: {bad[-1]}"
-        )
-
-    def prepare_data(self, idx: int | SampleKey) -> Any:
-        """As in MMEngine: the sample of an index or key after the pipeline."""
-        return self[idx]
-
-    def complete(self, results: dict[str, Any]) -> None:
-        """Add what a subclass draws at random for each sample, from ``results['rng']``."""
-
-    def _through_pipeline(self, results: dict[str, Any]) -> Any:
-        name = results['name']
-        sample = self.pipeline(results)
-        if sample is None:  # MMEngine's way of asking for another sample, which would not be repeatable
-            raise DataError(f"split '{self.split}': a transform of the pipeline returned None for {name}")
-        return sample
 
 
 @DATASETS.register_module()
@@ -179,8 +95,8 @@ class PairedPictures(BasePictures):
         self.layers = tuple(layers)
         self.real = None if real is None else Path(real)
         self.roles: tuple[str, ...] = ('gt',) if lq is None else ('lq', 'gt', *self.layers)
-        folders = {'gt': gt} if lq is None else {'lq': lq, 'gt': gt, **{layer: layer for layer in self.layers}}
-        super().__init__(data_root, split, folders, pipeline, bad_picture, seed, test_mode, lazy_init, limit)
+        self.folders = {'gt': gt} if lq is None else {'lq': lq, 'gt': gt, **{layer: layer for layer in self.layers}}
+        super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init, limit)
 
     def load_data_list(self) -> list[dict]:
         """The records, see :mod:`restorebox.datasets.pairing`."""
@@ -254,8 +170,8 @@ class UnpairedPictures(BasePictures):
         if lq is not None and os.path.normpath(lq) == os.path.normpath(hq):
             self._refuse_same_folder(split, lq)
         self.roles: tuple[str, ...] = ('scene', 'hq') if lq is None else ('lq', 'hq')
-        folders = {'hq': hq} if lq is None else {'lq': lq, 'hq': hq}
-        super().__init__(data_root, split, folders, pipeline, bad_picture, seed, test_mode, lazy_init, limit=None)
+        self.folders = {'hq': hq} if lq is None else {'lq': lq, 'hq': hq}
+        super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init)
 
     def load_data_list(self) -> list[dict]:
         """One record per picture of the larger folder, the smaller one repeated."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from restorebox.datasets.decoding import MAX_PIXELS, Frame, decode, prepare
+from restorebox.datasets.decoding import MAX_PIXELS, Frame, decode, prepare, quiet_pillow
 from restorebox.datasets.formats import HEAD, PICTURE_SUFFIXES, Refused, left_out, recognise
 from restorebox.datasets.walking import Passed, walk
 from restorebox.errors import DataError, PictureError, out_of_memory
@@ -105,8 +104,7 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int] | None:
     """(width, height) as they stand in a file's header, or None where there is no header that says them."""
     try:
         kind = recognise(read_head(path), Path(path).suffix)
-        with warnings.catch_warnings(), open(path, 'rb', opener=open_regular) as file:
-            warnings.simplefilter('ignore')  # about sizes that look like a decompression bomb
+        with quiet_pillow(), open(path, 'rb', opener=open_regular) as file:
             prepare(kind)
             with Image.open(file, formats=(kind,)) as image:
                 return image.size

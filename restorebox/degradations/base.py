@@ -67,13 +67,6 @@ def draw_seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def to_float(picture: np.ndarray) -> np.ndarray:
-    """HWC picture -> contiguous float32 in [0, 1]; uint8 is divided by 255, floats are in [0, 1] already."""
-    if picture.dtype == np.uint8:
-        return np.divide(picture, 255, dtype=np.float32, order='C')
-    return np.ascontiguousarray(picture, dtype=np.float32)
-
-
 def as_range(value: Sequence[float], name: str, lowest: float, highest: float) -> tuple[float, float]:
     """Check a (low, high) pair of a constructor.
 

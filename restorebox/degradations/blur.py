@@ -8,9 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from restorebox.degradations.base import RangedDegradation, as_range, to_float
+from restorebox.degradations.base import RangedDegradation, as_range
 from restorebox.degradations.lines import motion_kernel
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
 from restorebox.values import Pixels
 

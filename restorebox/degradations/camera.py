@@ -8,8 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from restorebox.degradations.base import RangedDegradation, as_range, to_float
+from restorebox.degradations.base import RangedDegradation, as_range
 from restorebox.degradations.jpeg import JPEG
+from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
 
 GAMMA = 2.2

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from restorebox.degradations.base import BaseDegradation, to_float
+from restorebox.degradations.base import BaseDegradation
 from restorebox.degradations.recipes import named_recipe
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
 
 LEAST = np.float32(0.01)  # a streak behind a veil that lets less through than this is not told apart

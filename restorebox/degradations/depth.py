@@ -15,6 +15,7 @@ import numpy as np
 
 from restorebox.degradations.base import as_range, draw_seed
 from restorebox.errors import ConfigError, WeightsError
+from restorebox.pixels import to_uint8
 
 GRID = (48, 64)  # rows and columns on which the field is made up; its features are larger than a cell
 HORIZONS = ((0.25, 0.5), (0.02, 0.55))
@@ -207,7 +208,7 @@ def estimate_disparity(scene: np.ndarray, folder: str) -> np.ndarray:
     import torch  # here, because rendering needs it for nothing else
 
     processor, network = _load_network(folder)
-    inputs = processor(images=np.uint8(np.rint(scene * 255)), return_tensors='pt')
+    inputs = processor(images=to_uint8(scene), return_tensors='pt')
     with torch.inference_mode():
         predicted = network(**inputs).predicted_depth
     plane = predicted.reshape(predicted.shape[-2:]).float().numpy()

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from restorebox.degradations.base import BaseDegradation, draw_seed, to_float
+from restorebox.degradations.base import BaseDegradation, draw_seed
 from restorebox.degradations.blur import GaussianBlur
 from restorebox.degradations.jpeg import JPEG
 from restorebox.degradations.noise import GaussianNoise
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS, nearest
 from restorebox.values import NotNegative
 

@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from restorebox.degradations.base import BaseDegradation, as_whole_range, to_float
+from restorebox.degradations.base import BaseDegradation, as_whole_range
+from restorebox.pixels import to_float, to_uint8
 from restorebox.registry import DEGRADATIONS
 
 
@@ -33,7 +34,7 @@ class JPEG(BaseDegradation):
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
         """HWC RGB -> 'lq' HWC float32 in [0, 1], of 8 bits."""
-        rounded = np.rint(np.clip(to_float(picture), 0, 1) * 255).astype(np.uint8)
+        rounded = to_uint8(picture)
         how = [
             cv2.IMWRITE_JPEG_QUALITY,
             parameters['quality'],

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from restorebox.degradations.base import RangedDegradation, as_range, to_float
+from restorebox.degradations.base import RangedDegradation, as_range
+from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from restorebox.degradations.base import BaseDegradation, to_float
+from restorebox.degradations.base import BaseDegradation
 from restorebox.degradations.compose import build_degradation
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
 from restorebox.values import NotNegative
 

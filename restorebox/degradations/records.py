@@ -12,14 +12,15 @@ import numpy as np
 from restorebox.degradations.base import BaseDegradation
 from restorebox.degradations.compose import build_degradation
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float, to_uint8, to_uint16
 from restorebox.registry import DEGRADATIONS
 from restorebox.untrusted import checked_config
 
 Record = dict[str, Any]
 
 
-def record_generator(seed: int, source: str, copy: int = 0) -> np.random.Generator:
-    """The generator of one picture's draws: of these three alone, whatever else is rendered beside it.
+def record_rng(seed: int, source: str, copy: int = 0) -> np.random.Generator:
+    """The random number generator of one picture's draws: of these three alone, whatever else is rendered beside it.
 
     Args:
         seed: of the whole set.
@@ -39,7 +40,7 @@ def draw_record(
     copy: int = 0,
 ) -> Record:
     """Draw the parameters of one picture -> 'recipe', 'seed', 'copy', 'parameters', as JSON would give them back."""
-    drawn = degradation.sample(record_generator(seed, source, copy), shape)
+    drawn = degradation.sample(record_rng(seed, source, copy), shape)
     return json.loads(json.dumps({'recipe': recipe, 'seed': seed, 'copy': copy, 'parameters': drawn}))
 
 
@@ -75,14 +76,4 @@ def as_stored(clean: np.ndarray) -> np.ndarray:
 
     A second time changes nothing, so that a source and its 16-bit copy render the same.
     """
-    return clean if clean.dtype == np.uint8 else to_uint16(clean).astype(np.float32) / 65535
-
-
-def to_uint8(picture: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] -> uint8, rounded; what lies outside is clipped."""
-    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-
-
-def to_uint16(picture: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] -> uint16, rounded; what lies outside is clipped."""
-    return np.rint(np.clip(picture, 0, 1) * 65535).astype(np.uint16)
+    return clean if clean.dtype == np.uint8 else to_float(to_uint16(clean))

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from restorebox.degradations.base import RangedDegradation, to_float
+from restorebox.degradations.base import RangedDegradation
 from restorebox.degradations.depth import DepthSource
+from restorebox.pixels import to_float
 
 
 def compose(

@@ -10,10 +10,11 @@ from PIL import Image
 
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
-from restorebox.drawing import draw_sheet
+from restorebox.figures import save_sheet
 from restorebox.inference import RestoreInferencer, find_model
 from restorebox.metrics.protocols import protocol
 from restorebox.metrics.scores import write_scores
+from restorebox.pixels import to_uint8
 
 MODEL = 'weather'
 LONG_SIDE = 480  # pixels; photographs are shrunk to it
@@ -57,7 +58,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
         clean = damaged = small(path)
         if recipe is not None:
             lq = build_degradation(recipe)(clean, np.random.default_rng(number))['lq']
-            damaged = (lq.clip(0, 1) * 255).round().astype(np.uint8)
+            damaged = to_uint8(lq)
         restored = weather(damaged)
         row: dict = {'index': number, 'name': path.stem}
         for name, measure in measures.items():
@@ -67,7 +68,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
         cells.append([(before, damaged), (after, restored), ('truth', clean)])
         if recipe is not None:
             table.append({**row, 'recipe': recipe})
-    draw_sheet(cells, sheet)
+    save_sheet(cells, sheet)
     names = [name for name in table[0] if name.endswith(PROTOCOLS)]
     entry = find_model(MODEL)
     return write_scores(

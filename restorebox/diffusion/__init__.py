@@ -1,27 +1,20 @@
 """Pictures to noise and back: schedules, subsets of steps, samplers, windows. Nothing here knows what is restored."""
 
-from restorebox.diffusion.samplers import (
-    ancestral_step,
-    clean_estimate,
-    ddim_step,
-    draw_noise,
-    noise_estimate,
-    sample,
-)
+from restorebox.diffusion.estimate import Estimate
+from restorebox.diffusion.samplers import ancestral_step, ddim_step, draw_noise, sample
 from restorebox.diffusion.sampling import Sampling
 from restorebox.diffusion.schedules import NoiseSchedule
 from restorebox.diffusion.timesteps import spaced_steps
 from restorebox.diffusion.windows import WindowAverage, window_grid
 
 __all__ = [
+    'Estimate',
     'NoiseSchedule',
     'Sampling',
     'WindowAverage',
     'ancestral_step',
-    'clean_estimate',
     'ddim_step',
     'draw_noise',
-    'noise_estimate',
     'sample',
     'spaced_steps',
     'window_grid',

@@ -16,7 +16,7 @@ from restorebox.engine.loader_check import check_loader
 from restorebox.engine.loops import SampleTrainLoop
 from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
-from restorebox.metrics import FID
+from restorebox.metrics.fid import FID
 from restorebox.registry import constructor_keys, nearest
 from restorebox.values import short
 
@@ -44,6 +44,7 @@ def build_all(cfg: Config) -> list[str]:
     plain = cfg.to_dict()
     _check_plain(plain)
     _check_packages(plain)
+    _check_epochs(plain)
     with mm.DefaultScope.overwrite_default_scope('restorebox'), torch.device('meta'):
         model = build_part('model', lambda: own.RESTORERS.build(dict(plain['model'])))
         needs = getattr(model, 'needs', None)
@@ -143,6 +144,18 @@ def _check_hooks(plain: dict) -> None:
         if not isinstance(interval, int) or interval < -1 or interval == 0:
             raise ConfigError(f'config, {where}: interval is {interval!r}; it must be a positive number')
         build_part(where, lambda hook=hook: own.HOOKS.build(hook))
+
+
+def _check_epochs(plain: dict) -> None:
+    """Refuse a log or a hook that counts epochs, of which a loop that counts samples has none."""
+    if (plain.get('train_cfg') or {}).get('type') != 'SampleTrainLoop':
+        return
+    named = {f'default_hooks.{name}': hook for name, hook in (plain.get('default_hooks') or {}).items()}
+    named |= {f'custom_hooks.{i}': hook for i, hook in enumerate(plain.get('custom_hooks') or [])}
+    for where, part in {'log_processor': plain.get('log_processor'), **named}.items():
+        for key in ('by_epoch', 'log_metric_by_epoch'):
+            if isinstance(part, dict) and part.get(key):
+                raise ConfigError(f'config, {where}: {key}=True, but train_cfg counts samples; leave it out')
 
 
 def _check_packages(plain: dict) -> None:

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from restorebox import registry as own
+from restorebox.datasets.base import BasePictures, no_base
 from restorebox.errors import ConfigError
 from restorebox.registry import RegistryKeyError, constructor_keys, nearest
 from restorebox.values import Count, NotNegative, Pixels, Positive, Range, Samples, Whole, check_value, hints, short
@@ -140,6 +141,7 @@ TOP: dict[str, Any] = {
     'find_unused_parameters': bool,
     'runner_type': str,
     'overrides': dict | None,
+    'row': str | None,
 }
 for _name in LOADERS:
     TOP[_name] = dict | None
@@ -306,15 +308,13 @@ def check_roles(restorer: Any, dataset: Any) -> None:
     """Refuse a data set that does not give what the restorer trains on.
 
     Raises:
-        ConfigError: an unpaired method with a paired set, the other way round, or nothing that makes a role.
+        ConfigError: an unpaired method with a paired set, the other way round, nothing that makes a role, or a data set
+            that takes no keys.
     """
-    wants, gives = getattr(restorer, 'picture_roles', ()), getattr(dataset, 'roles', None)
-    if gives is None:
-        raise ConfigError(
-            f'train_dataloader.dataset: {type(dataset).__name__} does not declare its roles, and so does not take the '
-            'keys that random draws depend on; use or derive from PairedPictures or UnpairedPictures'
-        )
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    if not isinstance(dataset, BasePictures):
+        raise ConfigError(no_base(type(dataset)))
+    wants, gives = getattr(restorer, 'picture_roles', ()), dataset.roles
+    transforms = getattr(dataset.pipeline, 'transforms', ())
     made = [role for transform in transforms for role in getattr(transform, 'gives', ())]
     remedy = {'gt': 'use PairedPictures', 'hq': 'use UnpairedPictures', 'lq': 'give its folder, or a Degrade'}
     for role in wants:

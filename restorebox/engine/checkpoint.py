@@ -1,8 +1,8 @@
 """Reading checkpoints without running what is in them, and writing them whole or not at all.
 
 A pickle can run code. Everything here is loaded with ``weights_only=True``; the few classes that MMEngine puts into its
-own checkpoints are allowed by name. :func:`install` puts these loaders in place of MMEngine's, whose http loader runs
-pickled code.
+own checkpoints are allowed by name. MMEngine's loaders, of which most run pickled code, stay as they are for other
+programs; while our Runner works, :func:`safe_loaders` puts :func:`load_any` in their place.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -174,15 +175,11 @@ def deployed_state(checkpoint: dict) -> dict[str, torch.Tensor]:
     return {**checkpoint['state_dict'], **(checkpoint.get(EMA_KEY) or {})}
 
 
-def _load_local(filename: str, map_location: Any = None) -> dict:
-    return load_file(filename, map_location)
-
-
-def _load_http(filename: str, map_location: Any = None, model_dir: str | None = None, progress: bool = True) -> dict:
+def _load_http(filename: str, map_location: Any) -> dict:
     """Download once a machine, then load like a local file. A hash in the file name is checked."""
     name = filename.split('?')[0].rsplit('/', 1)[-1]
     digest = hashlib.sha256(filename.encode()).hexdigest()[:12]  # many files are called iter_N.pth
-    target = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / 'restorebox' / digest / name
+    target = Path(torch.hub.get_dir(), 'checkpoints', 'restorebox', digest, name)
     failure = None
     if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not target.exists():
         stem_hash = Path(name).stem.rsplit('-', 1)[-1] if '-' in Path(name).stem else ''
@@ -202,20 +199,33 @@ def _load_http(filename: str, map_location: Any = None, model_dir: str | None = 
         raise CheckpointError(f'{error} (downloaded from {filename})') from None
 
 
-def _refuse(filename: str, map_location: Any = None) -> NoReturn:
-    scheme = filename.split('://')[0]
-    raise CheckpointError(
-        f'checkpoint {filename}: {scheme}:// goes through a loader that runs pickled code; download the file and give '
-        'its path'
-    )
+def load_any(filename: str, map_location: Any = None) -> dict:
+    """Load a checkpoint by its path or its http(s) address, see :func:`load_file`.
+
+    Raises:
+        CheckpointError: unreadable or refused; also every other scheme of MMEngine's (``openmmlab://``, ``s3://`` ...).
+    """
+    filename = str(filename)
+    if filename.startswith(('http://', 'https://')):
+        return _load_http(filename, map_location)
+    if '://' in filename:
+        scheme = filename.split('://')[0]
+        raise CheckpointError(
+            f'checkpoint {filename}: {scheme}:// goes through a loader that runs pickled code; download the file and '
+            'give its path'
+        )
+    return load_file(filename, map_location)
 
 
-def install() -> None:
-    """Replace all of MMEngine's checkpoint loaders."""
-    for scheme in list(CheckpointLoader._schemes):
-        CheckpointLoader.register_scheme(scheme, _refuse, force=True)
-    CheckpointLoader.register_scheme('', _load_local, force=True)
-    CheckpointLoader.register_scheme(('http://', 'https://'), _load_http, force=True)
+@contextmanager
+def safe_loaders() -> Iterator[None]:
+    """Let MMEngine's own code load through :func:`load_any` while the context lasts (``init_cfg``, hooks of others)."""
+    held = CheckpointLoader._schemes
+    CheckpointLoader._schemes = {'': load_any}  # a prefix that every name has
+    try:
+        yield
+    finally:
+        CheckpointLoader._schemes = held
 
 
 def write_bytes(data: bytes | memoryview, path: str | Path) -> None:
@@ -245,6 +255,3 @@ def sha256(path: str | Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
-
-
-install()

@@ -11,7 +11,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from restorebox.aliases import key_alias
 from restorebox.engine.check import known_keys
+from restorebox.engine.rows import find_row
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest, remember_imports
@@ -53,6 +55,7 @@ TOP_KEYS = [
     'activation_checkpointing',
     'efficient_conv_bn_eval',
     'overrides',
+    'row',
 ]
 FREE_FORM = ('env_cfg', 'env_cfg.mp_cfg', 'env_cfg.dist_cfg', 'randomness', 'compile')
 
@@ -78,17 +81,20 @@ def find_config(path: str | Path) -> Path:
     raise ConfigError(f'config {path}: no such file; {nearest(str(path), known)}')
 
 
-def load_config(path: str | Path, overrides: dict | None = None) -> Config:
-    """Read a config with its bases and merge overrides into it.
+def load_config(path: str | Path, overrides: dict | None = None, row: str | None = None) -> Config:
+    """Read a config with its bases, and merge a row's differences and overrides into it.
 
     Args:
         path: see :func:`find_config`.
         overrides: dotted key -> value, as ``--cfg-options`` gives them.
+        row: name of a row of the config, see :mod:`restorebox.engine.rows`; the config's ``row`` says it.
 
     Raises:
-        ConfigError: no such file, a mistake in it (names file and line), or an override that reaches nothing.
+        ConfigError: no such file, a mistake in it (names file and line), no such row, or an override that reaches
+            nothing.
     """
     file = find_config(path)
+    differences = find_row(file, row).differences if row else {}
     try:
         # a config elsewhere inherits ours as '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'
         os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
@@ -113,16 +119,23 @@ def load_config(path: str | Path, overrides: dict | None = None) -> Config:
         raise ConfigError(f'config {file}: {type(cause).__name__}: {line}') from error
     imports = (cfg.get('custom_imports') or {}).get('imports') or ()
     remember_imports([imports] if isinstance(imports, str) else imports)
-    for key, value in (overrides or {}).items():
-        check_override(cfg, key)
-        try:
-            cfg.merge_from_dict({key: value})
-        except (TypeError, KeyError, IndexError, AssertionError, AttributeError) as error:
-            raise ConfigError(f'--cfg-options {key}={value}: {error}') from error
+    _merge(cfg, differences, f'row {row}: ')
+    if row:
+        cfg.row = row
+    _merge(cfg, overrides or {}, '--cfg-options ')
     return cfg
 
 
-def check_override(cfg: Config, dotted: str) -> None:
+def _merge(cfg: Config, values: dict, where: str) -> None:
+    for key, value in values.items():
+        check_override(cfg, key, where)
+        try:
+            cfg.merge_from_dict({key: value})
+        except (TypeError, KeyError, IndexError, AssertionError, AttributeError) as error:
+            raise ConfigError(f'{where}{key}={value}: {error}') from error
+
+
+def check_override(cfg: Config, dotted: str, origin: str = '--cfg-options ') -> None:
     """Refuse an override of a key that nothing would read.
 
     A key that exists may be overridden. A new key is taken where a constructor or the Runner reads it.
@@ -134,13 +147,15 @@ def check_override(cfg: Config, dotted: str) -> None:
     parts = dotted.split('.')
     if parts[0] in here and parts[0] not in TOP_KEYS:
         arrived = [path for path, value in leaves(here) if path != dotted and value == here[parts[0]]]
+        more = f' and {len(arrived) - 3} more' if len(arrived) > 3 else ''
+        no_reader = 'nothing reads it afterwards'
         raise ConfigError(
-            f"--cfg-options {dotted}: '{parts[0]}' is only a name that the config's files use while they are read; "
-            + (f'override where its value arrived: {", ".join(arrived)}' if arrived else 'nothing reads it afterwards')
+            f"{origin}{dotted}: '{parts[0]}' is only a name that the config's files use while they are read; "
+            + (f'override where its value arrived: {", ".join(arrived[:3])}{more}' if arrived else no_reader)
         )
     for depth, part in enumerate(parts):
         done = '.'.join(parts[:depth])
-        where = f'--cfg-options {dotted}: ' + (f"'{done}' has" if done else 'the config has')
+        where = f'{origin}{dotted}: ' + (f"'{done}' has" if done else 'the config has')
         if isinstance(here, (list, tuple)):
             if not part.isdigit() or int(part) >= len(here):
                 raise ConfigError(f"{where} {len(here)} items, counted from 0; there is no '{part}'")
@@ -196,7 +211,9 @@ def check_top_level(cfg: Config) -> None:
         read |= {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for key in cfg:
         if key not in TOP_KEYS and key not in read:
-            raise ConfigError(f"config {cfg.filename}: nothing reads '{key}'; {nearest(key, TOP_KEYS)}")
+            ours = key_alias(key)
+            answer = f'restorebox has {ours}, see docs/coming_from.md' if ours else nearest(key, TOP_KEYS)
+            raise ConfigError(f"config {cfg.filename}: nothing reads '{key}'; {answer}")
 
 
 def _files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:

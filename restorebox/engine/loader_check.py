@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from restorebox import registry as own
-from restorebox.datasets import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
+from restorebox.datasets.base import check_keyed
+from restorebox.datasets.transforms import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
 from restorebox.engine.check import build_part, check_roles
 from restorebox.engine.loops import SampleTrainLoop
 from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError
@@ -31,6 +32,7 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
         if key not in loader:
             raise ConfigError(f"config, {where}: needs the key '{key}'")
     check_options(loader, where, part)
+    build_part(f'{where}.dataset', lambda: check_keyed(loader['dataset']))
     dataset = build_part(f'{where}.dataset', lambda: own.DATASETS.build({**loader['dataset'], 'lazy_init': True}))
     kind = loader['sampler'].get('type')
     sampler = own.DATA_SAMPLERS.get(kind) if isinstance(kind, str) else kind

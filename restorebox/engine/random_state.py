@@ -31,10 +31,10 @@ def set_random_state(state: dict) -> None:
     random.setstate((version, tuple(internal), gauss))
 
 
-def gather_on_first(memory: dict) -> list[dict] | None:
+def gather_on_first(state: dict) -> list[dict] | None:
     """Each rank's own on the first rank, None on the others: image pools are too large to hand to all."""
     if not is_distributed():
-        return [memory]
+        return [state]
     gathered = [None] * get_world_size() if is_main_process() else None
-    torch.distributed.gather_object(memory, gathered)
+    torch.distributed.gather_object(state, gathered)
     return gathered

@@ -84,7 +84,7 @@ def settle_schedule(runner: Any) -> None:
     if was is None or planned is None or runner.param_schedulers is None:
         return
     schedulers = _plain(runner.cfg).get('param_scheduler')
-    same = (was.get('param_scheduler') or []) == (schedulers or [])
+    same = _without_epochs(was.get('param_scheduler') or []) == _without_epochs(schedulers or [])
     if same and planned == meta.get('max_samples'):
         return
     written_for = runner.schedule_samples
@@ -99,6 +99,15 @@ def settle_schedule(runner: Any) -> None:
     after = _rates(runner.optim_wrapper)
     moved = '' if before == after else f': lr {", ".join(before)} -> {", ".join(after)}'
     runner.logger.warning(f'--resume: the schedule {note}{moved}')
+
+
+def _without_epochs(node: Any) -> Any:
+    """Schedules without ``by_epoch=False``, which is the same as nothing."""
+    if isinstance(node, list):
+        return [_without_epochs(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _without_epochs(value) for key, value in node.items() if (key, value) != ('by_epoch', False)}
 
 
 def _each(schedulers: Any) -> list[dict]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import os
-import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mmengine
 import torch
 from mmengine.device import get_device
 from mmengine.dist import (
@@ -25,18 +23,17 @@ from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner, set_random_seed
-from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils.dl_utils import collect_env
 from torch import nn
 from torch.utils.data import DataLoader
 
 from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
-from restorebox.engine.checkpoint import EMA_KEY, deployed_state, save_file
+from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe_loaders, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
+from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_another_model
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
-from restorebox.engine.record import check_resumable, compute, warn_of_another_model
 from restorebox.engine.resumed import settle_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
@@ -137,11 +134,11 @@ class RestorationRunner(Runner):
     def build_dataloader(
         self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False, scored: bool = False
     ) -> DataLoader:
-        """MMEngine's, with our collate, the run's seed in the dataset, and a generator of its own.
+        """MMEngine's, with our collate, the run's seed in the dataset, and a random number generator of its own.
 
         ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`.
 
-        A data loader draws a number each time it is iterated; from the global generator that would shift dropout after
+        A data loader draws a number each time it is iterated; from the global one that would shift dropout after
         a resume.
         """
         if isinstance(dataloader, DataLoader):
@@ -188,21 +185,44 @@ class RestorationRunner(Runner):
             scheduler = [scale_schedule(s, self._train_loop.total_batch) if isinstance(s, dict) else s for s in each]
         return super()._build_param_scheduler(scheduler, optim_wrapper)
 
+    def _counts_samples(self) -> bool:
+        """Whether the loop has samples instead of epochs: no scheduler, hook or log has to be told so in the config."""
+        loop = self._train_loop
+        kind = loop.get('type') if isinstance(loop, dict) else type(loop).__name__
+        return loop is None or kind == 'SampleTrainLoop'
+
+    def build_log_processor(self, log_processor: Any) -> Any:
+        """MMEngine's, with steps instead of epochs in the log."""
+        if isinstance(log_processor, dict) and self._counts_samples():
+            log_processor = {'by_epoch': False, **log_processor}
+        return super().build_log_processor(log_processor)
+
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """MMEngine's, with our checkpoint hook where the config names none."""
+        """MMEngine's, with our checkpoint hook where the config names none, and steps instead of epochs in the log."""
         hooks = {'checkpoint': dict(type='RestorationCheckpointHook', every_samples=20_000), **(hooks or {})}
+        if self._counts_samples() and hooks.get('logger', {}) is not None:
+            hooks['logger'] = {'type': 'LoggerHook', 'log_metric_by_epoch': False, **hooks.get('logger', {})}
         # MMEngine takes None for "without it" only where the name is one of its own
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})
 
     def train(self) -> nn.Module:
         """MMEngine's, while no other training works in the work directory; a ``BusyError`` names one that does."""
-        if not is_main_process():
-            return super().train()
-        with locked(self.work_dir, 'training') as unlocked:
-            if unlocked:
+        with ExitStack() as stack:
+            stack.enter_context(safe_loaders())
+            if is_main_process() and (unlocked := stack.enter_context(locked(self.work_dir, 'training'))):
                 self.logger.warning(f'{self.work_dir}: no lock ({unlocked}); keep other trainings away from it')
             return super().train()
+
+    def val(self) -> dict:
+        """MMEngine's, loading weights only."""
+        with safe_loaders():
+            return super().val()
+
+    def test(self) -> dict:
+        """MMEngine's, loading weights only."""
+        with safe_loaders():
+            return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -260,7 +280,7 @@ class RestorationRunner(Runner):
         Raises:
             CheckpointError: unreadable, refused, or of another model.
         """
-        checkpoint = CheckpointLoader.load_checkpoint(filename, map_location=map_location, logger='silent')
+        checkpoint = load_any(filename, map_location)
         if not isinstance(self.restorer, BaseRestorer):
             self.restorer.load_state_dict(checkpoint['state_dict'])
             return checkpoint
@@ -273,9 +293,9 @@ class RestorationRunner(Runner):
                 self.restorer.load_weights(deployed_state(checkpoint), self.restorer.deployed)
             elif self._resume:
                 self.restorer.load_weights(checkpoint['state_dict'])
-                memories = checkpoint.get('training_states') or []
-                if memories:  # a rank that is new goes on from the first one's: what all ranks share is in it
-                    self.restorer.load_training_state(memories[min(self.rank, len(memories) - 1)])
+                states = checkpoint.get('training_states') or []
+                if states:  # a rank that is new goes on from the first one's: what all ranks share is in it
+                    self.restorer.load_training_state(states[min(self.rank, len(states) - 1)])
             else:  # a first stage, or a published file: what it has, each role whole
                 roles = self.restorer.roles_in(checkpoint['state_dict'])
                 self.restorer.load_weights(deployed_state(checkpoint), roles)
@@ -336,37 +356,22 @@ class RestorationRunner(Runner):
         Raises:
             CheckpointError: no room, or a weight is NaN or infinite; the last good checkpoint stays.
         """
-        states = all_gather_object(get_random_state())
-        memories = gather_on_first(self.restorer.training_state() if isinstance(self.restorer, BaseRestorer) else {})
+        random_states = all_gather_object(get_random_state())
+        training_states = gather_on_first(
+            self.restorer.training_state() if isinstance(self.restorer, BaseRestorer) else {}
+        )
         if not is_main_process():
             return
         state = {key: value.detach().cpu() for key, value in self.restorer.state_dict().items()}
         for key, value in state.items():
             if value.is_floating_point() and not torch.isfinite(value).all():
                 raise CheckpointError(f'not saving {filename}: weight {key} is NaN or infinite; {self.last_good()}')
-        loop = self._train_loop
         checkpoint = {
-            'meta': {
-                'epoch': self.epoch,
-                'iter': self.iter + 1,
-                'seed': self.seed,
-                'total_batch': getattr(loop, 'total_batch', None),
-                'max_samples': getattr(loop, 'max_samples', None),
-                'schedule_samples': self.schedule_samples or getattr(loop, 'max_samples', None),
-                'compute': compute(self, meta or {}),
-                'cfg': self._cfg_text,  # for people; what reads it back takes the JSON, which can't be executed
-                'cfg_json': json.dumps(self.cfg.to_dict(), default=str),
-                'experiment_name': self.experiment_name,
-                'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
-                'dataset_meta': getattr(self.train_dataloader.dataset, 'metainfo', None),
-                'mmengine_version': mmengine.__version__,
-                'restorebox_version': __version__,
-                **(meta or {}),
-            },
+            'meta': checkpoint_meta(self, meta or {}),
             'state_dict': state,
             'message_hub': self.message_hub.state_dict(),
-            'random_states': states,
-            'training_states': memories,
+            'random_states': random_states,
+            'training_states': training_states,
         }
         if save_optimizer:
             checkpoint['optimizer'] = self.optim_wrapper.state_dict()

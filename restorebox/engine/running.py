@@ -22,12 +22,13 @@ TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_schedu
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 
-def check_config(path: str, overrides: dict | None = None) -> list[str]:
+def check_config(path: str, overrides: dict | None = None, row: str | None = None) -> list[str]:
     """Build everything that a config names on the meta device, without data or memory.
 
     Args:
         path: the config.
         overrides: dotted keys and their values.
+        row: name of a row of the config.
 
     Returns:
         Warnings, one line each.
@@ -35,7 +36,7 @@ def check_config(path: str, overrides: dict | None = None) -> list[str]:
     Raises:
         ConfigError: an unknown key, type or override, or values that a constructor refuses.
     """
-    cfg = load_config(path, overrides)
+    cfg = load_config(path, overrides, row)
     check_top_level(cfg)
     cfg.overrides = dict(overrides or {})
     check_types(cfg)

@@ -17,7 +17,7 @@ class ProjectionHead(BaseHead):
 
     Chen et al., "A simple framework for contrastive learning of visual representations" (ICML 2020); for feature maps
     Park et al., "Contrastive learning for unpaired image-to-image translation" (ECCV 2020). It reads vectors at sampled
-    positions, see :mod:`restorebox.layers.positions`, and is trained as a role of its own: two domains have two.
+    positions, see :mod:`restorebox.layers.position_sampling`, and is trained as a role of its own: one per domain.
 
     Args:
         channels: tap -> channels of that feature.

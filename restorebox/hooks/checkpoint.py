@@ -14,7 +14,7 @@ from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError, DataError
 from restorebox.files import find_checkpoints, remove_leftovers
 from restorebox.metrics.protocols import lower_is_better
-from restorebox.registry import HOOKS
+from restorebox.registry import HOOKS, nearest
 from restorebox.values import Samples
 
 
@@ -113,7 +113,7 @@ class RestorationCheckpointHook(Hook):
             raise DataError('validation scored no picture; were all of them unreadable?')
         if self.save_best not in metrics:
             raise ConfigError(
-                f"RestorationCheckpointHook: save_best is '{self.save_best}', validation gives {sorted(metrics)}"
+                f"RestorationCheckpointHook: save_best is '{self.save_best}'; {nearest(self.save_best, [*metrics])}"
             )
         value = float(metrics[self.save_best])
         if not math.isfinite(value):

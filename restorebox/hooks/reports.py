@@ -7,10 +7,10 @@ from pathlib import Path
 from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook
 
-from restorebox.drawing import draw_curves
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.loops import RestorationTestLoop
 from restorebox.errors import printable
+from restorebox.figures import save_curves
 from restorebox.metrics.scores import score_table, write_scores
 from restorebox.registry import HOOKS
 from restorebox.values import Samples
@@ -44,7 +44,7 @@ class TrainingCurveHook(Hook):
     def after_train(self, runner: object) -> None:
         """Draw, over all sessions of this run."""
         logs = sorted(Path(runner.work_dir).glob('*/vis_data/scalars.json'))
-        draw_curves(logs, Path(runner.work_dir) / 'curves.png')
+        save_curves(logs, Path(runner.work_dir) / 'curves.png')
 
 
 @HOOKS.register_module()
@@ -129,6 +129,7 @@ class ScoresHook(Hook):
                 'size': len(loop.dataloader.dataset),
                 **counts,
                 'training': runner.loaded_meta.get('compute'),
+                **({'row': runner.cfg.row} if runner.cfg.get('row') else {}),
                 'overrides': runner.cfg.get('overrides') or {},
             },
         )

@@ -9,8 +9,9 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
-from restorebox.drawing import draw_sheet
+from restorebox.figures import save_sheet
 from restorebox.metrics.protocols import protocol
+from restorebox.pixels import to_array
 from restorebox.registry import HOOKS
 from restorebox.sample import RestorationSample
 from restorebox.values import Whole
@@ -54,14 +55,7 @@ class ComparisonSheetHook(Hook):
         for sample in outputs:
             if sample.index in chosen:
                 layers = {
-                    role: (sample.get(role).expand(3, -1, -1).clamp(0, 1) * 255)
-                    .round()
-                    .byte()
-                    .permute(1, 2, 0)
-                    .cpu()
-                    .numpy()
-                    for role in TITLES
-                    if role in sample
+                    role: to_array(sample.get(role).expand(3, -1, -1), np.uint8) for role in TITLES if role in sample
                 }
                 self.rows.append((sample.index, sample.name, layers))
 
@@ -84,7 +78,7 @@ class ComparisonSheetHook(Hook):
                 row.append((caption, picture))
             cells.append(row)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw_sheet(cells, path)
+        save_sheet(cells, path)
 
     def _wait(self, runner: object) -> None:
         for path, future in self.drawn:

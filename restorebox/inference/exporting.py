@@ -41,9 +41,10 @@ def check_exportable(restorer: BaseRestorer) -> None:
     kind = type(restorer)
     if restorer.needs.tiling == 'noise':
         raise ExportError(f"{kind.__name__} can't be exported: it restores by a sampler of many passes, not by one")
-    if restorer.needs.survey:
+    if restorer.needs.global_statistics:
         raise ExportError(
-            f"{kind.__name__} can't be exported: its network reads a survey of the whole picture, taken outside of it"
+            f"{kind.__name__} can't be exported: its network reads statistics of the whole picture, which are taken "
+            'outside of it'
         )
     if kind.infer is not BaseRestorer.infer or kind.estimate_shared is not BaseRestorer.estimate_shared:
         raise ExportError(

@@ -19,6 +19,7 @@ from restorebox.errors import PictureError, out_of_memory
 from restorebox.files import write_whole
 from restorebox.inference.encoding import encode
 from restorebox.inference.metadata import Carried, carried
+from restorebox.pixels import to_uint16
 
 __all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 'target_name', 'write_file']
 
@@ -114,8 +115,7 @@ def _page(frame: Frame, kind: str, clear: bool) -> PictureFile:
     """One picture of a file; with alpha where another frame of the animation has it."""
     picture = frame.picture
     if picture.dtype != np.uint8:
-        picture *= 65535
-        picture = np.rint(picture, out=picture).astype(np.uint16)
+        picture = to_uint16(picture)
     alpha = np.ascontiguousarray(picture[..., 3]) if picture.shape[-1] == 4 else None
     if clear and alpha is None:
         alpha = np.full(picture.shape[:2], np.iinfo(picture.dtype).max, picture.dtype)

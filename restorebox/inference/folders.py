@@ -15,8 +15,8 @@ import torch.distributed as dist
 from restorebox.datasets.walking import Passed
 from restorebox.files import locked, remove_leftovers
 from restorebox.inference.inferencer import RestoreInferencer
+from restorebox.inference.inputs import RestoreJob, plan_jobs
 from restorebox.inference.queue import restore_all
-from restorebox.inference.sources import RestoreJob, plan_jobs
 from restorebox.inference.video import is_video, need_av
 from restorebox.processes import leave
 
@@ -56,7 +56,7 @@ def restore_into(
     One of several ranks that have met does not return: it leaves when all are done.
 
     Args:
-        sources: see :func:`restorebox.inference.sources.find_pictures`.
+        sources: see :func:`restorebox.inference.inputs.find_pictures`.
         out: the folder; what is in it already is not made again.
         build: makes the inferencer, once the sources have been found.
         report: takes what came of it, on the first rank where ranks have met, else on each.

@@ -14,9 +14,9 @@ from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.clips import Note, warn
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
+from restorebox.inference.inputs import find_pictures
 from restorebox.inference.models import borne_precision, load_model
 from restorebox.inference.precision import choose_precision
-from restorebox.inference.sources import find_pictures
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video
 from restorebox.restorers.base import BaseRestorer

@@ -1,10 +1,8 @@
-"""Models by name: what the metafiles of ``configs/`` list, and where the weights are.
+"""Models by name: the configs of ``configs/METHOD/``, what its ``metafile.yml`` says of them, where the weights are.
 
-A model's entry in a ``metafile.yml``::
+Every config is a model of the metafile's collection. ``Models`` has those of which there is more to say::
 
     - Name: weather
-      In Collection: FDR-Net
-      Config: configs/fdrnet/weather.py
       Weights: configs/fdrnet/weather.safetensors   # in the package, on disk, or a URL
       SHA256: 64 hexadecimal digits
       Precision: bf16   # the coarsest at which they lose less than 0.05 dB; left out where nobody has measured
@@ -68,9 +66,11 @@ def known_models(folder: str | Path | None = None) -> dict[str, ModelEntry]:
     for file in sorted(Path(folder or configs_dir()).glob('*/metafile.yml')):
         try:
             content = yaml.safe_load(file.read_text(encoding='utf-8'))
-            papers = {each['Name']: each.get('Paper') for each in content['Collections']}
-            entries = [_entry(each, papers) for each in content['Models']]
-        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            (collection,) = content['Collections']
+            said = {each['Name']: each for each in content.get('Models') or ()}
+            names = dict.fromkeys([*sorted(path.stem for path in file.parent.glob('*.py')), *said])
+            entries = [_entry(name, file.parent.name, collection, said.get(name, {})) for name in names]
+        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
             reason = ' '.join(str(error).split())
             raise ConfigError(f"metafile {file}: can't be read: {type(error).__name__}: {reason}") from error
         for entry in entries:
@@ -80,17 +80,16 @@ def known_models(folder: str | Path | None = None) -> dict[str, ModelEntry]:
     return found
 
 
-def _entry(each: dict, papers: dict[str, dict | None]) -> ModelEntry:
-    collection = each['In Collection']
-    paper = papers[collection]
+def _entry(name: str, folder: str, collection: dict, said: dict) -> ModelEntry:
+    paper = collection.get('Paper')
     return ModelEntry(
-        name=each['Name'],
-        collection=collection,
-        config=each['Config'],
-        weights=each.get('Weights'),
-        sha256=each.get('SHA256'),
+        name=name,
+        collection=collection['Name'],
+        config=f'configs/{folder}/{name}.py',
+        weights=said.get('Weights'),
+        sha256=said.get('SHA256'),
         paper=(paper['Title'], paper['URL']) if paper else None,
-        precision=each.get('Precision'),
+        precision=said.get('Precision'),
     )
 
 

@@ -22,6 +22,7 @@ from restorebox.errors import DataError, missing_package
 from restorebox.inference.exported import open_session
 from restorebox.layers import pad_to_multiple
 from restorebox.metrics.protocols import psnr_rgb
+from restorebox.pixels import to_float, to_tensor
 
 if TYPE_CHECKING:
     import onnx
@@ -69,7 +70,7 @@ def _middles(pairs: list[tuple[Path, Path | None]]) -> Iterator[Pair]:
         PictureError, DataError: one that can't be read, or a partner of another size.
     """
     for damaged, clean in pairs:
-        each = [_as_float(read_picture(path)) for path in (damaged, clean) if path is not None]
+        each = [to_float(read_picture(path)) for path in (damaged, clean) if path is not None]
         if len(each) == 2 and each[0].shape != each[1].shape:
             raise DataError(f'{damaged} and {clean} differ in size')
         top, left = (max(side - SIDE, 0) // 2 for side in each[0].shape[:2])
@@ -77,14 +78,9 @@ def _middles(pairs: list[tuple[Path, Path | None]]) -> Iterator[Pair]:
         yield cut[0], cut[1] if len(cut) == 2 else None
 
 
-def _as_float(picture: np.ndarray) -> np.ndarray:
-    return picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
-
-
 def _fed(picture: np.ndarray, facts: dict) -> np.ndarray:
     """``(H, W, 3)`` -> what the file takes."""
-    x = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-    return pad_to_multiple(x, facts['stride'], facts['min_size']).numpy()
+    return pad_to_multiple(to_tensor(picture), facts['stride'], facts['min_size']).numpy()
 
 
 def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]:

@@ -14,7 +14,7 @@ from restorebox.errors import PictureError, one_line, out_of_memory, printable
 from restorebox.inference import files
 from restorebox.inference.files import PictureFile
 from restorebox.inference.inferencer import RestoreInferencer
-from restorebox.inference.sources import RestoreJob
+from restorebox.inference.inputs import RestoreJob
 from restorebox.inference.video import is_video
 from restorebox.inference.watched import restore_watched
 from restorebox.progress import Progress

@@ -24,25 +24,11 @@ from torch import Tensor
 from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
 from restorebox.errors import ConfigError, PictureError, out_of_memory
 from restorebox.layers import statistics_layers
+from restorebox.pixels import to_array, to_tensor
 from restorebox.restorers.base import BaseRestorer
 
 BLEND = 32  # pixels over which tiles fade into each other
 PROBE = 192  # side in pixels of the picture with which memory is measured
-WHITE = {'uint8': 255, 'uint16': 65535, 'float32': 1}
-
-
-def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
-    """HWC uint8, uint16 or float32 -> ``(1, C, H, W)`` float32 in [0, 1]."""
-    kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # torch has few operations for uint16
-    x = torch.from_numpy(np.require(picture, kind, ('C', 'W'))).to(device).permute(2, 0, 1)[None]
-    return x.contiguous().float() / WHITE[picture.dtype.name]  # bytes are a quarter as much to turn around
-
-
-def rounded(x: Tensor, kind: np.dtype) -> np.ndarray:
-    """HWC float in [0, 1] -> an array of a kind, rounded to the nearest where it holds whole numbers."""
-    if kind == np.float32:
-        return x.float().cpu().numpy()
-    return (x * WHITE[kind.name]).round_().cpu().numpy().astype(kind)
 
 
 def axis_tiles(length: int, size: int, overlap: int, stride: int) -> list[tuple[int, int]]:
@@ -211,7 +197,7 @@ class Tiler:
         if self.fits(height, width, memory):
             x = to_tensor(picture, self.device)
             y = self._restore(x, self._estimate(x), progress)
-            return rounded(y[0].permute(1, 2, 0), picture.dtype)
+            return to_array(y[0], picture.dtype)
         shared = self._shared(picture, memory)
         rows, columns, margin = self.plan(height, width, memory)
         across = [w.to(self.device) for w in axis_weights(columns, margin, BLEND)]
@@ -229,7 +215,7 @@ class Tiler:
                 if progress:
                     progress(next(count), total)
             done = rows[i + 1][0] if i + 1 < len(rows) else height
-            out[top:done] = rounded(band[:, : done - top].clamp_(0, 1).permute(1, 2, 0), picture.dtype)
+            out[top:done] = to_array(band[:, : done - top].clamp_(0, 1), picture.dtype)
             carried = band[:, done - top :]
         return out
 
@@ -248,15 +234,11 @@ class Tiler:
             return {}
         x = to_tensor(picture, self.device)
         out = self.restorer.restore(x, shared=self.restorer.estimate_shared(x))
-        return {
-            name: rounded(y[0].expand(3, -1, -1).permute(1, 2, 0), picture.dtype)
-            for name, y in out.items()
-            if name != 'pred'
-        }
+        return {name: to_array(y[0].expand(3, -1, -1), picture.dtype) for name, y in out.items() if name != 'pred'}
 
     def _shared(self, picture: np.ndarray, memory: float) -> dict[str, Tensor] | None:
         """What all tiles agree on, estimated from the picture made small enough for the memory."""
-        if self.restorer.needs.survey:  # of all pixels, in bands: of a smaller copy it would be another picture's
+        if self.restorer.needs.global_statistics:  # of all pixels, in bands: a smaller copy has others
             whole = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
             return {name: value.to(self.device) for name, value in self.restorer.estimate_shared(whole).items()}
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:
@@ -286,9 +268,9 @@ class Tiler:
 
     def _once(self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None) -> Tensor:
         # what a sampler draws is the same for every picture, so that its place in a folder makes no difference
-        generator = torch.Generator(x.device).manual_seed(0)
+        rng = torch.Generator(x.device).manual_seed(0)
         with self.numbers():
-            y = self.restorer.restore(x, shared=shared, generator=generator, progress=progress)['pred']
+            y = self.restorer.restore(x, shared=shared, rng=rng, progress=progress)['pred']
         if not torch.isfinite(y).all():
             raise PictureError('the network gave NaN' + ('; try it with the precision fp32' if self.bf16 else ''))
         return y

@@ -9,7 +9,7 @@ import time
 from restorebox.errors import PictureError, printable
 from restorebox.files import read_limit
 from restorebox.inference.inferencer import RestoreInferencer
-from restorebox.inference.sources import RestoreJob
+from restorebox.inference.inputs import RestoreJob
 
 IDLE = 0.05  # of a core: what a process takes at most that waits for a disk
 

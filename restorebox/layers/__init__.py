@@ -1,8 +1,8 @@
 """Small blocks that two or more networks share."""
 
+from restorebox.layers.information_accumulation import BaseStem
 from restorebox.layers.initialise import he_init, normal_init
 from restorebox.layers.padding import pad_to_multiple, reflect_index
-from restorebox.layers.semantic import SemanticEncoder, feature_distance
 from restorebox.layers.statistics import (
     InstanceNorm,
     LocalStatistics,
@@ -11,21 +11,11 @@ from restorebox.layers.statistics import (
     set_statistics_window,
     statistics_layers,
 )
-from restorebox.layers.stem_controls import AttentiveRecurrent, ContextAggregation, ContextualDilated, RecursiveStem
-from restorebox.layers.stems import BaseStem, InfoAccum, ResidualStem
 
 __all__ = [
-    'AttentiveRecurrent',
     'BaseStem',
-    'ContextAggregation',
-    'ContextualDilated',
-    'InfoAccum',
     'InstanceNorm',
     'LocalStatistics',
-    'RecursiveStem',
-    'ResidualStem',
-    'SemanticEncoder',
-    'feature_distance',
     'he_init',
     'local_mean',
     'make_norm',

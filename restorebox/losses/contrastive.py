@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorebox.encoders.semantic import feature_distance
 from restorebox.errors import ConfigError
 from restorebox.layers.precision import unit_vectors
-from restorebox.layers.semantic import feature_distance
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
 from restorebox.values import NotNegative, Positive

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from restorebox.errors import ConfigError
-from restorebox.layers.frozen import (
+from restorebox.encoders.frozen import (
     LPIPS_MIN_SIZE,
     VGG16_LAYERS,
     LazyFrozen,
@@ -23,6 +22,7 @@ from restorebox.layers.frozen import (
     lpips_network,
     vgg16_taps,
 )
+from restorebox.errors import ConfigError
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
 from restorebox.values import NotNegative

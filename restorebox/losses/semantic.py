@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from restorebox.layers.semantic import feature_distance
+from restorebox.encoders.semantic import feature_distance
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import ENCODERS, LOSSES
 from restorebox.values import NotNegative

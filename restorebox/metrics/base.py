@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from restorebox.errors import DataError, WeightsError, printable
+from restorebox.pixels import whole_numbers
 
 NAMED = 3  # pictures that a line names
 NO_INPUT = 'the input does not have the size of its gt'
@@ -164,7 +165,7 @@ def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
 
 def saved_tensor(picture: Tensor) -> Tensor:
     """A picture in [0, 1], all finite, as its 8-bit file would be read back: float32 multiples of 1/255."""
-    return picture.detach().float().clamp(0, 1).mul(255).round() / 255
+    return whole_numbers(picture.detach().float()) / 255
 
 
 def is_finite(picture: Tensor) -> bool:

@@ -19,8 +19,8 @@ from scipy.linalg import LinAlgWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorebox.encoders.frozen import INCEPTION_FILE, LazyFrozen, load_state, randomise, weights_file
 from restorebox.errors import ConfigError, DataError, PictureError, WeightsError
-from restorebox.layers.frozen import INCEPTION_FILE, LazyFrozen, load_state, randomise, weights_file
 from restorebox.metrics.base import (
     NO_INPUT,
     RestorationMetric,
@@ -30,6 +30,7 @@ from restorebox.metrics.base import (
     saved_tensor,
     why_undefined,
 )
+from restorebox.pixels import to_tensor
 from restorebox.registry import METRICS, nearest
 from restorebox.values import Count
 
@@ -46,8 +47,8 @@ def inception_network(weights: str = 'pretrained', dims: int = 2048) -> nn.Modul
     """pytorch-fid's InceptionV3 up to the block that gives ``dims`` features.
 
     Args:
-        weights: ``'pretrained'`` (see :func:`restorebox.layers.frozen.weights_file`), ``'random'`` (tests) or the path
-            of a state dict.
+        weights: ``'pretrained'`` (see :func:`restorebox.encoders.frozen.weights_file`), ``'random'`` (tests) or the
+            path of a state dict.
         dims: 64, 192, 768 or 2048 (the paper's).
 
     Returns:
@@ -258,4 +259,4 @@ def _read(path: Path) -> Tensor:
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
         raise PictureError(f"{path} can't be read as a picture")
-    return torch.from_numpy(bgr[..., ::-1].copy()).permute(2, 0, 1) / 255
+    return to_tensor(bgr[..., ::-1])[0]

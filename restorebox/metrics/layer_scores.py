@@ -11,6 +11,7 @@ from torch import Tensor
 from restorebox.errors import ConfigError
 from restorebox.metrics.base import RestorationMetric, is_finite, sample_index, scores_of, why_undefined
 from restorebox.metrics.protocols import LAYER_PROTOCOLS
+from restorebox.pixels import to_array
 from restorebox.registry import METRICS, nearest
 from restorebox.values import Names
 
@@ -77,4 +78,4 @@ class LayerScores(RestorationMetric):
 def _alike(estimate: Tensor, truth: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """CHW tensors -> HWC arrays; of a layer that is stored with one channel the estimate's are equal."""
     channels = max(estimate.shape[0], truth.shape[0])
-    return tuple(x.detach().double().cpu().expand(channels, -1, -1).permute(1, 2, 0).numpy() for x in (estimate, truth))
+    return tuple(to_array(x.expand(channels, -1, -1), np.float64) for x in (estimate, truth))

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from restorebox.encoders.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
 from restorebox.errors import ConfigError, DataError, WeightsError
-from restorebox.layers.frozen import LPIPS_MIN_SIZE, LazyFrozen, lpips_network
 from restorebox.metrics.base import (
     NO_INPUT,
     RestorationMetric,
@@ -23,6 +23,7 @@ from restorebox.metrics.base import (
     why_undefined,
 )
 from restorebox.metrics.protocols import NETWORK_PROTOCOLS, parse_protocol, protocol, resize_saved
+from restorebox.pixels import to_array, to_tensor
 from restorebox.registry import METRICS
 from restorebox.values import Names
 
@@ -90,7 +91,7 @@ class PictureScores(RestorationMetric):
     def _score(self, picture: Tensor, gt: Tensor) -> dict[str, float]:
         if not (is_finite(picture) and is_finite(gt)):  # not every score looks at every pixel
             return {name: math.nan for name in self.protocols if not self.is_absent(name)}
-        ours, clean = _to_array(picture), _to_array(gt)
+        ours, clean = to_array(picture, np.float64), to_array(gt, np.float64)
         scores = {name: score(ours, clean) for name, score in self._functions.items()}
         for name, net in self._nets.items():
             if self.is_absent(name):
@@ -107,7 +108,7 @@ class PictureScores(RestorationMetric):
     def _lpips_of(self, net: str, ours: np.ndarray, clean: np.ndarray, device: torch.device) -> float:
         if min(ours.shape[:2]) < LPIPS_MIN_SIZE[net]:
             return float('nan')
-        pair = [saved_tensor(torch.from_numpy(x).permute(2, 0, 1)[None].to(device)) for x in (ours, clean)]
+        pair = [saved_tensor(to_tensor(x, device)) for x in (ours, clean)]
         return float(self._lpips[net](*(x * 2 - 1 for x in pair)))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -120,8 +121,3 @@ class PictureScores(RestorationMetric):
         names = [name for name in names if any(name in row for row in results)]
         self.table = [scores_of(row, names) for row in results]
         return self.means(self.table, names)
-
-
-def _to_array(picture: Tensor) -> np.ndarray:
-    """CHW tensor -> HWC float64 array."""
-    return picture.detach().double().cpu().permute(1, 2, 0).numpy()

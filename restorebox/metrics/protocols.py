@@ -14,7 +14,7 @@ prediction as it would be saved: clamped and rounded to 8 bit. Identical picture
 ==================  =========================================================================================
 
 For the same error full-range luma scores 20 log10(255/219) = 1.32 dB lower than studio-swing luma.
-Layers that were estimated have names of their own, see :class:`LayerScores <restorebox.metrics.LayerScores>`:
+Layers that were estimated have names of their own, see :class:`~restorebox.metrics.layer_scores.LayerScores`:
 
 =====================  ======================================================================================
 ``psnr_streak``        PSNR of the streaks S, over all pixels and channels
@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from restorebox.errors import ConfigError
+from restorebox.pixels import whole_numbers
 from restorebox.registry import nearest
 
 Picture = NDArray[np.float64]
@@ -47,7 +48,7 @@ CAP = 100.0
 """dB of identical pictures."""
 
 NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
-"""Per-picture names that need a network, see :class:`restorebox.metrics.PictureScores`."""
+"""Per-picture names that need a network, see :class:`restorebox.metrics.picture_scores.PictureScores`."""
 
 LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
@@ -60,7 +61,7 @@ def lower_is_better(name: str) -> bool:
 def as_saved(picture: NDArray) -> Picture:
     """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]; NaN where it is not finite."""
     picture = np.asarray(picture, dtype=np.float64)
-    saved = np.rint(np.clip(picture, 0, 1) * 255)
+    saved = whole_numbers(picture)
     saved[np.isinf(picture)] = np.nan  # clamped it would be black or white
     return saved
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.losses import AdversarialLoss, build_picture_losses
+from restorebox.losses import build_picture_losses
+from restorebox.losses.adversarial import AdversarialLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
@@ -75,22 +76,22 @@ class AdversarialRestorer(BaseRestorer):
         lq = self.to_range(inputs['lq'])
         return {'lq': lq, 'gt': self.to_range(inputs['gt']), 'pred': self.generator(lq)['picture']}
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
         if step == 'discriminator':
-            return self.discriminator_terms(inputs, memory)
-        return self.generator_terms(inputs, memory)
+            return self.discriminator_terms(inputs, prepared)
+        return self.generator_terms(inputs, prepared)
 
-    def discriminator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def discriminator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """What tells clean partners from predictions, each beside the degraded picture."""
-        lq, gt, pred = memory['lq'], memory['gt'], memory['pred']
+        lq, gt, pred = prepared['lq'], prepared['gt'], prepared['pred']
         real = self.discriminator(torch.cat((lq, gt), 1))['realness']
         fake = self.discriminator(torch.cat((lq, pred.detach()), 1))['realness']
         return {'loss_d': (self.adversarial(real, True) + self.adversarial(fake, False)) / 2}
 
-    def generator_terms(self, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def generator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """The losses against the clean partner, and how far the discriminator is from being deceived."""
-        lq, gt, pred = memory['lq'], memory['gt'], memory['pred']
+        lq, gt, pred = prepared['lq'], prepared['gt'], prepared['pred']
         terms = {f'loss_{name}': self.apply_loss(loss, pred, gt, lq) for name, loss in self.loss_terms.items()}
         if self.lambda_gan:
             terms['loss_adv'] = self.lambda_gan * self.deceive(lq, pred)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -18,6 +17,7 @@ from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
+from restorebox.restorers.network import combined_needs
 from restorebox.restorers.weights import fitting_weights, names_without_wrappers
 from restorebox.sample import RestorationSample
 from restorebox.values import StatisticsWindow
@@ -33,11 +33,13 @@ class BaseRestorer(BaseModel):
     - ``optional_roles``: further ones that it reads where the data set gives them, e.g. layers of rain;
     - ``deployed``: the roles that restoring needs; EMA and publishing cover them;
     - ``steps``: optimiser step -> roles it updates, in the order of the steps of an iteration;
+    - ``rng_names``: the random number generators that training draws from, ``self.rngs[name]``, on the CPU; the base
+      seeds them, and checkpoints hold their states under these names;
     - ``frozen``: further roles that stand still, neither trained nor deployed; checkpoints keep them for a resume;
     - :meth:`losses`: the terms of a step;
     - :meth:`infer` where restoring is more than one pass of ``generator``;
-    - :meth:`training_state` where training remembers more than weights, and :meth:`record` where it depends on more
-      than its config.
+    - :meth:`training_state` where training remembers more than weights and states of ``rngs``, and :meth:`provenance`
+      where it depends on more than its config.
 
     Args:
         statistics_window: side in input pixels of the window over which statistics (instance norm) are taken at test,
@@ -50,6 +52,7 @@ class BaseRestorer(BaseModel):
     deployed: tuple[str, ...] = ('generator',)
     steps: dict[str, tuple[str, ...]] = {'generator': ('generator',)}
     frozen: tuple[str, ...] = ()
+    rng_names: tuple[str, ...] = ()
     statistics_window: int | None = None
 
     def __init__(
@@ -61,6 +64,8 @@ class BaseRestorer(BaseModel):
                 f'{type(self).__name__}: statistics_window is {statistics_window!r}; it must be None or at least 8'
             )
         self.statistics_window = statistics_window
+        # all ranks build the model under one seed, so that they draw alike
+        self.rngs = {name: torch.Generator('cpu').manual_seed(torch.initial_seed()) for name in self.rng_names}
         self._needs: Needs | None = None
         self._smallest: int | None = None
         self._register_state_dict_hook(names_without_wrappers)
@@ -141,20 +146,7 @@ class BaseRestorer(BaseModel):
 
     def _combined_needs(self, roles: tuple[str, ...] | None = None) -> Needs:
         each = {name: self.role(name).needs for name in roles or self.deployed}
-        ranges = {needs.value_range for needs in each.values()}
-        if len(ranges) > 1:
-            raise ConfigError(f'{type(self).__name__}: deployed networks differ in value_range: {each}')
-        fields = [needs.receptive_field for needs in each.values()]
-        first = next(iter(each.values()))
-        return Needs(
-            stride=math.lcm(*(needs.stride for needs in each.values())),
-            min_size=max(needs.min_size for needs in each.values()),
-            in_channels=first.in_channels,
-            value_range=first.value_range,
-            receptive_field=None if None in fields else max(fields),
-            survey=any(needs.survey for needs in each.values()),
-            tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
-        )
+        return combined_needs(each, type(self).__name__)
 
     def to_range(self, x: Tensor) -> Tensor:
         """[0, 1] -> the network's value range."""
@@ -172,19 +164,19 @@ class BaseRestorer(BaseModel):
         """What the whole picture must agree on, to be handed to every tile as ``shared``.
 
         Args:
-            lq: ``(N, 3, H, W)`` in [0, 1], the whole picture; for a survey also of whole numbers, uint8 or uint16.
+            lq: ``(N, 3, H, W)`` in [0, 1], the whole picture; for global statistics also uint8 or uint16.
 
         Returns:
-            What the generator's survey gives, by name; None where tiles are independent.
+            The generator's global statistics, by name; None where tiles are independent.
         """
-        surveys = 'generator' in self.deployed and self.role('generator').needs.survey
-        return self.role('generator').backbone.survey(lq) if surveys else None
+        reads = 'generator' in self.deployed and self.role('generator').needs.global_statistics
+        return self.role('generator').backbone.global_statistics(lq) if reads else None
 
     def infer(
         self,
         x: Tensor,
         shared: dict[str, Tensor] | None,
-        generator: torch.Generator | None,
+        rng: torch.Generator | None,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Tensor]:
         """Run the deployed networks on a padded batch.
@@ -192,7 +184,7 @@ class BaseRestorer(BaseModel):
         Args:
             x: ``(N, 3, H, W)`` in the network's value range, sizes multiples of the stride.
             shared: what :meth:`estimate_shared` gave.
-            generator: for methods that draw at test.
+            rng: random number generator of methods that draw at test.
             progress: called with (done, total) by methods of many passes.
 
         Returns:
@@ -208,7 +200,7 @@ class BaseRestorer(BaseModel):
         lq: Tensor,
         *,
         shared: dict[str, Tensor] | None = None,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> dict[str, Tensor]:
         """Restore pictures of any size from 1x1 up.
@@ -216,7 +208,7 @@ class BaseRestorer(BaseModel):
         Args:
             lq: ``(N, 3, H, W)`` RGB float in [0, 1].
             shared: what :meth:`estimate_shared` gave for the whole picture when ``lq`` is a tile of it.
-            generator: source of random draws, for methods that draw at test.
+            rng: random number generator of methods that draw at test.
             progress: called with (done, total).
 
         Returns:
@@ -227,10 +219,10 @@ class BaseRestorer(BaseModel):
             raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
         height, width = lq.shape[-2:]
         needs = self.needs
-        if shared is None and needs.survey:  # of the picture as it is, without its padding
+        if shared is None and needs.global_statistics:  # of the picture as it is, without its padding
             shared = self.estimate_shared(lq)
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
-        out = self.infer(x, shared, generator, progress)
+        out = self.infer(x, shared, rng, progress)
         out['pred'] = self.from_range(out['pred'])
         return {name: nan_where_infinite(y[..., :height, :width].float()).clamp(0, 1) for name, y in out.items()}
 
@@ -250,8 +242,8 @@ class BaseRestorer(BaseModel):
         first = 0
         for group in groups:
             # what a sampler draws is keyed by the picture, so that ranks and batch sizes make no difference
-            generator = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
-            out = self.restore(group, shared=self.estimate_shared(group), generator=generator)
+            rng = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
+            out = self.restore(group, shared=self.estimate_shared(group), rng=rng)
             for i in range(group.shape[0]):
                 for name, value in out.items():
                     data_samples[first + i].set_data({name: value[i]})
@@ -272,17 +264,17 @@ class BaseRestorer(BaseModel):
             inputs: role -> ``(N, C, H, W)`` in [0, 1].
 
         Returns:
-            What :meth:`losses` gets as ``memory``.
+            What :meth:`losses` gets as ``prepared``.
         """
         return {}
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """The terms of one optimiser step.
 
         Args:
             step: a key of ``steps``.
             inputs: role -> ``(N, C, H, W)`` in [0, 1].
-            memory: what :meth:`prepare` gave; a step may add to it for the next.
+            prepared: what :meth:`prepare` gave; a step may add to it for the next.
 
         Returns:
             Scalars. Those whose name starts with ``loss`` are summed and minimised, the rest is only logged.
@@ -293,14 +285,23 @@ class BaseRestorer(BaseModel):
         """What training remembers besides weights and the global random state, for an exact resume; of this rank.
 
         Returns:
-            Tensors, plain values, dicts and lists of them; a checkpoint holds that of each rank.
+            Tensors, plain values, dicts and lists of them; a checkpoint holds that of each rank. Here: name -> state of
+            each of ``rngs``.
         """
-        return {}
+        return {name: rng.get_state() for name, rng in self.rngs.items()}
 
     def load_training_state(self, state: dict) -> None:
-        """Undo of :meth:`training_state`."""
+        """Undo of :meth:`training_state`.
 
-    def record(self) -> dict:
+        Raises:
+            CheckpointError: the state of a random number generator is absent.
+        """
+        for name, rng in self.rngs.items():
+            if name not in state:
+                raise CheckpointError(f"it has no state of the random number generator '{name}'")
+            rng.set_state(state[name].cpu())
+
+    def provenance(self) -> dict:
         """What a stored score must say about this training beyond its config: plain values by name."""
         return {}
 
@@ -350,11 +351,11 @@ class BaseRestorer(BaseModel):
         several = isinstance(optim_wrapper, OptimWrapperDict)
         wrappers = {step: optim_wrapper[step] if several else optim_wrapper for step in self.steps}
         with self._contexts(wrappers):
-            memory = self.prepare(inputs)
+            prepared = self.prepare(inputs)
         log: dict[str, Tensor] = {}
         for step, roles in self.steps.items():
             with self.updating(roles), self._contexts({step: wrappers[step]}):
-                terms = self.losses(step, inputs, memory)
+                terms = self.losses(step, inputs, prepared)
                 total = sum(value for name, value in terms.items() if name.startswith('loss'))
                 if not isinstance(total, Tensor):
                     raise ConfigError(
@@ -389,6 +390,6 @@ class BaseRestorer(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'loss':
-            memory = self.prepare(inputs)
-            return {k: v for step in self.steps for k, v in self.losses(step, inputs, memory).items()}
+            prepared = self.prepare(inputs)
+            return {k: v for step in self.steps for k, v in self.losses(step, inputs, prepared).items()}
         raise ConfigError(f"mode is '{mode}'; it must be 'tensor', 'predict' or 'loss'")

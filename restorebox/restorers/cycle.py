@@ -14,15 +14,11 @@ import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
-from restorebox.heads import ProjectionHead
-from restorebox.layers.positions import draw_positions, gather_positions
-from restorebox.losses import (
-    AdversarialLoss,
-    InterContrastiveLoss,
-    IntraContrastiveLoss,
-    L1Loss,
-    PatchNCELoss,
-)
+from restorebox.heads.projection import ProjectionHead
+from restorebox.layers.position_sampling import draw_positions, gather_positions
+from restorebox.losses.adversarial import AdversarialLoss
+from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
+from restorebox.losses.pixel import L1Loss
 from restorebox.registry import ENCODERS, RESTORERS, nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.image_pool import ImagePool
@@ -98,6 +94,8 @@ class CycleRestorer(BaseRestorer):
     """
 
     picture_roles = ('lq', 'hq')
+    # positions, the same on all ranks; and what pools choose, which is apart since ranks differ in how often they do
+    rng_names = ('draws', 'coins')
 
     def __init__(
         self,
@@ -167,11 +165,7 @@ class CycleRestorer(BaseRestorer):
         self.intra = IntraContrastiveLoss(negatives=intra_negatives)
         self.inter = InterContrastiveLoss(positives=inter_positives)
         self.encoder = ENCODERS.build(semantic_encoder) if lambda_intra else None
-        # all ranks build the model under one seed, so they sample the same positions
-        self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
-        # pools draw by themselves: how often they do differs between ranks
-        self.coins = torch.Generator('cpu').manual_seed(torch.initial_seed())
-        self.pools = {domain: ImagePool(image_pool, self.coins) for domain in domains}
+        self.pools = {domain: ImagePool(image_pool, self.rngs['coins']) for domain in domains}
 
     def _check(
         self, directions: int, semantic_encoder: dict | None, inter_updates_d: bool, counts: dict[str, tuple[int, int]]
@@ -211,18 +205,17 @@ class CycleRestorer(BaseRestorer):
     # -- training state and record -------------------------------------------------------------------------------
 
     def training_state(self) -> dict:
-        """The generator of positions and pools, and what the pools hold."""
+        """States of the random number generators, and what the pools hold."""
         pools = {domain: [picture.cpu() for picture in pool.pictures] for domain, pool in self.pools.items()}
-        return {'draws': self.draws.get_state(), 'coins': self.coins.get_state(), 'pools': pools}
+        return {**super().training_state(), 'pools': pools}
 
     def load_training_state(self, state: dict) -> None:
         """See :meth:`training_state`."""
-        self.draws.set_state(state['draws'].cpu())
-        self.coins.set_state(state['coins'].cpu())
+        super().load_training_state(state)
         for domain, pictures in state['pools'].items():
             self.pools[domain].pictures = list(pictures)
 
-    def record(self) -> dict:
+    def provenance(self) -> dict:
         """Which encoder the intra loss really read."""
         return {'semantic_encoder': self.encoder.describe()} if self.encoder is not None else {}
 
@@ -230,24 +223,24 @@ class CycleRestorer(BaseRestorer):
 
     def prepare(self, inputs: Inputs) -> dict:
         """All passes of the generators, with the features that the location loss reads from them."""
-        memory: dict = {'pictures': {role: self.to_range(inputs[key]) for role, key in
+        prepared: dict = {'pictures': {role: self.to_range(inputs[key]) for role, key in
                                      (('rainy', 'lq'), ('clean', 'hq'))}, 'features': {}}  # fmt: skip
-        self._translate(memory, 'generator', 'rainy', 'fake_clean', 'clean', 'same_clean')
+        self._translate(prepared, 'generator', 'rainy', 'fake_clean', 'clean', 'same_clean')
         if self.two_way:
-            self._translate(memory, 'rain_generator', 'clean', 'fake_rainy', 'rainy', 'same_rainy')
+            self._translate(prepared, 'rain_generator', 'clean', 'fake_rainy', 'rainy', 'same_rainy')
             if any(self.weights[name] for name in ('intra', 'inter', 'cycle')) or self._in_pairs('rec_'):
-                self._translate(memory, 'rain_generator', 'fake_clean', 'rec_rainy')
-                self._translate(memory, 'generator', 'fake_rainy', 'rec_clean')
-        return memory
+                self._translate(prepared, 'rain_generator', 'fake_clean', 'rec_rainy')
+                self._translate(prepared, 'generator', 'fake_rainy', 'rec_clean')
+        return prepared
 
     def _in_pairs(self, prefix: str) -> bool:
         return any(name.startswith(prefix) for pair in self.lcl_pairs for name in pair)
 
     def _translate(
-        self, memory: dict, role: str, source: str, target: str, own: str | None = None, same: str | None = None
+        self, prepared: dict, role: str, source: str, target: str, own: str | None = None, same: str | None = None
     ) -> None:
         """One pass of a generator, over its source and, for the identity losses, over a picture of its own domain."""
-        pictures, features = memory['pictures'], memory['features']
+        pictures, features = prepared['pictures'], prepared['features']
         names = {source: target}
         if own is not None and (self.weights['idt'] or self._in_pairs('same_')):
             names[own] = same
@@ -258,26 +251,26 @@ class CycleRestorer(BaseRestorer):
             if self.encoders[DOMAIN[name]] == role:
                 features[name] = {tap: parts[tap][i] for tap in self.taps}
 
-    def _encode(self, memory: dict, names: list[str]) -> None:
+    def _encode(self, prepared: dict, names: list[str]) -> None:
         """Encoder passes for the pictures that no generator took, those of one encoder together."""
         for role in dict.fromkeys(self.encoders.values()):
-            absent = [n for n in names if n not in memory['features'] and self.encoders[DOMAIN[n]] == role]
+            absent = [n for n in names if n not in prepared['features'] and self.encoders[DOMAIN[n]] == role]
             if absent:
-                batch = torch.cat([memory['pictures'][name] for name in absent])
+                batch = torch.cat([prepared['pictures'][name] for name in absent])
                 out = getattr(self, role)(batch, taps=self.taps, only_taps=True)
                 for tap, value in out.items():
                     for name, part in zip(absent, value.chunk(len(absent)), strict=True):
-                        memory['features'].setdefault(name, {})[tap] = part
+                        prepared['features'].setdefault(name, {})[tap] = part
 
     # -- losses --------------------------------------------------------------------------------------------------
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
-        return self._discriminator_losses(memory) if step == 'discriminator' else self._generator_losses(memory)
+        return self._discriminator_losses(prepared) if step == 'discriminator' else self._generator_losses(prepared)
 
-    def _discriminator_losses(self, memory: dict) -> dict[str, Tensor]:
+    def _discriminator_losses(self, prepared: dict) -> dict[str, Tensor]:
         """Eqs 9 and 10."""
-        pictures, terms = memory['pictures'], {}
+        pictures, terms = prepared['pictures'], {}
         for domain, role in self.discriminators.items():
             network = getattr(self, role)
             fake = self.pools[domain].query(pictures[f'fake_{domain}'])
@@ -286,12 +279,12 @@ class CycleRestorer(BaseRestorer):
                 self.adversarial(on_real['realness'], True) + self.adversarial(on_fake['realness'], False)
             ) / 2
             if self.inter_updates_d:
-                terms[f'loss_d_inter_{domain}'] = self.weights['inter'] * self._inter(memory, domain, held=True)
+                terms[f'loss_d_inter_{domain}'] = self.weights['inter'] * self._inter(prepared, domain, held=True)
         return terms
 
-    def _generator_losses(self, memory: dict) -> dict[str, Tensor]:
+    def _generator_losses(self, prepared: dict) -> dict[str, Tensor]:
         """Eq 11, and what shows a collapse: the mean colour of the generated pictures."""
-        pictures, weights = memory['pictures'], self.weights
+        pictures, weights = prepared['pictures'], self.weights
         terms, count = {}, len(self.discriminators)
         judged = {
             domain: getattr(self, role)(pictures[f'fake_{domain}'], taps=self.inter_taps if weights['inter'] else ())
@@ -305,11 +298,11 @@ class CycleRestorer(BaseRestorer):
             each = [self.l1(pictures[f'rec_{domain}'], pictures[domain]) for domain in self.discriminators]
             terms['loss_cycle'] = weights['cycle'] * sum(each) / count
         if weights['lcl']:
-            terms['loss_lcl'] = weights['lcl'] * self._location(memory)
+            terms['loss_lcl'] = weights['lcl'] * self._location(prepared)
         if weights['intra']:
             terms['loss_intra'] = weights['intra'] * self._intra(pictures)
         if weights['inter']:
-            each = [self._inter(memory, domain, judged=out) for domain, out in judged.items()]
+            each = [self._inter(prepared, domain, judged=out) for domain, out in judged.items()]
             terms['loss_inter'] = weights['inter'] * sum(each)  # eq 6
         for domain in self.discriminators:
             colour = self.from_range(pictures[f'fake_{domain}'].detach()).float().mean((0, 2, 3))
@@ -317,16 +310,16 @@ class CycleRestorer(BaseRestorer):
         return terms
 
     def _positions(self, features: Features, count: int) -> dict[str, Tensor]:
-        return {tap: draw_positions(*x.shape[-2:], count, self.draws) for tap, x in features.items()}
+        return {tap: draw_positions(*x.shape[-2:], count, self.rngs['draws']) for tap, x in features.items()}
 
-    def _location(self, memory: dict) -> Tensor:
+    def _location(self, prepared: dict) -> Tensor:
         """Eq 7 over all pairs, at the same positions."""
         queries = list(dict.fromkeys(query for query, _ in self.lcl_pairs))
         keys = list(dict.fromkeys(key for _, key in self.lcl_pairs if key not in queries))
-        self._encode(memory, queries)
+        self._encode(prepared, queries)
         with torch.no_grad():
-            self._encode(memory, keys)
-        features = memory['features']
+            self._encode(prepared, keys)
+        features = prepared['features']
         positions = self._positions(features[queries[0]], self.counts['lcl'])
         embedded: dict[str, Features] = {}
         for names, trained in ((queries, True), (keys, False)):
@@ -359,16 +352,16 @@ class CycleRestorer(BaseRestorer):
         second = self.intra(seen['rec_clean'], seen['clean'], seen['rainy'], seen['fake_rainy'], shares)
         return (first + second) / 2
 
-    def _inter(self, memory: dict, domain: str, judged: Features | None = None, held: bool = False) -> Tensor:
+    def _inter(self, prepared: dict, domain: str, judged: Features | None = None, held: bool = False) -> Tensor:
         """Eq 4 or 5: the domain's discriminator reads F, R, I and the other domain's I.
 
         Args:
-            memory: of the iteration.
+            prepared: of the iteration.
             domain: whose discriminator reads.
             judged: its features of F, where it has read it already.
             held: generated pictures are data, and the discriminator is what learns.
         """
-        pictures, network = memory['pictures'], getattr(self, self.discriminators[domain])
+        pictures, network = prepared['pictures'], getattr(self, self.discriminators[domain])
         names = [f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean']
         seen = {} if judged is None else {names[0]: {tap: judged[tap] for tap in self.inter_taps}}
         # without gradient where neither the picture nor the discriminator has one

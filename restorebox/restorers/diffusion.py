@@ -17,17 +17,17 @@ from torch import Tensor
 
 from restorebox.backbones.base import Needs
 from restorebox.diffusion import (
+    Estimate,
     NoiseSchedule,
     Sampling,
     WindowAverage,
     draw_noise,
-    noise_estimate,
     sample,
     spaced_steps,
 )
 from restorebox.errors import ConfigError
 from restorebox.layers.finite import nan_where_infinite
-from restorebox.losses import MSELoss
+from restorebox.losses.pixel import MSELoss
 from restorebox.registry import RESTORERS, check_keys, nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
@@ -72,6 +72,7 @@ class DiffusionRestorer(BaseRestorer):
 
     deployed = ('denoiser',)
     steps = {'denoiser': ('denoiser',)}
+    rng_names = ('draws',)  # steps and noise
 
     def __init__(
         self,
@@ -102,8 +103,6 @@ class DiffusionRestorer(BaseRestorer):
                 f' from {needs.min_size}'
             )
         self.mse = MSELoss()
-        # all ranks build the model under one seed, so they draw from one stream
-        self.draws = torch.Generator('cpu').manual_seed(torch.initial_seed())
 
     @staticmethod
     def _check_estimator(network: Network, owner: str) -> None:
@@ -130,14 +129,6 @@ class DiffusionRestorer(BaseRestorer):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def training_state(self) -> dict:
-        """The generator of steps and noise."""
-        return {'draws': self.draws.get_state()}
-
-    def load_training_state(self, state: dict) -> None:
-        """See :meth:`training_state`."""
-        self.draws.set_state(state['draws'].cpu())
-
     def draw(self, make: Callable[..., Tensor], count: int) -> Tensor:
         """This rank's ``count`` of what is drawn for the batches of all ranks.
 
@@ -146,7 +137,7 @@ class DiffusionRestorer(BaseRestorer):
             count: samples of this rank.
         """
         rank, world = get_dist_info()
-        return make(size=(world * count,), generator=self.draws)[rank::world]
+        return make(size=(world * count,), generator=self.rngs['draws'])[rank::world]
 
     def draw_step_and_noise(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Steps ``(N,)`` int64 on the CPU, even over 1 .. T, and standard normal noise of the shape of ``like``."""
@@ -156,8 +147,8 @@ class DiffusionRestorer(BaseRestorer):
         noise = [draw_noise(like.shape[1:], like, torch.Generator(like.device).manual_seed(int(s))) for s in seeds]
         return t, torch.stack(noise)
 
-    def estimate(self, role: str, condition: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
-        """A training pass of a denoiser: the noise, or the clean picture, see ``prediction``.
+    def estimate(self, role: str, condition: Tensor, noisy: Tensor, t: Tensor) -> Estimate:
+        """A training pass of a denoiser.
 
         Args:
             role: the denoiser.
@@ -169,22 +160,32 @@ class DiffusionRestorer(BaseRestorer):
         out = getattr(self, role)(torch.cat((condition, noisy), 1), timestep=(t - 1).to(noisy.device))['estimate']
         return self._complete(out, condition, noisy, self.schedule.abar[t].to(noisy)[:, None, None, None])
 
-    def _complete(self, out: Tensor, condition: Tensor, noisy: Tensor, abar: Tensor | float) -> Tensor:
-        """What the network gave, and what it is added to."""
+    def _complete(
+        self, out: Tensor, condition: Tensor, noisy: Tensor, abar: Tensor | float, clip: bool = False
+    ) -> Estimate:
+        """What the network gave, with what it is added to and what follows from it; ``clip``: a clean picture in
+        [-1, 1], where that is what it gives.
+        """
+        if self.prediction == 'noise':
+            return Estimate.of_noise(noisy, out, abar)
         if self.prediction == 'residual':
-            return condition + out
-        if self.prediction == 'preconditioned':
+            out = condition + out
+        elif self.prediction == 'preconditioned':
             both = CONDITION_ERROR * abar + 1 - abar
             begin = (CONDITION_ERROR * abar**0.5 * noisy + (1 - abar) * condition) / both
-            return begin + (CONDITION_ERROR * (1 - abar) / both) ** 0.5 * out
-        return out
+            out = begin + (CONDITION_ERROR * (1 - abar) / both) ** 0.5 * out
+        return Estimate.of_clean(noisy, out.clamp(-1, 1) if clip else out, abar)
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def compared(self, estimate: Estimate, truth: Estimate) -> tuple[Tensor, Tensor]:
+        """What the loss is taken of: (estimated, true) noise, or clean picture, see ``prediction``."""
+        return (estimate.noise, truth.noise) if self.prediction == 'noise' else (estimate.clean, truth.clean)
+
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """The simple loss, eq 14 of Ho et al."""
         lq, gt = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
         t, noise = self.draw_step_and_noise(gt)
-        out = self.estimate('denoiser', lq, self.schedule.noisy(gt, t, noise), t)
-        return {f'loss_{self.prediction}': self.mse(out, noise if self.prediction == 'noise' else gt)}
+        estimate = self.estimate('denoiser', lq, self.schedule.noisy(gt, t, noise), t)
+        return {f'loss_{self.prediction}': self.mse(*self.compared(estimate, Estimate(noise, gt)))}
 
     # -- restoring -----------------------------------------------------------------------------------------------
 
@@ -192,37 +193,34 @@ class DiffusionRestorer(BaseRestorer):
         self,
         x: Tensor,
         shared: dict[str, Tensor] | None,
-        generator: torch.Generator | None,
+        rng: torch.Generator | None,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Tensor]:
-        """Sample; without a generator always the same.
+        """Sample; without ``rng`` always the same.
 
         Args:
             x: see :meth:`BaseRestorer.infer`.
             shared: see :meth:`BaseRestorer.infer`.
-            generator: of the noise to begin with, and of that on the way.
+            rng: of the noise to begin with, and of that on the way.
             progress: called with (steps done, all steps).
         """
         s = self.sampling
-        generator = generator or torch.Generator('cpu').manual_seed(0)
+        rng = rng or torch.Generator('cpu').manual_seed(0)
         network = self._network if s.mode == 'whole' else WindowAverage(
             self._network, s.window, s.window_stride, s.window_memory
         )  # fmt: skip
 
-        def estimate(noisy: Tensor, t: int) -> Tensor:
-            out = network(torch.cat((x, noisy), 1), t)
-            if self.prediction == 'noise':
-                return out
-            return noise_estimate(noisy, out.clamp(-1, 1) if s.clip_x0 else out, float(self.schedule.abar[t]))
+        def estimate(noisy: Tensor, t: int) -> Estimate:
+            return self._complete(
+                network(torch.cat((x, noisy), 1), t), x, noisy, float(self.schedule.abar[t]), s.clip_x0
+            )
 
-        start = draw_noise(x.shape, x, generator)
+        start = draw_noise(x.shape, x, rng)
         visited = self.visited[:1] if x.is_meta else self.visited  # shapes show in one step
-        pred = sample(estimate, start, visited, self.schedule, s.sampler, s.eta, s.clip_x0, generator, progress)
+        pred = sample(estimate, start, visited, self.schedule, s.sampler, s.eta, s.clip_x0, rng, progress)
         return {'pred': pred}
 
     def _network(self, x: Tensor, t: int) -> Tensor:
-        """What :meth:`estimate` gives, for condition and noisy picture at one step, in the input's precision."""
+        """What the denoiser gives for condition and noisy picture at one step, in the input's precision."""
         timestep = torch.full((x.shape[0],), t - 1, device=x.device)
-        out = nan_where_infinite(self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype))
-        channels = out.shape[1]
-        return self._complete(out, x[:, :channels], x[:, -channels:], float(self.schedule.abar[t]))
+        return nan_where_infinite(self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype))

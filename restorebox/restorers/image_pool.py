@@ -1,4 +1,4 @@
-"""A memory of generated pictures for a discriminator."""
+"""A pool of generated pictures for a discriminator."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class ImagePool:
 
     Args:
         size: pictures to keep; 0 hands every picture back.
-        generator: source of the coin and of the choice, on the CPU.
+        rng: random number generator of the coin and of the choice, on the CPU.
 
     Raises:
         ConfigError: a negative size.
     """
 
-    def __init__(self, size: int, generator: torch.Generator) -> None:
+    def __init__(self, size: int, rng: torch.Generator) -> None:
         if not isinstance(size, int) or size < 0:
             raise ConfigError(f'image_pool is {size!r}; it must be a whole number from 0')
         self.size = size
-        self.generator = generator
+        self.rng = rng
         self.pictures: list[Tensor] = []
 
     def query(self, batch: Tensor) -> Tensor:
@@ -39,8 +39,8 @@ class ImagePool:
         for picture in batch:
             if len(self.pictures) < self.size:
                 self.pictures.append(picture.clone())
-            elif torch.rand((), generator=self.generator, device='cpu') < 0.5:
-                k = int(torch.randint(self.size, (), generator=self.generator, device='cpu'))
+            elif torch.rand((), generator=self.rng, device='cpu') < 0.5:
+                k = int(torch.randint(self.size, (), generator=self.rng, device='cpu'))
                 picture, self.pictures[k] = self.pictures[k], picture.clone()
             shown.append(picture.to(batch.device))  # a resumed pool lies on the CPU
         return torch.stack(shown)

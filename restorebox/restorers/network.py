@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -100,3 +101,29 @@ def build_network(cfg: Network | dict, role: str) -> Network:
         return cfg
     check_keys(Network, cfg, f'{role}: a network')
     return Network(**cfg)
+
+
+def combined_needs(each: dict[str, Needs], owner: str) -> Needs:
+    """What several networks that run one after the other need together.
+
+    Args:
+        each: role -> needs of its network; the first one reads the picture.
+        owner: whose networks they are, for the message.
+
+    Raises:
+        ConfigError: they want different value ranges.
+    """
+    ranges = {needs.value_range for needs in each.values()}
+    if len(ranges) > 1:
+        raise ConfigError(f'{owner}: deployed networks differ in value_range: {each}')
+    fields = [needs.receptive_field for needs in each.values()]
+    first = next(iter(each.values()))
+    return Needs(
+        stride=math.lcm(*(needs.stride for needs in each.values())),
+        min_size=max(needs.min_size for needs in each.values()),
+        in_channels=first.in_channels,
+        value_range=first.value_range,
+        receptive_field=None if None in fields else max(fields),
+        global_statistics=any(needs.global_statistics for needs in each.values()),
+        tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
+    )

@@ -70,17 +70,17 @@ class PhysicsDiffusion(DiffusionRestorer):
         """J0 of RGB in [0, 1], limited to it: dark transmissions blow up what is left of rain."""
         return nan_where_infinite(self.role('physics')(lq)['picture']).clamp(0, 1)
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`DiffusionRestorer.losses`."""
-        return super().losses(step, {**inputs, 'lq': self._physics(inputs['lq'])}, memory)
+        return super().losses(step, {**inputs, 'lq': self._physics(inputs['lq'])}, prepared)
 
     def infer(
         self,
         x: Tensor,
         shared: dict[str, Tensor] | None,
-        generator: torch.Generator | None,
+        rng: torch.Generator | None,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Tensor]:
         """See :meth:`DiffusionRestorer.infer`: ``pred``, and J0 as ``physics``."""
         seen = self._physics(self.from_range(x))
-        return {**super().infer(self.to_range(seen), shared, generator, progress), 'physics': seen}
+        return {**super().infer(self.to_range(seen), shared, rng, progress), 'physics': seen}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from restorebox.layers.precision import at_least_float32
+from restorebox.pixels import unit_range
 from restorebox.registry import RESTORERS
 
 
@@ -15,7 +15,7 @@ class RestorationPreprocessor(BaseDataPreprocessor):
     """Move a batch to the model's device; uint8 pictures become float32 in [0, 1] there, which makes the copy small."""
 
     def _to_float(self, picture: Tensor) -> Tensor:
-        return picture.float().div_(255) if picture.dtype == torch.uint8 else at_least_float32(picture)
+        return at_least_float32(unit_range(picture))
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a batch as ``collate_roles`` makes it.

@@ -14,8 +14,9 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from restorebox.diffusion import Estimate
 from restorebox.errors import ConfigError
-from restorebox.losses import L1Loss
+from restorebox.losses.pixel import L1Loss
 from restorebox.registry import RESTORERS, nearest
 from restorebox.restorers.collapse import CollapseWatch
 from restorebox.restorers.diffusion import DiffusionRestorer
@@ -184,7 +185,7 @@ class RainDiffusion(DiffusionRestorer):
     # -- training state and record -------------------------------------------------------------------------------
 
     def training_state(self) -> dict:
-        """The generator of draws, and what the watch has seen."""
+        """The state of the random number generator, and what the watch has seen."""
         return {**super().training_state(), 'watch': self.watch.state()}
 
     def load_training_state(self, state: dict) -> None:
@@ -192,7 +193,7 @@ class RainDiffusion(DiffusionRestorer):
         super().load_training_state(state)
         self.watch.load(state['watch'])
 
-    def record(self) -> dict:
+    def provenance(self) -> dict:
         """How far generated pictures were from their sources in the end."""
         return {**self.watch.last, 'collapsed': self.watch.collapsed} if self.watch.last else {}
 
@@ -223,15 +224,15 @@ class RainDiffusion(DiffusionRestorer):
                     f'multiples of {stride}; set RandomWindow to one'
                 )
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """Algorithm 1, all of it or a step's part."""
-        pictures = memory['pictures']
+        pictures = prepared['pictures']
         if step == 'denoiser':
-            return self._noise_terms(memory, REAL, held=True)
+            return self._noise_terms(prepared, REAL, held=True)
         if step == 'generator':
-            terms = self._noise_terms(memory, ('L2', 'L4'), unconditional=True)
+            terms = self._noise_terms(prepared, ('L2', 'L4'), unconditional=True)
         else:
-            terms = self._noise_terms(memory, self.terms, held=self.detach == 'all')
+            terms = self._noise_terms(prepared, self.terms, held=self.detach == 'all')
         if self.cycles:
             each = [self.l1(pictures[f'rec_{cycle}'], pictures[cycle]) for cycle in self.cycles]
             terms['loss_cyc'] = self.lambda_cyc * sum(each)
@@ -244,18 +245,18 @@ class RainDiffusion(DiffusionRestorer):
         return {**terms, **shifts}
 
     def _noise_terms(
-        self, memory: dict, names: Sequence[str], held: bool = False, unconditional: bool = False
+        self, prepared: dict, names: Sequence[str], held: bool = False, unconditional: bool = False
     ) -> dict[str, Tensor]:
         """Those of L1 .. L4 that are named; the two of one denoiser are one pass.
 
         Args:
-            memory: of the iteration.
+            prepared: of the iteration.
             names: of the terms.
             held: generated pictures are data.
             unconditional: all conditions are zeros.
         """
-        pictures, terms = memory['pictures'], {}
-        for role, (t, noise) in memory['drawn'].items():
+        pictures, terms = prepared['pictures'], {}
+        for role, (t, noise) in prepared['drawn'].items():
             own = [name for name in names if TERMS[name][0] == role]
             if not own:
                 continue
@@ -268,8 +269,8 @@ class RainDiffusion(DiffusionRestorer):
                 conditions.append(torch.zeros_like(condition) if unconditional else self._drop(name, condition))
             clean, many = torch.cat(targets), len(own)
             t, noise = t.repeat(many), noise.repeat(many, 1, 1, 1)
-            out = self.estimate(role, torch.cat(conditions), self.schedule.noisy(clean, t, noise), t)
-            wanted = noise if self.prediction == 'noise' else clean
+            estimate = self.estimate(role, torch.cat(conditions), self.schedule.noisy(clean, t, noise), t)
+            out, wanted = self.compared(estimate, Estimate(noise, clean))
             for name, a, b in zip(own, out.chunk(many), wanted.chunk(many), strict=True):
                 terms[f'loss_{name}'] = self.mse(a, b)
         return {f'loss_{name}': terms[f'loss_{name}'] for name in names}

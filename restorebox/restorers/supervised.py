@@ -56,13 +56,13 @@ class SupervisedRestorer(BaseRestorer):
             raise ConfigError(f'{kind}: the weight of every loss is 0, so that nothing would be trained')
         self.feature_taps = {name: self.generator.backbone.taps_like(each) for name, each in patterns.items()}
 
-    def losses(self, step: str, inputs: Inputs, memory: dict) -> dict[str, Tensor]:
+    def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
         taps = tuple(dict.fromkeys(tap for each in self.feature_taps.values() for tap in each))
         lq, target = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
-        # of the scene that the crop was cut from, where the pipeline gives it; else the network surveys the crop
-        surveyed = self.role('generator').backbone.given if self.needs.survey else ()
-        out = self.generator(lq, taps=taps, **{name: inputs[name] for name in surveyed if name in inputs})
+        # of the scene that the crop was cut from, where the pipeline gives them; else the network takes the crop's
+        read = self.role('generator').backbone.given if self.needs.global_statistics else ()
+        out = self.generator(lq, taps=taps, **{name: inputs[name] for name in read if name in inputs})
         terms = {
             f'loss_{name}': self.apply_loss(loss, out['picture'], target, lq) for name, loss in self.loss_terms.items()
         }

@@ -14,6 +14,7 @@ from restorebox.errors import PictureError
 from restorebox.inference import RestoreInferencer
 from restorebox.inference.files import PictureFile, picture_size, read_file, target_name, write_file
 from restorebox.metrics.protocols import protocol
+from restorebox.pixels import to_float, to_uint8
 
 PROTOCOLS = ('psnr_y', 'ssim_y')
 SHOWN = 1600  # longer side in pixels of what the browser gets to show; the file to download has all
@@ -169,9 +170,11 @@ class Desk:
         write_file(restored, file)
         scores = []
         if reference is not None:
-            truth = _unit(reference.colours)
+            truth = to_float(reference.colours, np.float64)
             for row, picture in (('before', before), ('after', restored.colours)):
-                scores.append((row, *(f'{protocol(each)(_unit(picture), truth):.4g}' for each in PROTOCOLS)))
+                scores.append(
+                    (row, *(f'{protocol(each)(to_float(picture, np.float64), truth):.4g}' for each in PROTOCOLS))
+                )
         return Answer(
             before=_shown(before),
             after=_shown(restored.colours),
@@ -194,21 +197,11 @@ def page_models(names: Sequence[str], given: str | None) -> dict[str, str]:
     return first | {name: name for name in names if name != label}
 
 
-def _unit(picture: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] of uint8 or uint16."""
-    return picture / np.float64(np.iinfo(picture.dtype).max)
-
-
-def _bytes(picture: np.ndarray) -> np.ndarray:
-    """uint8 of uint8 or uint16."""
-    return picture if picture.dtype == np.uint8 else np.rint(picture / 257).astype(np.uint8)
-
-
 def _shown(picture: np.ndarray) -> np.ndarray:
     """uint8, small enough for a screen."""
     import cv2
 
-    picture = _bytes(picture)
+    picture = to_uint8(picture)
     scale = SHOWN / max(picture.shape[:2])
     if scale >= 1:
         return picture

@@ -89,7 +89,7 @@ class TestEveryBackbone:
     @pytest.mark.parametrize('size', SIZES)
     def test_output_size_is_input_size(self, name, size):
         """Through the picture head and a restorer's padding, for any size from 1x1 up."""
-        from restorebox.restorers import SupervisedRestorer
+        from restorebox.restorers.supervised import SupervisedRestorer
 
         backbone = small_backbone(name)
         if backbone.out_stride not in (1, 2):

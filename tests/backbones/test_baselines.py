@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from restorebox.backbones import OWAN, DnCNN
+from restorebox.backbones.dncnn import DnCNN
+from restorebox.backbones.owan import OWAN
 from restorebox.errors import ConfigError
 from restorebox.layers import set_statistics_window
 from restorebox.restorers import Network

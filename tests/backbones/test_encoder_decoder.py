@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from restorebox.backbones import EncoderDecoder
+from restorebox.backbones.encoder_decoder import EncoderDecoder
 from restorebox.errors import ConfigError
 from restorebox.restorers import Network
 

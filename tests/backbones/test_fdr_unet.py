@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from restorebox.backbones import FDRUNet
+from restorebox.backbones.fdr_unet import FDRUNet
 from restorebox.errors import ConfigError
 from restorebox.layers.disentangle import ChannelAttention
 from restorebox.restorers import Network

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from restorebox.backbones import FDRNet
+from restorebox.backbones.fdrnet import FDRNet
 from restorebox.errors import ConfigError
 from restorebox.layers.disentangle import ChannelAttention
 from restorebox.layers.gain_control import GainControl

@@ -3,8 +3,12 @@
 import pytest
 import torch
 
-from restorebox.backbones import DepthGuidedDiscriminator, PhysicsEstimator, RainNet, RefUNet, TransUNet
 from restorebox.backbones.airlight import AirlightNet, brightest_colour, mean_over_windows
+from restorebox.backbones.depth_guided_discriminator import DepthGuidedDiscriminator
+from restorebox.backbones.physics_estimator import PhysicsEstimator
+from restorebox.backbones.rain_net import RainNet
+from restorebox.backbones.ref_unet import RefUNet
+from restorebox.backbones.trans_unet import TransUNet
 from restorebox.errors import ConfigError
 from restorebox.restorers import Network
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.backbones import NAFUNet
-from restorebox.backbones.naf_net import MeanScale, NAFBlock, PixelNorm, SceneScale
+from restorebox.backbones.naf_net import MeanScale, NAFBlock, NAFUNet, PixelNorm, SceneScale
 from restorebox.errors import ConfigError
 from restorebox.inference.tiles import Tiler
-from restorebox.restorers import Network, SupervisedRestorer
+from restorebox.restorers import Network
+from restorebox.restorers.supervised import SupervisedRestorer
 
 HEAD = dict(type='SubPixelHead', residual=True, activation=False)
 SMALL = dict(widths=(4, 6), before=(1, 1), behind=(1,))
@@ -16,9 +16,9 @@ SMALL = dict(widths=(4, 6), before=(1, 1), behind=(1,))
 
 def randomised(module, seed=0):
     """Every weight away from its start, so that nothing is passed by."""
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for p in module.parameters():
-        torch.nn.init.uniform_(p, -0.4, 0.4, generator=generator)
+        torch.nn.init.uniform_(p, -0.4, 0.4, generator=rng)
     return module.eval()
 
 
@@ -110,12 +110,12 @@ def test_a_scene_is_read_by_each_block_that_can():
     first, second = (net(x, scene=torch.full((1, 7, 32, 32), value))['out'] for value in (0.1, 0.9))
     assert not torch.allclose(first, second)
     assert sum(isinstance(m, SceneScale) for m in net.modules()) == 3
-    torch.testing.assert_close(net(x)['out'], net(x, **net.survey(x))['out'])
+    torch.testing.assert_close(net(x)['out'], net(x, **net.global_statistics(x))['out'])
 
 
-def test_needs_say_whether_there_is_a_survey():
-    assert restorer(scene=8).needs.survey
-    assert not restorer().needs.survey
+def test_needs_say_whether_there_are_global_statistics():
+    assert restorer(scene=8).needs.global_statistics
+    assert not restorer().needs.global_statistics
     assert restorer().estimate_shared(torch.rand(1, 3, 8, 8)) is None
 
 
@@ -128,7 +128,7 @@ def test_training_reads_the_scene_that_a_crop_was_cut_from():
 
 
 def test_tiles_agree_with_the_whole_picture():
-    """Whatever the tiles: the survey is of the picture, and the rest of the network sees no farther than its field."""
+    """Whatever the tiles: statistics are of the whole, and the rest of the network sees no farther than its field."""
     model = restorer(scene=8)
     rng = np.random.default_rng(0)
     picture = (rng.random((300, 420, 3)) * np.linspace(20, 255, 420)[:, None]).astype(np.uint8)

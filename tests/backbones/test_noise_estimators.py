@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from restorebox.backbones import DDPMUNet, MultiScaleNoise, NTBGenerator, ResNetEstimator, VGGEstimator
-from restorebox.backbones.multi_scale_noise import enlarge, shrink
+from restorebox.backbones.ddpm_unet import DDPMUNet
+from restorebox.backbones.multi_scale_noise import MultiScaleNoise, enlarge, shrink
+from restorebox.backbones.ntb_generator import NTBGenerator
+from restorebox.backbones.resnet_estimator import ResNetEstimator
+from restorebox.backbones.vgg_estimator import VGGEstimator
 from restorebox.errors import ConfigError
 from restorebox.layers.diffusion_blocks import ConvHalve, SelfAttention, StepEmbedding
 from restorebox.restorers import Network

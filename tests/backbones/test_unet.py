@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.backbones import UNet
+from restorebox.backbones.unet import UNet
 from restorebox.errors import ConfigError
 from restorebox.restorers import Network
 

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from restorebox.backbones import WindowUNet
-from restorebox.backbones.window_unet import WINDOW, _WindowAttention
+from restorebox.backbones.window_unet import WINDOW, WindowUNet, _WindowAttention
 from restorebox.errors import ConfigError
 
 

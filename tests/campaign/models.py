@@ -60,7 +60,7 @@ train_cfg = dict(type='SampleTrainLoop', max_samples=8, val_samples=8)
 val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=8)]
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=8)]
 auto_scale_lr = dict(enable=False, base_batch_size=2)
 default_hooks = dict(logger=dict(interval=2), checkpoint=dict(every_samples=4, max_keep=2))
 randomness = dict(seed=0)

@@ -57,7 +57,7 @@ def import_all() -> None:
     for name in (
         *('engine.build_check', 'engine.check', 'engine.checkpoint', 'engine.published', 'engine.runner'),
         *('inference', 'inference.exported', 'inference.exporting', 'inference.files', 'inference.models'),
-        *('inference.sources', 'inference.video', 'datasets.inspection', 'metrics.scores'),
+        *('inference.inputs', 'inference.video', 'datasets.inspection', 'metrics.scores'),
     ):
         importlib.import_module(f'restorebox.{name}')
     for name in (

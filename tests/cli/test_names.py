@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from restorebox.cli.main import main
-from restorebox.datasets import PairedPictures
+from restorebox.datasets.pictures import PairedPictures
 from restorebox.errors import PictureError, one_line, printable
 from tests.factories import write_pairs
 from tests.processes import environment, write_config

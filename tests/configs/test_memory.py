@@ -43,7 +43,7 @@ def peak_of_a_step(config, side, options):
         with LiveBytes() as live:
             memory = restorer.prepare(inputs)
             for step, roles in restorer.steps.items():
-                with restorer._only(roles):
+                with restorer.updating(roles):
                     sum(restorer.losses(step, inputs, memory).values()).backward()
     return live.peak
 

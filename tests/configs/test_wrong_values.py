@@ -34,7 +34,7 @@ def steps(*between, batch=1):
 
 
 def schedule(**numbers):
-    return f'param_scheduler = [dict(by_epoch=False, {", ".join(f"{k}={v!r}" for k, v in numbers.items())})]'
+    return f'param_scheduler = [dict({", ".join(f"{k}={v!r}" for k, v in numbers.items())})]'
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,9 @@ def schedule(**numbers):
         ('randomness = dict(seed=True)', 'seed is True'),
         ('env_cfg = 5', 'env_cfg is 5; it must be a dict'),
         ("env_cfg = dict(mp_cfg=dict(mp_start_method='froge'))", "it must be 'fork' or 'spawn' or 'forkserver'"),
+        ('log_processor = dict(by_epoch=True)', 'config, log_processor: by_epoch=True, but train_cfg counts samples'),
+        ('default_hooks = dict(logger=dict(log_metric_by_epoch=True))', 'logger: log_metric_by_epoch=True'),
+        ("custom_hooks = [dict(type='CheckpointHook', by_epoch=True)]", 'custom_hooks.0: by_epoch=True'),
         ('log_processor = dict(window_size=0)', 'window_size is 0'),
         ("visualizer = dict(vis_backends='tensorboard')", "vis_backends is 'tensorboard'"),
         ('default_hooks = dict(logger=5)', 'default_hooks.logger is 5; it must be a dict or None'),
@@ -129,8 +132,8 @@ def test_a_package_that_a_backend_needs(tmp_path, monkeypatch):
         (schedule(type='CosineAnnealingLR', T_max=800_000), 'it is cut off'),
         (schedule(type='MultiStepLR', milestones=[500_000]), 'it never changes the rate'),
         (
-            "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=1000), dict("
-            "type='CosineAnnealingLR', by_epoch=False, begin=1000, end=400_000, eta_min=1e-4)]",
+            "param_scheduler = [dict(type='LinearLR', start_factor=0.1, end=1000), dict("
+            "type='CosineAnnealingLR', begin=1000, end=400_000, eta_min=1e-4)]",
             None,  # 1e-4 is below the optimiser's own rate, not below that of the first step
         ),
         (schedule(type='LinearLR', start_factor=0.1, end=1000), None),  # a warm-up ends early by nature

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.datasets import LoadPictures
 from restorebox.datasets import cache as module
 from restorebox.datasets.cache import PictureCache
+from restorebox.datasets.transforms import LoadPictures
 from restorebox.errors import ConfigError, PictureError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from restorebox.datasets import collate_roles
+from restorebox.datasets.collate import collate_roles
 from restorebox.errors import DataError
 from restorebox.registry import FUNCTIONS
 from restorebox.sample import RestorationSample

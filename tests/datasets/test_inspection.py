@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.datasets.inspection import check, clean, draw_findings, duplicates, from_config, from_folder, pairs
+from restorebox.datasets.inspection import check, clean, duplicates, from_config, from_folder, pairs, save_findings
 from restorebox.datasets.inspection import quick_check as quick
 from restorebox.datasets.inspection.luminance import luminance
 from restorebox.datasets.reading import read_picture
@@ -182,7 +182,7 @@ def test_a_sound_set_has_no_findings_and_is_counted(tmp_path):
     assert report.counts['train', 'lq'].sizes == {(200, 160): 4}
     assert '12 of 12 pictures read' in report.table()
     assert '200x160' in report.table()
-    assert not draw_findings(report, tmp_path / 'sheet.png')
+    assert not save_findings(report, tmp_path / 'sheet.png')
     assert not (tmp_path / 'sheet.png').exists()
 
 
@@ -231,7 +231,7 @@ def test_each_fault_is_found_once_and_written_down(tmp_path):
     assert all(set(each) == {'kind', 'severity', 'split', 'files', 'text', 'value'} for each in stored['findings'])
     table = report.table()
     assert all('\n' not in each.text and each.text in table for each in report.findings)
-    assert draw_findings(report, tmp_path / 'sheet.png')
+    assert save_findings(report, tmp_path / 'sheet.png')
     assert read_picture(tmp_path / 'sheet.png').shape[0] > 1000
 
 

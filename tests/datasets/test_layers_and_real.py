@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.datasets import PairedPictures
+from restorebox.datasets.pictures import PairedPictures
 from restorebox.errors import ConfigError, DataError
 from tests.factories import write_pairs
 

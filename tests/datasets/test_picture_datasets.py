@@ -12,7 +12,10 @@ from mmengine.dataset import BaseDataset
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from restorebox.datasets import KeyedSampler, PairedPictures, SampleKey, UnpairedPictures, collate_roles, list_pictures
+from restorebox.datasets import SampleKey, list_pictures
+from restorebox.datasets.collate import collate_roles
+from restorebox.datasets.pictures import PairedPictures, UnpairedPictures
+from restorebox.datasets.sampler import KeyedSampler
 from restorebox.errors import ConfigError, DataError, PictureError
 from restorebox.registry import DATASETS
 

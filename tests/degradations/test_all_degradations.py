@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from restorebox.datasets.transforms import Degrade
-from restorebox.degradations import BaseDegradation, Weather, build_degradation, named_recipe, to_float
+from restorebox.degradations import BaseDegradation, Weather, build_degradation, named_recipe
 from restorebox.degradations.base import RangedDegradation
 from restorebox.degradations.recipes import RECIPES
 from restorebox.degradations.weather import compose, invert, law_layers
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
 from tests.conftest import REPO
 

@@ -9,21 +9,15 @@ import numpy as np
 import pytest
 
 from restorebox.datasets.reading import read_picture
-from restorebox.degradations import (
-    JPEG,
-    Compose,
-    GaussianBlur,
-    GaussianNoise,
-    GreyNoise,
-    HybridDistortion,
-    MotionBlur,
-    PoissonNoise,
-    Veil,
-    to_float,
-)
-from restorebox.degradations.hybrid import BANDS, NODES, triples_of
+from restorebox.degradations.blur import GaussianBlur, MotionBlur
+from restorebox.degradations.compose import Compose
+from restorebox.degradations.hybrid import BANDS, NODES, HybridDistortion, triples_of
+from restorebox.degradations.jpeg import JPEG
+from restorebox.degradations.noise import GaussianNoise, GreyNoise, PoissonNoise
+from restorebox.degradations.veil import Veil
 from restorebox.degradations.weather import compose, invert, law_layers
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 
 GREY = np.full((128, 128, 3), 0.5, np.float32)
 NOISE = np.random.default_rng(0).random((128, 128, 3), dtype=np.float32)

@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from restorebox.degradations import LineRain, to_float
+from restorebox.degradations.line_rain import LineRain
 from restorebox.errors import ConfigError
+from restorebox.pixels import to_float
 
 
 def clear(size=(60, 70), seed=0):
@@ -100,9 +101,3 @@ def test_fast_enough_to_render_while_training():
 def test_wrong_ranges(arguments, word):
     with pytest.raises(ConfigError, match=f'LineRain: {word} is a pair'):
         LineRain(**arguments)
-
-
-def test_to_float():
-    np.testing.assert_array_equal(to_float(np.uint8([[0, 51, 255]])), np.float32([[0, 0.2, 1]]))
-    turned = to_float(np.zeros((4, 5, 3), np.float32)[:, ::-1])
-    assert turned.flags.c_contiguous

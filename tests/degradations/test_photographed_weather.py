@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from restorebox.degradations import CameraNoise, Drops, Spray, VariedRain, build_degradation
-from restorebox.degradations.camera import bayer, develop
+from restorebox.degradations import build_degradation
+from restorebox.degradations.camera import CameraNoise, bayer, develop
 from restorebox.degradations.depth import DepthSource, depth_by_edges
+from restorebox.degradations.drops import Drops, Spray
 from restorebox.degradations.fields import cloud, smooth_field
-from restorebox.degradations.varied_rain import gathered_light
+from restorebox.degradations.varied_rain import VariedRain, gathered_light
 
 STEADY = dict(swing=(0, 0), spread=(0, 0), patchiness=(0, 0), mist=(0, 0), angle=(0, 0), gathered=(0, 0))
 

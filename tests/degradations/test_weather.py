@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.degradations import DepthSource, HeavyRain, RainFog, Snow, TemplateRain, Veil, to_float
+from restorebox.degradations import DepthSource
 from restorebox.degradations import depth as depth_module
-from restorebox.degradations.heavy_rain import draw_noise_streaks, noise_streaks
+from restorebox.degradations.heavy_rain import HeavyRain, draw_noise_streaks, noise_streaks
 from restorebox.degradations.lines import line_frame, motion_kernel
+from restorebox.degradations.rain_fog import RainFog
+from restorebox.degradations.snow import Snow
+from restorebox.degradations.template_rain import TemplateRain
+from restorebox.degradations.veil import Veil
 from restorebox.degradations.weather import compose, law_layers
 from restorebox.errors import ConfigError, WeightsError
+from restorebox.pixels import to_float
 
 GREY = np.full((160, 200, 3), 0.3, np.float32)
 

@@ -3,15 +3,7 @@
 import pytest
 import torch
 
-from restorebox.diffusion import (
-    NoiseSchedule,
-    ancestral_step,
-    clean_estimate,
-    ddim_step,
-    noise_estimate,
-    sample,
-    spaced_steps,
-)
+from restorebox.diffusion import Estimate, NoiseSchedule, ancestral_step, ddim_step, sample, spaced_steps
 
 SCHEDULE = NoiseSchedule()
 
@@ -22,6 +14,11 @@ def seeded(seed=0):
 
 def picture(*shape, seed=0):
     return torch.rand(shape, dtype=torch.float64, generator=seeded(seed)) * 2 - 1
+
+
+def of_noise(network, schedule=SCHEDULE):
+    """The estimate of a network that gives the noise at a step."""
+    return lambda x, t: Estimate.of_noise(x, network(x, t), float(schedule.abar[t]))
 
 
 def alpha_instead_of_abar():
@@ -39,7 +36,8 @@ def walk_with_fixed_noise(schedule):
     x = SCHEDULE.noisy(x0, torch.full((2,), steps[0]), e)
     worst = 0.0
     for t, following in zip(steps, [*steps[1:], 0], strict=True):
-        x = ddim_step(x, e, float(schedule.abar[t]), float(schedule.abar[following]))
+        abar = float(schedule.abar[t])
+        x = ddim_step(Estimate.of_noise(x, e, abar), abar, float(schedule.abar[following]))
         expected = SCHEDULE.noisy(x0, torch.full((2,), following), e)
         worst = max(worst, float((x - expected).abs().max()))
     return worst
@@ -61,12 +59,12 @@ def test_oracle_of_the_picture(count, spacing):
     x = torch.randn(1, 3, 8, 8, dtype=torch.float64, generator=seeded(1))
     for kind in ('ddim', 'ancestral'):
         out = sample(
-            lambda x, t: noise_estimate(x, x0, float(SCHEDULE.abar[t])),
+            lambda x, t: Estimate.of_clean(x, x0, float(SCHEDULE.abar[t])),
             x,
             spaced_steps(1000, count, spacing),
             SCHEDULE,
             kind,
-            generator=seeded(2),
+            rng=seeded(2),
         )
         torch.testing.assert_close(out, x0, atol=1e-9, rtol=0)
 
@@ -79,7 +77,7 @@ def gaussian(count, spacing='leading', schedule=SCHEDULE):
         return (1 - abar) ** 0.5 * x / (0.09 * abar + 1 - abar)
 
     x = torch.randn(1, 1, 200, 200, dtype=torch.float64, generator=seeded())
-    return float(sample(exact, x, spaced_steps(1000, count, spacing), schedule).std() / x.std())
+    return float(sample(of_noise(exact, schedule), x, spaced_steps(1000, count, spacing), schedule).std() / x.std())
 
 
 @pytest.mark.parametrize(('count', 'expected'), [(25, 0.252), (1000, 0.298), (10, 0.19), (5, 0.12)])
@@ -102,7 +100,7 @@ def test_ancestral_samples_have_the_width_too():
         return (1 - abar) ** 0.5 * x / (0.09 * abar + 1 - abar)
 
     x = torch.randn(1, 1, 100, 100, generator=seeded())
-    out = sample(exact, x, spaced_steps(1000, 1000), SCHEDULE, 'ancestral', generator=seeded(1))
+    out = sample(of_noise(exact), x, spaced_steps(1000, 1000), SCHEDULE, 'ancestral', rng=seeded(1))
     assert float(out.std()) == pytest.approx(0.3, abs=0.01)
 
 
@@ -112,22 +110,35 @@ def test_ancestral_step_is_the_published_one():
     alpha = float(abar[t] / abar[t - 1])
     z = torch.randn(x.shape, generator=seeded(3)).double()
     expected = (x - (1 - alpha) / (1 - float(abar[t])) ** 0.5 * e) / alpha**0.5 + (1 - alpha) ** 0.5 * z
-    out = ancestral_step(x, e, float(abar[t]), float(abar[t - 1]), generator=seeded(3))
+    estimate = Estimate.of_noise(x, e, float(abar[t]))
+    out = ancestral_step(x, estimate, float(abar[t]), float(abar[t - 1]), rng=seeded(3))
     torch.testing.assert_close(out, expected, atol=1e-12, rtol=0)
 
 
 def test_nothing_is_drawn_at_the_last_step():
     x, e = picture(1, 3, 4, 4), picture(1, 3, 4, 4, seed=1)
-    for step in (ancestral_step, lambda *a: ddim_step(*a, eta=1.0)):
-        torch.testing.assert_close(
-            step(x, e, float(SCHEDULE.abar[1]), 1.0), clean_estimate(x, e, float(SCHEDULE.abar[1])), atol=1e-12, rtol=0
-        )
+    estimate = Estimate.of_noise(x, e, float(SCHEDULE.abar[1]))
+    for out in (
+        ancestral_step(x, estimate, float(SCHEDULE.abar[1]), 1.0),
+        ddim_step(estimate, float(SCHEDULE.abar[1]), 1.0, eta=1.0),
+    ):
+        torch.testing.assert_close(out, estimate.clean, atol=1e-12, rtol=0)
+
+
+def test_noise_and_clean_picture_imply_each_other():
+    x, e = picture(1, 3, 4, 4), picture(1, 3, 4, 4, seed=1)
+    one = Estimate.of_noise(x, e, 0.3)
+    torch.testing.assert_close(0.3**0.5 * one.clean + 0.7**0.5 * one.noise, x, atol=1e-12, rtol=0)
+    other = Estimate.of_clean(x, one.clean, 0.3)
+    assert other.clean is one.clean
+    torch.testing.assert_close(other.noise, e, atol=1e-12, rtol=0)
 
 
 def test_clipping_limits_the_picture_behind_the_noise():
     x, e = 3 * picture(1, 3, 4, 4), picture(1, 3, 4, 4, seed=1)
-    for step in (ddim_step, lambda *a, clip: ancestral_step(*a, clip=clip)):
-        free, clipped = (step(x, e, 0.5, 1.0, clip=clip) for clip in (False, True))
+    estimate = Estimate.of_noise(x, e, 0.5)
+    for step in (ddim_step, lambda *a, clip: ancestral_step(x, *a, clip=clip)):
+        free, clipped = (step(estimate, 0.5, 1.0, clip=clip) for clip in (False, True))
         assert free.abs().max() > 1
         torch.testing.assert_close(clipped, free.clamp(-1, 1), atol=1e-12, rtol=0)
 
@@ -135,7 +146,8 @@ def test_clipping_limits_the_picture_behind_the_noise():
 def test_eta_draws_from_the_generator_alone():
     def walk(seed):
         x = torch.ones(1, 1, 4, 4)
-        return sample(lambda x, t: 0.1 * x, x, spaced_steps(1000, 5), SCHEDULE, eta=1.0, generator=seeded(seed))
+        steps = spaced_steps(1000, 5)
+        return sample(of_noise(lambda x, t: 0.1 * x), x, steps, SCHEDULE, eta=1.0, rng=seeded(seed))
 
     assert torch.equal(walk(1), walk(1))
     assert not torch.equal(walk(1), walk(2))
@@ -144,7 +156,7 @@ def test_eta_draws_from_the_generator_alone():
 def test_progress_counts_the_steps():
     seen = []
     x = torch.zeros(1, 1, 2, 2)
-    sample(lambda x, t: x, x, spaced_steps(1000, 5), SCHEDULE, progress=lambda *a: seen.append(a))
+    sample(of_noise(lambda x, t: x), x, spaced_steps(1000, 5), SCHEDULE, progress=lambda *a: seen.append(a))
     assert seen == [(i, 5) for i in range(1, 6)]
 
 
@@ -176,5 +188,5 @@ def test_ddim_equals_that_of_diffusers(spacing, eta, clip):
     for t in theirs.timesteps:
         z = torch.randn(x.shape, generator=noises).double() if eta else None
         x = theirs.step(estimate(x, int(t) + 1), t, x, eta=eta, variance_noise=z).prev_sample
-    out = sample(estimate, start, steps, SCHEDULE, eta=eta, clip=clip, generator=seeded(5))
+    out = sample(of_noise(estimate), start, steps, SCHEDULE, eta=eta, clip=clip, rng=seeded(5))
     torch.testing.assert_close(out, x, atol=1e-6, rtol=0)

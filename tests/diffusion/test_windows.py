@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from restorebox.diffusion import NoiseSchedule, Sampling, WindowAverage, sample, spaced_steps, window_grid
+from restorebox.diffusion import Estimate, NoiseSchedule, Sampling, WindowAverage, sample, spaced_steps, window_grid
 from restorebox.diffusion.windows import MIB, PeakBytes
 from restorebox.errors import ConfigError
 
 
 def test_the_grid_covers_every_pixel_of_any_size():
-    generator = torch.Generator().manual_seed(0)
-    for height, width in torch.randint(128, 400, (20, 2), generator=generator).tolist():
+    rng = torch.Generator().manual_seed(0)
+    for height, width in torch.randint(128, 400, (20, 2), generator=rng).tolist():
         covered = torch.zeros(height, width, dtype=torch.bool)
         grid = window_grid(height, width, 128, 16)
         for top, left in grid:
@@ -41,9 +41,14 @@ def test_every_pixel_is_the_mean_over_its_windows():
         torch.testing.assert_close(average(x), expected / weight, atol=1e-6, rtol=0)
 
 
-def walk(estimate, size, steps=10):
+def walk(network, size, steps=10):
     x = torch.randn(1, 1, *size, generator=torch.Generator().manual_seed(0))
-    return sample(estimate, x, spaced_steps(1000, steps, 'trailing'), NoiseSchedule(), clip=True)
+    schedule = NoiseSchedule()
+
+    def estimate(x, t):
+        return Estimate.of_noise(x, network(x, t), float(schedule.abar[t]))
+
+    return sample(estimate, x, spaced_steps(1000, steps, 'trailing'), schedule, clip=True)
 
 
 def test_constant_noise_gives_the_same_whole_and_in_windows():

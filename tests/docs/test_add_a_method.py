@@ -36,8 +36,9 @@ def write_files(folder: Path) -> list[str]:
 
 
 def shell(script: str, work: Path) -> subprocess.CompletedProcess:
-    """Run commands of the page with the plugin installed."""
+    """Run commands of the page with the plugin installed; a PYTHONPATH that they set comes in front."""
     env = environment() | {'PYTHONPATH': f'{work / "site"}{os.pathsep}{REPO}'}
+    script = script.replace('export PYTHONPATH=notes', 'export PYTHONPATH=notes:$PYTHONPATH')
     return subprocess.run(
         ['bash', '-e', '-c', script], cwd=work, env=env, capture_output=True, text=True, timeout=300, check=False
     )
@@ -58,6 +59,11 @@ def work(tmp_path_factory) -> Path:
     (folder / 'restorebox').symlink_to(REPO)
     write_pairs(folder / 'data' / 'paired', 'train', 4)
     write_pairs(folder / 'data' / 'paired', 'test', 2)
+    listed = folder / 'data' / 'listed'
+    listed.mkdir()
+    for split in ('train', 'test'):
+        rows = [f'../paired/{split}/lq/{i:02d}.png,../paired/{split}/gt/{i:02d}.png' for i in range(2)]
+        (listed / f'{split}.csv').write_text('\n'.join(['lq,gt', *rows]) + '\n')
     install = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation', '--no-index']
     succeed(
         subprocess.run(
@@ -112,3 +118,48 @@ def test_a_single_file_is_imported_by_its_config(work):
     assert 'ok     notes/blue.py' in succeed(shell(commands('notes/blue.py'), work)).stdout
     result = shell("restorebox train notes/blue.py --cfg-options custom_imports.imports=['blue_loss']", work)
     assert 'custom_imports is read too late' in one_line_error(result)
+
+
+@pytest.mark.slow
+def test_the_file_of_each_other_component_is_trained_with(work):
+    """Data set, transform, metric, hook and restorer of the page, for two steps and a validation, in one process."""
+    script = commands('restorebox train notes/listed.py').replace('restorebox check-config notes/listed.py\n', '')
+    result = succeed(shell(script, work))
+    assert 'schedule: 4 samples = 2 steps of 2' in result.stdout
+    header, *rows = (work / 'work_dirs/listed/losses.csv').read_text().splitlines()
+    assert header == 'samples,loss_l1,loss_mirror,loss'
+    assert [row.split(',')[0] for row in rows] == ['2', '4']
+    assert re.search(r'colour_shift: \d+\.\d+', result.stdout), 'the metric gave no score'
+
+
+ASK = """
+import sys, torch
+sys.path.insert(0, 'notes')
+import csv_pairs, random_gamma
+from restorebox.datasets import SampleKey
+from restorebox.errors import DataError
+from restorebox.registry import DATASETS
+steps = [dict(type='LoadPictures'), dict(type='RandomGamma', low=0.5), dict(type='Pack')]
+pairs = DATASETS.build(dict(type='CSVPairs', data_root='data/listed', table='train.csv', pipeline=steps))
+first, again, other = (pairs[SampleKey(0, epoch, 0)]['inputs']['gt'] for epoch in (3, 3, 4))
+print(len(pairs), torch.equal(first, again), torch.equal(first, other), first.dtype)
+for table in ('absent', 'odd', 'empty'):
+    try:
+        DATASETS.build(dict(type='CSVPairs', data_root='data/listed', table=f'{table}.csv'))
+    except DataError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_the_data_set_of_the_page_gives_samples_by_key_and_names_what_is_wrong(work):
+    """What the training above could not tell: the same key gives the same sample, another key another one."""
+    (work / 'data/listed/odd.csv').write_text('a,b\n1,2\n')
+    (work / 'data/listed/empty.csv').write_text('lq,gt\n')
+    (work / 'ask.py').write_text(ASK)
+    assert succeed(shell('python ask.py', work)).stdout.splitlines() == [
+        '2 True False torch.float32',
+        'data/listed/absent.csv: No such file or directory',
+        'data/listed/odd.csv: its first line must name the columns lq and gt',
+        "split '' of data/listed: CSVPairs lists no pictures",
+    ]

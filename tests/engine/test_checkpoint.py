@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file as save_safetensors
 
 from restorebox.cli import publish
-from restorebox.engine.checkpoint import load_file, save_file, write_bytes
+from restorebox.engine import RestorationRunner
+from restorebox.engine.checkpoint import load_any, load_file, safe_loaders, save_file, write_bytes
 from restorebox.errors import CheckpointError
 
 
@@ -95,7 +97,7 @@ def test_a_malicious_file_over_http_is_refused(tmp_path, server, monkeypatch):
     marker = tmp_path / 'ran'
     torch.save({'state_dict': {}, 'x': Malicious(marker)}, folder / 'evil.pth')
     with pytest.raises(CheckpointError, match='refused'):
-        CheckpointLoader.load_checkpoint(f'{url}/evil.pth', map_location='cpu')
+        load_any(f'{url}/evil.pth')
     assert not marker.exists()
 
 
@@ -103,9 +105,9 @@ def test_a_good_file_over_http_loads(tmp_path, server, monkeypatch):
     folder, url = server
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
     torch.save({'state_dict': {'w': torch.ones(3)}}, folder / 'good.pth')
-    assert CheckpointLoader.load_checkpoint(f'{url}/good.pth')['state_dict']['w'].sum() == 3
+    assert load_any(f'{url}/good.pth')['state_dict']['w'].sum() == 3
     with pytest.raises(CheckpointError, match="can't be downloaded"):
-        CheckpointLoader.load_checkpoint(f'{url}/absent.pth')
+        load_any(f'{url}/absent.pth')
 
 
 def test_a_wrong_hash_in_the_name_is_refused(tmp_path, server, monkeypatch):
@@ -113,7 +115,7 @@ def test_a_wrong_hash_in_the_name_is_refused(tmp_path, server, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
     torch.save({'state_dict': {}}, folder / 'model-0123abcd.pth')
     with pytest.raises(CheckpointError, match='sha256'):
-        CheckpointLoader.load_checkpoint(f'{url}/model-0123abcd.pth')
+        load_any(f'{url}/model-0123abcd.pth')
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,8 @@ def test_a_wrong_hash_in_the_name_is_refused(tmp_path, server, monkeypatch):
 )
 def test_schemes_that_run_pickles_are_refused(scheme):
     with pytest.raises(CheckpointError, match='download the file'):
+        load_any(f'{scheme}://x')
+    with safe_loaders(), pytest.raises(CheckpointError, match='download the file'):
         CheckpointLoader.load_checkpoint(f'{scheme}://x')
 
 
@@ -210,7 +214,7 @@ def test_files_of_one_name_from_two_addresses_are_two_files(tmp_path, server, mo
     for i, name in enumerate('ab'):
         (folder / name).mkdir()
         torch.save({'state_dict': {'w': torch.tensor(float(i))}}, folder / name / 'iter_1.pth')
-    loaded = [CheckpointLoader.load_checkpoint(f'{url}/{name}/iter_1.pth')['state_dict']['w'].item() for name in 'ab']
+    loaded = [load_any(f'{url}/{name}/iter_1.pth')['state_dict']['w'].item() for name in 'ab']
     assert loaded == [0.0, 1.0]
 
 
@@ -221,9 +225,25 @@ def test_a_cut_download_is_not_kept(tmp_path, server, monkeypatch):
     whole = (folder / 'm.pth').read_bytes()
     (folder / 'm.pth').write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match='downloaded from'):
-        CheckpointLoader.load_checkpoint(f'{url}/m.pth')
+        load_any(f'{url}/m.pth')
     (folder / 'm.pth').write_bytes(whole)
-    assert CheckpointLoader.load_checkpoint(f'{url}/m.pth')['state_dict']['w'].sum() == 10_000
+    assert load_any(f'{url}/m.pth')['state_dict']['w'].sum() == 10_000
     for address in ('http://[bad', f'{url}/a b.pth'):
         with pytest.raises(CheckpointError, match="can't be downloaded"):
-            CheckpointLoader.load_checkpoint(address)
+            load_any(address)
+
+
+@pytest.mark.parametrize('verb', ['train', 'val', 'test'])
+def test_what_mmengine_loads_while_our_runner_works_runs_nothing_and_its_loaders_come_back(tmp_path, monkeypatch, verb):
+    """A network's ``init_cfg`` and MMEngine's own hooks load through its loaders, not through the Runner."""
+    marker, path = tmp_path / 'ran', str(tmp_path / 'evil.pth')
+    torch.save({'state_dict': {}, 'x': Malicious(marker)}, path)
+    before = CheckpointLoader._schemes
+    monkeypatch.setattr(Runner, verb, lambda self: load_checkpoint(torch.nn.Linear(1, 1), path))
+    runner = RestorationRunner.__new__(RestorationRunner)
+    runner._work_dir = str(tmp_path)
+    with pytest.raises(CheckpointError, match='refused'):
+        getattr(runner, verb)()
+    assert not marker.exists()
+    assert CheckpointLoader._schemes is before
+    assert CheckpointLoader._schemes[''].__module__ == 'mmengine.runner.checkpoint'

@@ -83,7 +83,7 @@ def test_anti_aliased_networks_convert_with_their_filters():
 
 
 def test_a_projector_converts():
-    from restorebox.heads import ProjectionHead
+    from restorebox.heads.projection import ProjectionHead
 
     head, twin = (ProjectionHead(dict(a=3, b=5), width=4) for _ in range(2))
     state = {

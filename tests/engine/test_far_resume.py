@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from restorebox.datasets import KeyedSampler
+from restorebox.datasets.sampler import KeyedSampler
 from restorebox.engine import load_file
 from tests.processes import REPO, run, succeed, write_config
 

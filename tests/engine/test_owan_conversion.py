@@ -41,9 +41,9 @@ def public_shapes(groups=10):
 
 
 def public_state(groups=10):
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     return {
-        key: torch.randn(shape, generator=generator) * (2 / max(torch.Size(shape[1:]).numel(), 1)) ** 0.5
+        key: torch.randn(shape, generator=rng) * (2 / max(torch.Size(shape[1:]).numel(), 1)) ** 0.5
         for key, shape in public_shapes(groups).items()
     }
 

@@ -174,7 +174,7 @@ def test_synchronised_batch_norm_on_cpu_ranks_is_refused(toy):
 BUFFERS = """
 import torch
 from restorebox.registry import HOOKS
-from restorebox.restorers import SupervisedRestorer
+from restorebox.restorers.supervised import SupervisedRestorer
 from restorebox.registry import RESTORERS
 from mmengine.hooks import Hook
 

@@ -68,6 +68,18 @@ def test_a_schedule_without_an_end_goes_on_as_in_a_longer_run(home):
     assert {part: equal(straight[part], resumed[part]) for part in PARTS} == {part: [] for part in PARTS}
 
 
+def test_a_schedule_that_no_longer_says_by_epoch_is_the_same(home):
+    text = (home / 'halve.py').read_text()
+    (home / 'bare.py').write_text(text.replace('by_epoch=False, step_size', 'step_size'))
+    assert text != (home / 'bare.py').read_text()
+    shutil.copytree(home / 'halve', home / 'bare')
+    (home / 'bare' / 'iter_4.pth').unlink()  # as if it had been killed before its end
+    result = succeed(run('train.py', 'bare.py', '--work-dir', 'bare', '--resume', cwd=home))
+    assert 'the schedule' not in result.stdout + result.stderr
+    straight, resumed = (load_file(home / d / 'iter_4.pth') for d in ('halve', 'bare'))
+    assert {part: equal(straight[part], resumed[part]) for part in PARTS} == {part: [] for part in PARTS}
+
+
 def test_another_schedule_holds_from_here_on(home):
     options = ('param_scheduler.0.gamma=0.1', 'train_cfg.max_samples=16', 'train_cfg.val_samples=8')
     result = succeed(resume(home, 'halve', 'other', *options))

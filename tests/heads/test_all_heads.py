@@ -4,18 +4,18 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.heads import PictureHead
+from restorebox.heads.picture import PictureHead
 from restorebox.registry import HEADS
 from restorebox.restorers import Network
-from tests.factories import SMALL_HEADS, head_features, head_names
+from tests.factories import head_features, head_names, small_head
 
 
 @pytest.mark.parametrize('name', head_names())
 def test_every_head_runs_forward_and_backward(name):
-    head = HEADS.build(dict(type=name, **SMALL_HEADS[name]))
+    head = HEADS.build(dict(type=name, **small_head(name)))
     assert head.output
     assert head.reach >= 1
-    scale = SMALL_HEADS[name].get('scale', 1)
+    scale = small_head(name).get('scale', 1)
     features = head_features(name)
     assert set(head.taps) <= set(features)
     out = head(features, torch.rand(2, 3, 8 * scale, 8 * scale))
@@ -23,7 +23,7 @@ def test_every_head_runs_forward_and_backward(name):
     sum((value * torch.linspace(-1, 1, value.shape[-1])).square().mean() for value in values).backward()
     assert all(f.grad is not None and f.grad.abs().sum() > 0 for f in features.values())
     assert all(p.grad is not None for p in head.parameters())
-    twin = HEADS.build(dict(type=name, **SMALL_HEADS[name]))
+    twin = HEADS.build(dict(type=name, **small_head(name)))
     twin.load_state_dict(head.state_dict())
 
 

@@ -5,12 +5,12 @@ import torch
 
 from restorebox.degradations.weather import compose, invert
 from restorebox.errors import ConfigError
-from restorebox.heads import PhysicsHead
+from restorebox.heads.physics import PhysicsHead
 
 
 def scene(t_min=0.05, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    draw = lambda *shape: torch.rand(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
+    rng = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: torch.rand(*shape, generator=rng, dtype=torch.float64)  # noqa: E731
     j, s, a = draw(2, 3, 20, 30), 0.5 * draw(2, 1, 20, 30), draw(2, 3, 1, 1)
     return j, s, t_min + (1 - t_min) * draw(2, 1, 20, 30), a
 

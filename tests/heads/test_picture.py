@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from restorebox.heads import PictureHead
+from restorebox.heads.picture import PictureHead
 
 
 @pytest.mark.parametrize('residual', [False, True])

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from restorebox.errors import ConfigError
-from restorebox.heads import SubPixelHead
+from restorebox.heads.sub_pixel import SubPixelHead
 from restorebox.restorers import Network
 
 

@@ -14,7 +14,7 @@ from mmengine.config import ConfigDict
 from restorebox.datasets.numbered import Numbered
 from restorebox.engine.running import run_config
 from restorebox.errors import ConfigError, DataError
-from restorebox.hooks import RestorationCheckpointHook
+from restorebox.hooks.checkpoint import RestorationCheckpointHook
 from restorebox.registry import RUNNERS
 from tests.factories import write_pairs
 from tests.hooks.test_hooks import config_for

@@ -12,11 +12,12 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from restorebox.drawing import draw_curves, draw_sheet, read_scalars
 from restorebox.engine import load_file
 from restorebox.engine.config import load_config
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
-from restorebox.hooks import RestorationCheckpointHook, RoleEMAHook
+from restorebox.figures import read_scalars, save_curves, save_sheet
+from restorebox.hooks.checkpoint import RestorationCheckpointHook
+from restorebox.hooks.ema import RoleEMAHook
 from restorebox.registry import RUNNERS
 from tests.factories import write_pairs
 from tests.processes import write_config
@@ -119,8 +120,8 @@ def test_nan_stops_with_step_term_and_last_checkpoint(tmp_path):
     runner = RUNNERS.build(cfg)
     original = runner.restorer.losses
 
-    def losses(step, inputs, memory):
-        terms = original(step, inputs, memory)
+    def losses(step, inputs, prepared):
+        terms = original(step, inputs, prepared)
         return {k: v * float('nan') for k, v in terms.items()} if runner.iter == 12 else terms
 
     runner.restorer.losses = losses
@@ -169,14 +170,14 @@ def test_checkpoint_hook_refuses(kwargs, message):
 def test_a_score_that_is_not_measured_cannot_be_the_best(tmp_path):
     cfg = config_for(tmp_path, samples=4)
     cfg.default_hooks.checkpoint.save_best = 'psnr_z'
-    with pytest.raises(ConfigError, match="save_best is 'psnr_z', validation gives"):
+    with pytest.raises(ConfigError, match="save_best is 'psnr_z'; did you mean 'psnr_y'"):
         RUNNERS.build(cfg).train()
 
 
 def test_sheet_holds_the_pictures(tmp_path):
     red, blue = np.zeros((30, 40, 3), np.uint8), np.zeros((900, 1200, 3), np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
-    draw_sheet([[('a', red), ('b', red)], [('c', blue)]], tmp_path / 's.png')
+    save_sheet([[('a', red), ('b', red)], [('c', blue)]], tmp_path / 's.png')
     sheet = np.asarray(Image.open(tmp_path / 's.png'))
     colours, counts = np.unique(sheet.reshape(-1, 3), axis=0, return_counts=True)
     found = {tuple(c): n for c, n in zip(colours.tolist(), counts.tolist(), strict=True)}
@@ -190,7 +191,7 @@ def test_curves_of_a_resumed_and_killed_run(tmp_path):
     first.write_text('{"loss": 2.0, "iter": 1}\n{"loss": 1.0, "iter": 2}\n{"loss": 0.')
     second.write_text('{"loss": 1.5, "iter": 2}\n{"psnr_y": 30.0, "step": 2}\n')
     assert read_scalars([first, second]) == {'loss': [(1, 2.0), (2, 1.5)], 'psnr_y': [(2, 30.0)]}
-    draw_curves([first, second], tmp_path / 'c.png')
+    save_curves([first, second], tmp_path / 'c.png')
     assert Image.open(tmp_path / 'c.png').width > 300
 
 

@@ -76,10 +76,10 @@ def test_dead_channels_are_those_that_go():
 
 
 def batch(seed, side=64):
-    random = torch.Generator().manual_seed(seed)
-    clean = torch.rand(1, 3, side // 8, side // 8, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    clean = torch.rand(1, 3, side // 8, side // 8, generator=rng)
     clean = torch.nn.functional.interpolate(clean, (side, side), mode='bicubic').clamp(0, 1)
-    noisy = (clean + 0.1 * torch.randn(clean.shape, generator=random)).clamp(0, 1)
+    noisy = (clean + 0.1 * torch.randn(clean.shape, generator=rng)).clamp(0, 1)
     return {'inputs': {'lq': (noisy * 255).byte(), 'gt': (clean * 255).byte()}, 'data_samples': []}
 
 
@@ -129,8 +129,8 @@ def test_what_is_cut_by_worth_is_far_better_than_chance():
     worth = measure_worth(restorer, map(batch, range(4)))
     chance = []
     for seed in range(3):
-        random = torch.Generator().manual_seed(seed)
-        chance.append(difference({name: torch.rand(each.shape, generator=random) for name, each in worth.items()}))
+        rng = torch.Generator().manual_seed(seed)
+        chance.append(difference({name: torch.rand(each.shape, generator=rng) for name, each in worth.items()}))
     assert difference(worth) < 0.3 * min(chance)
 
 

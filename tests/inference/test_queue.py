@@ -14,8 +14,8 @@ from PIL import Image
 from restorebox import files as reading
 from restorebox.files import READ_TIMEOUT
 from restorebox.inference import files
+from restorebox.inference.inputs import RestoreJob, plan_jobs
 from restorebox.inference.queue import WAITING, restore_all
-from restorebox.inference.sources import RestoreJob, plan_jobs
 
 COUNT = 12
 

@@ -25,7 +25,7 @@ def picture(height=500, width=700, kind=np.uint8):
 
 def drawn(name='SupervisedRestorer', **changes):
     torch.manual_seed(0)
-    cfg = {'type': name.split(':')[0], **SMALL_RESTORERS[name], **changes}
+    cfg = {'type': name.split(':')[0], **SMALL_RESTORERS.get(name, SMALL_RESTORERS['SupervisedRestorer']), **changes}
     return RESTORERS.build(cfg).eval()
 
 
@@ -91,7 +91,7 @@ def test_with_statistics_over_a_window_tiles_are_near_the_whole(window):
 
 
 def test_what_the_picture_agrees_on_is_estimated_once(monkeypatch):
-    restorer = drawn('HeavyRainRestorer: physics')
+    restorer = drawn('HeavyRainPhysics')
     tiles = tiler_for(restorer, 240)
     seen, given = [], []
     estimate, run = restorer.estimate_shared, restorer.restore

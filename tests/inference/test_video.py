@@ -8,7 +8,7 @@ import pytest
 
 from restorebox.engine.measuring import held_before, peak_since
 from restorebox.errors import ConfigError, PictureError
-from restorebox.inference.sources import plan_jobs
+from restorebox.inference.inputs import plan_jobs
 from restorebox.inference.video import read_frames, restore_video
 from tests.inference.small_clips import KINDS, MILLISECOND, av, make_clip, make_kind, scene
 

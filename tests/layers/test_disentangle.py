@@ -21,8 +21,8 @@ def pair(inverse: str, skip: str = 'add') -> tuple[DisentangleLayer, AggregateLa
     identity(down.conv), identity(up.conv)
     torch.nn.init.zeros_(up.attention.excite.weight)
     torch.nn.init.constant_(up.attention.excite.bias, 50)  # a gate of 1
-    generator = torch.Generator().manual_seed(0)
-    down.gain.pool.root.data = (0.1 * torch.rand(C, C, dtype=torch.float64, generator=generator)).sqrt()
+    rng = torch.Generator().manual_seed(0)
+    down.gain.pool.root.data = (0.1 * torch.rand(C, C, dtype=torch.float64, generator=rng)).sqrt()
     return down, up
 
 

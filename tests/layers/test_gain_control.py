@@ -13,10 +13,10 @@ C = 6
 def gain(channels: int = C, seed: int = 0, dtype: torch.dtype = torch.float64, std: float = 0.3) -> GainControl:
     """One whose w and b are dense, with no symmetry that a transposed index could hide behind."""
     made = GainControl(channels).to(dtype)
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        made.pool.root.copy_((std * torch.rand(channels, channels, dtype=dtype, generator=generator)).sqrt())
-        made.offset.root.copy_((0.5 + torch.rand(channels, dtype=dtype, generator=generator)).sqrt())
+        made.pool.root.copy_((std * torch.rand(channels, channels, dtype=dtype, generator=rng)).sqrt())
+        made.offset.root.copy_((0.5 + torch.rand(channels, dtype=dtype, generator=rng)).sqrt())
     return made
 
 
@@ -208,14 +208,14 @@ def test_solve_in_float32_and_at_zero():
 
 def test_parameters_stay_non_negative_under_large_steps():
     made = GainControl(C)
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     optimiser = torch.optim.SGD(made.parameters(), lr=1)
     touched = 0
     for _ in range(100):
         optimiser.zero_grad()
         (made.weight.sum() + made.bias.sum()).backward()
         for p in made.parameters():
-            p.grad = 10 * torch.randn(p.shape, generator=generator)
+            p.grad = 10 * torch.randn(p.shape, generator=rng)
         optimiser.step()
         touched += int((made.pool.root < 0).any())
         assert (made.weight >= 0).all()

@@ -13,10 +13,10 @@ SIZES = [(1, 1), (1, 40), (5, 3), (17, 64), (70, 90), (256, 256)]
 
 def picture(*size, seed=0):
     """Smooth with noise, as pictures are."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, 6, 7, generator=generator)
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 6, 7, generator=rng)
     smooth = torch.nn.functional.interpolate(coarse, size, mode='bilinear')
-    return (smooth + 0.1 * torch.randn(1, 3, *size, generator=generator)).clamp(0, 1)
+    return (smooth + 0.1 * torch.randn(1, 3, *size, generator=rng)).clamp(0, 1)
 
 
 def slow_mean(x, r):

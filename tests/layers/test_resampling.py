@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from restorebox.layers.positions import draw_positions, gather_positions
+from restorebox.layers.position_sampling import draw_positions, gather_positions
 from restorebox.layers.resampling import BlurDouble, BlurHalve
 
 

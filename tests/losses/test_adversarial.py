@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.losses import AdversarialLoss
+from restorebox.losses.adversarial import AdversarialLoss
 
 
 def discriminator(loss, real, fake):

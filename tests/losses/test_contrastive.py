@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.losses import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
+from restorebox.losses.contrastive import InterContrastiveLoss, IntraContrastiveLoss, PatchNCELoss
 
 P, TAU = 256, 0.07
 ONE = {'embedding': 1.0}

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from restorebox.layers.frozen import vgg16_taps
-from restorebox.losses import GradientLoss, PerceptualLoss
+from restorebox.encoders.frozen import vgg16_taps
+from restorebox.losses.gradient import GradientLoss
+from restorebox.losses.perceptual import PerceptualLoss
 
 
 def test_edges_by_hand():

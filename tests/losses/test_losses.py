@@ -12,18 +12,10 @@ import torch
 from skimage.metrics import structural_similarity
 
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.losses import (
-    BaseLoss,
-    CharbonnierLoss,
-    ContrastiveRegularisation,
-    L1Loss,
-    LPIPSLoss,
-    MSELoss,
-    PerceptualLoss,
-    PSNRLoss,
-    SSIMLoss,
-    build_picture_losses,
-)
+from restorebox.losses import BaseLoss, build_picture_losses
+from restorebox.losses.perceptual import ContrastiveRegularisation, LPIPSLoss, PerceptualLoss
+from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss, PSNRLoss
+from restorebox.losses.ssim import SSIMLoss
 from restorebox.registry import LOSSES
 
 MINIMUM = {'CharbonnierLoss': 1e-3}  # equal pictures cost eps
@@ -62,9 +54,9 @@ def build(name: str, **given):
 
 @pytest.fixture
 def pair():
-    generator = torch.Generator().manual_seed(3)
-    target = torch.rand(2, 3, 24, 20, generator=generator)
-    return (target + 0.1 * torch.randn(target.shape, generator=generator)).clamp(0, 1), target
+    rng = torch.Generator().manual_seed(3)
+    target = torch.rand(2, 3, 24, 20, generator=rng)
+    return (target + 0.1 * torch.randn(target.shape, generator=rng)).clamp(0, 1), target
 
 
 def test_all_are_registered():
@@ -221,7 +213,7 @@ def test_perceptual_by_hand(pair):
     pred, target = pair
     loss = PerceptualLoss({'relu1_2': 0.5, 'pool2': 2.0}, weight=3.0, criterion='mse', weights='random')
     value = loss(pred, target).item()
-    from restorebox.layers.frozen import vgg16_features
+    from restorebox.encoders.frozen import vgg16_features
 
     trunk = vgg16_features('random')
     mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)

@@ -8,10 +8,10 @@ import pickle
 import pytest
 import torch
 
+from restorebox.encoders.frozen import CLIP_FILE
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError, WeightsError
-from restorebox.layers.frozen import CLIP_FILE
-from restorebox.losses import SemanticLoss
+from restorebox.losses.semantic import SemanticLoss
 from restorebox.registry import ENCODERS, LOSSES
 
 ENCODER = dict(type='RandomConv', width=4)
@@ -19,8 +19,8 @@ ENCODER = dict(type='RandomConv', width=4)
 
 @pytest.fixture
 def pair():
-    generator = torch.Generator().manual_seed(3)
-    return torch.rand(2, 2, 3, 12, 10, generator=generator).unbind()
+    rng = torch.Generator().manual_seed(3)
+    return torch.rand(2, 2, 3, 12, 10, generator=rng).unbind()
 
 
 def test_semantic_loss_by_hand(pair):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.losses import SVDOLoss
+from restorebox.losses.svdo import SVDOLoss
 
 MODES = ('raw', 'raw_abs', 'unit')
 C, H, W = 6, 8, 9

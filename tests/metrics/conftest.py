@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
-from restorebox.layers import frozen
+from restorebox.encoders import frozen
 
 
 def make_pairs(count: int, height: int = 96, width: int = 80) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -9,10 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from restorebox.encoders.frozen import INCEPTION_FILE
 from restorebox.errors import ConfigError, DataError, WeightsError
-from restorebox.layers.frozen import INCEPTION_FILE
-from restorebox.metrics import FID
-from restorebox.metrics.fid import inception_network
+from restorebox.metrics.fid import FID, inception_network
 
 
 def save_all(samples, role, folder):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.metrics import LayerScores
+from restorebox.metrics.layer_scores import LayerScores
 from restorebox.metrics.protocols import LAYER_PROTOCOLS
 
 

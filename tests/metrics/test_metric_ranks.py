@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from restorebox.errors import WeightsError
-from restorebox.metrics import FID, PictureScores, RestorationMetric
+from restorebox.metrics import RestorationMetric
+from restorebox.metrics.fid import FID
+from restorebox.metrics.picture_scores import PictureScores
 from restorebox.processes import leave
 
 NAMES = ['psnr_y', 'ssim_rgb', 'lpips_alex']

@@ -7,9 +7,10 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
+from restorebox.encoders.frozen import ALEXNET_FILE
 from restorebox.errors import ConfigError, DataError
-from restorebox.layers.frozen import ALEXNET_FILE
-from restorebox.metrics import PROTOCOLS, PictureScores
+from restorebox.metrics import PROTOCOLS
+from restorebox.metrics.picture_scores import PictureScores
 from restorebox.sample import RestorationSample
 
 

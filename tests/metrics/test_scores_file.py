@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from restorebox.metrics import PictureScores, score_table, write_scores
+from restorebox.metrics import score_table, write_scores
+from restorebox.metrics.picture_scores import PictureScores
 
 GIVEN = dict(
     metrics={

@@ -6,9 +6,10 @@ import torch
 from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
-from restorebox.losses import AdversarialLoss
+from restorebox.losses.adversarial import AdversarialLoss
 from restorebox.registry import RESTORERS
-from restorebox.restorers import AdversarialRestorer, Network
+from restorebox.restorers import Network
+from restorebox.restorers.adversarial import AdversarialRestorer
 from tests.factories import SMALL_RESTORERS, random_inputs, small_restorer
 
 SMALL = SMALL_RESTORERS['AdversarialRestorer']
@@ -57,13 +58,13 @@ def test_it_judges_the_candidate_beside_the_degraded_picture():
     seen = []
     restorer.discriminator.register_forward_hook(lambda _m, args, _o: seen.append(args[0].detach()))
     inputs = random_inputs(restorer, 1, 16)
-    memory = restorer.prepare(inputs)
-    restorer.losses('discriminator', inputs, memory)
+    prepared = restorer.prepare(inputs)
+    restorer.losses('discriminator', inputs, prepared)
     lq, gt = (restorer.to_range(inputs[role]) for role in ('lq', 'gt'))
     assert [x.shape[1] for x in seen] == [6, 6]
     assert all(torch.equal(x[:, :3], lq) for x in seen)
     assert torch.equal(seen[0][:, 3:], gt)
-    assert torch.equal(seen[1][:, 3:], memory['pred'].detach())
+    assert torch.equal(seen[1][:, 3:], prepared['pred'].detach())
 
 
 def test_weights_of_nothing():
@@ -74,9 +75,9 @@ def test_weights_of_nothing():
     assert set(regression.steps) == {'generator'}
     assert not hasattr(regression, 'discriminator')
     inputs = random_inputs(regression, 2, 16)
-    memory = regression.prepare(inputs)
-    loss = regression.losses('generator', inputs, memory)
-    torch.testing.assert_close(loss['loss_l1'], 100 * (memory['pred'] - memory['gt']).abs().mean())
+    prepared = regression.prepare(inputs)
+    loss = regression.losses('generator', inputs, prepared)
+    torch.testing.assert_close(loss['loss_l1'], 100 * (prepared['pred'] - prepared['gt']).abs().mean())
     assert set(loss) == {'loss_l1'}
 
 
@@ -101,9 +102,10 @@ def test_contradictions_are_refused(given, expected):
 
 
 def test_a_network_that_returns_its_input_reconstructs_perfectly(tmp_path):
-    from restorebox.datasets import PairedPictures, collate_roles
+    from restorebox.datasets.collate import collate_roles
+    from restorebox.datasets.pictures import PairedPictures
     from restorebox.metrics.protocols import protocol
-    from restorebox.restorers import SupervisedRestorer
+    from restorebox.restorers.supervised import SupervisedRestorer
     from tests.factories import write_pairs
 
     write_pairs(tmp_path, 'train', 2)

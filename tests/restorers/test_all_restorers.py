@@ -80,7 +80,7 @@ class TestEveryRestorer:
     def test_restores_any_size_in_unit_range(self, name, size):
         restorer = small_restorer(name).eval()
         lq = torch.rand(2, 3, *size)
-        out = restorer.restore(lq, shared=restorer.estimate_shared(lq), generator=torch.Generator().manual_seed(0))
+        out = restorer.restore(lq, shared=restorer.estimate_shared(lq), rng=torch.Generator().manual_seed(0))
         assert out['pred'].shape == lq.shape
         for key, value in out.items():
             assert value.shape[-2:] == lq.shape[-2:], key
@@ -90,7 +90,7 @@ class TestEveryRestorer:
     def test_restore_repeats_with_the_same_generator(self, name):
         restorer = small_restorer(name).eval()
         lq = torch.rand(1, 3, 20, 20)
-        first, second = (restorer.restore(lq, generator=torch.Generator().manual_seed(7))['pred'] for _ in range(2))
+        first, second = (restorer.restore(lq, rng=torch.Generator().manual_seed(7))['pred'] for _ in range(2))
         assert torch.equal(first, second)
 
     def test_restore_refuses_the_training_mode(self, name):
@@ -157,6 +157,7 @@ class TestEveryRestorer:
         assert all(torch.equal(v, before[k]) for k, v in restorer.state_dict().items())
 
     def test_local_statistics_are_switchable_and_off_in_training(self, name):
+        torch.manual_seed(0)  # whatever ran before
         restorer = small_restorer(name)
         deployed = [restorer.role(role) for role in restorer.deployed]
         deployed = [network for network in deployed if any(isinstance(m, LocalStatistics) for m in network.modules())]
@@ -181,10 +182,10 @@ class TestEveryRestorer:
         networks = [restorer.role(role) for role in restorer.deployed]
 
         def outputs():
-            generator = torch.Generator().manual_seed(0)
+            rng = torch.Generator().manual_seed(0)
             found = []
             for network in networks:
-                x = torch.rand(1, network.needs.in_channels, 64, 64, generator=generator)
+                x = torch.rand(1, network.needs.in_channels, 64, 64, generator=rng)
                 found.append(next(iter(network(x, **given_for(network.backbone, 1)).values())))
             return found
 
@@ -198,8 +199,8 @@ class TestEveryRestorer:
         restorer = small_restorer(name).train()
         first = next(iter(restorer.steps))
         original = restorer.losses
-        restorer.losses = lambda step, inputs, memory: {
-            k: v * float('nan') for k, v in original(step, inputs, memory).items()
+        restorer.losses = lambda step, inputs, prepared: {
+            k: v * float('nan') for k, v in original(step, inputs, prepared).items()
         }
         before = weights(restorer)
         with pytest.raises(NonFiniteError, match=rf'{first}: loss_\w+ = nan'):
@@ -224,3 +225,21 @@ class TestEveryRestorer:
     def test_builds_on_the_meta_device(self, name):
         with torch.device('meta'):
             assert all(p.is_meta for p in small_restorer(name).parameters())
+
+
+@pytest.mark.parametrize('name', restorer_names())
+def test_random_number_generators_go_on_where_they_were(name):
+    restorer = small_restorer(name)
+    torch.manual_seed(3)
+    twin = small_restorer(name)
+    for rng in restorer.rngs.values():
+        torch.rand(5, generator=rng)
+    twin.load_training_state(copy.deepcopy(restorer.training_state()))
+    assert set(twin.rngs) == set(restorer.rng_names)
+    for key, rng in restorer.rngs.items():
+        assert torch.equal(torch.rand(3, generator=rng), torch.rand(3, generator=twin.rngs[key]))
+
+
+def test_a_state_without_the_random_number_generator_is_refused():
+    with pytest.raises(CheckpointError, match="no state of the random number generator 'draws'"):
+        small_restorer('DiffusionRestorer').load_training_state({})

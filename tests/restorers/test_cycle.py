@@ -11,7 +11,7 @@ from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import RESTORERS
-from restorebox.restorers import CycleRestorer
+from restorebox.restorers.cycle import CycleRestorer
 from restorebox.restorers.image_pool import ImagePool
 from tests.factories import SMALL_RESTORERS, random_inputs, restorer_names, small_restorer
 
@@ -92,8 +92,8 @@ def test_the_intra_loss_alone_reaches_the_generators():
     restorer = RESTORERS.build(
         dict(SMALL_RESTORERS['CycleRestorer'], type='CycleRestorer', lambda_lcl=0.0, lambda_inter=0.0, lambda_idt=0.0)
     ).train()
-    memory = restorer.prepare(random_inputs(restorer, 1, 16))
-    restorer._intra(memory['pictures']).backward()
+    prepared = restorer.prepare(random_inputs(restorer, 1, 16))
+    restorer._intra(prepared['pictures']).backward()
     for role in ('generator', 'rain_generator'):
         assert sum(p.grad.abs().sum() for p in restorer.role(role).parameters()) > 0
 
@@ -112,11 +112,11 @@ def test_swapping_the_domains_swaps_the_losses():
     two = twin.losses('discriminator', swapped, twin.prepare(swapped))
     torch.testing.assert_close(one['loss_d_clean'], two['loss_d_rainy'])
     torch.testing.assert_close(one['loss_d_rainy'], two['loss_d_clean'])
-    memories = [r.prepare(x) for r, x in ((restorer, inputs), (twin, swapped))]
-    torch.testing.assert_close(restorer._intra(memories[0]['pictures']), twin._intra(memories[1]['pictures']))
+    prepared = [r.prepare(x) for r, x in ((restorer, inputs), (twin, swapped))]
+    torch.testing.assert_close(restorer._intra(prepared[0]['pictures']), twin._intra(prepared[1]['pictures']))
     for domain, other in (('clean', 'rainy'), ('rainy', 'clean')):
         twin.load_training_state(restorer.training_state())  # the same positions for both
-        torch.testing.assert_close(restorer._inter(memories[0], domain), twin._inter(memories[1], other))
+        torch.testing.assert_close(restorer._inter(prepared[0], domain), twin._inter(prepared[1], other))
 
 
 def test_without_the_three_contrastive_losses_it_is_a_two_way_gan_with_identity():
@@ -339,8 +339,8 @@ class TestSwitches:
         assert whole.keys() - without.keys() == {gone}
 
     def test_what_it_trained_with_is_recorded(self):
-        assert small_restorer('CycleRestorer').record() == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
-        assert small_restorer('CycleRestorer: CUT').record() == {}
+        assert small_restorer('CycleRestorer').provenance() == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
+        assert small_restorer('CycleRestorer: CUT').provenance() == {}
 
 
 class TestImagePool:

@@ -9,8 +9,7 @@ from torch import nn
 from restorebox.diffusion import spaced_steps
 from restorebox.errors import ConfigError
 from restorebox.registry import RESTORERS
-from restorebox.restorers import DiffusionRestorer
-from restorebox.restorers.diffusion import CONDITION_ERROR
+from restorebox.restorers.diffusion import CONDITION_ERROR, DiffusionRestorer
 from tests.factories import SMALL_RESTORERS, small_restorer
 
 SMALL = SMALL_RESTORERS['DiffusionRestorer']
@@ -84,8 +83,8 @@ def test_a_residual_of_nothing_is_the_degraded_picture():
 @pytest.mark.parametrize('t', [1, 60, 250, 1000])
 def test_what_a_preconditioned_network_adds_to_is_the_best_mixture(t):
     restorer = replaced(lambda x, t: torch.zeros_like(x[:, :3]), prediction='preconditioned', sampling=dict(steps=5))
-    random = torch.Generator().manual_seed(0)
-    clean, error, noise = (torch.randn(1, 3, 200, 200, generator=random) for _ in range(3))
+    rng = torch.Generator().manual_seed(0)
+    clean, error, noise = (torch.randn(1, 3, 200, 200, generator=rng) for _ in range(3))
     condition = clean + CONDITION_ERROR**0.5 * error
     step, abar = torch.tensor([t]), float(restorer.schedule.abar[t])
     noisy = restorer.schedule.noisy(clean, step, noise)
@@ -93,14 +92,14 @@ def test_what_a_preconditioned_network_adds_to_is_the_best_mixture(t):
     def missed(begin):
         return float((begin - clean).square().mean())
 
-    begin = restorer.estimate('denoiser', condition, noisy, step)
+    begin = restorer.estimate('denoiser', condition, noisy, step).clean
     best = min(missed(share * noisy / abar**0.5 + (1 - share) * condition) for share in torch.linspace(0, 1, 201))
     assert missed(begin) == pytest.approx(best, rel=1e-2)
     replaced_by_one = replaced(lambda x, t: torch.ones_like(x[:, :3]), prediction='preconditioned')
-    unit = replaced_by_one.estimate('denoiser', condition, noisy, step) - begin
+    unit = replaced_by_one.estimate('denoiser', condition, noisy, step).clean - begin
     assert float(unit.square().mean()) == pytest.approx(best, rel=2e-2)  # an output of size 1 is an error of that size
-    x = torch.cat((condition, noisy), 1)
-    assert torch.allclose(restorer._network(x, t), begin, atol=1e-5)
+    sampled = restorer._complete(restorer._network(torch.cat((condition, noisy), 1), t), condition, noisy, abar)
+    assert torch.allclose(sampled.clean, begin, atol=1e-5)
 
 
 def test_ranks_draw_the_parts_of_one_batch(monkeypatch):
@@ -131,7 +130,7 @@ def test_a_perfect_denoiser_restores_perfectly(sampling, sampler):
     """It is told the clean picture by the condition: 'degraded' is clean here."""
     restorer = replaced(lambda x, t: x[:, :3], prediction='x0', sampling=dict(steps=5, sampler=sampler, **sampling))
     lq = torch.rand(1, 3, 37, 22, generator=seeded())
-    out = restorer.eval().restore(lq, generator=seeded(1))['pred']
+    out = restorer.eval().restore(lq, rng=seeded(1))['pred']
     torch.testing.assert_close(out, lq, atol=1e-4, rtol=0)
 
 
@@ -148,7 +147,7 @@ def test_the_seed_makes_the_picture(name):
     torch.manual_seed(0)
     restorer = small_restorer(name).eval()
     lq = torch.rand(1, 3, 20, 20, generator=seeded())
-    first, again, other = (restorer.restore(lq, generator=seeded(s))['pred'] for s in (3, 3, 4))
+    first, again, other = (restorer.restore(lq, rng=seeded(s))['pred'] for s in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(restorer.restore(lq)['pred'], restorer.restore(lq)['pred'])
@@ -157,7 +156,7 @@ def test_the_seed_makes_the_picture(name):
 def test_nothing_global_is_drawn():
     restorer = build(sampling=dict(steps=5, eta=1.0)).eval()
     before = torch.get_rng_state()
-    restorer.restore(torch.rand(1, 3, 8, 8, generator=seeded()), generator=seeded())
+    restorer.restore(torch.rand(1, 3, 8, 8, generator=seeded()), rng=seeded())
     restorer.draw_step_and_noise(torch.zeros(1, 3, 4, 4))
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -181,7 +180,7 @@ def test_constant_noise_is_the_same_whole_and_in_windows():
     whole, windows = (
         replaced(lambda x, t: torch.full_like(x[:, :3], 0.3), sampling=dict(steps=25, clip_x0=True, **mode))
         .eval()
-        .restore(lq, generator=seeded())['pred']
+        .restore(lq, rng=seeded())['pred']
         for mode in (dict(), dict(mode='overlap', window=16, window_stride=8))
     )
     torch.testing.assert_close(whole, windows, atol=1e-5, rtol=0)

@@ -1,4 +1,4 @@
-"""Heavy rain's stages: invariants 7 to 10 of its card, masks, real pictures, and what all tiles agree on."""
+"""Refinement after physics: invariants 8 to 10 of heavy rain's card, real pictures, and what all tiles agree on."""
 
 import copy
 
@@ -6,18 +6,23 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.restorers import HeavyRainRestorer
-from restorebox.restorers.heavy_rain import relative_distance
-from tests.factories import SMALL_RESTORERS, random_inputs
+from restorebox.restorers.heavy_rain import HeavyRainRestorer, relative_distance
+from tests.factories import SMALL_RESTORERS, random_inputs, small_restorer
 from tests.restorers.test_all_restorers import batch_for, wrappers
 
 SMALL = SMALL_RESTORERS['HeavyRainRestorer']
+LOSSES = SMALL_RESTORERS['HeavyRainPhysics']['physics_losses']
 LAYERS = ('streak', 'transmission', 'airlight')
 
 
-def build(stage=2, **given):
+def build(**given):
     torch.manual_seed(0)
-    return HeavyRainRestorer(**{**SMALL, 'stage': stage, **given}).train()
+    return HeavyRainRestorer(**{**SMALL, **given}).train()
+
+
+def build_physics():
+    torch.manual_seed(0)
+    return small_restorer('HeavyRainPhysics').train()
 
 
 def terms(restorer, step, inputs):
@@ -28,47 +33,13 @@ def without(inputs, *roles):
     return {role: value for role, value in inputs.items() if role not in roles}
 
 
-def answers(restorer, **layers):
-    """Let the network of physics answer with these layers."""
-    restorer.physics.backbone.forward = lambda x, taps=(), only_taps=False, airlight=None: {'out': x, **layers}
-
-
-def test_the_truth_costs_nothing():
-    restorer = build(1)
-    inputs = random_inputs(restorer, 2, 32)
-    inputs['streak'] = inputs['streak'][:, :1].expand(-1, 3, -1, -1)
-    inputs['transmission'] = inputs['transmission'][:, :1]
-    inputs['airlight'] = inputs['airlight'][..., :1, :1].expand(-1, -1, 32, 32)
-    airlight = inputs['airlight'][..., :1, :1]
-    answers(restorer, streak=inputs['streak'][:, :1], transmission=inputs['transmission'], airlight=airlight)
-    found = terms(restorer, 'physics', inputs)
-    assert set(found) == {
-        f'loss_{x}' for x in ('streak_mse', 'transmission_mse', 'transmission_gradient', 'airlight_mse')
-    }
-    assert all(value.item() == pytest.approx(0, abs=1e-12) for value in found.values())
-    off = dict(inputs, transmission=(inputs['transmission'] + 0.1))
-    assert terms(restorer, 'physics', off)['loss_transmission_mse'].item() == pytest.approx(0.01, abs=1e-5)
-    assert terms(restorer, 'physics', off)['loss_transmission_gradient'].item() == pytest.approx(0, abs=1e-6)
-
-
-def test_a_set_without_layers_trains_on_streaks_alone():
-    restorer = build(1)
-    inputs = without(random_inputs(restorer, 2, 32), *LAYERS)
-    found = terms(restorer, 'physics', inputs)
-    assert set(found) == {'loss_streak_mse'}
-    derived = dict(inputs, streak=(inputs['lq'] - inputs['gt']).clamp(0, 1))
-    assert torch.equal(found['loss_streak_mse'], terms(restorer, 'physics', derived)['loss_streak_mse'])
-    veiled = dict(inputs, transmission=torch.rand(2, 1, 32, 32))  # the difference is not the streaks then
-    assert set(terms(restorer, 'physics', veiled)) == {'loss_transmission_mse', 'loss_transmission_gradient'}
-
-
 @pytest.mark.parametrize('known', [True, False])
 def test_the_discriminator_loses_nothing_when_scores_and_maps_are_right(known):
     restorer = build()
     inputs = random_inputs(restorer, 2, 32)
     inputs = inputs if known else without(inputs, 'transmission')
-    memory = restorer.prepare(inputs)
-    veil = 1 - (inputs['transmission'].mean(1, keepdim=True) if known else memory['seen']['transmission'])
+    prepared = restorer.prepare(inputs)
+    veil = 1 - (inputs['transmission'].mean(1, keepdim=True) if known else prepared['seen']['transmission'])
 
     def judged(score, depth):
         return {'realness': torch.full((2, 1), score), 'depth': depth}
@@ -76,7 +47,7 @@ def test_the_discriminator_loses_nothing_when_scores_and_maps_are_right(known):
     def found(real, fake):
         each = iter((real, fake))
         restorer.discriminator.forward = lambda x, taps=(): next(each)
-        return sum(restorer.losses('discriminator', inputs, memory).values()).item()
+        return sum(restorer.losses('discriminator', inputs, prepared).values()).item()
 
     right = judged(50.0, torch.zeros_like(veil)), judged(-50.0, veil)
     assert found(*right) == pytest.approx(0, abs=1e-12)
@@ -88,7 +59,7 @@ def test_the_discriminator_loses_nothing_when_scores_and_maps_are_right(known):
 
 def test_the_adversarial_loss_alone_moves_the_generator():
     """The released code cuts its gradient off."""
-    restorer = build(losses={}, real_rate=0.0)
+    restorer = build(losses={}, objective=dict(real_rate=0.0))
     before = copy.deepcopy(restorer.generator.state_dict())
     inputs = random_inputs(restorer, 2, 32)
     assert set(terms(restorer, 'generator', inputs)) == {'loss_adv'}
@@ -107,7 +78,7 @@ def test_stage_2_leaves_the_network_of_physics_alone():
     assert not restorer.physics.training
     restorer.eval().train()
     assert not restorer.physics.training
-    joint = build(3)
+    joint = build(physics_losses=LOSSES)
     before = copy.deepcopy(joint.physics.state_dict())
     joint.train_step(batch_for(joint), wrappers(joint))
     assert joint.physics.training
@@ -115,7 +86,7 @@ def test_stage_2_leaves_the_network_of_physics_alone():
 
 
 def test_a_stage_begins_from_the_one_before():
-    first, second, third = build(1), build(2), build(3)
+    first, second, third = build_physics(), build(), build(physics_losses=LOSSES)
     assert first.roles_in(first.state_dict()) == ('physics',)
     second.load_weights(first.state_dict(), ('physics',))
     lq = torch.rand(1, 3, 40, 50)
@@ -135,7 +106,7 @@ def test_a_stage_without_the_one_before_says_so(monkeypatch):
     assert 'set load_from' in said[0]
     loaded = build()
     loaded.load_weights(restorer.state_dict(), ('physics',))
-    for silent in (build(1), loaded):
+    for silent in (build_physics(), loaded):
         silent.prepare(random_inputs(restorer, 1, 32))
     assert len(said) == 1
 
@@ -145,19 +116,19 @@ def test_real_pictures_are_judged_now_and_then_and_alike_after_a_resume():
         inputs = random_inputs(restorer, 1, 32)
         return ['real_pred' in restorer.prepare(inputs) for _ in range(count)]
 
-    restorer = build(real_rate=0.5)
+    restorer = build(objective=dict(real_rate=0.5))
     first = judged(restorer, 6)
     state = restorer.training_state()
     then = judged(restorer, 12)
     assert {True, False} == {*first, *then}
-    twin = build(real_rate=0.5)
+    twin = build(objective=dict(real_rate=0.5))
     twin.load_training_state(state)
     assert judged(twin, 12) == then
-    always = build(real_rate=1.0)
+    always = build(objective=dict(real_rate=1.0))
     inputs = random_inputs(always, 1, 32)
     assert 'loss_adv_real' in terms(always, 'generator', inputs)
     assert 'loss_adv_real' not in terms(always, 'generator', without(inputs, 'real'))
-    assert 'loss_adv_real' not in terms(build(real_rate=0.0), 'generator', inputs)
+    assert 'loss_adv_real' not in terms(build(objective=dict(real_rate=0.0)), 'generator', inputs)
 
 
 def test_tiles_agree_on_the_airlight_of_the_whole():
@@ -172,19 +143,6 @@ def test_tiles_agree_on_the_airlight_of_the_whole():
     assert set(whole) == {'pred', 'physics', 'depth', *LAYERS}
     assert all(value.shape == lq.shape for value in whole.values())
     torch.testing.assert_close(whole['depth'], 1 - whole['transmission'])
-
-
-def test_what_is_known_of_a_layer_stands_beside_the_estimate():
-    from restorebox.sample import RestorationSample
-
-    restorer = build(1).eval()
-    inputs = without(random_inputs(restorer, 1, 32), 'real')
-    sample = RestorationSample(metainfo=dict(name='a', index=0))
-    out = restorer.test_step(dict(inputs=inputs, data_samples=[sample]))[0]
-    for layer in LAYERS:
-        assert torch.equal(out.get(f'true_{layer}'), inputs[layer][0])
-        assert not torch.equal(out.get(layer), inputs[layer][0])
-    assert torch.equal(out.lq, inputs['lq'][0])
 
 
 @pytest.mark.parametrize('cond', ['atm', 'depth'])
@@ -215,7 +173,7 @@ TERMS = {'a network of depth': 'loss_distance', 'light and taught': 'loss_teache
 @pytest.mark.parametrize('name', PROPOSALS)
 def test_what_the_report_proposes_refines_as_well(name):
     """20 steps on one batch; it has learnt something of it by then, and what stands still stood still."""
-    restorer = build(real_rate=0.0, **PROPOSALS[name])
+    restorer = build(objective=dict(real_rate=0.0), **PROPOSALS[name])
     made, batch = wrappers(restorer), batch_for(restorer, size=32)
     still = [role for role in ('physics', 'teacher') if hasattr(restorer, role)]
     before = copy.deepcopy({role: restorer.role(role).state_dict() for role in still})
@@ -234,10 +192,10 @@ def test_the_light_generator_learns_from_the_one_of_a_checkpoint():
     roles = student.roles_in(state)
     assert set(roles) == {'physics', 'teacher', 'discriminator'}
     student.load_weights(state, roles)
-    memory = student.prepare(random_inputs(student, 1, 32))
+    prepared = student.prepare(random_inputs(student, 1, 32))
     with torch.no_grad():
-        expected = trained.eval()._refine(trained.generator, memory['seen'])
-    assert torch.allclose(memory['taught'], expected, atol=1e-6)
+        expected = trained.eval()._refine(trained.generator, prepared['seen'])
+    assert torch.allclose(prepared['taught'], expected, atol=1e-6)
     resumed = build(generator=LIGHT, teacher=SMALL['generator'])
     resumed.load_weights(student.state_dict())  # its own checkpoint has a teacher
     assert all(torch.equal(value, student.state_dict()[key]) for key, value in resumed.state_dict().items())
@@ -264,16 +222,14 @@ def test_the_generator_is_told_what_the_network_of_depth_says():
 @pytest.mark.parametrize(
     ('given', 'expected'),
     [
-        (dict(stage=4), 'stage is 4'),
         (
             dict(PROPOSALS['no depth, attention'], depth_network=NET_OF_DEPTH),
             'needs a generator that reads 4 channels; it reads 3',
         ),
-        (dict(real_rate=2), 'real_rate is 2'),
-        (dict(generator=None), 'stage 2 needs a generator'),
+        (dict(objective=dict(real_rate=2)), 'real_rate is 2'),
+        (dict(objective=dict(lambda_gam=1)), "objective has no key 'lambda_gam'; did you mean 'lambda_gan'"),
         (dict(discriminator=None), 'needs a discriminator'),
-        (dict(stage=1, physics_losses={}), 'needs physics_losses'),
-        (dict(stage=1, physics_losses=dict(streaks={})), "no layer 'streaks'; did you mean 'streak'"),
+        (dict(physics_losses={}), 'physics_losses is empty'),
         (dict(generator=dict(SMALL['generator'], backbone=dict(type='UNet', levels=2, in_channels=6))), 'reads 6'),
     ],
 )

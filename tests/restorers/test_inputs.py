@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.datasets import Degrade, Flip, Pack, PairedPictures, SampleKey, collate_roles
+from restorebox.datasets import SampleKey
+from restorebox.datasets.collate import collate_roles
+from restorebox.datasets.pictures import PairedPictures
+from restorebox.datasets.transforms import Degrade, Flip, Pack
 from restorebox.errors import ConfigError
 from restorebox.restorers.inputs import take_hardest
 from tests.factories import small_restorer, write_pairs
@@ -38,7 +41,7 @@ def test_the_worst_restored_candidate_is_trained_on(tmp_path):
 
 
 def test_a_model_that_does_nothing_gets_the_most_noise(tmp_path):
-    from restorebox.restorers import SupervisedRestorer
+    from restorebox.restorers.supervised import SupervisedRestorer
 
     identity = SupervisedRestorer(
         dict(backbone=dict(type='UNet', levels=1, base_width=4), head=dict(type='PictureHead', residual=True)),

@@ -35,6 +35,6 @@ def test_the_condition_is_what_physics_made_of_the_picture(monkeypatch):
 
 
 def test_it_begins_from_the_first_stage():
-    first = small_restorer('HeavyRainRestorer: physics')
+    first = small_restorer('HeavyRainPhysics')
     restorer = small_restorer('PhysicsDiffusion')
     assert restorer.roles_in(first.state_dict()) == ('physics',)

@@ -9,8 +9,8 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from restorebox.errors import ConfigError
-from restorebox.restorers import RainDiffusion
 from restorebox.restorers.collapse import STEPS, CollapseWatch
+from restorebox.restorers.rain_diffusion import RainDiffusion
 from tests.factories import SMALL_CYCLE, SMALL_RESTORERS, random_inputs, small_restorer
 
 SMALL = SMALL_RESTORERS['RainDiffusion']
@@ -86,14 +86,14 @@ def test_each_denoiser_is_conditioned_on_the_other_domain():
     restorer.rain_generator.answer, restorer.generator.answer = (lambda x: x + 10), (lambda x: x - 30)
     given = inputs(restorer)
     x, y = given['hq'] * 2 - 1, given['lq'] * 2 - 1
-    memory = restorer.prepare(given)
-    restorer.losses('joint', given, memory)
+    prepared = restorer.prepare(given)
+    restorer.losses('joint', given, prepared)
     (to_clean,), (to_rainy,) = restorer.denoiser.seen, restorer.rain_denoiser.seen  # one pass each
     for seen, role, pairs in (
         (to_clean, 'denoiser', ((x + 10, x), (y - 30 + 10, y - 30))),  # L1, L4
         (to_rainy, 'rain_denoiser', ((x + 10 - 30, x + 10), (y - 30, y))),  # L2, L3
     ):
-        t, noise = memory['drawn'][role]
+        t, noise = prepared['drawn'][role]
         for part, (condition, target) in zip(seen.chunk(2), pairs, strict=True):
             torch.testing.assert_close(part[:, :3], condition)
             torch.testing.assert_close(part[:, 3:], restorer.schedule.noisy(target, t, noise))
@@ -236,7 +236,7 @@ def test_the_watch_warns_once_when_both_differences_vanish():
 
 def test_a_collapse_is_told_in_training_and_in_what_scores_record():
     restorer = fakes(build())
-    assert restorer.record() == {}
+    assert restorer.provenance() == {}
     said = []
     logger = MMLogger.get_current_instance()
     original, logger.warning = logger.warning, said.append
@@ -247,7 +247,7 @@ def test_a_collapse_is_told_in_training_and_in_what_scores_record():
     finally:
         logger.warning = original
     assert len(said) == 1
-    assert restorer.record() == {'shift_rainy': 0.0, 'shift_clean': 0.0, 'collapsed': True}
+    assert restorer.provenance() == {'shift_rainy': 0.0, 'shift_clean': 0.0, 'collapsed': True}
 
 
 def test_what_the_watch_has_seen_survives_a_resume():
@@ -257,7 +257,7 @@ def test_what_the_watch_has_seen_survives_a_resume():
     twin.load_training_state(restorer.training_state())
     for _ in range(STEPS // 2):
         twin.watch.add({'shift_rainy': torch.tensor(0.3), 'shift_clean': torch.tensor(0.1)})
-    assert twin.record() == pytest.approx({'shift_rainy': 0.4, 'shift_clean': 0.1, 'collapsed': False})
+    assert twin.provenance() == pytest.approx({'shift_rainy': 0.4, 'shift_clean': 0.1, 'collapsed': False})
 
 
 def test_generators_come_from_a_cyclegan():

@@ -5,7 +5,7 @@ import torch
 
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError
-from restorebox.losses import SVDOLoss
+from restorebox.losses.svdo import SVDOLoss
 from restorebox.registry import RESTORERS
 from tests.factories import SMALL_RESTORERS, random_inputs
 

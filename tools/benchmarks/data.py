@@ -15,7 +15,7 @@ import cv2
 import torch
 from options import write_figures
 
-from restorebox.cli.common import guarded, options_action, positive
+from restorebox.cli.common import add_row_option, guarded, options_action, positive
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.engine.config import load_config, set_data_root
 from restorebox.errors import ConfigError
@@ -29,6 +29,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--warmup', type=positive, default=10, help='samples before the clock (default: %(default)s)')
     parser.add_argument('--seconds', type=positive, default=5, help='for each data set (default: %(default)s)')
     parser.add_argument('--data-root', help="folder of the configs' data sets")
+    add_row_option(parser)
     parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE')
     parser.add_argument('--out', type=Path, help='write the figures as JSON')
     return parser.parse_args(argv)
@@ -45,7 +46,7 @@ def measure_data(args: argparse.Namespace) -> dict:
     cv2.setNumThreads(0)  # a worker has one core
     rows = []
     for path in args.config:
-        cfg = load_config(path, args.cfg_options)
+        cfg = load_config(path, args.cfg_options, args.row)
         if cfg.get('train_dataloader') is None:
             raise ConfigError(f'config {path}: has no train_dataloader')
         if args.data_root:

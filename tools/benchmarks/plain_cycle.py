@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from restorebox.layers.positions import gather_positions
+from restorebox.layers.position_sampling import gather_positions
 from restorebox.restorers.cycle import DOMAIN, CycleRestorer
 from restorebox.restorers.inputs import Inputs
 
@@ -32,13 +32,13 @@ class PlainCycleRestorer(CycleRestorer):
                 pictures['same_rainy'] = self.rain_generator(rainy)['picture']
         return {'pictures': pictures}
 
-    def _location(self, memory: dict) -> Tensor:
+    def _location(self, prepared: dict) -> Tensor:
         positions, each = None, []
         for query, key in self.lcl_pairs:
             features = {}
             for name in (query, key):
                 encoder = getattr(self, self.encoders[DOMAIN[name]])
-                features[name] = encoder(memory['pictures'][name], taps=self.taps, only_taps=True)
+                features[name] = encoder(prepared['pictures'][name], taps=self.taps, only_taps=True)
             positions = positions or self._positions(features[query], self.counts['lcl'])
             vectors = {}
             for name in (query, key):
@@ -55,8 +55,8 @@ class PlainCycleRestorer(CycleRestorer):
         each = [self.intra(*(phi(name) for name in branch), self.encoder.distance_weights) for branch in branches]
         return (each[0] + each[1]) / 2
 
-    def _inter(self, memory: dict, domain: str, judged: dict | None = None, held: bool = False) -> Tensor:
-        pictures, network = memory['pictures'], getattr(self, self.discriminators[domain])
+    def _inter(self, prepared: dict, domain: str, judged: dict | None = None, held: bool = False) -> Tensor:
+        pictures, network = prepared['pictures'], getattr(self, self.discriminators[domain])
         names = (f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean')
         positions, seen = None, []
         for name in names:

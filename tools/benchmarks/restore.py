@@ -32,9 +32,9 @@ from restorebox.errors import ConfigError
 from restorebox.files import write_whole
 from restorebox.inference import RestoreInferencer, Tiler
 from restorebox.inference.files import read_file
+from restorebox.inference.inputs import RestoreJob
 from restorebox.inference.precision import PRECISIONS
 from restorebox.inference.queue import restore_all
-from restorebox.inference.sources import RestoreJob
 from restorebox.inference.tiles import to_tensor
 from restorebox.layers.precision import has_bf16
 from restorebox.metrics.protocols import protocol

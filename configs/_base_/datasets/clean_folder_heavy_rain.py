@@ -1,18 +1,22 @@
-# Clean photographs only, as in clean_folder_line_rain.py; streaks and their veil, with the layers of both.
-_base_ = 'clean_folder_line_rain.py'
+# Clean photographs only: data/clean/{train,test}/gt; streaks and their veil, with the layers of both.
+_base_ = 'paired_folder.py'
+clean = dict(data_root='data/clean', lq=None)
 rain = dict(type='Degrade', recipe='heavy_rain')
 pack = dict(type='Pack', roles=('lq', 'gt', 'streak', 'transmission', 'airlight'))
 
 train_dataloader = dict(
     dataset=dict(
+        **clean,
         pipeline=[
             dict(type='LoadPictures'),
             dict(type='RandomWindow', size=256),
             dict(type='Flip', p=0.5),
             rain,
             pack,
-        ]
+        ],
     )
 )
-val_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadPictures'), rain, dict(type='Pack', roles=('lq', 'gt'))]))
+val_dataloader = dict(
+    dataset=dict(**clean, pipeline=[dict(type='LoadPictures'), rain, dict(type='Pack', roles=('lq', 'gt'))])
+)
 test_dataloader = val_dataloader

@@ -1,7 +1,8 @@
 # Clean photographs only, used unpaired: data/clean/{train,test}/gt. Of the training photographs every second one gets
 # rain, the others are the clean side. Test pictures are those of the paired config: the same rain on every run.
-_base_ = 'clean_folder_line_rain.py'
+_base_ = 'paired_folder.py'
 rain = dict(type='Degrade', recipe=dict(type='LineRain'), source='scene')
+falls = dict(type='Degrade', recipe=dict(type='LineRain'))
 
 train_dataloader = dict(
     dataset=dict(
@@ -20,3 +21,11 @@ train_dataloader = dict(
         ],
     )
 )
+val_dataloader = dict(
+    dataset=dict(
+        data_root='data/clean',
+        lq=None,
+        pipeline=[dict(type='LoadPictures'), falls, dict(type='Pack', roles=('lq', 'gt'))],
+    )
+)
+test_dataloader = val_dataloader

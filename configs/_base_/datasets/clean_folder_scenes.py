@@ -1,6 +1,9 @@
 # Clean photographs of several sizes, data/weather/{train,test}/gt (docs/studies/weather_data.py), damaged on the fly by
 # whatever weather and cameras do; a crop knows the statistics of the scene that it was cut from.
-_base_ = 'clean_folder_weather.py'
+_base_ = 'paired_folder.py'
+clean = dict(data_root='data/weather', lq=None)
+veiled_rain = dict(type='HeavyRain', beta=(0.8, 4.2), brightness=(0.4, 1.2))
+veil = dict(type='Veil', beta=(0.8, 4.2), airlight=(0.4, 1.0))
 edges = dict(depth='edges', tint=(-0.06, 0.08))  # haze ends where things end
 varied = dict(type='VariedRain')
 dense = dict(type='VariedRain', density=(0.02, 0.1), length=(6, 25), width=(0.5, 1.1), opacity=(0.3, 0.8))
@@ -40,9 +43,9 @@ weathers = [
     (downpour, 0.12),
     (drops, 0.04),
     (spray, 0.03),
-    (_base_.veiled_rain, 0.08),
+    (veiled_rain, 0.08),
     ('rain_fog', 0.02),
-    (_base_.veil, 0.04),
+    (veil, 0.04),
     (haze, 0.09),
     ('haze', 0.02),
     ('snow', 0.04),
@@ -86,9 +89,7 @@ before = [
 ]
 ready = dict(type='Pack', roles=('lq', 'gt', 'scene'))
 cut = dict(type='RandomWindow', size=128, roles=('lq', 'gt'))
-train_dataloader = dict(dataset=dict(data_root='data/weather', pipeline=[*before, cut, ready]))
+train_dataloader = dict(dataset=dict(**clean, pipeline=[*before, cut, ready]))
 half = dict(type='Resize', short=320)
-val_dataloader = dict(
-    dataset=dict(data_root='data/weather', pipeline=[load, half, dict(type='Degrade', recipe=damaged), rounded, pack])
-)
+val_dataloader = dict(dataset=dict(**clean, pipeline=[load, half, dict(type='Degrade', recipe=damaged), rounded, pack]))
 test_dataloader = val_dataloader

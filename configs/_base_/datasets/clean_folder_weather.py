@@ -1,5 +1,6 @@
-# Clean photographs only, as in clean_folder_line_rain.py; all weathers and what a camera does, alone and mixed.
-_base_ = 'clean_folder_line_rain.py'
+# Clean photographs only: data/clean/{train,test}/gt; all weathers and what a camera does, alone and mixed.
+_base_ = 'paired_folder.py'
+clean = dict(data_root='data/clean', lq=None)
 veiled_rain = dict(type='HeavyRain', beta=(0.8, 4.2), brightness=(0.4, 1.2))
 veil = dict(type='Veil', beta=(0.8, 4.2), airlight=(0.4, 1.0))
 weather = dict(
@@ -29,6 +30,7 @@ damage = dict(
 pack = dict(type='Pack', roles=('lq', 'gt'))
 train_dataloader = dict(
     dataset=dict(
+        **clean,
         pipeline=[
             dict(type='LoadPictures'),
             dict(type='RandomWindow', size=192),
@@ -36,8 +38,8 @@ train_dataloader = dict(
             damage,
             dict(type='RandomWindow', size=128),  # so that borders of what is rendered are seen no more than elsewhere
             pack,
-        ]
+        ],
     ),
 )
-val_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadPictures'), damage, pack]))
+val_dataloader = dict(dataset=dict(**clean, pipeline=[dict(type='LoadPictures'), damage, pack]))
 test_dataloader = val_dataloader

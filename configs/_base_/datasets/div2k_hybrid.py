@@ -3,6 +3,7 @@
 # Prepared by `restorebox prepare-data div2k_hybrid`; docs/datasets.md says more.
 _base_ = 'paired_folder.py'
 root = dict(data_root='data/div2k_hybrid')
+crop = 63
 
 train_dataloader = dict(
     dataset=dict(
@@ -10,8 +11,10 @@ train_dataloader = dict(
         lq=None,
         pipeline=[
             dict(type='LoadPictures'),
-            dict(type='RandomWindow', size=63),
+            dict(type='RandomWindow', size=crop),
             dict(type='Flip', p=0.5),
+            dict(type='Flip', p=0.5, direction='vertical'),
+            dict(type='Rotate90', p=0.5),
             dict(type='Degrade', recipe=dict(type='HybridDistortion', severity='moderate')),
             dict(type='Pack', roles=('lq', 'gt')),
         ],

@@ -1,11 +1,11 @@
 # Outdoor-Rain with its streaks, transmission and airlight; grey noise on what is trained on, as its authors have it.
-_base_ = 'outdoor_rain.py'
-layers = ('streak', 'transmission', 'airlight')
+_base_ = 'paired_folder.py'
+root = dict(data_root='data/outdoor_rain', layers=('streak', 'transmission', 'airlight'))
 grey_noise = dict(type='Degrade', source='lq', recipe=dict(type='GreyNoise', sigma=(1, 1)))
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(
-        layers=layers,
+        **root,
         pipeline=[
             dict(type='LoadPictures'),
             dict(type='RandomWindow', size=256),
@@ -15,7 +15,7 @@ train_dataloader = dict(
         ],
     ),
 )
-val_dataloader = dict(dataset=dict(layers=layers))
+val_dataloader = dict(dataset=root)
 test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='PictureScores', protocols=('psnr_y_full_u8', 'ssim_y', 'psnr_y', 'psnr_rgb')),

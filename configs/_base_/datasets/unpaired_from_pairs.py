@@ -1,5 +1,6 @@
 # The training folders of a paired set, used unpaired: a clean picture is drawn anew for every rainy one; crops of 128,
-# as RainDiffusion is trained. Tests are pairs.
+# as RainDiffusion is trained. Tests are pairs. Rain800, unless a config
+# says otherwise.
 _base_ = 'paired_folder.py'
 crop = 128
 train_dataloader = dict(
@@ -7,7 +8,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='UnpairedPictures',
-        data_root='data/paired',
+        data_root='data/rain800',
         split='train',
         lq='lq',
         hq='gt',
@@ -19,3 +20,5 @@ train_dataloader = dict(
         ],
     ),
 )
+val_dataloader = dict(dataset=dict(data_root='data/rain800'))
+test_dataloader = val_dataloader

@@ -1,7 +1,17 @@
 # CUT: one direction, PatchNCE of weight 1 between input and output and of weight 1 between a clean picture and its own
 # translation, least squares.
-_base_ = 'cclgan.py'
 model = dict(
+    type='CycleRestorer',
+    generator=dict(
+        backbone=dict(type='ResNetGenerator', blocks=9, base_width=64, antialias=True),
+        head=dict(type='PictureHead', kernel=7, padding='reflect'),
+        init='xavier',
+    ),
+    discriminator=dict(
+        backbone=dict(type='PatchDiscriminator', halvings=3, base_width=64, antialias=True),
+        head=dict(type='RealnessHead'),
+        init='xavier',
+    ),
     directions=1,
     gan_mode='lsgan',
     lambda_lcl=2.0,  # 1 + 1: it weighs the mean of the pairs
@@ -11,4 +21,5 @@ model = dict(
     lambda_inter=0.0,
     lambda_idt=0.0,
     semantic_encoder=None,
+    statistics_window=256,  # the training crop
 )

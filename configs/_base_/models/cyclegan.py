@@ -1,8 +1,16 @@
 # CycleGAN: cycle L1, identity L1 at half its weight, least squares, plain networks, a pool of 50 pictures.
-_base_ = 'cclgan.py'
 model = dict(
-    generator=dict(backbone=dict(antialias=False), init='normal'),
-    discriminator=dict(backbone=dict(antialias=False), init='normal'),
+    type='CycleRestorer',
+    generator=dict(
+        backbone=dict(type='ResNetGenerator', blocks=9, base_width=64, antialias=False),
+        head=dict(type='PictureHead', kernel=7, padding='reflect'),
+        init='normal',
+    ),
+    discriminator=dict(
+        backbone=dict(type='PatchDiscriminator', halvings=3, base_width=64, antialias=False),
+        head=dict(type='RealnessHead'),
+        init='normal',
+    ),
     gan_mode='lsgan',
     lambda_lcl=0.0,
     lambda_intra=0.0,
@@ -11,4 +19,5 @@ model = dict(
     lambda_cycle=10.0,
     semantic_encoder=None,
     image_pool=50,
+    statistics_window=256,  # the training crop
 )

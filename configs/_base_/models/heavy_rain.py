@@ -1,30 +1,13 @@
-# Li, Cheong and Tan (CVPR 2019): physics, refinement, and the discriminator that looks at the veil. Card: 3, 4.
+# Li, Cheong and Tan (CVPR 2019), stage 1: streaks, transmission and airlight, and what follows from them. Card: 3, 4.
 model = dict(
-    type='HeavyRainRestorer',
-    stage=1,
+    type='HeavyRainPhysics',
     physics=dict(
         backbone=dict(type='PhysicsEstimator', guide='residue', base_width=64),
         head=dict(type='PhysicsHead', t_min=0.01, eps=1e-3),
-    ),
-    generator=dict(
-        backbone=dict(type='RefUNet', cond='both', base_width=64),
-        head=dict(type='PictureHead', kernel=1, last='relu'),
-    ),
-    discriminator=dict(
-        backbone=dict(type='DepthGuidedDiscriminator', base_width=8),
-        head=dict(type='DenseRealnessHead', side=16, width=1024),
     ),
     physics_losses=dict(
         streak=dict(mse=dict(type='MSELoss')),
         transmission=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss', weight=0.5)),
         airlight=dict(mse=dict(type='MSELoss')),
     ),
-    losses=dict(
-        mse=dict(type='MSELoss'),
-        vgg=dict(type='PerceptualLoss', layers=dict(relu2_1=1.0), criterion='mse', weight=2.0),
-        gradient=dict(type='GradientLoss'),
-    ),
-    lambda_gan=0.01,
-    lambda_depth=1.0,
-    real_rate=0.1,
 )

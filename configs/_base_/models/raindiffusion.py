@@ -1,9 +1,7 @@
 # RainDiffusion with the objective as it is printed. Card: raindiffusion, sections 2 to 4.
-_base_ = 'diffusion.py'
 model = dict(
     type='RainDiffusion',
     denoiser=dict(
-        _delete_=True,
         backbone=dict(
             type='MultiScaleNoise',
             inner=dict(
@@ -24,4 +22,19 @@ model = dict(
     detach='none',
     domain_prior=False,
     condition_dropout=0.0,
+    schedule='linear',
+    timesteps=1000,
+    prediction='noise',
+    # needs no new training: override it at test
+    sampling=dict(
+        sampler='ddim',
+        steps=25,
+        spacing='leading',
+        eta=0.0,
+        clip_x0=False,
+        mode='whole',
+        window=128,
+        window_stride=16,
+        window_memory=4096,  # MiB
+    ),
 )

@@ -1,8 +1,14 @@
-# adam_fdrnet for large crops: the same steps, of 8 samples.
-_base_ = 'adam_fdrnet.py'
+# adam_fdrnet.py for large crops: the same steps, of 8 samples.
+_base_ = '../default_runtime.py'
 batch = 8
 epoch = 9_000 * batch
-train_cfg = dict(max_samples=30 * epoch, val_samples=epoch)
+train_cfg = dict(type='SampleTrainLoop', max_samples=30 * epoch, val_samples=epoch)
+val_cfg = dict(type='RestorationValLoop')
+test_cfg = dict(type='RestorationTestLoop')
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))
 param_scheduler = [dict(type='StepLR', by_epoch=False, step_size=epoch, gamma=0.8)]
-auto_scale_lr = dict(base_batch_size=batch)
-default_hooks = dict(checkpoint=dict(every_samples=epoch))
+auto_scale_lr = dict(enable=False, base_batch_size=batch)
+default_hooks = dict(
+    checkpoint=dict(every_samples=epoch, save_best='psnr_rgb'),
+    ema=None,  # the paper deploys the last weights
+)

@@ -1,7 +1,22 @@
 # pix2pix's: discriminator and generator by two Adams, constant, then linear to zero over the second half.
-_base_ = 'adam_two_steps.py'
+_base_ = '../default_runtime.py'
 max_samples = 200_000
-train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 20)
-decay = dict(begin=max_samples // 2, end=max_samples)
+optimiser = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)))
+free = dict(max_norm=1e30, error_if_nonfinite=True)  # clips nothing, but ends a run whose gradient is no number
+decay = dict(
+    type='LinearLR', start_factor=1.0, end_factor=1e-8, by_epoch=False, begin=max_samples // 2, end=max_samples
+)
+train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=max_samples // 20)
+val_cfg = dict(type='RestorationValLoop')
+test_cfg = dict(type='RestorationTestLoop')
+optim_wrapper = dict(
+    constructor='RoleOptimWrapperConstructor',
+    discriminator=dict(**optimiser, clip_grad=free),
+    generator=dict(**optimiser, clip_grad=free),
+)
 param_scheduler = dict(discriminator=decay, generator=decay)
-default_hooks = dict(checkpoint=dict(every_samples=max_samples // 20, save_best='psnr_rgb'))
+auto_scale_lr = dict(enable=False, base_batch_size=1)
+default_hooks = dict(
+    checkpoint=dict(every_samples=max_samples // 20, save_best='psnr_rgb'),
+    ema=None,  # the papers deploy the last weights
+)

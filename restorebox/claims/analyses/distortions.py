@@ -22,10 +22,10 @@ import torch
 from mmengine.config import Config
 
 from restorebox.degradations import build_degradation
-from restorebox.drawing import save_figure
 from restorebox.engine.checkpoint import write_bytes
 from restorebox.engine.running import load_for_test
 from restorebox.errors import ConfigError
+from restorebox.figures import save_figure
 from restorebox.files import json_bytes
 
 # kind -> recipes from its weakest to its strongest level

@@ -23,10 +23,10 @@ import torch
 from mmengine.config import Config
 from torchvision.transforms.functional import gaussian_blur
 
-from restorebox.drawing import save_figure
 from restorebox.engine.checkpoint import load_file, write_bytes
 from restorebox.engine.running import load_for_test
 from restorebox.errors import CheckpointError
+from restorebox.figures import save_figure
 from restorebox.files import find_checkpoints, json_bytes
 from restorebox.layers import pad_to_multiple
 from restorebox.metrics.protocols import protocol

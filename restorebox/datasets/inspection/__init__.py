@@ -2,7 +2,7 @@
 
 from restorebox.datasets.inspection.check import check, quick_check
 from restorebox.datasets.inspection.findings import Finding, Report
-from restorebox.datasets.inspection.sheet import draw_findings
-from restorebox.datasets.inspection.sources import from_config, from_folder
+from restorebox.datasets.inspection.picture_sets import from_config, from_folder
+from restorebox.datasets.inspection.sheet import save_findings
 
-__all__ = ['Finding', 'Report', 'check', 'draw_findings', 'from_config', 'from_folder', 'quick_check']
+__all__ = ['Finding', 'Report', 'check', 'from_config', 'from_folder', 'quick_check', 'save_findings']

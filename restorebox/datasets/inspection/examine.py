@@ -9,7 +9,7 @@ import numpy as np
 
 from restorebox.datasets.inspection import clean, duplicates, pairs
 from restorebox.datasets.inspection.luminance import luminance
-from restorebox.datasets.inspection.sources import CLEAN_ROLES, Picture
+from restorebox.datasets.inspection.picture_sets import CLEAN_ROLES, Picture
 from restorebox.datasets.reading import read_picture
 from restorebox.errors import PictureError
 
@@ -19,14 +19,14 @@ class Task:
     """Read one picture, or a degraded one and its clean partner: role -> picture.
 
     Args:
-        source: index of the data set.
+        picture_set: index of the data set.
         roles: of the pictures.
         pictures: in the order of the roles.
         prints: roles whose fingerprint is wanted.
         measures: roles whose cleanness is wanted.
     """
 
-    source: int
+    picture_set: int
     roles: tuple[str, ...]
     pictures: tuple[Picture, ...]
     prints: tuple[str, ...] = ()

@@ -8,8 +8,9 @@ import numpy as np
 
 from restorebox.datasets.inspection.findings import KINDS, Finding, Report
 from restorebox.datasets.reading import read_picture
-from restorebox.drawing import draw_sheet
 from restorebox.errors import PictureError
+from restorebox.figures import save_sheet
+from restorebox.pixels import to_uint8
 
 ROWS = 24
 PER_KIND = 6
@@ -17,7 +18,7 @@ SMALL = 360  # pixels
 LABELS = {'near_duplicate': ('train', 'held out'), 'same_file': ('train', 'held out')}
 
 
-def draw_findings(report: Report, path: str | Path) -> bool:
+def save_findings(report: Report, path: str | Path) -> bool:
     """Draw the findings that are about readable pictures, one a row, errors first; at most a few of each kind.
 
     Args:
@@ -35,7 +36,7 @@ def draw_findings(report: Report, path: str | Path) -> bool:
     if not rows:
         Path(path).unlink(missing_ok=True)
         return False
-    draw_sheet(rows[:ROWS], path)
+    save_sheet(rows[:ROWS], path)
     return True
 
 
@@ -52,9 +53,7 @@ def _row(finding: Finding) -> list[tuple[str, np.ndarray]]:
             place, number = finding.parts[k]
             width = picture.shape[1] // number
             picture = picture[:, place * width : (place + 1) * width]
-        if picture.dtype != np.uint8:
-            picture = (picture * 255 + 0.5).astype(np.uint8)
-        picture = np.ascontiguousarray(picture)
+        picture = np.ascontiguousarray(to_uint8(picture))
         size = f'{picture.shape[1]}x{picture.shape[0]}'
         head = f'{finding.kind.replace("_", " ")}{value}: ' if not row else ''
         row.append((f'{head}{labels[k]} {Path(file).name} {size}'.replace('  ', ' '), _fit(picture)))

@@ -4,7 +4,6 @@ A file per family. A function that is registered in :data:`~restorebox.registry.
 :class:`~restorebox.datasets.sources.base.Source`; a plugin adds one in the same way.
 """
 
-from restorebox.datasets.sources import cityscapes, hybrid, outdoor, rain, single, spa
 from restorebox.datasets.sources.base import Choice, Part, Scene, Source, draw, rank
 from restorebox.datasets.sources.files import File, Made
 from restorebox.datasets.sources.prepare import prepare
@@ -16,13 +15,7 @@ __all__ = [
     'Part',
     'Scene',
     'Source',
-    'cityscapes',
     'draw',
-    'hybrid',
-    'outdoor',
     'prepare',
-    'rain',
     'rank',
-    'single',
-    'spa',
 ]

@@ -27,9 +27,10 @@ from PIL import Image
 
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import BaseDegradation, build_degradation, draw_record, render_again
-from restorebox.degradations.records import as_stored, to_uint16
+from restorebox.degradations.records import as_stored
 from restorebox.errors import DataError, PictureError, RestoreboxError, out_of_memory
 from restorebox.files import read_bytes, write_whole
+from restorebox.pixels import to_uint16
 
 LAYERS = ('streak', 'transmission', 'airlight', 'depth')
 # zlib's level of PNG, measured on rain, veil and noise at 512x512: level 1 takes 13.6 ms and 51% of the raw bytes,

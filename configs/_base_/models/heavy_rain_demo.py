@@ -1,0 +1,14 @@
+# heavy_rain.py at laptop size.
+model = dict(
+    type='HeavyRainPhysics',
+    physics=dict(
+        backbone=dict(type='PhysicsEstimator', guide='residue', base_width=8),
+        head=dict(type='PhysicsHead', t_min=0.01, eps=1e-3),
+        channels_last=True,
+    ),
+    physics_losses=dict(
+        streak=dict(mse=dict(type='MSELoss')),
+        transmission=dict(mse=dict(type='MSELoss'), gradient=dict(type='GradientLoss', weight=0.5)),
+        airlight=dict(mse=dict(type='MSELoss')),
+    ),
+)

@@ -1,0 +1,12 @@
+# The shipped model's network. Card: docs/weather.md.
+model = dict(
+    type='SupervisedRestorer',
+    generator=dict(
+        backbone=dict(type='FDRUNet', widths=(32, 64, 128), blocks=(3, 3, 4)),
+        # without a ReLU: features that drift below zero would be cut off for good
+        head=dict(type='SubPixelHead', residual=True, activation=False),
+        channels_last=True,
+    ),
+    losses=dict(charbonnier=dict(type='CharbonnierLoss')),
+    statistics_window=128,  # the training crop
+)

@@ -1,0 +1,19 @@
+# The shipped model's: Adam in bfloat16 where the hardware has it, gradients clipped, a short warm-up and a cosine.
+# A config that changes batch, steps or rate computes its scheduler anew.
+batch = 8
+max_samples = 16_000 * batch  # steps x batch
+train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=max_samples // 7)
+val_cfg = dict(type='RestorationValLoop')
+test_cfg = dict(type='RestorationTestLoop')
+optim_wrapper = dict(
+    type='AutocastOptimWrapper',
+    emulate=False,
+    optimizer=dict(type='Adam', lr=1e-3, betas=(0.9, 0.99)),
+    clip_grad=dict(max_norm=0.5, error_if_nonfinite=True),
+)
+warm_up = 500 * batch
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=warm_up),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
+]
+auto_scale_lr = dict(enable=False, base_batch_size=batch)

@@ -1,3 +1,0 @@
-# Fig 14: a recursive module in the place of InfoAccum-15.
-_base_ = 'rain800_unet5_lsgan.py'
-model = dict(generator=dict(backbone=dict(stems=dict(down1=dict(type='RecursiveStem')))))

@@ -1,6 +1,0 @@
-# Fig 13: the module in front of levels 1 to 5 of the encoder.
-_base_ = 'rain800_unet5_lsgan.py'
-module = dict(type='InfoAccum', layers=15)
-model = dict(
-    generator=dict(backbone=dict(stems=dict(down1=module, down2=module, down3=module, down4=module, down5=module)))
-)

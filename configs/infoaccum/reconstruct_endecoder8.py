@@ -1,3 +1,0 @@
-# Table III: EnDecoder-8 (the paper does not say how deep).
-_base_ = 'reconstruct_unet8.py'
-model = dict(generator=dict(backbone=dict(type='EncoderDecoder', levels=8)))

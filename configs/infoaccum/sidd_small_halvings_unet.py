@@ -1,3 +1,0 @@
-# Table I, halvings needed: set model.generator.backbone.levels from 1 to 8.
-_base_ = 'sidd_small_lsgan.py'
-model = dict(generator=dict(backbone=dict(levels=4)))

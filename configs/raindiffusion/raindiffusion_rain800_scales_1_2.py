@@ -1,3 +1,0 @@
-# Table 5: full and half size.
-_base_ = 'raindiffusion_rain800.py'
-model = dict(denoiser=dict(backbone=dict(scales=(1, 2))))

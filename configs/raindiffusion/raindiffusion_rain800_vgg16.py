@@ -1,3 +1,0 @@
-# Table 4: VGG-16 as the inner estimator.
-_base_ = 'raindiffusion_rain800.py'
-model = dict(denoiser=dict(backbone=dict(inner=dict(_delete_=True, type='VGGEstimator'))))

@@ -1,0 +1,285 @@
+"""Is a candidate for the shipped model fit to ship? Scores it on everything that it must help or leave alone.
+
+    python docs/studies/weather_gate.py CHECKPOINT --data FOLDER --held-out FOLDER [--quick]
+
+FOLDER of --data holds the sets of ``weather_scores.PAIRS`` and the clean sets; --held-out the photographs that
+``weather_data.py`` kept out of the training (OUT/test/gt). Everything goes through the inferencer that users call, as
+8-bit pictures at their own size:
+
+- pairs in fp32, untiled: the mean PSNR of Y per set, and the least gain of any picture;
+- clean photographs, drawn pages, and constant frames: how far the output is from the input;
+- small crops of clean photographs, down to one pixel;
+- the same large pictures untiled and in tiles (--memory 200): the mean difference;
+- bfloat16 beside fp32 on a sample of every set;
+- weights, and multiplications and additions at 481x321.
+
+Identical pictures count as 100 dB, which is the cap. Prints a table, writes docs/results/NAME.json and NAME.md, and
+exits with 1 where a bound is missed. --quick takes at most four pictures of everything, writes nothing and exits
+with 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).parent))
+from weather_scores import PAIRS
+
+from restorebox.datasets.reading import list_pictures, read_picture
+from restorebox.datasets.synthetic_pictures import make_page
+from restorebox.engine.checkpoint import sha256
+from restorebox.inference import RestoreInferencer
+from restorebox.metrics.protocols import protocol
+
+RESULTS = Path(__file__).resolve().parents[1] / 'results'
+PSNR = protocol('psnr_y')
+
+# what the second edition must reach on each set: mean PSNR of Y in dB
+LEAST_MEAN = {
+    'rain_pairs_sirr': 29.0,
+    'rain_pairs_ddn': 29.5,
+    'rain_pairs_didmdn light': 34.0,
+    'rain_pairs_didmdn medium': 31.0,
+    'rain_pairs_didmdn heavy': 28.5,
+    'render_heavy_veil': 22.0,
+    'render_hybrid_moderate': 25.5,
+    'haze_pairs_its': 17.5,
+    'haze_pairs_real_indoor': 19.0,
+    'rain_pairs_mfdnet3': 24.0,
+}
+LEAST_GAIN = -0.3
+CAMERA_MEAN_GAIN, CAMERA_LEAST_GAIN = -0.1, -0.5  # PolyU: photographs whose noise is hardly visible
+CLEAN_MEAN, CLEAN_LEAST = 55.0, 42.0  # dB
+CONSTANT_LEVELS = 2
+TILES_LEVELS = 0.5  # mean difference of tiled and untiled output, in levels of 255
+PRECISION_LOSS = 0.1  # dB that bfloat16 may lose in the mean of a set
+TFLOP, WEIGHTS = 0.1, 4_000_000
+LEVELS = tuple(range(0, 256, 17))  # 16 constant frames
+PAGES, PAGE_SEED = 30, 2_000_000  # training draws its pages from keys below a million
+SMALL = ((1, 1), (1, 40), (7, 5), (16, 16), (33, 64), (64, 64), (96, 128))
+
+
+@dataclass
+class Line:
+    """One thing that was measured, and whether it may be so."""
+
+    what: str
+    pictures: int
+    measured: float
+    bound: str
+    passed: bool
+    rest: dict
+
+
+def pair(record: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Degraded and clean picture of a record, HWC uint8, whole."""
+
+    def role(name: str) -> np.ndarray:
+        picture = read_picture(record['paths'][name])
+        if name in record.get('halves', {}):
+            part, parts = record['halves'][name]
+            width = picture.shape[1] // parts
+            picture = picture[:, part * width : (part + 1) * width]
+        return np.ascontiguousarray(picture)
+
+    return role('lq'), role('gt')
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """PSNR of Y of two uint8 pictures."""
+    return PSNR(a / 255, b / 255)
+
+
+def thinned(items: list, count: int) -> list:
+    """At most ``count`` of them, evenly spread."""
+    return items if len(items) <= count else [items[i * len(items) // count] for i in range(count)]
+
+
+def at_least(what: str, values: list[float], bound: float, least: float, rest: dict | None = None) -> list[Line]:
+    """Two lines: the mean, and the least of them."""
+    rest = rest or {}
+    return [
+        Line(
+            f'{what}: mean', len(values), statistics.mean(values), f'>= {bound}', statistics.mean(values) >= bound, rest
+        ),
+        Line(f'{what}: least', len(values), min(values), f'>= {least}', min(values) >= least, {}),
+    ]
+
+
+class Gate:
+    """A candidate, whole, tiled and in bfloat16, and what was measured of it."""
+
+    def __init__(self, checkpoint: str, quick: bool) -> None:
+        self.whole = RestoreInferencer(checkpoint, device='cpu', memory=16384, precision='fp32')
+        self.tiled = RestoreInferencer(checkpoint, device='cpu', memory=200, precision='fp32')
+        self.bf16 = RestoreInferencer(checkpoint, device='cpu', memory=16384, precision='bf16')
+        self.count = 4 if quick else 10**9
+        self.lines: list[Line] = []
+        self.pictures: dict[str, dict] = {}
+
+    def pairs(self, data: Path) -> None:
+        """Every set of pairs, and bfloat16 on four pictures of each."""
+        for name, (folder, list_pairs) in PAIRS.items():
+            rows, losses = {}, []
+            records = thinned(list(list_pairs(data / folder)), self.count)
+            sample = {record['name'] for record in thinned(records, 4)}
+            for record in records:
+                lq, gt = pair(record)
+                restored = self.whole(lq)
+                rows[record['name']] = (psnr(lq, gt), psnr(restored, gt))
+                if record['name'] in sample:
+                    losses.append(rows[record['name']][1] - psnr(self.bf16(lq), gt))
+            self.pictures[name] = rows
+            before, after = (statistics.mean(row[i] for row in rows.values()) for i in (0, 1))
+            gains = [b - a for a, b in rows.values()]
+            rest = {'input': before, 'gain': after - before}
+            if name in LEAST_MEAN:
+                bound = LEAST_MEAN[name]
+                self.lines.append(Line(f'{name}: mean', len(rows), after, f'>= {bound}', after >= bound, rest))
+                self.lines.append(
+                    Line(f'{name}: least gain', len(rows), min(gains), f'>= {LEAST_GAIN}', min(gains) >= LEAST_GAIN, {})
+                )
+            else:
+                self.lines += at_least(f'{name}: gain', gains, CAMERA_MEAN_GAIN, CAMERA_LEAST_GAIN, rest)
+            loss = statistics.mean(losses)
+            self.lines.append(
+                Line(f'{name}: bf16 loses', len(losses), loss, f'<= {PRECISION_LOSS}', loss <= PRECISION_LOSS, {})
+            )
+
+    def clean(self, name: str, pictures: Iterable[tuple[str, np.ndarray]]) -> None:
+        """How far clean pictures are from what comes out."""
+        rows = {key: psnr(self.whole(picture), picture) for key, picture in pictures}
+        self.pictures[name] = rows
+        untouched = sum(value == 100 for value in rows.values())
+        self.lines += at_least(name, list(rows.values()), CLEAN_MEAN, CLEAN_LEAST, {'identical': untouched})
+
+    def constant(self) -> None:
+        """Frames of one grey level: by how many levels any value is off."""
+        off = {}
+        for level in thinned(list(LEVELS), self.count):
+            frame = np.full((321, 481, 3), level, np.uint8)
+            off[str(level)] = float(np.abs(self.whole(frame).astype(int) - level).max())
+        self.pictures['constant frames'] = off
+        worst = max(off.values())
+        self.lines.append(
+            Line('constant frames: levels off', len(off), worst, f'<= {CONSTANT_LEVELS}', worst <= CONSTANT_LEVELS, {})
+        )
+
+    def tiles(self, pictures: list[tuple[str, np.ndarray]]) -> None:
+        """Tiled against untiled output, of large pictures."""
+        rows = {}
+        for key, picture in pictures:
+            whole, tiled = self.whole(picture), self.tiled(picture)
+            rows[key] = float(np.abs(whole.astype(int) - tiled.astype(int)).mean())
+        self.pictures['tiled and untiled'] = rows
+        worst = max(rows.values())
+        self.lines.append(
+            Line('tiled and untiled: levels, mean', len(rows), worst, f'<= {TILES_LEVELS}', worst <= TILES_LEVELS, {})
+        )
+
+    def cost(self) -> None:
+        """Weights, and TFLOP at 481x321."""
+        restorer = self.whole.restorer
+        weights = sum(p.numel() for name in restorer.deployed for p in restorer.role(name).parameters())
+        lq = torch.rand(1, 3, 321, 481, generator=torch.Generator().manual_seed(0))
+        with FlopCounterMode(display=False) as counter:
+            restorer.restore(lq, shared=restorer.estimate_shared(lq))
+        tflop = counter.get_total_flops() / 1e12
+        self.lines.append(Line('weights', 1, weights, f'<= {WEIGHTS}', weights <= WEIGHTS, {}))
+        self.lines.append(Line('TFLOP at 481x321', 1, tflop, f'<= {TFLOP}', tflop <= TFLOP, {}))
+
+
+def clean_test(data: Path) -> list[str]:
+    """BSDS500's test photographs that are no pair's clean side."""
+    excluded = set((data / 'bsds500_clean' / 'EXCLUDED_IDS.txt').read_text().split())
+    return [str(path) for path in list_pictures(data / 'bsds500_clean' / 'test') if Path(path).stem not in excluded]
+
+
+def named(paths: Iterable[str]) -> Iterable[tuple[str, np.ndarray]]:
+    """Files read one after the other, by their names."""
+    return ((Path(path).name, read_picture(path)) for path in paths)
+
+
+def pages(count: int) -> Iterable[tuple[str, np.ndarray]]:
+    """Drawn documents and screenshots, by seed."""
+    for i in range(count):
+        picture = make_page((800, 1200), np.random.default_rng(PAGE_SEED + i))
+        yield f'page {i}', (picture * 255).round().clip(0, 255).astype(np.uint8)
+
+
+def small(paths: list[str], count: int) -> Iterable[tuple[str, np.ndarray]]:
+    """Crops from the middle of clean photographs, in every size of SMALL."""
+    for path in thinned(paths, min(count, 5)):
+        picture = read_picture(path)
+        for height, width in SMALL:
+            top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+            crop = picture[top : top + height, left : left + width]
+            yield f'{Path(path).name} {width}x{height}', np.ascontiguousarray(crop)
+
+
+def table(lines: list[Line]) -> str:
+    """All lines as Markdown."""
+    out = ['| measured | pictures | value | bound | |', '|---|---|---|---|---|']
+    for line in lines:
+        rest = ', '.join(
+            f'{key} {value:.2f}' if isinstance(value, float) else f'{key} {value}' for key, value in line.rest.items()
+        )
+        value = f'{line.measured:,.3f}' if line.measured < 1000 else f'{line.measured:,.0f}'
+        name = line.what + (f' ({rest})' if rest else '')
+        out.append(f'| {name} | {line.pictures} | {value} | {line.bound} | {"ok" if line.passed else "**missed**"} |')
+    return '\n'.join(out)
+
+
+def main() -> int:
+    """Measure, print, write; 1 where a bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint')
+    parser.add_argument('--data', type=Path, required=True)
+    parser.add_argument('--held-out', type=Path, required=True)
+    parser.add_argument('--out', default='weather_gate', help='name of the files in docs/results')
+    parser.add_argument('--quick', action='store_true', help='at most four pictures of everything; writes nothing')
+    args = parser.parse_args()
+    gate = Gate(args.checkpoint, args.quick)
+    test, held = clean_test(args.data), list_pictures(args.held_out)
+    gate.pairs(args.data)
+    gate.clean('BSDS test', named(thinned(test, gate.count)))
+    gate.clean('held-out megapixel photographs', named(thinned(held, gate.count)))
+    gate.clean('Set5', named(thinned(list_pictures(args.data / 'set5_clean'), gate.count)))
+    gate.clean('drawn pages', pages(min(PAGES, gate.count)))
+    gate.clean('small crops', small(test, gate.count))
+    gate.constant()
+    gate.tiles(list(named(thinned(held, min(5, gate.count)))))
+    gate.cost()
+    text = table(gate.lines)
+    missed = [line.what for line in gate.lines if not line.passed]
+    print(text)
+    print(f'\n{len(missed)} of {len(gate.lines)} bounds are missed' + (': ' + '; '.join(missed) if missed else ''))
+    if not args.quick:
+        facts = {
+            'checkpoint_sha256': sha256(args.checkpoint),
+            'protocol': 'whole 8-bit pictures at their own size through RestoreInferencer, psnr_y, cap 100 dB',
+            'torch': torch.__version__,
+            'date': datetime.now().astimezone().isoformat(timespec='seconds'),
+            'missed': missed,
+            'lines': [asdict(line) for line in gate.lines],
+            'pictures': gate.pictures,
+        }
+        out = RESULTS / f'{args.out}.json'
+        out.write_text(json.dumps(facts, indent=1) + '\n')
+        out.with_suffix('.md').write_text(f'<!-- written by docs/studies/weather_gate.py -->\n\n{text}\n')
+    return 1 if missed and not args.quick else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The way through a U that is told depth and airlight, whatever its blocks are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from restorebox.backbones.base import BaseBackbone
+from restorebox.errors import ConfigError
+
+
+class ConditionedUNet(BaseBackbone):
+    """J0, depth and airlight -> features of a clean picture.
+
+    ::
+
+        x, A as planes -> enter -> down[0] -> halve[0] -> down[1] -> ... -> join(i, ., skip) -> up[i] -> ... -> 'out'
+
+    A subclass makes the modules ``enter``, ``down``, ``halve``, ``enlarge`` and ``up``, and says how a level joins.
+    """
+
+    given = ('airlight',)
+
+    enter: nn.Module
+    down: nn.ModuleList
+    halve: nn.ModuleList
+    up: nn.ModuleList
+
+    def join(self, i: int, x: Tensor, skip: Tensor) -> Tensor:
+        """What comes up to level ``i``, at half its size, and what passed it on the way down -> what goes on there."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, airlight: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.forward`.
+
+        Raises:
+            ConfigError: ``airlight`` was not given.
+        """
+        kept = self.collect(taps, only_taps)
+        if airlight is None:
+            raise ConfigError(f'{type(self).__name__}: needs the airlight; call it with airlight=...')
+        x = self.enter(torch.cat((x, airlight.to(x.dtype).expand(-1, -1, *x.shape[-2:])), 1))
+        skips = []
+        for i, row in enumerate(self.down):
+            x = row(self.halve[i - 1](x) if i else x)
+            if kept.last(f'down{i + 1}', x):
+                return kept.features
+            skips.append(x)
+        skips.pop()
+        for i in reversed(range(len(self.up))):
+            x = self.up[i](self.join(i, x, skips.pop()))
+            if kept.last(f'up{i + 1}', x):
+                return kept.features
+        return kept.end(x)

@@ -1,0 +1,184 @@
+"""Pictures that are drawn instead of loaded, and photographs turned into night: what photographs by day are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from restorebox.degradations import build_degradation
+from restorebox.degradations.fields import cloud, smooth_field
+from restorebox.errors import ConfigError
+from restorebox.pixels import to_float, to_uint8
+from restorebox.registry import TRANSFORMS
+
+FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX,
+    cv2.FONT_HERSHEY_PLAIN,
+)
+LETTERS = 'abcdefghijklmnopqrstuvwxyzabcdeeeiinorstABCDEGHMRST0123456789.,:;-()/'
+
+
+def make_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """One colour, a gradient, or a sky with clouds: HWC float32 in [0, 1]."""
+    kind = rng.integers(4)
+    grey = rng.random() < 0.5
+    ends = rng.random((2, 1 if grey else 3), dtype=np.float32).repeat(3 if grey else 1, 1)
+    if kind == 0:
+        return np.broadcast_to(ends[0], (*size, 3)).copy()
+    if kind == 1:
+        along = np.linspace(0, 1, size[0], dtype=np.float32)[:, None, None]
+        ends[1] = ends[0] + (ends[1] - ends[0]) * rng.uniform(0.05, 1)
+        field = np.broadcast_to(along, (*size, 1))
+        field = field if rng.random() < 0.6 else smooth_field(size, (2, 3), rng)[..., None]
+        return ends[0] * (1 - field) + ends[1] * field
+    # a clear, a cloudy or a misty sky: nothing in it is damage
+    top = np.float32([0.25, 0.45, 0.75]) * rng.uniform(0.6, 1.3) + rng.uniform(-0.08, 0.08, 3).astype(np.float32)
+    low = top + (1 - top) * np.float32(rng.uniform(0.2, 0.8))
+    down = np.linspace(0, 1, size[0], dtype=np.float32)[:, None, None]
+    clear = top * (1 - down) + low * down
+    puffs = np.clip((cloud(size, rng.uniform(0.2, 0.8), rng, 5) - rng.uniform(0.2, 0.7)) * rng.uniform(1, 4), 0, 1)
+    white = np.float32(rng.uniform(0.7, 1))
+    return np.clip(clear * (1 - puffs[..., None]) + white * puffs[..., None], 0, 1)
+
+
+def make_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A document or a screenshot: flat colours, text, lines, boxes, charts: HWC float32 in [0, 1]."""
+    height, width = size
+    dark = rng.random() < 0.3
+    paper = rng.uniform(0.0, 0.2) if dark else rng.uniform(0.85, 1)
+    page = np.empty((height, width, 3), np.uint8)
+    page[:] = _colour(paper + rng.uniform(-0.05, 0.05, 3) * (rng.random() < 0.5))
+    ink = _colour((rng.uniform(0.7, 1) if dark else rng.uniform(0, 0.35)) + rng.uniform(-0.1, 0.1, 3))
+    for _ in range(rng.integers(0, 7)):  # panels, buttons, charts
+        left, top = int(rng.integers(0, width)), int(rng.integers(0, height))
+        right, low = left + int(rng.integers(8, max(width // 2, 9))), top + int(rng.integers(8, max(height // 2, 9)))
+        colour = _colour(rng.random(3) if rng.random() < 0.5 else paper + rng.uniform(-0.2, 0.2, 3))
+        cv2.rectangle(page, (left, top), (right, low), colour, -1 if rng.random() < 0.7 else 1)
+    for _ in range(rng.integers(0, 6)):
+        x, y, to_x, to_y = rng.integers(0, (width, height, width, height)).tolist()
+        end = (to_x, y) if rng.random() < 0.4 else (x, to_y) if rng.random() < 0.5 else (to_x, to_y)
+        cv2.line(page, (x, y), end, ink, int(rng.integers(1, 3)), cv2.LINE_AA)
+    if rng.random() < 0.9:
+        font, scale = FONTS[int(rng.integers(len(FONTS)))], rng.uniform(0.3, 1.1)
+        line, left = int(34 * scale * rng.uniform(0.9, 1.6)) + 4, int(rng.integers(0, max(width // 3, 1)))
+        for y in range(int(rng.integers(5, 40)), height, line):
+            if rng.random() < 0.15:
+                continue
+            letters = rng.integers(0, len(LETTERS), rng.integers(3, 60))
+            text = ''.join(' ' if k % 6 == 5 else LETTERS[k] for k in letters.tolist())
+            cv2.putText(page, text, (left, y), font, scale, ink, 1 + int(scale > 0.8), cv2.LINE_AA)
+    return to_float(page)
+
+
+def _colour(values: np.ndarray) -> list[int]:
+    """Three numbers -> whole ones within [0, 255]."""
+    return to_uint8(values).tolist()
+
+
+@TRANSFORMS.register_module()
+class DrawnPictures(BaseTransform):
+    """Now and then replace a pair by a drawn one: flat frames, skies, documents, screenshots.
+
+    A network that knows photographs alone takes a white page for a veil. What is drawn gets a degradation of its own,
+    since a veil over a flat frame is a flat frame, and nobody can tell which it was.
+
+    Args:
+        p: how often, in [0, 1].
+        recipe: config or name of the degradation that drawn pictures get.
+        pages: how many of them are pages, in [0, 1]; the rest is flat or sky.
+
+    Raises:
+        ConfigError: a share outside of [0, 1].
+    """
+
+    def __init__(self, p: float, recipe: dict | str, pages: float = 0.5) -> None:
+        for name, value in (('p', p), ('pages', pages)):
+            if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+                raise ConfigError(f'DrawnPictures: {name} is {value!r}; it must be from 0 to 1')
+        self.p = p
+        self.pages = pages
+        self.recipe = build_degradation(recipe)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``lq`` and ``gt`` of a sample; it stands behind ``Degrade``."""
+        rng = results['rng']
+        if rng.random() < self.p:
+            draw = make_page if rng.random() < self.pages else make_flat
+            clear = draw(results['gt'].shape[:2], rng)
+            clear = to_uint8(clear)
+            results['gt'] = clear
+            results['lq'] = self.recipe(clear, rng)['lq']
+        return results
+
+
+@TRANSFORMS.register_module()
+class Night(BaseTransform):
+    """Now and then turn a photograph into one by night: dark, bluish or yellow, its brightest places lit.
+
+    Args:
+        p: how often, in [0, 1].
+        role: of the clear picture; it stands in front of ``Degrade``.
+
+    Raises:
+        ConfigError: ``p`` outside of [0, 1].
+    """
+
+    def __init__(self, p: float, role: str = 'gt') -> None:
+        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
+            raise ConfigError(f'Night: p is {p!r}; it must be from 0 to 1')
+        self.p = p
+        self.role = role
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace the picture by uint8 of the same size."""
+        rng = results['rng']
+        if rng.random() < self.p:
+            picture = to_float(results[self.role])
+            dark = picture ** np.float32(rng.uniform(1.0, 1.6)) * np.float32(rng.uniform(0.3, 0.8))
+            tint = np.float32([rng.uniform(0.7, 1.1), rng.uniform(0.8, 1), rng.uniform(0.8, 1.2)])
+            lit = np.clip((picture.mean(-1, keepdims=True) - rng.uniform(0.7, 0.9)) * 6, 0, 1)
+            glow = cv2.GaussianBlur(lit, (0, 0), max(picture.shape[:2]) * rng.uniform(0.01, 0.05)).reshape(lit.shape)
+            lamp = np.float32([1, rng.uniform(0.75, 1), rng.uniform(0.45, 1)])
+            night = dark * tint * (1 - lit) + (picture * lit + glow * rng.uniform(0.1, 0.5)) * lamp
+            results[self.role] = to_uint8(night)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ShrinkPictures(BaseTransform):
+    """Make a picture smaller by a random factor, so that large ones are seen near and whole.
+
+    Args:
+        least: the shorter side keeps at least so many pixels; smaller pictures stay as they are.
+        p: how often, in [0, 1].
+        role: of the picture.
+
+    Raises:
+        ConfigError: ``p`` outside of [0, 1] or ``least`` below 1.
+    """
+
+    def __init__(self, least: int, p: float = 1.0, role: str = 'gt') -> None:
+        if not isinstance(least, int) or least < 1:
+            raise ConfigError(f'ShrinkPictures: least is {least!r}; it must be a number of pixels')
+        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
+            raise ConfigError(f'ShrinkPictures: p is {p!r}; it must be from 0 to 1')
+        self.least = least
+        self.p = p
+        self.role = role
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resample by areas; factors are even in their logarithm."""
+        rng, picture = results['rng'], results[self.role]
+        chosen, place = rng.random(2)  # two draws always
+        short = min(picture.shape[:2])
+        if chosen < self.p and short > self.least:
+            factor = (self.least / short) ** place
+            height, width = (max(round(side * factor), self.least) for side in picture.shape[:2])
+            results[self.role] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        return results

@@ -1,0 +1,317 @@
+"""Semantic encoders: picture -> named features of a frozen network, to compare pictures by what they show.
+
+Contrastive losses ask whether a restored picture is nearer to a clean one than to a degraded one, and ask it here
+rather than among pixels. All that they need of an encoder is :class:`SemanticEncoder`.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from mmengine.dist import all_gather_object
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.encoders.clip import NO_OPEN_CLIP, clip_file, clip_tower
+from restorebox.encoders.frozen import VGG16_FILE, LazyFrozen, randomise, vgg16_taps, weights_file
+from restorebox.errors import ConfigError, WeightsError
+from restorebox.registry import ENCODERS
+from restorebox.values import Whole, Width
+
+
+def feature_distance(a: dict[str, Tensor], b: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
+    """How far two batches are apart in each feature, picture by picture.
+
+    A ratio of distances has to be formed for each picture and each feature before anything is averaged, hence no sum.
+
+    Args:
+        a: features ``(N, ...)`` by name, as an encoder gives them.
+        b: of the same shapes.
+        weights: its names are compared; the numbers are for the caller to multiply with.
+
+    Returns:
+        The mean absolute difference ``(N,)`` of each named feature, unweighted.
+
+    Raises:
+        ValueError: shapes differ (broadcasting would hide a mistake).
+    """
+    distances = {}
+    for name in weights:
+        if a[name].shape != b[name].shape:
+            raise ValueError(f"feature '{name}' is {tuple(a[name].shape)} here and {tuple(b[name].shape)} there")
+        distances[name] = (a[name] - b[name]).abs().flatten(1).mean(dim=1)
+    return distances
+
+
+class SemanticEncoder:
+    """A frozen network that tells what a picture shows; base of all in ``ENCODERS``.
+
+    It is deliberately no ``nn.Module``, just as :class:`LazyFrozen <restorebox.encoders.frozen.LazyFrozen>`: nothing of
+    it reaches the ``state_dict``, DDP or the moving average of its owner, and copies and pickles carry the recipe only.
+
+    Attributes:
+        distance_weights: feature name -> its weight in a distance between pictures.
+
+    Args:
+        network: RGB ``(N, 3, H, W)`` in [0, 1] -> features ``(N, ...)`` by name.
+        distance_weights: see above.
+        min_size: height and width in pixels that the network needs; less is continued with its last row and column.
+    """
+
+    distance_weights: dict[str, float]
+
+    def __init__(self, network: LazyFrozen, distance_weights: dict[str, float], min_size: int = 1) -> None:
+        self.network = network
+        self.distance_weights = distance_weights
+        self.min_size = min_size
+
+    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+        """Features of RGB pictures. Gradients reach them, never the weights.
+
+        Args:
+            x: ``(N, 3, H, W)`` in [0, 1], of any size from 1x1.
+
+        Returns:
+            Float32 features ``(N, ...)`` by name, also under autocast.
+
+        Raises:
+            ValueError: another shape.
+            WeightsError: at the first call, when the weights can't be used.
+        """
+        if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape:
+            raise ValueError(f'{type(self).__name__} needs (N, 3, H, W); this is {tuple(x.shape)}')
+        right, below = (max(0, self.min_size - side) for side in (x.shape[3], x.shape[2]))
+        if right or below:
+            x = F.pad(x.float(), (0, right, 0, below), mode='replicate')
+        return self.network(x)
+
+    def missing(self) -> str | None:
+        """Why the weights can't be used, in one line; None when they can. Looks for the file, does not read it."""
+        return None
+
+    def describe(self) -> str:
+        """What a stored score should say of the encoder: which network, and which weights."""
+        return type(self).__name__
+
+
+@ENCODERS.register_module()
+class CLIPVisual(SemanticEncoder):
+    """Image tower of CLIP ViT-B/32 (Radford et al. 2021, "Learning transferable visual models from natural language
+    supervision", https://arxiv.org/abs/2103.00020), through the package open-clip-torch.
+
+    ::
+
+        (N, 3, H, W) -> bicubic to 224x224 -> CLIP's mean and deviation -> ViT-B/32 -> 'embedding' (N, 512)
+
+    The picture is resized inside the graph and its aspect ratio is not kept, so that all of it is seen and the gradient
+    reaches every pixel. 'embedding' is not normalised; its distance weight is 1.
+
+    Args:
+        weights: path of a state dict with CLIP's ``visual.*`` keys, as safetensors or by ``torch.save``, in any float
+            type; other keys are ignored. None: the first of ``CLIP_FILES`` in ``$TORCH_HOME/hub/checkpoints``.
+        quick_gelu: the activation that the weights were trained with, which their file does not say: True for
+            OpenAI's, False for those of open_clip that are trained with the exact GELU.
+
+    Raises:
+        WeightsError: at first use: no package, no file, or a file that does not fit.
+    """
+
+    def __init__(self, weights: str | None = None, quick_gelu: bool = True) -> None:
+        super().__init__(LazyFrozen(partial(clip_tower, weights, quick_gelu)), {'embedding': 1.0})
+        self.weights = weights
+        self.quick_gelu = quick_gelu
+
+    def missing(self) -> str | None:
+        """Why CLIP can't be used: no file, a TorchScript archive, no package. See the base."""
+        try:
+            clip_file(self.weights)
+        except WeightsError as error:
+            return str(error)
+        return None if find_spec('open_clip') else NO_OPEN_CLIP
+
+    def describe(self) -> str:
+        """E.g. ``'CLIPVisual ViT-B/32 (ViT-B-32.safetensors)'``."""
+        try:
+            file = clip_file(self.weights).name
+        except WeightsError:
+            file = 'no weights'
+        return f'CLIPVisual ViT-B/32 ({file}{"" if self.quick_gelu else ", exact GELU"})'
+
+
+@ENCODERS.register_module()
+class VGG16Features(SemanticEncoder):
+    """Features of the ImageNet classifier VGG16 (Simonyan and Zisserman 2015, https://arxiv.org/abs/1409.1556).
+
+    ``relu1_2``, ``relu2_2`` and ``relu3_3``, at the picture's size, a half and a quarter of it, with distance weights
+    1/32, 1/16 and 1/8. Coarser in meaning than CLIP, but needs no further package.
+
+    Args:
+        weights: ``'pretrained'``, ``'random'`` (tests) or a state dict's path.
+
+    Raises:
+        WeightsError: at first use, when the weights file is absent or does not fit.
+    """
+
+    def __init__(self, weights: str = 'pretrained') -> None:
+        layers = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8}
+        super().__init__(LazyFrozen(partial(vgg16_taps, tuple(layers), weights)), layers, min_size=4)
+        self.weights = weights
+
+    def missing(self) -> str | None:
+        """Why VGG16 can't be used. See the base."""
+        if self.weights == 'pretrained':
+            try:
+                weights_file(VGG16_FILE)
+            except WeightsError as error:
+                return str(error)
+        elif self.weights != 'random' and not Path(self.weights).is_file():
+            return f'weights file {self.weights} does not exist'
+        return None
+
+    def describe(self) -> str:
+        """E.g. ``'VGG16Features (vgg16-397923af.pth)'``."""
+        named = {'pretrained': VGG16_FILE, 'random': 'random weights'}
+        return f'VGG16Features ({named.get(self.weights, Path(self.weights).name)})'
+
+
+@ENCODERS.register_module()
+class RandomConv(SemanticEncoder):
+    """Three stages of convolution, ReLU and halving with random weights, always the same: for tests, needs no file.
+
+    ``stage1`` .. ``stage3``, ``(N, width, ceil(H / 2^i), ceil(W / 2^i))``, with distance weights 1/3 each.
+
+    Args:
+        width: channels of each stage.
+        seed: of the weights, which neither depend on the global random state nor change it.
+
+    Raises:
+        ConfigError: ``width`` below 1.
+    """
+
+    def __init__(self, width: Width = 32, seed: Whole = 0) -> None:
+        if width < 1:
+            raise ConfigError(f'RandomConv: width must be at least 1; this is {width}')
+        super().__init__(LazyFrozen(partial(_random_stages, width, seed)), {f'stage{i}': 1 / 3 for i in range(1, 4)})
+        self.width = width
+        self.seed = seed
+
+    def describe(self) -> str:
+        """E.g. ``'RandomConv (width 32, seed 0)'``."""
+        return f'RandomConv (width {self.width}, seed {self.seed})'
+
+
+@ENCODERS.register_module()
+class FirstAvailable(SemanticEncoder):
+    """The first of several encoders whose weights are there; says loudly which it passed over.
+
+    ::
+
+        encoder = dict(type='FirstAvailable', encoders=[dict(type='CLIPVisual'), dict(type='VGG16Features')])
+
+    It chooses at its first call, which under several ranks all of them have to make. A file that is there and does not
+    fit ends the run; it is not passed over.
+
+    Args:
+        encoders: configs of encoders, the wanted one first.
+
+    Raises:
+        ConfigError: no encoder is listed; at the first call: ranks would choose differently.
+        WeightsError: at the first call: none can be used.
+    """
+
+    def __init__(self, encoders: list[dict]) -> None:
+        if not encoders:
+            raise ConfigError("FirstAvailable: encoders is empty; list at least one, e.g. dict(type='VGG16Features')")
+        self.encoders: list[SemanticEncoder] = [ENCODERS.build(each) for each in encoders]
+        self._choice: tuple[int | None, list[str]] | None = None
+
+    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+        """Features by the chosen encoder. See the base."""
+        if self._choice is None:
+            self._choose()
+        return self.encoders[self._choice[0]](x)
+
+    @property
+    def distance_weights(self) -> dict[str, float]:
+        """Those of the chosen encoder, before the first call of the one that would be chosen now.
+
+        Raises:
+            WeightsError: none can be used.
+        """
+        index, skipped = self._look()
+        if index is None:
+            raise WeightsError(self._none(skipped))
+        return self.encoders[index].distance_weights
+
+    def missing(self) -> str | None:
+        """Why none can be used."""
+        index, skipped = self._look()
+        return self._none(skipped) if index is None else None
+
+    def describe(self) -> str:
+        """The chosen encoder's description, and which before it were not there."""
+        index, skipped = self._look()
+        if index is None:
+            return f'FirstAvailable ({self._none(skipped)})'
+        # without the reasons, which name folders of a machine
+        passed = [f'{type(e).__name__} was not there' for e, _ in zip(self.encoders, skipped, strict=False)]
+        return '; '.join([self.encoders[index].describe(), *passed])
+
+    def _look(self) -> tuple[int | None, list[str]]:
+        """Index of the first usable encoder, and why those before it are not. Talks to no other rank."""
+        if self._choice is not None:
+            return self._choice
+        skipped = []
+        for index, encoder in enumerate(self.encoders):
+            reason = encoder.missing()
+            if reason is None:
+                return index, skipped
+            skipped.append(reason)
+        return None, skipped
+
+    def _choose(self) -> None:
+        index, skipped = self._look()
+        names = [type(encoder).__name__ for encoder in self.encoders]
+        # asked before anything is raised, or a rank would wait for one that has given up
+        ranks = all_gather_object(index)
+        if len(set(ranks)) > 1:
+            chosen = ', '.join(f'rank {r} {"none" if i is None else names[i]}' for r, i in enumerate(ranks))
+            raise ConfigError(f'FirstAvailable: the ranks do not find the same weights files and would use: {chosen}')
+        if index is None:
+            raise WeightsError(self._none(skipped))
+        for name, reason in zip(names, skipped, strict=False):
+            line = f'SEMANTIC ENCODER: {name} is not used ({reason}); using {names[index]} instead'
+            print_log(f'{line}: results are not comparable with {name}', 'current', logging.WARNING)
+        self._choice = index, skipped
+
+    def _named(self, skipped: list[str]) -> list[str]:
+        return [f'{type(e).__name__}: {reason}' for e, reason in zip(self.encoders, skipped, strict=False)]
+
+    def _none(self, skipped: list[str]) -> str:
+        return f'no semantic encoder can be used: {"; ".join(self._named(skipped))}'
+
+    def __getstate__(self) -> dict:
+        # a copy may wake up on another machine, with other files
+        return {**vars(self), '_choice': None}
+
+
+class _RandomStages(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(3 if i == 0 else width, width, 3, padding=1) for i in range(3))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = x * 2 - 1
+        stages = {}
+        for i, conv in enumerate(self.convs, start=1):
+            # rounded up, so that one pixel stays one pixel
+            x = stages[f'stage{i}'] = F.avg_pool2d(F.relu(conv(x)), 2, ceil_mode=True)
+        return stages
+
+
+def _random_stages(width: int, seed: int) -> nn.Module:
+    return randomise(_RandomStages(width), seed)

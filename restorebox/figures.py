@@ -1,0 +1,118 @@
+"""Pictures for people: sheets of pictures side by side, and training curves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from restorebox.errors import printable
+from restorebox.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CELL = 480  # pixels; a larger picture is shrunk to fit, a smaller one is shown as it is
+CAPTION = 22
+GAP = 6
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Save a figure of matplotlib as PNG; renamed into place when complete."""
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110, format='png')
+
+
+def save_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> None:
+    """Draw captioned pictures in rows, and save them as one PNG.
+
+    Args:
+        rows: per row, (caption, HWC uint8 RGB picture of any size) from left to right.
+        path: where to; renamed into place when complete.
+    """
+    font = ImageFont.load_default(14)
+    shrunk = []
+    for row in rows:
+        pictures = [Image.fromarray(array) for _, array in row]
+        for picture in pictures:
+            picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+        shrunk.append(list(zip([printable(caption) for caption, _ in row], pictures, strict=True)))
+    columns = max(map(len, shrunk))
+    widths = [
+        max(max(row[c][1].width, round(font.getlength(row[c][0])) + 4) for row in shrunk if c < len(row))
+        for c in range(columns)
+    ]
+    heights = [max(picture.height for _, picture in row) + CAPTION for row in shrunk]
+    sheet = Image.new('RGB', (sum(widths) + GAP * (columns - 1), sum(heights) + GAP * (len(rows) - 1)), 'white')
+    draw = ImageDraw.Draw(sheet)
+    top = 0
+    for row, height in zip(shrunk, heights, strict=True):
+        left = 0
+        for (caption, picture), width in zip(row, widths, strict=False):  # a row may have fewer columns
+            draw.text((left + 2, top + 2), caption, fill='black', font=font)
+            sheet.paste(picture, (left, top + CAPTION))
+            left += width + GAP
+        top += height + GAP
+    with replacing(path) as beside:
+        sheet.save(beside, 'PNG')
+
+
+def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
+    """Logged values by name over steps, from MMEngine's ``scalars.json`` files; a resumed run's later file wins."""
+    series: dict[str, dict[int, float]] = {}
+    for log in logs:
+        for line in log.read_text().splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # the line a killed run was writing
+                continue
+            step = record.get('iter', record.get('step', 0))
+            for name, value in record.items():
+                if isinstance(value, (int, float)) and name not in ('iter', 'step', 'epoch'):
+                    series.setdefault(name, {})[step] = value
+    return {name: sorted(values.items()) for name, values in series.items()}
+
+
+def save_curves(logs: list[Path], path: str | Path) -> None:
+    """Draw losses, other training terms, validation scores and learning rates over steps, and save one PNG.
+
+    Args:
+        logs: ``scalars.json`` files of a run, oldest first.
+        path: where to; renamed into place when complete.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    skip = ('time', 'data_time', 'memory', 'eta', 'grad_norm')
+    groups: dict[str, list[str]] = {}
+    series = {k: v for k, v in read_scalars(logs).items() if not k.endswith(skip)}
+    for name in sorted(series):
+        if name.startswith(('loss', 'total_')):
+            title = 'losses'
+        elif name == 'lr' or name.endswith(('.lr', '/lr', 'base_lr')):
+            title = 'learning rate'
+        else:  # one panel per kind of score: decibels and similarities don't share an axis
+            title = name.split('/')[-1].split('_')[0]
+        groups.setdefault(title, []).append(name)
+    if len(groups.get('losses', [])) == 2 and 'loss' in groups['losses']:  # one term, and its sum is the same curve
+        groups['losses'].remove('loss')
+    if not groups:
+        return
+    titles = sorted(groups, key=lambda title: ({'losses': 0, 'learning rate': 2}.get(title, 1), title))
+    figure = Figure(figsize=(8, 2.6 * len(titles)), layout='constrained')
+    FigureCanvasAgg(figure)
+    for axes, title in zip(figure.subplots(len(titles), 1, squeeze=False)[:, 0], titles, strict=True):
+        for name in groups[title]:
+            steps, values = zip(*series[name], strict=True)
+            style = '--' if name.startswith('input/') else '-'
+            axes.plot(steps, values, style, label=name, linewidth=1.2, marker='.' if len(steps) < 10 else None)
+        if title == 'losses' and all(v > 0 for name in groups[title] for _, v in series[name]):
+            axes.set_yscale('log')
+        axes.set_title(title, loc='left', fontsize=10)
+        axes.set_xlabel('step')
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    save_figure(figure, path)

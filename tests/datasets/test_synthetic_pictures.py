@@ -1,0 +1,80 @@
+"""Drawn pictures, night, shrinking."""
+
+import numpy as np
+import pytest
+
+from restorebox.datasets.synthetic_pictures import DrawnPictures, Night, ShrinkPictures, make_flat, make_page
+from restorebox.errors import ConfigError
+
+NOTHING = dict(type='OneOf', recipes=[None])
+
+
+def sample(seed=0, size=(64, 80)):
+    rng = np.random.default_rng(seed)
+    picture = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    known = dict(index=0, paths={}, bad=())
+    return {'gt': picture, 'lq': picture.astype(np.float32) / 255, 'rng': rng, 'name': 'x', **known}
+
+
+@pytest.mark.parametrize('draw', [make_page, make_flat])
+def test_what_is_drawn_is_a_picture_and_repeats(draw):
+    for seed in range(12):
+        first, second = (draw((48, 64), np.random.default_rng(seed)) for _ in range(2))
+        assert first.shape == (48, 64, 3)
+        assert first.dtype == np.float32
+        assert 0 <= first.min() <= first.max() <= 1
+        np.testing.assert_array_equal(first, second)
+    assert draw((1, 1), np.random.default_rng(0)).shape == (1, 1, 3)
+
+
+def test_pages_have_flat_paper_and_ink():
+    pages = [make_page((128, 128), np.random.default_rng(seed)) for seed in range(20)]
+    most = [np.unique((p.reshape(-1, 3) * 255).round(), axis=0, return_counts=True)[1].max() / 128**2 for p in pages]
+    assert np.mean(most) > 0.4
+    assert sum(np.ptp(page) > 0.5 for page in pages) > 15
+
+
+def test_drawn_pictures_replace_both_sides():
+    out = DrawnPictures(p=1.0, recipe=NOTHING).transform(sample())
+    assert out['gt'].dtype == np.uint8
+    np.testing.assert_array_equal(np.rint(out['lq'] * 255), out['gt'])
+    kept = sample()
+    assert DrawnPictures(p=0.0, recipe=NOTHING).transform(kept)['gt'] is kept['gt']
+    noisy = DrawnPictures(p=1.0, recipe='noise').transform(sample())
+    assert np.abs(noisy['lq'] * 255 - noisy['gt']).mean() > 1
+
+
+def test_night_is_dark_with_light_places():
+    results = sample()
+    results['gt'] = np.full((64, 80, 3), 110, np.uint8)
+    results['gt'][20:30, 20:30] = 255
+    night = Night(1.0).transform(results)['gt']
+    assert night.dtype == np.uint8
+    assert night[50:].mean() < 100
+    assert night[24, 24].max() > 200
+    assert Night(0.0).transform(sample())['gt'].tolist() == sample()['gt'].tolist()
+
+
+def test_shrinking_keeps_the_least_side_and_proportion():
+    sizes = {ShrinkPictures(least=32).transform(sample(seed, (100, 150)))['gt'].shape for seed in range(20)}
+    assert len(sizes) > 5
+    for height, width, _ in sizes:
+        assert height >= 32
+        assert width / height == pytest.approx(1.5, abs=0.06)
+    assert ShrinkPictures(least=64).transform(sample())['gt'].shape == (64, 80, 3)
+    assert ShrinkPictures(least=8, p=0.0).transform(sample())['gt'].shape == (64, 80, 3)
+
+
+@pytest.mark.parametrize(
+    ('build', 'message'),
+    [
+        (lambda: DrawnPictures(p=2, recipe=NOTHING), 'DrawnPictures: p is 2; it must be from 0 to 1'),
+        (lambda: DrawnPictures(p=0.5, recipe=NOTHING, pages=-1), 'DrawnPictures: pages is -1'),
+        (lambda: Night(p='often'), "Night: p is 'often'"),
+        (lambda: ShrinkPictures(least=0), 'ShrinkPictures: least is 0'),
+        (lambda: ShrinkPictures(least=8, p=3), 'ShrinkPictures: p is 3'),
+    ],
+)
+def test_wrong_numbers_are_named(build, message):
+    with pytest.raises(ConfigError, match=message):
+        build()

@@ -1,0 +1,79 @@
+"""Stage 1 of heavy rain: invariant 7 of its card, sets that lack layers, and what is known beside the estimate."""
+
+import pytest
+import torch
+
+from restorebox.errors import ConfigError
+from restorebox.restorers.heavy_rain_physics import HeavyRainPhysics
+from tests.factories import SMALL_RESTORERS, random_inputs
+
+LAYERS = ('streak', 'transmission', 'airlight')
+
+
+def build(**given):
+    torch.manual_seed(0)
+    return HeavyRainPhysics(**{**SMALL_RESTORERS['HeavyRainPhysics'], **given}).train()
+
+
+def terms(restorer, inputs):
+    return restorer.losses('physics', inputs, restorer.prepare(inputs))
+
+
+def without(inputs, *roles):
+    return {role: value for role, value in inputs.items() if role not in roles}
+
+
+def answers(restorer, **layers):
+    """Let the network of physics answer with these layers."""
+    restorer.physics.backbone.forward = lambda x, taps=(), only_taps=False, airlight=None: {'out': x, **layers}
+
+
+def test_the_truth_costs_nothing():
+    restorer = build()
+    inputs = random_inputs(restorer, 2, 32)
+    inputs['streak'] = inputs['streak'][:, :1].expand(-1, 3, -1, -1)
+    inputs['transmission'] = inputs['transmission'][:, :1]
+    inputs['airlight'] = inputs['airlight'][..., :1, :1].expand(-1, -1, 32, 32)
+    airlight = inputs['airlight'][..., :1, :1]
+    answers(restorer, streak=inputs['streak'][:, :1], transmission=inputs['transmission'], airlight=airlight)
+    found = terms(restorer, inputs)
+    assert set(found) == {
+        f'loss_{x}' for x in ('streak_mse', 'transmission_mse', 'transmission_gradient', 'airlight_mse')
+    }
+    assert all(value.item() == pytest.approx(0, abs=1e-12) for value in found.values())
+    off = dict(inputs, transmission=(inputs['transmission'] + 0.1))
+    assert terms(restorer, off)['loss_transmission_mse'].item() == pytest.approx(0.01, abs=1e-5)
+    assert terms(restorer, off)['loss_transmission_gradient'].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_set_without_layers_trains_on_streaks_alone():
+    restorer = build()
+    inputs = without(random_inputs(restorer, 2, 32), *LAYERS)
+    found = terms(restorer, inputs)
+    assert set(found) == {'loss_streak_mse'}
+    derived = dict(inputs, streak=(inputs['lq'] - inputs['gt']).clamp(0, 1))
+    assert torch.equal(found['loss_streak_mse'], terms(restorer, derived)['loss_streak_mse'])
+    veiled = dict(inputs, transmission=torch.rand(2, 1, 32, 32))  # the difference is not the streaks then
+    assert set(terms(restorer, veiled)) == {'loss_transmission_mse', 'loss_transmission_gradient'}
+
+
+def test_what_is_known_of_a_layer_stands_beside_the_estimate():
+    from restorebox.sample import RestorationSample
+
+    restorer = build().eval()
+    inputs = random_inputs(restorer, 1, 32)
+    sample = RestorationSample(metainfo=dict(name='a', index=0))
+    out = restorer.test_step(dict(inputs=inputs, data_samples=[sample]))[0]
+    for layer in LAYERS:
+        assert torch.equal(out.get(f'true_{layer}'), inputs[layer][0])
+        assert not torch.equal(out.get(layer), inputs[layer][0])
+    assert torch.equal(out.lq, inputs['lq'][0])
+
+
+@pytest.mark.parametrize(
+    ('losses', 'expected'),
+    [({}, 'physics_losses is empty'), (dict(streaks={}), "no layer 'streaks'; did you mean 'streak'")],
+)
+def test_contradictions_are_refused(losses, expected):
+    with pytest.raises(ConfigError, match=expected):
+        build(physics_losses=losses)
