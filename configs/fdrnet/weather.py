@@ -1,11 +1,9 @@
 # weather_stage1.py's network, trained further by decibels and on larger windows, since a veil is seen from the whole of
-# a picture; rain near the lens and in sheets joins, each damage is alone more often. Which runs led to what is
-# shipped says its card.
+# a picture; rain near the lens and in sheets joins, each damage is alone more often. Card: docs/weather.md.
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_weather.py',
     '../_base_/schedules/adam_weather.py',
-    '../_base_/default_runtime.py',
 ]
 batch = 4
 max_samples = 9_500 * batch  # steps x batch
@@ -29,9 +27,7 @@ both = dict(type='Compose', recipes=[weather, camera])
 mixture = dict(type='OneOf', recipes=[None, weather, camera, both], weights=[0.1, 0.37, 0.48, 0.05])
 load, flip, damage = dict(type='LoadPictures'), dict(type='Flip', p=0.5), dict(type='Degrade', recipe=mixture)
 scene, window = dict(type='RandomWindow', size=240), dict(type='RandomWindow', size=192)
-train_dataloader = dict(
-    batch_size=batch, num_workers=1, dataset=dict(pipeline=[load, scene, flip, damage, window, _base_.pack])
-)
+train_dataloader = dict(batch_size=batch, dataset=dict(pipeline=[load, scene, flip, damage, window, _base_.pack]))
 val_dataloader = dict(dataset=dict(pipeline=[load, damage, _base_.pack]))
 test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)

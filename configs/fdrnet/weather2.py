@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/models/weather2.py',
     '../_base_/datasets/clean_folder_scenes.py',
     '../_base_/schedules/adam_weather.py',
-    '../_base_/default_runtime.py',
 ]
 batch = 4
 max_samples = 150_000 * batch  # steps x batch

@@ -3,7 +3,6 @@ _base_ = [
     '../_base_/models/weather2.py',
     '../_base_/datasets/clean_folder_scenes.py',
     '../_base_/schedules/adam_weather.py',
-    '../_base_/default_runtime.py',
 ]
 batch = _base_.batch
 max_samples = 24_000 * batch  # steps x batch

@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_weather.py',
     '../_base_/schedules/adam_weather.py',
-    '../_base_/default_runtime.py',
 ]
-train_dataloader = dict(batch_size=_base_.batch, num_workers=1)
+train_dataloader = dict(batch_size=_base_.batch)
 default_hooks = dict(checkpoint=dict(every_samples=_base_.max_samples // 28))

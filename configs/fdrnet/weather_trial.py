@@ -4,17 +4,16 @@ _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_weather.py',
     '../_base_/schedules/adam_weather.py',
-    '../_base_/default_runtime.py',
 ]
-max_samples = 800 * _base_.batch  # steps x batch
+batch = _base_.batch
+max_samples = 800 * batch  # steps x batch
 model = dict(statistics_window=512)
 roles = ('lq', 'gt', 'scene')
 load, flip = dict(type='LoadPictures'), dict(type='Flip', p=0.5)
 damaged = dict(type='OneOf', recipes=[_base_.weather, _base_.camera, _base_.both], weights=[0.5, 0.3, 0.2])
 mixture = dict(type='OneOf', recipes=[None, damaged], weights=[0.1, 0.9])
 train_dataloader = dict(
-    batch_size=_base_.batch,
-    num_workers=1,
+    batch_size=batch,
     dataset=dict(
         pipeline=[
             load,
@@ -32,14 +31,7 @@ val_dataloader = dict(dataset=dict(pipeline=pictures))
 test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 2)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=60 * _base_.batch),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=False,
-        begin=60 * _base_.batch,
-        T_max=max_samples,
-        end=max_samples,
-        eta_min=1e-6,
-    ),
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=60 * batch),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=60 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 10), ema=dict(decay=0.99), logger=dict(interval=100))

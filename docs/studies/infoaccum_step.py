@@ -18,19 +18,19 @@ import tempfile
 from pathlib import Path
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'infoaccum_step.json'
-FOLDER = 'configs/infoaccum'
+CONFIG = 'configs/infoaccum/rain800_pix2pix.py'
 RECOMPUTE = ['--cfg-options-b', 'model.generator.backbone.stems.down1.recompute=True']
 ROWS = {
-    'UNet-8 against UNet-5': ('rain800_lsgan', 'rain800_unet5_lsgan', 256, ['--pairs', '5', '--stretch', '3']),
+    'UNet-8 against UNet-5': ('lsgan', 'unet5_lsgan', 256, ['--pairs', '5', '--stretch', '3']),
     'UNet-5 against UNet-5 with InfoAccum': (
-        'rain800_unet5_lsgan',
-        'rain800_infoaccum',
+        'unet5_lsgan',
+        'infoaccum',
         256,
         ['--pairs', '5', '--stretch', '3'],
     ),
     'InfoAccum against InfoAccum recomputed': (
-        'rain800_infoaccum',
-        'rain800_infoaccum',
+        'infoaccum',
+        'infoaccum',
         1024,
         ['--pairs', '1', '--stretch', '1', *RECOMPUTE],
     ),
@@ -42,7 +42,7 @@ def measure(name: str) -> dict:
     a, b, size, options = ROWS[name]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'figures.json'
-        script = [sys.executable, 'tools/benchmarks/step.py', f'{FOLDER}/{a}.py', f'{FOLDER}/{b}.py']
+        script = [sys.executable, 'tools/benchmarks/step.py', CONFIG, CONFIG, '--row', a, '--row-b', b]
         given = ['--size', str(size), '--batch', '1', '--warmup', '1', *options, '--out', str(out)]
         subprocess.run([*script, *given], check=True)
         return json.loads(out.read_text())

@@ -1,16 +1,47 @@
-"""Every config of the project passes check-config; a wrong one is named."""
+"""Every config of the project and every row passes check-config; a wrong one is named."""
+
+import ast
+import json
 
 import pytest
 
+from restorebox.engine.check import check_types
+from restorebox.engine.config import load_config
+from restorebox.engine.rows import read_rows
 from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
+from tests.conftest import load_study
 
 ALL = sorted(p for p in configs_dir().glob('*/*.py') if p.parent.name != '_base_')
 
 
-def test_there_are_configs():
+BUILT = set()  # models that a process has built: rows of several configs have the same
+
+
+def rows_of(path):
+    return [row for row in read_rows(path.parent).values() if path.name in row.of]
+
+
+def bases(path):
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            value = ast.literal_eval(node.value)
+            return [(path.parent / base).resolve() for base in ([value] if isinstance(value, str) else value)]
+    return []
+
+
+def files_read(path):
+    return {path, *(file for base in bases(path) for file in files_read(base))}
+
+
+def depth(path):
+    return 1 + max((depth(base) for base in bases(path)), default=0)
+
+
+def test_there_are_configs_and_rows():
     assert len(ALL) >= 3
+    assert sum(len(rows_of(path)) for path in ALL) >= 3
 
 
 @pytest.mark.parametrize('path', ALL, ids=lambda p: f'{p.parent.name}/{p.name}')
@@ -19,8 +50,30 @@ def test_passes(path):
 
 
 @pytest.mark.parametrize('path', ALL, ids=lambda p: f'{p.parent.name}/{p.name}')
-def test_reads_in_one_breath(path):
+def test_rows_pass(path):
+    for row in rows_of(path):
+        cfg = load_config(path, row=row.name)
+        model = json.dumps(cfg.model, sort_keys=True, default=repr)
+        if model not in BUILT and any(key.split('.')[0] == 'model' for key in row.differences):
+            check_config(str(path), row=row.name)
+            BUILT.add(model)
+        else:
+            check_types(cfg)
+
+
+@pytest.mark.parametrize('path', ALL, ids=lambda p: f'{p.parent.name}/{p.name}')
+def test_is_short_and_made_of_few_files(path):
     assert len(path.read_text().splitlines()) <= 40
+    assert len(files_read(path)) <= 6
+    assert depth(path) <= 3
+
+
+def test_every_config_that_was_is_what_it_was():
+    """A config that became a row of another stands in the listing under its old name."""
+    study = load_study('unchanged')
+    listed = json.loads(study.LISTING.read_text())['configs']
+    changed = [name for name, (config, row, digest) in listed.items() if study.digest(config, row) != digest]
+    assert not changed
 
 
 UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'

@@ -30,10 +30,9 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 def metafile(folder, weights, digest):
     (folder / 'toy').mkdir()
+    (folder / 'toy' / 'untrained.py').touch()
     (folder / 'toy' / 'metafile.yml').write_text(
-        'Collections:\n  - Name: Toy\nModels:\n'
-        f'  - {{Name: toy, In Collection: Toy, Config: configs/toy/toy.py, Weights: "{weights}", SHA256: {digest}}}\n'
-        '  - {Name: untrained, In Collection: Toy, Config: configs/toy/untrained.py}\n'
+        f'Collections:\n  - Name: Toy\nModels:\n  - {{Name: toy, Weights: "{weights}", SHA256: {digest}}}\n'
     )
     return folder
 

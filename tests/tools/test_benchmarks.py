@@ -17,7 +17,7 @@ from tests.processes import environment, refused, succeed, write_config
 
 pytestmark = pytest.mark.slow
 NARROW = [f'model.{role}.backbone.base_width=4' for role in ('generator', 'discriminator')]
-CONFIGS = {'a': 'configs/infoaccum/rain800_lsgan.py', 'b': 'configs/infoaccum/rain_cityscapes_lsgan.py'}
+CONFIGS = {'a': 'configs/infoaccum/rain800_pix2pix.py', 'b': 'configs/infoaccum/rain_cityscapes_pix2pix.py'}
 
 
 def test_a_step_is_compared_with_the_plain_step(tmp_path, capsys):
@@ -35,10 +35,11 @@ def test_a_step_is_compared_with_the_plain_step(tmp_path, capsys):
 
 
 def test_the_steps_of_two_configs_are_compared_in_fresh_processes(tmp_path):
-    pair = [f'configs/infoaccum/rain800_{row}.py' for row in ('unet5_lsgan', 'infoaccum')]
+    pair = 2 * [CONFIGS['a']]
+    rows = ['--row', 'unet5_lsgan', '--row-b', 'infoaccum']
     steps = ['--warmup', '1', '--pairs', '2', '--stretch', '1', '--size', '64', '--out', 's.json']
     wider = ['model.generator.backbone.base_width=32', 'model.generator.backbone.stems.down1.layers=2']
-    command = [sys.executable, REPO / 'tools/benchmarks/step.py', *pair, *steps]
+    command = [sys.executable, REPO / 'tools/benchmarks/step.py', *pair, *rows, *steps]
     result = subprocess.run(
         [*command, '--cfg-options', *NARROW, '--cfg-options-b', *wider],
         cwd=tmp_path,
@@ -49,7 +50,7 @@ def test_the_steps_of_two_configs_are_compared_in_fresh_processes(tmp_path):
     )
     succeed(result)
     figures = json.loads((tmp_path / 's.json').read_text())
-    assert figures['configs'] == pair
+    assert (figures['configs'], figures['rows']) == (pair, ['unet5_lsgan', 'infoaccum'])
     assert [given['model.generator.backbone.base_width'] for given in figures['cfg_options']] == [4, 32]
     assert (figures['batch'], figures['crop'], figures['pairs']) == (1, [64, 64], 2)
     assert figures['parameters'][1] > 2 * figures['parameters'][0]
@@ -80,6 +81,7 @@ def test_a_step_names_what_it_cannot_compare(given, expected, capsys):
     [
         (['a', 'a', 'a'], 'one config or two, 3 are given'),
         (['a', '--cfg-options-b', 'x=1'], '--cfg-options-b needs two configs'),
+        (['a', '--row-b', 'lsgan'], '--row-b needs two configs'),
     ],
 )
 def test_a_step_takes_one_config_or_two(given, expected, capsys):

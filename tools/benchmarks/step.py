@@ -5,7 +5,7 @@
 is needed; and whether both give the same losses.
 
 ``step.py CONFIG_A CONFIG_B``: the steps of two configs against each other, time and peak memory, in alternating fresh
-processes. The same config may stand twice, with ``--cfg-options-b`` for what differs.
+processes. The same config may stand twice, with ``--row-b`` or ``--cfg-options-b`` for what differs.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('config', nargs='+', help='one or two')
     parser.add_argument('--size', type=positive, help="side of the square crops (default: the config's)")
     parser.add_argument('--batch', type=positive, help="pictures of a step (default: the config's)")
+    parser.add_argument('--row-b', help='row of the second config (default: that of --row)')
     parser.add_argument(
         '--cfg-options-b',
         nargs='+',
@@ -40,8 +41,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if len(args.config) > 2:
         parser.error(f'one config or two, {len(args.config)} are given')
-    if args.cfg_options_b and len(args.config) < 2:
-        parser.error('--cfg-options-b needs two configs')
+    for option, given in (('--row-b', args.row_b), ('--cfg-options-b', args.cfg_options_b)):
+        if given and len(args.config) < 2:
+            parser.error(f'{option} needs two configs')
     return args
 
 

@@ -80,9 +80,10 @@ def measure_pairs(args: argparse.Namespace) -> dict:
         ConfigError: the configs' steps are of different sizes, or a process died.
     """
     sides, sizes = [], []
-    for config, own in zip(args.config, ({}, args.cfg_options_b), strict=True):
+    rows = (args.row, args.row_b or args.row)
+    for config, row, own in zip(args.config, rows, ({}, args.cfg_options_b), strict=True):
         side = copy.copy(args)
-        side.config, side.cfg_options = config, {**args.cfg_options, **own}
+        side.config, side.row, side.cfg_options = config, row, {**args.cfg_options, **own}
         sides.append(side)
         sizes.append(step_size(side, training_config(side)))
     if sizes[0] != sizes[1]:
@@ -94,6 +95,7 @@ def measure_pairs(args: argparse.Namespace) -> dict:
         load.append(os.getloadavg()[0])
     figures = {
         'configs': args.config,
+        'rows': list(rows),
         'cfg_options': [side.cfg_options for side in sides],
         'device': pairs[0][0]['device'],
         'threads': pairs[0][0]['threads'],
@@ -122,8 +124,10 @@ def show_pairs(figures: dict) -> None:
     """Print them."""
     crop = 'x'.join(map(str, figures['crop']))
     print(f'batch {figures["batch"]}, crop {crop}, {figures["precision"]}, {figures["device"]}')
-    for letter, config, options in zip('AB', figures['configs'], figures['cfg_options'], strict=True):
-        print(f'  {letter}  {config}  {" ".join(f"{key}={value}" for key, value in options.items())}'.rstrip())
+    for i, letter in enumerate('AB'):
+        row, options = figures['rows'][i], figures['cfg_options'][i]
+        given = ([f'--row {row}'] if row else []) + [f'{key}={value}' for key, value in options.items()]
+        print(f'  {letter}  {" ".join([figures["configs"][i], *given])}')
     print(f'  {"":22}{"A":>12}{"B":>12}   B / A, median of {figures["pairs"]} pairs')
     rows = (('a step, ms', 'seconds', 1000), ('memory of a step, MiB', 'memory_mib', 1))
     for label, name, scale in rows:

@@ -29,6 +29,7 @@ damage = dict(
 )
 pack = dict(type='Pack', roles=('lq', 'gt'))
 train_dataloader = dict(
+    num_workers=1,
     dataset=dict(
         **clean,
         pipeline=[

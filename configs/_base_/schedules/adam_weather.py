@@ -1,5 +1,6 @@
 # The shipped model's: Adam in bfloat16 where the hardware has it, gradients clipped, a short warm-up and a cosine.
 # A config that changes batch, steps or rate computes its scheduler anew.
+_base_ = '../default_runtime.py'
 batch = 8
 max_samples = 16_000 * batch  # steps x batch
 train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=max_samples // 7)
