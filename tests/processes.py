@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -97,6 +98,23 @@ def run(*args: object, cwd: Path, timeout: float = 240, **env: str) -> subproces
     return subprocess.run(
         command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def run_ranks(tool: str, *args: object, ranks: int, cwd: Path, timeout: float = 600, **env: str) -> list:
+    """Run ``tools/TOOL`` as so many ranks, with the environment that torchrun gives them; their exit codes and output.
+
+    Raises:
+        subprocess.TimeoutExpired: a rank did not end, for example since another one failed before they met.
+    """
+    group = {'WORLD_SIZE': str(ranks), 'LOCAL_WORLD_SIZE': str(ranks), 'MASTER_ADDR': '127.0.0.1'}
+    command = [str(REPO / 'tools' / tool), *map(str, args), '--launcher', 'pytorch']
+    everywhere = environment(**group, MASTER_PORT=free_port(), **env)
+
+    def one(rank: int) -> subprocess.CompletedProcess:
+        return run_forked(command, cwd, {**everywhere, 'RANK': str(rank), 'LOCAL_RANK': str(rank)}, timeout)
+
+    with ThreadPoolExecutor(ranks) as pool:
+        return list(pool.map(one, range(ranks)))
 
 
 def call(*args: object, cwd: Path) -> subprocess.CompletedProcess:

@@ -8,7 +8,7 @@ import torch
 from restorebox.engine import load_file
 from tests.conftest import REPO
 from tests.factories import write_pairs
-from tests.processes import free_port, one_line_error, run, succeed, write_config
+from tests.processes import one_line_error, run, run_ranks, succeed, write_config
 
 
 def equal(a, b, path=''):
@@ -31,8 +31,8 @@ def test_ten_and_ten_steps_equal_twenty(tmp_path, ranks, accumulate):
     config = write_config(tmp_path / 'toy.py', tmp_path / 'data', samples=samples, workers=1, accumulate=accumulate)
 
     def train(work_dir, *options):
-        tool = ('train.py', config) if ranks == 1 else ('dist_train.sh', config, ranks)
-        return succeed(run(*tool, '--work-dir', work_dir, *options, cwd=tmp_path, PORT=free_port()))
+        for rank in run_ranks('train.py', config, '--work-dir', work_dir, *options, ranks=ranks, cwd=tmp_path):
+            succeed(rank)
 
     train('straight')
     (tmp_path / 'resumed').mkdir()
@@ -70,9 +70,9 @@ def test_unpaired_training_resumes_exactly(tmp_path, method, ranks):
     options = ['--cfg-options', *narrow, *schedule, *UNPAIRED[method]]
 
     def train(work_dir, *more):
-        tool = ('train.py', config) if ranks == 1 else ('dist_train.sh', config, ranks)
         where = ('--data-root', tmp_path / 'data', '--work-dir', work_dir)
-        return succeed(run(*tool, *where, *more, *options, cwd=tmp_path, PORT=free_port()))
+        for rank in run_ranks('train.py', config, *where, *more, *options, ranks=ranks, cwd=tmp_path):
+            succeed(rank)
 
     train('straight')
     (tmp_path / 'resumed').mkdir()
