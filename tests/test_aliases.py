@@ -4,8 +4,8 @@ import re
 
 from restorebox import registry as r
 from restorebox.aliases import ALIASES, ALIASES_AT, BASICSR_KEYS, KEYS, OPENMMLAB_KEYS
-from restorebox.cli.check_config import check_config
 from restorebox.engine.config import check_override, load_config
+from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 

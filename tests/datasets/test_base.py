@@ -4,10 +4,10 @@ import pytest
 import torch
 from mmengine.dataset import BaseDataset
 
-from restorebox.cli.check_config import check_config
 from restorebox.cli.main import main
 from restorebox.datasets import BasePictures, SampleKey
 from restorebox.datasets.numbered import build_set
+from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError, DataError
 from restorebox.files import configs_dir
 from restorebox.registry import DATASETS

@@ -6,7 +6,7 @@ import pytest
 
 from restorebox import registry as r
 from restorebox.aliases import ALIASES_AT, BASICSR_KEYS, OPENMMLAB_KEYS
-from restorebox.cli.check_config import check_config
+from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from tests.conftest import REPO
