@@ -35,10 +35,10 @@ from restorebox.inference.files import read_file
 from restorebox.inference.inputs import RestoreJob
 from restorebox.inference.precision import PRECISIONS
 from restorebox.inference.queue import restore_all
-from restorebox.inference.tiles import to_tensor
 from restorebox.layers.precision import has_bf16
 from restorebox.metrics.protocols import protocol
 from restorebox.metrics.scores import library_versions
+from restorebox.pixels import to_tensor
 
 MOST_LOSS = 0.05  # dB of psnr_y that a default may cost
 SCORE = 'psnr_y'
