@@ -78,7 +78,7 @@ def network_facts(restorer: BaseRestorer) -> dict[str, object]:
         'networks': ', '.join(f'{role}: {count:,} weights' for role, count in counts.items()),
         'sees': field,
         'statistics': 'over the whole picture, if any' if window is None else f'over a window of {window} pixels',
-        **({'survey': 'reads statistics of the whole picture too, taken once for all tiles'} if needs.survey else {}),
+        **({'whole picture': 'read as statistics, once for all tiles'} if needs.global_statistics else {}),
         'stride': needs.stride,
         'large pictures': 'averages windows in its sampler' if needs.tiling == 'noise' else 'in tiles',
     }
