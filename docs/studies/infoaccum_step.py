@@ -48,6 +48,12 @@ def measure(name: str) -> dict:
         return json.loads(out.read_text())
 
 
+def sides(row: dict) -> list[str]:
+    """The two configs with their rows; figures from before there were rows name configs alone."""
+    rows = row.get('rows', (None, None))
+    return [f'{config} --row {name}' if name else config for config, name in zip(row['configs'], rows, strict=True)]
+
+
 def table(stored: dict[str, dict]) -> str:
     """A row per comparison; times as ratios only, since other work on the machine changes them."""
     lines = [
@@ -63,7 +69,7 @@ def table(stored: dict[str, dict]) -> str:
         time = f'{row["seconds_ratio"]:.2f}{spread}'
         lines.append(f'| {name} | {crop} | {time} | {memory} | {row["memory_mib_ratio"]:.2f} | {b / a:.2f} |')
     notes = [
-        f'- {name}: `{"` and `".join(row["configs"])}`, batch {row["batch"]}, {row["precision"]}, {row["device"]}, '
+        f'- {name}: `{"` and `".join(sides(row))}`, batch {row["batch"]}, {row["precision"]}, {row["device"]}, '
         f'{row["threads"]} thread(s), torch {row["libraries"]["torch"]}; load {row["load"][0]:.1f} to '
         f'{row["load"][1]:.1f} on {row["cores"]} cores'
         for name, row in stored.items()

@@ -1,7 +1,7 @@
 """Reading ``configs/METHOD/claims.yml``: models by name, budgets, and the claims that compare the models.
 
 A model says what trains it at ``paper`` and at ``small`` (the budget's config unless it names its own), and
-``overrides`` for the latter. ``row`` names a row of these configs (see :mod:`restorebox.engine.rows`): one name for
+``overrides`` for the latter. ``row`` names a row of these configs (see :mod:`restorebox.rows`): one name for
 both budgets, or ``{paper: NAME, small: NAME}``. ``tiny`` is ``small`` with the overrides of that budget on top.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from restorebox.engine.rows import find_row
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest
+from restorebox.rows import find_row
 
 BUDGETS = ('tiny', 'small', 'paper')
 TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict, 'claims': list}

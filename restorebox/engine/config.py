@@ -13,10 +13,10 @@ from mmengine.config import Config
 
 from restorebox.aliases import key_alias
 from restorebox.engine.check import known_keys
-from restorebox.engine.rows import find_row
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest, remember_imports
+from restorebox.rows import find_row
 
 # what the Runner reads at the top level of a config
 TOP_KEYS = [
@@ -87,7 +87,7 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
     Args:
         path: see :func:`find_config`.
         overrides: dotted key -> value, as ``--cfg-options`` gives them.
-        row: name of a row of the config, see :mod:`restorebox.engine.rows`; the config's ``row`` says it.
+        row: name of a row of the config, see :mod:`restorebox.rows`; the config's ``row`` says it.
 
     Raises:
         ConfigError: no such file, a mistake in it (names file and line), no such row, or an override that reaches

@@ -7,10 +7,10 @@ import pytest
 
 from restorebox.engine.check import check_types
 from restorebox.engine.config import load_config
-from restorebox.engine.rows import read_rows
 from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
+from restorebox.rows import read_rows
 from tests.conftest import load_study
 
 ALL = sorted(p for p in configs_dir().glob('*/*.py') if p.parent.name != '_base_')

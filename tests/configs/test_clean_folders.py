@@ -12,6 +12,7 @@ BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('cle
 PAIRED = [name for name in BASES if 'unpaired' not in name]
 DEMOS = sorted(p for p in configs_dir().glob('*/*.py') if '_demo' in p.stem or p.stem in ('weather', 'weather_stage1'))
 LAYERS = {'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'}, 'clean_folder_scenes': {'scene'}}
+CROPS = {'clean_folder_weather': 128, 'clean_folder_scenes': 128, 'clean_folder_heavy_rain_demo': 192}
 
 
 def test_the_recipes_people_train_on_have_bases():
@@ -28,8 +29,8 @@ def test_a_base_builds_and_gives_samples(base, tmp_path):
         Image.fromarray(picture).save(tmp_path / split / 'gt' / 'a.png')
     set_data_root(cfg, str(tmp_path))
     train = DATASETS.build(cfg.train_dataloader.dataset.to_dict())[0]['inputs']
-    assert set(train) == {'lq', 'gt'} | LAYERS.get(base, set())
-    crop = (128, 128) if base in ('clean_folder_weather', 'clean_folder_scenes') else (256, 256)
+    assert set(train) == {'lq', 'gt'} | LAYERS.get(base.removesuffix('_demo'), set())
+    crop = (CROPS.get(base, 256),) * 2
     assert all(x.shape[-2:] == crop for role, x in train.items() if role != 'scene')
     test = DATASETS.build(cfg.test_dataloader.dataset.to_dict())
     assert set(test[0]['inputs']) == {'lq', 'gt'}

@@ -6,8 +6,8 @@ import pytest
 
 from restorebox.engine import load_file
 from restorebox.engine.config import load_config
-from restorebox.engine.rows import read_rows
 from restorebox.files import configs_dir
+from restorebox.rows import read_rows
 from tests.factories import write_pairs
 from tests.processes import run, succeed
 

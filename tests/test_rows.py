@@ -6,10 +6,10 @@ from restorebox.cli.common import prepare
 from restorebox.cli.main import main
 from restorebox.cli.train import parse
 from restorebox.engine.config import load_config
-from restorebox.engine.rows import find_row, read_rows
 from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
+from restorebox.rows import find_row, read_rows
 from tests.processes import refused
 
 FDRNET = configs_dir() / 'fdrnet' / 'did_hy_fdrnet.py'
