@@ -6,14 +6,12 @@ load_from = None
 resume = False
 randomness = dict(seed=0, deterministic=False)
 env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
-log_processor = dict(
-    type='LogProcessor', by_epoch=False, window_size=50, mean_pattern=r'.*(loss|total|time|grad_norm|colour|shift).*'
-)
+log_processor = dict(type='LogProcessor', window_size=50, mean_pattern=r'.*(loss|total|time|grad_norm|colour|shift).*')
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='RestorationCheckpointHook', every_samples=20_000, max_keep=3, save_best='psnr_y'),
     # by name, so that a config can change or drop one (ema=None); a list would be replaced whole

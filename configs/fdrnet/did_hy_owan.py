@@ -10,6 +10,6 @@ model = dict(
 )
 train_dataloader = dict(batch_size=_base_.batch)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=30 * _base_.epoch)]
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=30 * _base_.epoch)]
 val_evaluator = dict(protocols=('psnr_owan', 'ssim_skimage', 'psnr_rgb', 'psnr_y'))
 test_evaluator = val_evaluator

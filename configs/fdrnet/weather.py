@@ -33,8 +33,8 @@ test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, end=200 * batch),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=200 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.02, end=200 * batch),
+    dict(type='CosineAnnealingLR', begin=200 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 auto_scale_lr = dict(base_batch_size=batch)
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 19))

@@ -15,8 +15,8 @@ train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 30)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, end=warm_up),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.02, end=warm_up),
+    dict(type='CosineAnnealingLR', begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 auto_scale_lr = dict(base_batch_size=batch)
 default_hooks = dict(

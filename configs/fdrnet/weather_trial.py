@@ -31,7 +31,7 @@ val_dataloader = dict(dataset=dict(pipeline=pictures))
 test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 2)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=60 * batch),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=60 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.1, end=60 * batch),
+    dict(type='CosineAnnealingLR', begin=60 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 10), ema=dict(decay=0.99), logger=dict(interval=100))

@@ -17,7 +17,5 @@ val_dataloader = dict(num_workers=1, dataset=clean)
 test_dataloader = val_dataloader
 train_cfg = dict(max_samples=max_samples, val_samples=half)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, by_epoch=False, begin=half, end=max_samples)
-]
+param_scheduler = [dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, begin=half, end=max_samples)]
 default_hooks = dict(checkpoint=dict(every_samples=half, save_best='psnr_rgb'), ema=None)

@@ -30,7 +30,7 @@ val_dataloader = dict(dataset=dict(pipeline=[load, _base_.rain, centre, pack]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99)))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=100 * batch),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=100 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.1, end=100 * batch),
+    dict(type='CosineAnnealingLR', begin=100 * batch, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))

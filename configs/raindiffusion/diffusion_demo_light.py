@@ -27,7 +27,7 @@ train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
 adam = dict(lr=1e-3, betas=(0.9, 0.99), fused=True)
 optim_wrapper = dict(type='AutocastOptimWrapper', emulate=False, optimizer=adam)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=warm_up),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.1, end=warm_up),
+    dict(type='CosineAnnealingLR', begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 4))

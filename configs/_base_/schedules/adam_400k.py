@@ -5,6 +5,6 @@ val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)))
 param_scheduler = [  # constant, then linear to zero over the second half
-    dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, by_epoch=False, begin=200_000, end=400_000)
+    dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, begin=200_000, end=400_000)
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=1)

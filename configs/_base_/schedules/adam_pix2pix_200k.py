@@ -3,9 +3,7 @@ _base_ = '../default_runtime.py'
 max_samples = 200_000
 optimiser = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)))
 free = dict(max_norm=1e30, error_if_nonfinite=True)  # clips nothing, but ends a run whose gradient is no number
-decay = dict(
-    type='LinearLR', start_factor=1.0, end_factor=1e-8, by_epoch=False, begin=max_samples // 2, end=max_samples
-)
+decay = dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, begin=max_samples // 2, end=max_samples)
 train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=max_samples // 20)
 val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')

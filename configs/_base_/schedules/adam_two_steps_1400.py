@@ -4,7 +4,7 @@ epoch = 1_400
 max_samples = 400 * epoch
 optimiser = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)))
 free = dict(max_norm=1e30, error_if_nonfinite=True)  # clips nothing, but ends a run whose gradient is no number
-decay = dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, by_epoch=False, begin=200 * epoch, end=400 * epoch)
+decay = dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, begin=200 * epoch, end=400 * epoch)
 train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=10 * epoch)
 val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')

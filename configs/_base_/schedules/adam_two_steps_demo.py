@@ -4,9 +4,7 @@ batch = 2
 max_samples = 2_400 * batch  # steps x batch
 optimiser = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.999)))
 clip = dict(max_norm=10, error_if_nonfinite=True)
-decay = dict(
-    type='LinearLR', start_factor=1.0, end_factor=1e-8, by_epoch=False, begin=max_samples // 2, end=max_samples
-)
+decay = dict(type='LinearLR', start_factor=1.0, end_factor=1e-8, begin=max_samples // 2, end=max_samples)
 train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=max_samples // 4)
 val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')

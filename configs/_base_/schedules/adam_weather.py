@@ -14,7 +14,7 @@ optim_wrapper = dict(
 )
 warm_up = 500 * batch
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=warm_up),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
+    dict(type='LinearLR', start_factor=0.1, end=warm_up),
+    dict(type='CosineAnnealingLR', begin=warm_up, T_max=max_samples, end=max_samples, eta_min=1e-6),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=batch)

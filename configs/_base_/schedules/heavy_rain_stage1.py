@@ -3,7 +3,7 @@ _base_ = '../default_runtime.py'
 epoch = 8_250
 max_samples = 60 * epoch
 optimiser = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4, betas=(0.9, 0.999)))
-halving = dict(type='StepLR', step_size=10 * epoch, gamma=0.5, by_epoch=False)
+halving = dict(type='StepLR', step_size=10 * epoch, gamma=0.5)
 train_cfg = dict(type='SampleTrainLoop', max_samples=max_samples, val_samples=10 * epoch)
 val_cfg = dict(type='RestorationValLoop')
 test_cfg = dict(type='RestorationTestLoop')
