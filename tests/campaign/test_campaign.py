@@ -185,6 +185,7 @@ def test_files_that_are_not_replaced_in_one_step_are_found(shared, tmp_path):
         def slow(old, new):
             data = Path(old).read_bytes()
             Path(new).write_bytes(data[: len(data) // 2])
+            time.sleep(1)  # as long as the case, so that some kill meets it
             replace(old, new)
 
         os.replace = slow

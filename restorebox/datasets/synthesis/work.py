@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -256,8 +257,10 @@ def run_workers(job: Job, tasks: Iterator[tuple[str, list[dict]]], count: int) -
 
 def _start(job: Job, workers: dict[Connection, multiprocessing.process.BaseProcess]) -> Connection:
     """One more worker."""
-    kind = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'  # forked ones start at once
-    context = multiprocessing.get_context(kind)
+    # forked workers start at once; but a fork of a process with other threads may inherit a lock that they hold
+    known = multiprocessing.get_all_start_methods()
+    forks = 'fork' in known and threading.active_count() == 1
+    context = multiprocessing.get_context('fork' if forks else 'forkserver' if 'forkserver' in known else 'spawn')
     ours, theirs = context.Pipe()
     workers[ours] = context.Process(target=serve, args=(theirs, job, os.getpid()), daemon=True)
     workers[ours].start()
