@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -186,19 +186,20 @@ def write_picture(home: Path, name: str, picture: np.ndarray) -> dict[str, str]:
     return {'path': name, 'sha256': hashlib.sha256(data).hexdigest()}
 
 
-def serve(line: Connection, job: Job, parent: int) -> None:
+def serve(line: Connection, job: Job) -> None:
     """A worker's life: until it is told to end, or the main process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the main process says what to do
     cv2.setNumThreads(0)
+    parent = multiprocessing.parent_process()  # of a fork server it is not the process that os.getppid names
     while True:
         while not line.poll(0.2):
-            if os.getppid() != parent:
+            if not parent.is_alive():
                 return
         try:
             task = line.recv()
         except EOFError:
             return
-        if task is None or os.getppid() != parent:
+        if task is None or not parent.is_alive():
             return
         line.send(answer(job, *task))
 
@@ -255,14 +256,18 @@ def run_workers(job: Job, tasks: Iterator[tuple[str, list[dict]]], count: int) -
         _end(workers)
 
 
+def start_method() -> str:
+    """How workers are started: ``'fork'``, the fastest, unless another thread may hold a lock that a fork inherits."""
+    known = multiprocessing.get_all_start_methods()
+    alone = len(sys._current_frames()) == 1  # also counts threads that ``threading`` did not start
+    return 'fork' if 'fork' in known and alone else 'forkserver' if 'forkserver' in known else 'spawn'
+
+
 def _start(job: Job, workers: dict[Connection, multiprocessing.process.BaseProcess]) -> Connection:
     """One more worker."""
-    # forked workers start at once; but a fork of a process with other threads may inherit a lock that they hold
-    known = multiprocessing.get_all_start_methods()
-    forks = 'fork' in known and threading.active_count() == 1
-    context = multiprocessing.get_context('fork' if forks else 'forkserver' if 'forkserver' in known else 'spawn')
+    context = multiprocessing.get_context(start_method())
     ours, theirs = context.Pipe()
-    workers[ours] = context.Process(target=serve, args=(theirs, job, os.getpid()), daemon=True)
+    workers[ours] = context.Process(target=serve, args=(theirs, job), daemon=True)
     workers[ours].start()
     theirs.close()  # so that a worker's death is seen as the end of its line
     return ours

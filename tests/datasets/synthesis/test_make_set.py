@@ -202,6 +202,7 @@ def test_a_lack_of_memory_is_no_damage(tmp_path, clean, monkeypatch):
         return read(path)
 
     monkeypatch.setattr(work, 'read_picture', reader)
+    monkeypatch.setattr(work, 'start_method', lambda: 'fork')  # so that workers have the reader
     with pytest.raises(DataError, match=r'003\.png: not enough memory for it; try fewer --workers; what is complete'):
         make(clean, tmp_path / 'out', 'noise', workers=1)
     bad = make(clean, tmp_path / 'out', 'noise', workers=1, skip=True).bad
@@ -230,6 +231,7 @@ def test_a_picture_that_kills_its_worker_costs_no_other(tmp_path, clean, monkeyp
         return read(path)
 
     monkeypatch.setattr(work, 'read_picture', reader)
+    monkeypatch.setattr(work, 'start_method', lambda: 'fork')  # so that workers have the reader
     with pytest.raises(DataError, match=r'003\.png: its worker was killed twice \(exit code -9; .* fewer --workers\)'):
         make(clean, tmp_path / 'out', 'noise', workers=2)
     bad = make(clean, tmp_path / 'out', 'noise', workers=2, skip=True).bad
