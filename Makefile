@@ -11,7 +11,7 @@ DATA ?=
 # tests run in as many processes, each of which computes on one core and may hold 2 GiB
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count()))')
 
-.PHONY: demo test docs clean
+.PHONY: demo test test-fast docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/restorebox demo $(if $(DATA),--data "$(DATA)")
@@ -20,7 +20,13 @@ test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS)
+
+test-fast: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 docs: $(VENV)/.tests
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html

@@ -8,6 +8,8 @@ import pytest
 
 from tests.processes import environment
 
+pytestmark = pytest.mark.slow
+
 # In a process of its own. The libraries come first: what they change when they are imported is theirs.
 SNAPSHOT = """
 import importlib, json, logging, os, pkgutil, signal, sys, warnings
@@ -57,7 +59,6 @@ print(json.dumps(dict(modules=len(modules), changed=changed)))
 """
 
 
-@pytest.mark.slow
 def test_importing_every_module_changes_nothing_in_another_program():
     result = subprocess.run(
         [sys.executable, '-c', SNAPSHOT], env=environment(), capture_output=True, text=True, check=True

@@ -20,10 +20,11 @@ from tests.campaign.run import FULL, summary, table
 from tests.conftest import REPO
 from tests.processes import environment
 
+pytestmark = pytest.mark.slow
+
 SHORT = {'pictures': 24, 'checkpoints': 24, 'configs': 16, 'videos': 10, 'kills': 4}
 
 
-@pytest.mark.slow
 def test_short_campaign(tmp_path):
     out = tmp_path / 'campaign.json'
     words = [word for group, count in SHORT.items() for word in (f'--{group}', str(count))]

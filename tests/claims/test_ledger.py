@@ -15,6 +15,8 @@ from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from tests.conftest import REPO
 
+pytestmark = pytest.mark.slow
+
 LEDGERS = read_all()
 SPECS = {}
 for one in LEDGERS.values():

@@ -8,6 +8,8 @@ from restorebox.datasets.reading import read_picture
 from tests.factories import write_pairs
 from tests.processes import write_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path):

@@ -10,6 +10,8 @@ from restorebox import RestoreInferencer
 from restorebox.cli.main import main
 from tests.factories import SMALL_RESTORERS, publish_small, write_pairs
 
+pytestmark = pytest.mark.slow
+
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
 pytest.importorskip('onnxscript', reason='onnxscript (requirements/export.txt) is not installed')
 

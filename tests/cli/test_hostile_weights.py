@@ -17,6 +17,8 @@ from restorebox.cli.main import main
 from tests.factories import SMALL_RESTORERS, publish_small, write_pairs
 from tests.processes import write_config
 
+pytestmark = pytest.mark.slow
+
 MODEL = dict(
     type='SupervisedRestorer',
     **SMALL_RESTORERS['SupervisedRestorer'],

@@ -9,6 +9,8 @@ from restorebox.cli.main import main
 from tests.factories import write_pairs
 from tests.processes import refused, run, succeed, write_config
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('torch_pruning', reason='torch-pruning (requirements/prune.txt) is not installed')
 NARROW = ('--cfg-options', 'model.generator.backbone.base_width=2', 'model.generator.backbone.max_width=6')
 
@@ -33,7 +35,6 @@ def prune(*words):
     main(['prune', *words])
 
 
-@pytest.mark.slow
 def test_cost_and_gain_are_reported(home, capsys):
     words = ('toy.py', 'wide/iter_2.pth', '--samples', '8', '--work-dir', 'narrow', *NARROW)
     result = succeed(run('prune.py', *words, cwd=home))
@@ -48,7 +49,6 @@ def test_cost_and_gain_are_reported(home, capsys):
     assert 'narrow is not empty' in refused(lambda: prune(*words), capsys)
 
 
-@pytest.mark.slow
 def test_what_is_cut_knows_its_config_and_can_be_all_there_is(home):
     more = (*NARROW, 'test_dataloader.dataset.split=train', 'model.statistics_window=16')
     prune('toy.py', 'wide/iter_2.pth', '--samples', '0', *more)

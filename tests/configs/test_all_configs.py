@@ -12,6 +12,8 @@ from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.rows import read_rows
 
+pytestmark = pytest.mark.slow
+
 ALL = sorted(p for p in configs_dir().glob('*/*.py') if p.parent.name != '_base_')
 
 

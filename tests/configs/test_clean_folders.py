@@ -8,6 +8,8 @@ from restorebox.engine.config import load_config, set_data_root
 from restorebox.files import configs_dir
 from restorebox.registry import DATASETS
 
+pytestmark = pytest.mark.slow
+
 BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('clean_folder_*.py'))
 PAIRED = [name for name in BASES if 'unpaired' not in name]
 DEMOS = sorted(p for p in configs_dir().glob('*/*.py') if '_demo' in p.stem or p.stem in ('weather', 'weather_stage1'))

@@ -12,6 +12,8 @@ import pytest
 from restorebox.degradations import build_degradation
 from tests.conftest import REPO, load_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def study():

@@ -16,6 +16,8 @@ from restorebox.encoders.frozen import CLIP_FILE
 from restorebox.encoders.semantic import CLIPVisual
 from restorebox.errors import WeightsError
 
+pytestmark = pytest.mark.slow
+
 MEAN, STD = torch.tensor(CLIP_MEAN).view(3, 1, 1), torch.tensor(CLIP_STD).view(3, 1, 1)
 
 

@@ -12,6 +12,8 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers import Network
 from tests.processes import call, one_line_error, run, succeed
 
+pytestmark = pytest.mark.slow
+
 CYCLEGAN = 'configs/cyclegan/cyclegan_spa.py'
 GENERATOR = dict(backbone=dict(type='ResNetGenerator', blocks=2, base_width=4), head=dict(type='PictureHead', kernel=7))
 

@@ -11,6 +11,8 @@ from restorebox.engine import download as downloads
 from restorebox.engine.download import download
 from restorebox.errors import CheckpointError
 
+pytestmark = pytest.mark.slow
+
 DATA = bytes(range(256)) * 400
 
 

@@ -12,6 +12,8 @@ from restorebox.layers.guided_filter import Decomposition
 from restorebox.registry import RESTORERS
 from tests.processes import call, one_line_error, succeed
 
+pytestmark = pytest.mark.slow
+
 CONFIG = 'configs/heavy_rain/heavy_rain_authors.py'
 
 

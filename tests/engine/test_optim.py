@@ -12,6 +12,8 @@ from restorebox.engine.loops import scale_schedule
 from restorebox.errors import CheckpointError, ConfigError
 from tests.factories import random_inputs, small_restorer
 
+pytestmark = pytest.mark.slow
+
 ADAM = dict(optimizer=dict(type='Adam', lr=1e-3))
 
 

@@ -19,6 +19,8 @@ from restorebox.registry import RUNNERS
 from tests.factories import write_pairs
 from tests.hooks.test_hooks import config_for
 
+pytestmark = pytest.mark.slow
+
 
 def test_config(folder, counts, **loader):
     """A config that tests an untrained network on sets of so many pictures, with the same names in each."""

@@ -22,6 +22,8 @@ from restorebox.registry import RUNNERS
 from tests.factories import write_pairs
 from tests.processes import write_config
 
+pytestmark = pytest.mark.slow
+
 NUMBER = itertools.count()
 
 

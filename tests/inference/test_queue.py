@@ -17,6 +17,8 @@ from restorebox.inference import files
 from restorebox.inference.inputs import RestoreJob, plan_jobs
 from restorebox.inference.queue import WAITING, restore_all
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 
 

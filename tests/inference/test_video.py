@@ -12,6 +12,8 @@ from restorebox.inference.inputs import plan_jobs
 from restorebox.inference.video import read_frames, restore_video
 from tests.inference.small_clips import KINDS, MILLISECOND, av, make_clip, make_kind, scene
 
+pytestmark = pytest.mark.slow
+
 RATE, SECONDS = Fraction(30000, 1001), 10
 COUNT = round(RATE * SECONDS)
 
@@ -82,7 +84,6 @@ def test_ten_seconds_with_sound(tmp_path):
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['clip.mp4']
 
 
-@pytest.mark.slow
 def test_a_longer_clip_takes_no_more_memory(tmp_path):
     """400 further frames would be 200 MiB."""
     size, peaks = (360, 480), []

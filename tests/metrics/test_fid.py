@@ -13,6 +13,8 @@ from restorebox.encoders.frozen import INCEPTION_FILE
 from restorebox.errors import ConfigError, DataError, WeightsError
 from restorebox.metrics.fid import FID, inception_network
 
+pytestmark = pytest.mark.slow
+
 
 def save_all(samples, role, folder):
     folder.mkdir()

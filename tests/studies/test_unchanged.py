@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import load_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def study():

@@ -21,6 +21,8 @@ from tests.web import attacks_on_http as http
 from tests.web.attack import Attack, paths
 from tests.web.visitor import API, WAIT, Visitor, pixels, png, serving
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ('--max-megabytes', 1, '--max-megapixels', 1, '--max-waiting', 4)
 
 
