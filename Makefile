@@ -1,14 +1,14 @@
-# make demo   from a bare clone to restored photographs, then to a model trained on others, with scores and sheets
-# make test   lint, import directions and tests
-# make docs   the documentation, into docs/_build/html
-# All set-up happens in .venv; VENV=dir and PYTHON=python3.12 choose others.
+# make demo   run the included model, then train and test a small one; writes scores and sheets
+# make test   lint, import order and tests
+# make docs   build the documentation into docs/_build/html
+# Everything is installed in .venv; VENV=dir and PYTHON=python3.12 select others.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# make demo DATA=folder uses your own clean photographs beside those that come inside Python packages
+# make demo DATA=folder adds your own clean photographs to those from Python packages
 DATA ?=
 
-# tests run in as many processes, each of which computes on one core and may hold 2 GiB
+# number of test processes; each uses one core and up to 2 GiB
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count()))')
 
 .PHONY: demo test test-fast docs clean
@@ -31,7 +31,7 @@ test-fast: $(VENV)/.tests
 docs: $(VENV)/.tests
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
 
-# a stamp per set of extras, renewed when the requirements change
+# one stamp file per set of extras, updated when the requirements change
 $(VENV)/.%: setup.py $(wildcard requirements/*.txt) | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable '.[$(EXTRAS_$*)]'
 	@touch $@

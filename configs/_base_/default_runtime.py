@@ -1,4 +1,4 @@
-# What every run has around its training.
+# Settings shared by all runs: logging, hooks, seed.
 default_scope = 'restorebox'
 runner_type = 'RestorationRunner'
 log_level = 'INFO'
@@ -14,7 +14,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='RestorationCheckpointHook', every_samples=20_000, max_keep=3, save_best='psnr_y'),
-    # by name, so that a config can change or drop one (ema=None); a list would be replaced whole
+    # by name, so that a config can change or remove one (ema=None); a list would be replaced as a whole
     history=dict(type='CapHistoryHook'),
     ema=dict(type='RoleEMAHook', decay=0.999),
     sheets=dict(type='ComparisonSheetHook', pictures=6),

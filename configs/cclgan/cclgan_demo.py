@@ -1,5 +1,5 @@
-# CCLGAN at laptop size: narrower, 48-pixel crops, a residual generator that starts as the identity. Rain is drawn over
-# half of your clean photographs, data/clean/{train,test}/gt; the other half is the clean side. No setting of the paper.
+# CCLGAN at laptop size: narrower, 48-pixel crops, a residual generator initialised as the identity. Rain is synthesised
+# on half of your clean images, data/clean/{train,test}/gt; the other half is the clean domain. Not from the paper.
 _base_ = [
     '../_base_/models/cclgan.py',
     '../_base_/datasets/clean_folder_demo_unpaired.py',

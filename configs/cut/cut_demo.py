@@ -1,4 +1,4 @@
-# CUT at the size, on the data and for the samples of cclgan_demo.
+# CUT with the size, data and number of samples of cclgan_demo.
 _base_ = [
     '../_base_/models/cut.py',
     '../_base_/datasets/clean_folder_demo_unpaired.py',

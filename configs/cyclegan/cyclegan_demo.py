@@ -1,4 +1,4 @@
-# CycleGAN at the size, on the data and for the samples of cclgan_demo.
+# CycleGAN with the size, data and number of samples of cclgan_demo.
 _base_ = [
     '../_base_/models/cyclegan.py',
     '../_base_/datasets/clean_folder_demo_unpaired.py',

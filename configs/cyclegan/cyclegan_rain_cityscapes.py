@@ -1,4 +1,5 @@
-# CycleGAN on CCLGAN's RainCityscapes subset, for its table: 100 epochs constant, 100 to zero.
+# CycleGAN on CCLGAN's RainCityscapes subset, for its table: 100 epochs at constant learning
+# rate, 100 with linear decay to zero.
 _base_ = [
     '../_base_/models/cyclegan.py',
     '../_base_/datasets/cclgan_rain_cityscapes.py',

@@ -1,4 +1,5 @@
-# CycleGAN on CCLGAN's SPA subset, for its table: 100 epochs constant, 100 to zero, as its authors train it.
+# CycleGAN on CCLGAN's SPA subset, for its table: 100 epochs at constant learning rate,
+# 100 with linear decay to zero, as in the authors' training.
 _base_ = [
     '../_base_/models/cyclegan.py',
     '../_base_/datasets/cclgan_spa.py',

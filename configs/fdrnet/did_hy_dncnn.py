@@ -1,4 +1,4 @@
-# Table 2: DnCNN with FDR-Net's recipe.
+# Table 2: DnCNN with FDR-Net's training settings.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/did_hy.py',

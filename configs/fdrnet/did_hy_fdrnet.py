@@ -1,4 +1,4 @@
-# Tables 2, 5 and 6, in full: FDR-Net on rain with blur, noise and JPEG.
+# Full model of Tables 2, 5 and 6: FDR-Net on rain with blur, noise and JPEG.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/did_hy.py',

@@ -1,4 +1,4 @@
-# Table 1: DnCNN with FDR-Net's recipe.
+# Table 1: DnCNN with FDR-Net's training settings.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/div2k_hybrid.py',

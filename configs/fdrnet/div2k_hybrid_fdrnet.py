@@ -1,4 +1,4 @@
-# Table 1, moderate: FDR-Net on windows of 63x63 with blur, noise and JPEG at once.
+# Table 1, moderate: FDR-Net on crops of 63x63 with blur, noise and JPEG combined.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/div2k_hybrid.py',

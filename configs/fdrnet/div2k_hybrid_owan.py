@@ -1,4 +1,4 @@
-# Table 1: OWAN. The rate and its cosine are those of its authors, the length is FDR-Net's.
+# Table 1: OWAN. Learning rate and cosine decay are its authors', the length is FDR-Net's.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/div2k_hybrid.py',

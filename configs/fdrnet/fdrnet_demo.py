@@ -1,5 +1,5 @@
-# FDR-Net at laptop size: few phases, narrow, moderate blur, noise and JPEG drawn over your clean photographs,
-# data/clean/{train,test}/gt. No setting of the paper.
+# FDR-Net at laptop size: few phases, narrow; moderate blur, noise and JPEG are synthesised on your clean
+# images, data/clean/{train,test}/gt. Not from the paper.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/clean_folder_hybrid.py',

@@ -1,4 +1,4 @@
-# Table 3: FDR-Net on motion blur alone.
+# Table 3: FDR-Net on motion blur only.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/gopro.py',

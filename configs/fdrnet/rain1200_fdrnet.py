@@ -1,4 +1,4 @@
-# Table 4: FDR-Net on rain (DID-MDN) alone.
+# Table 4: FDR-Net on rain (DID-MDN) only.
 _base_ = [
     '../_base_/models/fdrnet.py',
     '../_base_/datasets/rain1200.py',

@@ -1,5 +1,5 @@
-# weather_stage1.py's network, trained further by decibels and on larger windows, since a veil is seen from the whole of
-# a picture; rain near the lens and in sheets joins, each damage is alone more often. Card: docs/weather.md.
+# weather_stage1.py's network, trained further with PSNRLoss on larger crops, since a veil is judged from the whole
+# image. Adds rain near the lens and sheets of rain; single degradations are more frequent. Card: docs/weather.md.
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_weather.py',
@@ -10,7 +10,7 @@ max_samples = 9_500 * batch  # steps x batch
 load_from = 'work_dirs/weather_stage1/iter_16000.pth'
 model = dict(
     losses=dict(_delete_=True, psnr=dict(type='PSNRLoss', weight=0.1)),
-    statistics_window=512,  # pictures up to this size are judged as a whole
+    statistics_window=512,  # images up to this size have global statistics
 )
 near = dict(density=(4e-4, 0.01), length=(20, 80), width=(1, 3), brightness=(0.15, 0.7), spread=(0.5, 5))
 sheets = dict(

@@ -1,4 +1,4 @@
-# weather2_stage1.py's network, trained further with PSNRLoss on larger windows:
+# weather2_stage1.py's network, trained further with PSNRLoss on larger crops:
 # restorebox train-stages fdrnet/weather2_stage1.py fdrnet/weather2.py
 _base_ = [
     '../_base_/models/weather2.py',

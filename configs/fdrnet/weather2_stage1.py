@@ -1,4 +1,4 @@
-# First stage of the shipped model's second edition.
+# First stage of version 2 of the included model.
 _base_ = [
     '../_base_/models/weather2.py',
     '../_base_/datasets/clean_folder_scenes.py',

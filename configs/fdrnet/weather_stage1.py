@@ -1,5 +1,5 @@
-# First stage of the model that is shipped: rain from light to heavy, veil and haze, snow, noise, blur and JPEG, alone
-# and mixed, over clean photographs, data/clean/{train,test}/gt, on the fly. Not a setting of the paper.
+# First stage of the included model: rain from light to heavy, veil and haze, snow, noise, blur and JPEG, alone and
+# mixed, synthesised on the fly on clean images, data/clean/{train,test}/gt. Not from the paper.
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_weather.py',

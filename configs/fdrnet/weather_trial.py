@@ -1,5 +1,5 @@
-# Short runs that choose the shipped model's network at equal cost: docs/studies/weather_networks.py. Crops know the
-# statistics of the scene that they were cut from; networks which don't read them take means of the crop.
+# Short runs to select the included model's network at equal cost: docs/studies/weather_networks.py. Crops carry the
+# statistics of their whole image; networks that do not read them use means of the crop.
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_weather.py',

@@ -1,5 +1,5 @@
-# What the authors' generator computes, to test their published weights: restorebox convert-weights heavy_rain.
-# The airlight is that of the first 256x256 pixels, T is not limited to 1, and nothing is cut off.
+# The authors' generator, to test their published weights: restorebox convert-weights heavy_rain.
+# The airlight is that of the first 256x256 pixels, T may exceed 1, and J0 is not clamped.
 _base_ = [
     '../_base_/models/heavy_rain_stage2.py',
     '../_base_/datasets/outdoor_rain_layers.py',

@@ -1,5 +1,5 @@
-# Stage 1 at laptop size, on clean photographs with rain and veil drawn over them, data/clean/{train,test}/gt. No
-# setting of the paper. Its rows 'input' and 'none' are its rivals of Table I.
+# Stage 1 at laptop size, on clean images with synthesised rain and veil, data/clean/{train,test}/gt. Not from the
+# paper. The rows 'input' and 'none' are the other variants of Table I.
 _base_ = [
     '../_base_/models/heavy_rain_demo.py',
     '../_base_/datasets/clean_folder_heavy_rain_demo.py',

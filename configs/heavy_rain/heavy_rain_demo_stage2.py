@@ -1,4 +1,4 @@
-# Stage 2 of heavy_rain_demo_residue.py, from its last checkpoint. No setting of the paper.
+# Stage 2 of heavy_rain_demo_residue.py, starting from its last checkpoint. Not from the paper.
 _base_ = [
     '../_base_/models/heavy_rain_stage2_demo.py',
     '../_base_/datasets/clean_folder_heavy_rain_demo.py',

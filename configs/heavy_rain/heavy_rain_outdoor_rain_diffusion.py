@@ -1,4 +1,4 @@
-# In the place of stage 2 a diffusion model that is given J0; it begins from stage 1's last checkpoint (load_from).
+# A diffusion model conditioned on J0 instead of stage 2; it starts from stage 1's last checkpoint (load_from).
 _base_ = [
     '../_base_/models/diffusion.py',
     '../_base_/datasets/outdoor_rain.py',

@@ -1,5 +1,5 @@
-# Stage 2 as the authors' script runs it: their network, VGG without ImageNet's normalisation, learning rates of 2e-3
-# and a tenth of it, and a discriminator that is initialised again every epoch.
+# Stage 2 as in the authors' script: their network, VGG without ImageNet normalisation, learning rates 2e-3 and 2e-4,
+# and a discriminator that is reinitialised every epoch.
 _base_ = [
     '../_base_/models/heavy_rain_stage2.py',
     '../_base_/datasets/outdoor_rain_layers.py',

@@ -1,4 +1,4 @@
-# Stage 2 on Outdoor-Rain: J0 and depth in, airlight injected, under the depth-guided discriminator. It begins from
+# Stage 2 on Outdoor-Rain: input J0 and depth, airlight injected, with the depth-guided discriminator. It starts from
 # stage 1's last checkpoint: restorebox train-stages, or --cfg-options load_from=...
 _base_ = [
     '../_base_/models/heavy_rain_stage2.py',

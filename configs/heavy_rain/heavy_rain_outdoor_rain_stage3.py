@@ -1,4 +1,4 @@
-# Joint fine-tuning of all three networks at a tenth of the learning rate, from stage 2's last checkpoint.
+# Joint fine-tuning of all three networks at a tenth of the learning rate, starting from stage 2's last checkpoint.
 _base_ = [
     '../_base_/models/heavy_rain_stage2.py',
     '../_base_/datasets/outdoor_rain_layers.py',

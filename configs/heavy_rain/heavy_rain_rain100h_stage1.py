@@ -1,4 +1,4 @@
-# Stage 1 on Rain100H, which has neither veil nor layers: streaks alone are learnt, as degraded minus clean.
+# Stage 1 on Rain100H, which has neither veil nor layers: only streaks are supervised, as degraded minus clean.
 _base_ = [
     '../_base_/models/heavy_rain.py',
     '../_base_/datasets/rain100h_grey_noise.py',

@@ -1,4 +1,4 @@
-# Stage 2 on Rain100H, which has neither veil nor layers: the discriminator looks for the estimated depth.
+# Stage 2 on Rain100H, which has neither veil nor layers: the discriminator predicts the estimated depth.
 _base_ = [
     '../_base_/models/heavy_rain_stage2.py',
     '../_base_/datasets/rain100h_grey_noise.py',

@@ -1,5 +1,5 @@
-# The whole chain at laptop size: UNet-3, a small InfoAccum and a sub-pixel head under a conditional LSGAN, rain drawn
-# over your clean photographs, data/clean/{train,test}/gt. No setting of the paper.
+# All parts at laptop size: UNet-3, a small InfoAccum and a sub-pixel head, trained as conditional LSGAN; rain is
+# synthesised on your clean images, data/clean/{train,test}/gt. Not from the paper.
 _base_ = [
     '../_base_/models/pix2pix.py',
     '../_base_/datasets/clean_folder_line_rain.py',

@@ -1,4 +1,4 @@
-# Table II, OutdoorRain-8-2, split by background: the honest number: pix2pix.
+# Table II, OutdoorRain-8-2, split by background, no background in both splits: pix2pix.
 _base_ = [
     '../_base_/models/pix2pix.py',
     '../_base_/datasets/outdoor_rain_8_2_by_background.py',

@@ -1,4 +1,5 @@
-# Table III at laptop size: clean photographs data/clean/{train,test}/gt in and out, narrow networks, 256-pixel crops.
+# Table III at laptop size: clean images data/clean/{train,test}/gt as input and target, narrow networks,
+# 256-pixel crops.
 _base_ = [
     '../_base_/models/unet5.py',
     '../_base_/datasets/reconstruction.py',

@@ -1,4 +1,4 @@
-# Table III, the reconstruction probe: Rain800's clean pictures in and out, mean squared error, no discriminator.
+# Table III, reconstruction: Rain800's clean images as input and target, mean squared error, no discriminator.
 _base_ = [
     '../_base_/models/unet5.py',
     '../_base_/datasets/reconstruction.py',

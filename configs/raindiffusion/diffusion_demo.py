@@ -1,6 +1,6 @@
-# A paired diffusion model at laptop size: the light U-Net at half its width, heavy rain drawn over your clean
-# photographs, data/clean/{train,test}/gt. It estimates the clean picture and not the noise, with which a short training
-# gets further.
+# A paired diffusion model at laptop size: the light U-Net at half its width, heavy rain synthesised on your clean
+# images, data/clean/{train,test}/gt. It predicts the clean image instead of the noise, which is better after a short
+# training.
 _base_ = [
     '../_base_/models/diffusion.py',
     '../_base_/datasets/clean_folder_heavy_rain.py',
@@ -12,20 +12,20 @@ narrow = dict(base_width=16, multipliers=(1, 2, 2, 4), blocks=1, attention=(4,))
 model = dict(
     denoiser=dict(backbone=narrow),
     prediction='x0',
-    # more steps lose: an early estimate is taken for the truth by those that follow
+    # more steps are worse: later steps keep the errors of early estimates
     sampling=dict(
         steps=5, spacing='trailing', clip_x0=True, mode='overlap', window=crop, window_stride=32, window_memory=512
     ),
 )
 load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'gt'))
-# rendered larger than it is cut, since a veil is as wide as the picture that it is drawn over
+# rain is rendered on a larger crop, since the veil varies over the whole image
 scene, window = dict(type='RandomWindow', size=192), dict(type='RandomWindow', size=crop)
 train_dataloader = dict(
     batch_size=batch,
     num_workers=1,
     dataset=dict(pipeline=[load, scene, dict(type='Flip', p=0.5), _base_.rain, window, pack]),
 )
-centre = dict(type='CentreWindow', size=128)  # a look on the way; tests take whole pictures
+centre = dict(type='CentreWindow', size=128)  # validation during training only; tests use whole images
 val_dataloader = dict(dataset=dict(pipeline=[load, _base_.rain, centre, pack]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99)))

@@ -1,4 +1,4 @@
-# Remedy at laptop size: denoisers learn from photographs alone, and pull the generators towards their domains.
+# Remedy at laptop size: denoisers train on photographs only and guide the generators to their domains.
 _base_ = [
     '../_base_/models/raindiffusion_demo.py',
     '../_base_/datasets/clean_folder_demo64_unpaired.py',

@@ -1,5 +1,5 @@
-# No remedy: the generators begin as those of cyclegan_demo (train it before, same photographs) and are trained further
-# by the objective as printed, which makes them the identity within a hundred steps.
+# Negative control: the generators start as those of cyclegan_demo (train it before, on the same images). The objective
+# as printed turns them into the identity within a hundred steps.
 _base_ = [
     '../_base_/models/raindiffusion_demo.py',
     '../_base_/datasets/clean_folder_demo64_unpaired.py',

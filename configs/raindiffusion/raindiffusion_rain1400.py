@@ -1,4 +1,4 @@
-# Table 2, DDN-Data; `restorebox prepare-data rain1400` makes its folder.
+# Table 2, DDN-Data; `restorebox prepare-data rain1400` writes its folder.
 _base_ = [
     '../_base_/models/raindiffusion.py',
     '../_base_/datasets/unpaired_from_pairs.py',

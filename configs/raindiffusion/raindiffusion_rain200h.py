@@ -1,4 +1,4 @@
-# Table 2, Rain200H; `restorebox prepare-data rain200h` makes its folder.
+# Table 2, Rain200H; `restorebox prepare-data rain200h` writes its folder.
 _base_ = [
     '../_base_/models/raindiffusion.py',
     '../_base_/datasets/unpaired_from_pairs.py',

@@ -1,4 +1,4 @@
-# Table 2, Rain200L; `restorebox prepare-data rain200l` makes its folder.
+# Table 2, Rain200L; `restorebox prepare-data rain200l` writes its folder.
 _base_ = [
     '../_base_/models/raindiffusion.py',
     '../_base_/datasets/unpaired_from_pairs.py',

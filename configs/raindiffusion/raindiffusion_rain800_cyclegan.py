@@ -1,4 +1,4 @@
-# The phase before raindiffusion_rain800_ntb_init.py: CycleGAN on the same crops, 200 epochs of 700.
+# Training before raindiffusion_rain800_ntb_init.py: CycleGAN on the same crops, 200 epochs of 700.
 _base_ = [
     '../_base_/models/cyclegan.py',
     '../_base_/datasets/unpaired_from_pairs.py',

@@ -1,4 +1,5 @@
-# Remedy, not of the paper: denoisers learn from photographs alone, and pull the generators towards their domains.
+# Remedy, not of the paper: denoisers train on photographs only and guide the generators to their
+# domains.
 _base_ = [
     '../_base_/models/raindiffusion.py',
     '../_base_/datasets/unpaired_from_pairs.py',

@@ -1,5 +1,5 @@
-# Remedy, not of the paper: the generators are those of a CycleGAN, raindiffusion_rain800_cyclegan.py, trained before,
-# and are held.
+# Remedy, not of the paper: the generators are those of a CycleGAN trained before,
+# raindiffusion_rain800_cyclegan.py, and are frozen.
 _base_ = [
     '../_base_/models/raindiffusion.py',
     '../_base_/datasets/unpaired_from_pairs.py',

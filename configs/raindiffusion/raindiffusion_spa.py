@@ -1,4 +1,4 @@
-# Table 2, SPA-Data; `restorebox prepare-data spa` makes its folder.
+# Table 2, SPA-Data; `restorebox prepare-data spa` writes its folder.
 _base_ = [
     '../_base_/models/raindiffusion.py',
     '../_base_/datasets/unpaired_from_pairs.py',

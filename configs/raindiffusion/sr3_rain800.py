@@ -1,4 +1,4 @@
-# Like SR3, paired: a deep narrow network, whole pictures, random sampling. SR3 reads a level of noise, this one a step.
+# Like SR3, paired: a deep narrow network, whole images, random sampling. SR3 reads a noise level, this one a step.
 _base_ = [
     '../_base_/models/diffusion.py',
     '../_base_/datasets/rain800_crops128.py',

@@ -1,4 +1,4 @@
-# Like WeatherDiffusion, paired: its network, crops, windows of 128 every 16 pixels. (Its loss sums, ours averages.)
+# Like WeatherDiffusion, paired: its network, crops, windows of 128 every 16 pixels. (Loss: sum there, mean here.)
 _base_ = [
     '../_base_/models/diffusion.py',
     '../_base_/datasets/rain800_crops128.py',

@@ -1,4 +1,4 @@
-# UNet-5 on clean photographs with line rain drawn over them, trained with L1.
+# UNet-5 on clean images with synthesised line rain, trained with L1.
 _base_ = [
     '../_base_/models/unet5.py',
     '../_base_/datasets/clean_folder_line_rain.py',

@@ -1,4 +1,4 @@
-# unet5_paired.py with eight halvings.
+# unet5_paired.py with eight downsampling steps.
 _base_ = [
     '../_base_/models/unet5.py',
     '../_base_/datasets/paired_folder.py',

@@ -1,4 +1,4 @@
-# CCLGAN's subset of RainCityscapes: 1,400 rainy training pictures, 175 test pairs.
+# CCLGAN's subset of RainCityscapes: 1,400 rainy training images, 175 test pairs.
 # Prepared by `restorebox prepare-data cclgan_rain_cityscapes`; docs/datasets.md says more.
 _base_ = 'unpaired_ab.py'
 root = dict(dataset=dict(data_root='data/cclgan_rain_cityscapes'))

@@ -1,4 +1,4 @@
-# CCLGAN's subset of SPA-Data: 2,000 rainy training pictures, 200 test pairs.
+# CCLGAN's subset of SPA-Data: 2,000 rainy training images, 200 test pairs.
 # Prepared by `restorebox prepare-data cclgan_spa`; docs/datasets.md says more.
 _base_ = 'unpaired_ab.py'
 root = dict(dataset=dict(data_root='data/cclgan_spa'))

@@ -1,4 +1,4 @@
-# clean_folder_line_rain_unpaired.py at laptop size: two crops of 64 a step.
+# clean_folder_line_rain_unpaired.py at laptop size: two crops of 64 pixels per step.
 _base_ = 'paired_folder.py'
 crop = 64
 load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'hq'))
@@ -23,6 +23,6 @@ train_dataloader = dict(
     ),
 )
 pairs = dict(type='Pack', roles=('lq', 'gt'))
-centre = dict(type='CentreWindow', size=128)  # only during training; tests take whole pictures
+centre = dict(type='CentreWindow', size=128)  # validation during training only; tests use whole images
 val_dataloader = dict(dataset=dict(data_root='data/clean', lq=None, pipeline=[load, centre, falls, pairs]))
 test_dataloader = dict(dataset=dict(data_root='data/clean', lq=None, pipeline=[load, falls, pairs]))

@@ -1,4 +1,4 @@
-# clean_folder_line_rain_unpaired.py at laptop size: two crops of 48 a step.
+# clean_folder_line_rain_unpaired.py at laptop size: two crops of 48 pixels per step.
 _base_ = 'paired_folder.py'
 crop = 48
 load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'hq'))

@@ -1,4 +1,4 @@
-# Clean photographs only: data/clean/{train,test}/gt; haze.
+# Clean images only: data/clean/{train,test}/gt; synthesised haze.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/clean', lq=None)
 rain = dict(type='Degrade', recipe='haze')

@@ -1,4 +1,4 @@
-# Clean photographs only: data/clean/{train,test}/gt; streaks and their veil, with the layers of both.
+# Clean images only: data/clean/{train,test}/gt; synthesised streaks and veil, with their layers.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/clean', lq=None)
 rain = dict(type='Degrade', recipe='heavy_rain')

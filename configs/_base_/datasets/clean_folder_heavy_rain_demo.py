@@ -1,9 +1,9 @@
-# Clean photographs only: data/clean/{train,test}/gt; heavy rain and its layers, as heavy_rain is trained on them.
+# Clean images only: data/clean/{train,test}/gt; synthesised heavy rain and its layers, for heavy_rain.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/clean', lq=None)
 batch, crop = 2, 192
 load, flip, cut = dict(type='LoadPictures'), dict(type='Flip', p=0.5), dict(type='RandomWindow', size=crop)
-scene = dict(type='RandomWindow', size=240)  # rendered larger than it is cut: a veil is as wide as its scene
+scene = dict(type='RandomWindow', size=240)  # rendered larger than the crop: the veil covers the scene
 rain = dict(type='Degrade', recipe='outdoor_rain')
 noise = dict(type='Degrade', source='lq', recipe=dict(type='GreyNoise', sigma=(1, 1)))
 pack = dict(type='Pack', roles=('lq', 'gt', 'streak', 'transmission', 'airlight'))

@@ -1,4 +1,4 @@
-# Clean photographs only: data/clean/{train,test}/gt; blur, noise and JPEG of the moderate band.
+# Clean images only: data/clean/{train,test}/gt; synthesised blur, noise and JPEG of the moderate level.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/clean', lq=None)
 rain = dict(type='Degrade', recipe='moderate')

@@ -1,4 +1,4 @@
-# Clean photographs only: data/clean/{train,test}/gt; streaks from sparse to dense.
+# Clean images only: data/clean/{train,test}/gt; synthesised streaks from sparse to dense.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/clean', lq=None)
 rain = dict(type='Degrade', recipe='light_rain')

@@ -1,4 +1,4 @@
-# Clean photographs only: data/clean/{train,test}/gt; line rain is drawn over them on the fly, at test always the same.
+# Clean images only: data/clean/{train,test}/gt; line rain is synthesised on the fly, fixed for each test image.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/clean', lq=None)
 rain = dict(type='Degrade', recipe=dict(type='LineRain'))
@@ -9,7 +9,7 @@ train_dataloader = dict(
         pipeline=[
             dict(type='LoadPictures'),
             dict(type='RandomWindow', size=256),
-            dict(type='Flip', p=0.5),  # before the rain falls, so that its slant is drawn alike both ways
+            dict(type='Flip', p=0.5),  # before the rain, so that flips do not change the distribution of its angle
             rain,
             dict(type='Pack', roles=('lq', 'gt')),
         ],

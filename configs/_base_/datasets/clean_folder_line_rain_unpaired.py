@@ -1,5 +1,5 @@
-# Clean photographs only, used unpaired: data/clean/{train,test}/gt. Of the training photographs every second one gets
-# rain, the others are the clean side. Test pictures are those of the paired config: the same rain on every run.
+# Clean images only, used unpaired: data/clean/{train,test}/gt. Every second training image gets rain, the others are
+# the clean domain. Test images are those of the paired config, with the same rain in every run.
 _base_ = 'paired_folder.py'
 rain = dict(type='Degrade', recipe=dict(type='LineRain'), source='scene')
 falls = dict(type='Degrade', recipe=dict(type='LineRain'))

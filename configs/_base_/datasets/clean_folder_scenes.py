@@ -1,10 +1,10 @@
-# Clean photographs of several sizes, data/weather/{train,test}/gt (docs/studies/weather_data.py), damaged on the fly by
-# whatever weather and cameras do; a crop knows the statistics of the scene that it was cut from.
+# Clean images of several sizes, data/weather/{train,test}/gt (docs/studies/weather_data.py). Weather and camera
+# degradations are synthesised on the fly. Each crop carries the statistics of its whole image.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/weather', lq=None)
 veiled_rain = dict(type='HeavyRain', beta=(0.8, 4.2), brightness=(0.4, 1.2))
 veil = dict(type='Veil', beta=(0.8, 4.2), airlight=(0.4, 1.0))
-edges = dict(depth='edges', tint=(-0.06, 0.08))  # haze ends where things end
+edges = dict(depth='edges', tint=(-0.06, 0.08))  # haze follows object edges
 varied = dict(type='VariedRain')
 dense = dict(type='VariedRain', density=(0.02, 0.1), length=(6, 25), width=(0.5, 1.1), opacity=(0.3, 0.8))
 near = dict(
@@ -30,7 +30,7 @@ downpour = dict(
         dict(type='OneOf', recipes=[None, spray, drops], weights=[0.5, 0.3, 0.2]),
     ],
 )
-# recipe, how often
+# (recipe, probability)
 weathers = [
     ('light_rain', 0.09),
     ('did_rain', 0.11),
@@ -68,7 +68,7 @@ camera = dict(type='OneOf', recipes=[each for each, _ in cameras], weights=[shar
 both = dict(type='Compose', recipes=[weather, camera])
 damaged = dict(type='OneOf', recipes=[weather, camera, both], weights=[0.55, 0.27, 0.18])
 mixture = dict(type='OneOf', recipes=[None, damaged], weights=[0.22, 0.78])
-# a veil over a flat frame is a flat frame: what is drawn meets none
+# no veil on drawn images: over a uniform image it cannot be recognised
 over_drawn = dict(
     type='OneOf',
     recipes=[None, dict(type='CameraNoise'), dict(type='JPEG', quality=(30, 95)), 'noise', 'light_rain', 'did_rain'],

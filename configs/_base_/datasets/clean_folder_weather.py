@@ -1,4 +1,4 @@
-# Clean photographs only: data/clean/{train,test}/gt; all weathers and what a camera does, alone and mixed.
+# Clean images only: data/clean/{train,test}/gt; synthesised weather and camera degradations, alone and mixed.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/clean', lq=None)
 veiled_rain = dict(type='HeavyRain', beta=(0.8, 4.2), brightness=(0.4, 1.2))
@@ -8,7 +8,7 @@ weather = dict(
     recipes=['light_rain', 'did_rain', 'rain100h', 'rain100l', veiled_rain, 'rain_fog', veil, 'haze', 'snow'],
     weights=[0.17, 0.14, 0.04, 0.04, 0.12, 0.03, 0.03, 0.03, 0.04],
 )
-# strengths begin where damage is seen: what a camera or a file does to every good photograph is to be left alone
+# minimum strengths are visible: the normal noise and compression of good photographs are not to be removed
 camera = dict(
     type='OneOf',
     recipes=[
@@ -37,7 +37,7 @@ train_dataloader = dict(
             dict(type='RandomWindow', size=192),
             dict(type='Flip', p=0.5),
             damage,
-            dict(type='RandomWindow', size=128),  # so that borders of what is rendered are seen no more than elsewhere
+            dict(type='RandomWindow', size=128),  # cropped after rendering, to avoid border effects
             pack,
         ],
     ),

@@ -1,5 +1,5 @@
-# DID-HY: the pairs of DID-MDN, 12,000 and 1,200, whose rainy side also gets moderate blur, noise and JPEG on the fly; a
-# test picture always the same ones. Prepared by `restorebox prepare-data did_hy`; docs/datasets.md says more.
+# DID-HY: the pairs of DID-MDN, 12,000 and 1,200, whose rainy images also get moderate blur, noise and JPEG on the fly,
+# fixed for each test image. Prepared by `restorebox prepare-data did_hy`; docs/datasets.md says more.
 _base_ = 'paired_folder.py'
 root = dict(data_root='data/did_hy', pairing='side_by_side', order=('lq', 'gt'))
 worse = dict(type='Degrade', recipe=dict(type='HybridDistortion', severity='moderate'), source='lq', target='lq')

@@ -1,5 +1,5 @@
-# DIV2K-hybrid: windows of 63x63 of 750 clean pictures in three sizes, with moderate blur, noise and JPEG; the
-# 3,584 moderate test patches of RL-Restore are frozen. For the other severities set split='test_mild' or 'test_severe'.
+# DIV2K-hybrid: crops of 63x63 of 750 clean images in three sizes, with moderate blur, noise and JPEG; the 3,584
+# moderate test patches of RL-Restore are fixed. For the other levels set split='test_mild' or 'test_severe'.
 # Prepared by `restorebox prepare-data div2k_hybrid`; docs/datasets.md says more.
 _base_ = 'paired_folder.py'
 root = dict(data_root='data/div2k_hybrid')

@@ -1,4 +1,4 @@
-# Outdoor-Rain with its streaks, transmission and airlight; grey noise on what is trained on, as its authors have it.
+# Outdoor-Rain with its streaks, transmission and airlight; grey noise on the training images, as in the paper's code.
 _base_ = 'paired_folder.py'
 root = dict(data_root='data/outdoor_rain', layers=('streak', 'transmission', 'airlight'))
 grey_noise = dict(type='Degrade', source='lq', recipe=dict(type='GreyNoise', sigma=(1, 1)))

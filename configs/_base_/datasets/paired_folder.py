@@ -1,4 +1,4 @@
-# Pairs in folders: data/paired/{train,test}/{lq,gt}, partners of the same name.
+# Pairs in folders: data/paired/{train,test}/{lq,gt}, both files of a pair have the same name.
 data_root = 'data/paired'
 crop = 256
 

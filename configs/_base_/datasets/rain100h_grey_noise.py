@@ -1,4 +1,4 @@
-# Rain100H as heavy_rain trains on it: crops of 256x256, and grey noise of one grey level on the rainy side.
+# Rain100H for heavy_rain: crops of 256x256, and grey noise of one grey level on the rainy images.
 _base_ = 'paired_folder.py'
 root = dict(data_root='data/rain100h')
 train_dataloader = dict(

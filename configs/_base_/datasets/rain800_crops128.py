@@ -1,4 +1,4 @@
-# Rain800 in crops of 128, four a step, as paired diffusion models are trained.
+# Rain800 for paired diffusion models: crops of 128, four per step.
 _base_ = 'paired_folder.py'
 root = dict(data_root='data/rain800')
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# Clean pictures in and out: the reconstruction probe. Rain800's, unless a config says otherwise.
+# Clean images as input and target, for reconstruction. The default is Rain800.
 _base_ = 'paired_folder.py'
 clean = dict(data_root='data/rain800', lq=None)
 same = dict(type='CopyRole', source='gt', target='lq')

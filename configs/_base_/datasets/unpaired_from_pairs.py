@@ -1,6 +1,5 @@
-# The training folders of a paired set, used unpaired: a clean picture is drawn anew for every rainy one; crops of 128,
-# as RainDiffusion is trained. Tests are pairs. Rain800, unless a config
-# says otherwise.
+# The training folders of a paired set, used unpaired: a random clean image for every rainy one; crops of 128, as in
+# RainDiffusion's training. Tests use pairs. The default is Rain800.
 _base_ = 'paired_folder.py'
 crop = 128
 train_dataloader = dict(

@@ -16,7 +16,7 @@ model = dict(
     lambda_intra=1.0,
     lambda_inter=0.005,
     lambda_idt=1.0,
-    # the first whose weights are on this machine; the log and every score say which
+    # the first whose weights are on this machine; the log and every score record it
     semantic_encoder=dict(
         type='FirstAvailable',
         encoders=[dict(type='CLIPVisual'), dict(type='VGG16Features'), dict(type='RandomConv')],

@@ -1,4 +1,4 @@
-# CUT: one direction, PatchNCE of weight 1 between input and output and of weight 1 between a clean picture and its own
+# CUT: one direction, PatchNCE of weight 1 between input and output and of weight 1 between a clean image and its
 # translation, least squares.
 model = dict(
     type='CycleRestorer',
@@ -14,7 +14,7 @@ model = dict(
     ),
     directions=1,
     gan_mode='lsgan',
-    lambda_lcl=2.0,  # 1 + 1: it weighs the mean of the pairs
+    lambda_lcl=2.0,  # 1 + 1: weight of the mean over the pairs
     lcl_pairs=(('fake_clean', 'rainy'), ('same_clean', 'clean')),
     lcl_taps=('input', 'down1', 'down2', 'res1', 'res5'),
     lambda_intra=0.0,

@@ -1,4 +1,4 @@
-# CycleGAN: cycle L1, identity L1 at half its weight, least squares, plain networks, a pool of 50 pictures.
+# CycleGAN: cycle L1, identity L1 at half its weight, least squares, networks without anti-aliasing, pools of 50 images.
 model = dict(
     type='CycleRestorer',
     generator=dict(

@@ -1,4 +1,4 @@
-# WeatherDiffusion's U-Net for crops of 128, 85.6 M weights, conditional. Card: raindiffusion, sections 2.2 and 6.
+# WeatherDiffusion's U-Net for crops of 128, 85.6 M parameters, conditional. Card: raindiffusion, sections 2.2 and 6.
 model = dict(
     type='DiffusionRestorer',
     denoiser=dict(
@@ -10,7 +10,7 @@ model = dict(
     schedule='linear',
     timesteps=1000,
     prediction='noise',
-    # needs no new training: override it at test
+    # needs no new training: can be overridden at test
     sampling=dict(
         sampler='ddim',
         steps=25,

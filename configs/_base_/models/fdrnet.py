@@ -1,4 +1,4 @@
-# FDR-Net in the layout whose sizes match the published ones. Card: fdrnet, sections 2 and 3.
+# FDR-Net with a layout that matches the published numbers of parameters. Card: fdrnet, sections 2 and 3.
 model = dict(
     type='SupervisedRestorer',
     generator=dict(
@@ -6,7 +6,7 @@ model = dict(
         head=dict(type='PictureHead', residual=True, activation=False),
     ),
     losses=dict(l1=dict(type='L1Loss')),
-    # 'raw' is the paper's formula to the letter; its size depends on that of the crop
+    # 'raw' is the formula as printed in the paper; its magnitude depends on the crop size
     feature_losses=dict(svdo=dict(taps=('phase*_d*',), loss=dict(type='SVDOLoss', mode='unit', weight=1e-5))),
     statistics_window=256,  # the training crop
 )

@@ -1,4 +1,4 @@
-# heavy_rain_stage2.py at laptop size, with losses that need no file of weights.
+# heavy_rain_stage2.py at laptop size, with losses that need no weights file.
 model = dict(
     type='HeavyRainRestorer',
     physics=dict(

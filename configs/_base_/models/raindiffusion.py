@@ -1,4 +1,4 @@
-# RainDiffusion with the objective as it is printed. Card: raindiffusion, sections 2 to 4.
+# RainDiffusion with the objective as printed. Card: raindiffusion, sections 2 to 4.
 model = dict(
     type='RainDiffusion',
     denoiser=dict(
@@ -25,7 +25,7 @@ model = dict(
     schedule='linear',
     timesteps=1000,
     prediction='noise',
-    # needs no new training: override it at test
+    # needs no new training: can be overridden at test
     sampling=dict(
         sampler='ddim',
         steps=25,

@@ -1,4 +1,4 @@
-# raindiffusion.py at laptop size: light networks, five steps at test.
+# raindiffusion.py at laptop size: light networks, five sampling steps.
 model = dict(
     type='RainDiffusion',
     denoiser=dict(
@@ -26,7 +26,7 @@ model = dict(
     schedule='linear',
     timesteps=1000,
     prediction='residual',
-    # needs no new training: override it at test
+    # needs no new training: can be overridden at test
     sampling=dict(
         sampler='ddim',
         steps=5,

@@ -1,9 +1,9 @@
-# The shipped model's network. Card: docs/weather.md.
+# The included model's network. Card: docs/weather.md.
 model = dict(
     type='SupervisedRestorer',
     generator=dict(
         backbone=dict(type='FDRUNet', widths=(32, 64, 128), blocks=(3, 3, 4)),
-        # without a ReLU: features that drift below zero would be cut off for good
+        # no ReLU: features that become negative would get no gradient
         head=dict(type='SubPixelHead', residual=True, activation=False),
         channels_last=True,
     ),

@@ -1,4 +1,4 @@
-# The network of the shipped model's second edition. It reads statistics of the whole picture.
+# The network of version 2 of the included model. It reads statistics of the whole image.
 model = dict(
     type='SupervisedRestorer',
     generator=dict(
@@ -10,7 +10,7 @@ model = dict(
             kinds=('residual', 'residual', 'naf', 'naf'),
             scene=64,
         ),
-        # without a ReLU: features that drift below zero would be cut off for good
+        # no ReLU: features that become negative would get no gradient
         head=dict(type='SubPixelHead', residual=True, activation=False),
         channels_last=True,
     ),

@@ -1,4 +1,4 @@
-# RainDiffusion's Adam, 400,000 steps of 4 samples over all ranks. The length is ours: the paper gives none.
+# RainDiffusion's Adam, 400,000 steps of 4 samples over all ranks. The paper does not state the length.
 _base_ = '../default_runtime.py'
 batch = 4
 max_samples = 400_000 * batch

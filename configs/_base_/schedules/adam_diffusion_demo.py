@@ -1,4 +1,4 @@
-# adam_diffusion_400k.py for a laptop: 1,200 steps of 2 samples, in bfloat16 where the hardware has it.
+# adam_diffusion_400k.py for a laptop: 1,200 steps of 2 samples, in bfloat16 if the hardware supports it.
 _base_ = '../default_runtime.py'
 batch = 2
 max_samples = 1_200 * batch  # steps x batch

@@ -1,4 +1,4 @@
-# Adam as FDR-Net uses it: 1e-4, times 0.8 every 9,000 steps of 28, for 270,000. All numbers are samples over all ranks.
+# Adam as FDR-Net uses it: 1e-4, times 0.8 every 9,000 steps of batch size 28, 270,000 steps. Units: samples.
 _base_ = '../default_runtime.py'
 batch = 28
 epoch = 9_000 * batch

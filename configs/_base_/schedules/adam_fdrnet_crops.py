@@ -1,4 +1,4 @@
-# adam_fdrnet.py for large crops: the same steps, of 8 samples.
+# adam_fdrnet.py for large crops: the same number of steps, batch size 8.
 _base_ = '../default_runtime.py'
 batch = 8
 epoch = 9_000 * batch

@@ -1,4 +1,4 @@
-# pix2pix's: discriminator and generator by two Adams, constant, then linear to zero over the second half.
+# pix2pix's: one Adam each for discriminator and generator; constant, then linear to zero in the second half.
 _base_ = '../default_runtime.py'
 max_samples = 200_000
 optimiser = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999)))

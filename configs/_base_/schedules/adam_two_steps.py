@@ -1,4 +1,4 @@
-# Discriminators and generators by two Adams, constant, then linear to zero over the second half; numbers are samples.
+# One Adam each for discriminators and generators; constant, then linear to zero in the second half. Units: samples.
 _base_ = '../default_runtime.py'
 epoch = 2_000  # the larger of the two training folders
 max_samples = 400 * epoch

@@ -1,4 +1,4 @@
-# adam_two_steps.py for a set whose epoch is 1,400 samples.
+# adam_two_steps.py for a data set with 1,400 samples per epoch.
 _base_ = '../default_runtime.py'
 epoch = 1_400
 max_samples = 400 * epoch

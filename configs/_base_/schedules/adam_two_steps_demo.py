@@ -1,4 +1,4 @@
-# adam_two_steps.py for a laptop: 2,400 steps of 2 samples, five times the rate.
+# adam_two_steps.py for a laptop: 2,400 steps of 2 samples, five times the learning rate.
 _base_ = '../default_runtime.py'
 batch = 2
 max_samples = 2_400 * batch  # steps x batch

@@ -1,5 +1,5 @@
-# The shipped model's: Adam in bfloat16 where the hardware has it, gradients clipped, a short warm-up and a cosine.
-# A config that changes batch, steps or rate computes its scheduler anew.
+# The included model's: Adam, bfloat16 if the hardware supports it, gradient clipping, a short warm-up, cosine decay.
+# A config that changes batch size, steps or learning rate must redefine its scheduler.
 _base_ = '../default_runtime.py'
 batch = 8
 max_samples = 16_000 * batch  # steps x batch

@@ -1,4 +1,4 @@
-# Heavy rain, physics: Adam, halved every 10 epochs of 60; numbers are samples.
+# Heavy rain, physics: Adam, halved every 10 epochs of 60. Units: samples.
 _base_ = '../default_runtime.py'
 epoch = 8_250
 max_samples = 60 * epoch

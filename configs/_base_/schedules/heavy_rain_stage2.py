@@ -1,4 +1,4 @@
-# Heavy rain, refinement: as heavy_rain_stage1.py, with Adams of another beta1 for generator and discriminator.
+# Heavy rain, refinement: as heavy_rain_stage1.py, with another beta1 of Adam for generator and discriminator.
 _base_ = '../default_runtime.py'
 epoch = 8_250
 max_samples = 60 * epoch
