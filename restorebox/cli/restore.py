@@ -20,7 +20,7 @@ PRECISIONS = ('auto', 'fp32', 'bf16')
 
 if TYPE_CHECKING:
     from restorebox.inference import RestoreInferencer
-    from restorebox.inference.folders import Restored
+    from restorebox.inference.folders import RestoreSummary
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -100,7 +100,7 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
     return inferencer
 
 
-def report(done: Restored, out: str) -> None:
+def report(done: RestoreSummary, out: str) -> None:
     """Print how many were restored, what was not kept or not taken, and a line for each picture and folder missed."""
     from restorebox.datasets.formats import left_out
 

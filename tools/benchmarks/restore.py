@@ -155,7 +155,7 @@ def measure_folder(
 
     def network(piece: slice) -> None:
         for x in tensors[piece]:
-            with tiler.numbers():
+            with tiler.autocast():
                 restorer.restore(x, shared=restorer.estimate_shared(x))
 
     def folder(piece: slice) -> None:
