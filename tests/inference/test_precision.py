@@ -47,7 +47,7 @@ def test_pictures_come_out_alike(published, inferencer):
 
 def test_info_says_it(capsys):
     main(['info', 'weather'])
-    assert 'bf16: restore uses it where the processor has it' in capsys.readouterr().out
+    assert 'bf16: used by restore on devices that support it' in capsys.readouterr().out
 
 
 def test_what_the_metafile_says_has_been_measured():
