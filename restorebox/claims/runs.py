@@ -119,7 +119,7 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def _verb(arguments: list[str], log: Path, lock: int, environment: Mapping[str, str] | None) -> None:
+def _run_command(arguments: list[str], log: Path, lock: int, environment: Mapping[str, str] | None) -> None:
     with open(log, 'ab') as out:
         code = subprocess.run(
             [sys.executable, '-m', 'restorebox', *arguments],
@@ -190,14 +190,16 @@ def train_and_test(
         log, scores = folder / 'output.txt', folder / 'scores.json'
         # test again if the scores are not of the whole set, so that the error is reported each time
         if not scores.is_file() or json.loads(scores.read_bytes()).get('problems'):
-            _verb(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
+            _run_command(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
             trained = str(last_checkpoint(folder))
-            _verb(['test', config, trained, *options], log, lock.fileno(), environment)
+            _run_command(['test', config, trained, *options], log, lock.fileno(), environment)
         result = json.loads(scores.read_bytes())
         if analysis:
             measured = folder / ANALYSES[analysis]
             if not measured.is_file():
-                _verb([analysis, config, str(last_checkpoint(folder)), *options], log, lock.fileno(), environment)
+                _run_command(
+                    [analysis, config, str(last_checkpoint(folder)), *options], log, lock.fileno(), environment
+                )
             for group, values in json.loads(measured.read_bytes())['mean'].items():
                 result['mean'] |= {f'{group}.{name}': value for name, value in values.items()}
         return result
