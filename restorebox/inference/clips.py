@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restorebox.errors import PictureError, missing_package
 from restorebox.inference.containers import find_fault
@@ -113,6 +113,7 @@ class Clip:
         broken: Counter[int] = Counter()
         stamps: deque[int] | None = deque() if self.source.format.name == 'avi' else None
         streams = [self.picture, *copied]
+        packet: Any  # PyAV's stubs make times optional also where `pts` is known
         for packet in self._packets(streams):
             if packet.stream is not self.picture:
                 if packet.is_discard and packet.pts * packet.time_base < -_AUDIO_PREROLL:  # excluded by an edit list
@@ -195,7 +196,7 @@ class Clip:
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
-            raise self._damaged(error.strerror, packet) from None
+            raise self._damaged(str(error.strerror), packet) from None
         for frame in frames:
             if frame.is_corrupt:
                 raise self._damaged('a frame is not whole', packet)
@@ -262,8 +263,8 @@ class Clip:
         Args:
             all_read: whether all streams were read, so that the container's duration applies.
         """
-        picture = self.picture
-        if not self._frames:
+        picture: Any = self.picture  # PyAV's stubs make the time base optional
+        if not self._frames or self._last is None:
             raise PictureError(f'{self.path}: has no frame that can be read')
         last, step = float(self._last), 1 / float(self.rate)
         if picture.duration:

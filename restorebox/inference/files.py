@@ -159,6 +159,7 @@ def target_name(name: str, head: bytes = b'') -> str:
     deeper = kind is not None and is_deep(head, kind)
     if kind == named:
         return name if named is not None and FORMATS[named].written and not deeper else f'{name}.png'
+    assert kind is not None  # otherwise `named` is None as well
     needs = (FORMATS[kind].holds & (_PIXELS | {'exif', 'profile'})) | ({'deep'} if deeper else set())
     if kind == 'JPEG':  # multi-picture JPEGs are rare; write_file reports what the other format can't hold
         needs -= {'pages'}

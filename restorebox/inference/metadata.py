@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from restorebox.datasets.decoding import Frame
 from restorebox.datasets.tiff import Entry, first_offset, read_directory, write_directory
@@ -216,7 +217,7 @@ def _xmp(frame: Frame, kind: str) -> bytes | None:
 def _density(frame: Frame, kind: str) -> tuple[float, float, int] | None:
     """Return the resolution of the upright picture."""
     info = frame.info
-    found: tuple[float, float, int] | None = None
+    found: Any = None
     if kind == 'JPEG':
         if 'jfif_unit' in info and (info['jfif_unit'] or info['jfif_density'] not in ((0, 0), (1, 1))):
             found = (*info['jfif_density'], info['jfif_unit'])

@@ -13,7 +13,7 @@ import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from restorebox.layers.statistics import InstanceNorm, set_statistics_window
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import training_inputs
 from restorebox.restorers.network import Network
+
+if TYPE_CHECKING:
+    from restorebox.heads.base import BaseHead
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 NORMS = (nn.modules.batchnorm._BatchNorm, InstanceNorm)
@@ -57,9 +60,10 @@ class _OutputOnly(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
+        self.output = cast('BaseHead', network.head).output  # Network has built it
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.network(x)[self.network.head.output]
+        return self.network(x)[self.output]
 
 
 def measure_importance(restorer: BaseRestorer, batches: Iterable[dict], role: str = 'generator') -> dict[str, Tensor]:
@@ -189,7 +193,7 @@ def _groups(network: Network, noise: Tensor) -> Iterator[list[_ChannelAxis]]:
     names |= {id(part): name.removeprefix('network.') for name, part in whole.named_parameters()}
 
     class Norm(tp.BasePruningFunc):  # type: ignore[name-defined]  # tp is imported at run time; a norm as one layer
-        def get_out_channels(self, layer: nn.Module) -> int:
+        def get_out_channels(self, layer: Any) -> int:
             return len(layer.weight)
 
         def prune_out_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:

@@ -90,6 +90,7 @@ def build_page(service: RestorationService, store: FileStore, stopping: Event | 
             reference = pictures[1] if len(pictures) > 1 else None
             result = service.restore(pictures[0], f'picture{Path(name).suffix}', folder, str(model), reference, report)
             store.drop_results(page)
+            assert request.request is not None  # the call came by HTTP
             outputs = _OutputFiles(store, files[0], f'{str(request.request.base_url).rstrip("/")}{PREFIX}/file=')
             return _updates(gr, result, outputs)
 
