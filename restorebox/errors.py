@@ -43,7 +43,7 @@ class DataError(RestoreboxError):
 
 
 class PictureError(DataError):
-    """One picture can't be read. The message names the file and the reason."""
+    """A picture can't be read. The message names the file and the reason."""
 
 
 class CheckpointError(RestoreboxError):

@@ -54,7 +54,5 @@ def print_report(report: dict) -> None:
         before, after = report['psnr_rgb']['fp32'], report['psnr_rgb']['int8']
         print(f'costs {report["cost_db"]:.2f} dB: psnr_rgb {before:.2f} -> {after:.2f} on {report["measured"]} pairs')
     else:
-        print(
-            'costs: not known against clean pictures; --calibrate got none (they lie in gt, beside the pictures in lq)'
-        )
+        print('costs: not measured; --calibrate needs sub-folders lq and gt with degraded and clean pictures')
     print(f'gains {report["gain"]:.2f} times: {seconds["fp32"]:.3f} -> {seconds["int8"]:.3f} s a picture')

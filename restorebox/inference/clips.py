@@ -142,7 +142,8 @@ class Clip:
                     frame.pts = stamps.popleft()
                 self._count(frame)
                 if self._frames == 1:
-                    early = [time for time in early if frame.pts is not None and time < frame.pts * frame.time_base]
+                    first = self._last or Fraction(0)  # set by _count
+                    early = [time for time in early if time < first]
                 for ready in deinterlace(frame):
                     yield self._check_frame(ready)
         for ready in deinterlace(None):
