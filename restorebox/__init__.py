@@ -1,7 +1,7 @@
 """restorebox: train, test and run image-restoration models on MMEngine.
 
-Importing this package is cheap: rooms are imported when a registry is first asked for something, see
-:mod:`restorebox.registry`, and :mod:`restorebox.inference` when one of its names is.
+Importing this package is cheap: subpackages are imported at the first lookup in a registry, see
+:mod:`restorebox.registry`, and :mod:`restorebox.inference` at the first access to one of its names.
 """
 
 from restorebox.version import __version__

@@ -1,4 +1,4 @@
-"""``python -m restorebox VERB ...``, the same as the console script."""
+"""``python -m restorebox COMMAND ...``, the same as the console script."""
 
 from restorebox.cli.main import main
 

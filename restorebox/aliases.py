@@ -1,12 +1,12 @@
-"""Names and keys of other toolboxes, and what does the same work here.
+"""Names and config keys of other toolboxes, with the restorebox equivalents.
 
-A config that was written for MMagic, MMEditing, MMEngine, mmcv, BasicSR or the CycleGAN and CUT repositories names
-components and keys that nothing of ours has. The error says ours. docs/coming_from.md has the same tables.
+Configs written for MMagic, MMEditing, MMEngine, mmcv, BasicSR or the CycleGAN and CUT repositories use component names
+and keys that restorebox does not have. Error messages then name the equivalent. See also docs/coming_from.md.
 """
 
 from __future__ import annotations
 
-# the config key at which a name stands -> name there -> name here
+# config key -> name in the other toolbox -> equivalent in restorebox
 ALIASES_AT: dict[str, dict[str, str]] = {
     'dataset': {
         'PairedImageDataset': "'PairedPictures'",
@@ -125,7 +125,7 @@ ALIASES_AT: dict[str, dict[str, str]] = {
 }
 ALIASES = {name: ours for names in ALIASES_AT.values() for name, ours in names.items()}
 
-# keys of a BasicSR options file -> ours, with a remark in brackets
+# keys of a BasicSR options file -> restorebox keys, with a remark in brackets
 BASICSR_KEYS: dict[str, str] = {
     'name': 'work_dir',
     'model_type': 'model.type',
@@ -168,7 +168,7 @@ BASICSR_KEYS: dict[str, str] = {
     'dist_params': 'env_cfg.dist_cfg',
 }
 
-# top-level keys of MMEditing's and other configs from before MMEngine -> ours
+# top-level keys of configs older than MMEngine (MMEditing and others) -> restorebox keys
 OPENMMLAB_KEYS: dict[str, str] = {
     'data': 'train_dataloader (and val_dataloader, test_dataloader)',
     'train_pipeline': 'train_dataloader.dataset.pipeline',
@@ -189,10 +189,10 @@ KEYS = {**BASICSR_KEYS, **OPENMMLAB_KEYS}
 
 
 def alias(name: str) -> str | None:
-    """What does here the work of another toolbox's component, as the end of a message; None for an unknown name."""
+    """Return the equivalent of another toolbox's component, worded as the end of a message; None if unknown."""
     return ALIASES.get(name)
 
 
 def key_alias(key: str) -> str | None:
-    """Our key for a top-level one of another toolbox's configs; None for an unknown one."""
+    """Return the equivalent of a config key of another toolbox; None if unknown."""
     return KEYS.get(key)

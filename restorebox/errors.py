@@ -1,8 +1,7 @@
-"""Errors that are the user's to mend.
+"""Exceptions for user errors, and helpers for their messages.
 
-Whatever a person can get wrong (a path, a config key, a checkpoint) is raised as one of these with one line that says
-what is wrong, where, and what would be right. The command line prints that line and exits non-zero; a traceback is for
-our own mistakes only.
+A wrong path, config key or checkpoint raises one of these. Its message is one line that says what is wrong, where, and
+what would be right. The command line prints that line and exits non-zero; a traceback means a bug in restorebox.
 """
 
 from __future__ import annotations
@@ -14,42 +13,45 @@ import unicodedata
 _MEMORY = re.compile(
     r"out of memory|not enough memory|insufficient memory|(can't|cannot|could not|failed to) allocate|bad.?alloc"
     r"|alloc_failed|killed by signal: killed|can't start new thread"
-    # oneDNN's words, and Pillow's where zlib gets no memory to begin with
+    # messages of oneDNN, and of Pillow when zlib cannot allocate its buffers
     r'|could not create a (primitive|memory)|codec configuration error when writing',
     re.IGNORECASE,
 )
 
-# disk full, file too large, quota, read-only, permission: the user's to mend, whoever wrote the file
+# disk full, file too large, quota, read-only, permission: reported as user errors wherever they occur
 DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 class RestoreboxError(Exception):
-    """Base of all errors that a command line prints as one line; the names of files in it may hold anything."""
+    """Base class of the errors that the command line prints as one line.
+
+    Control characters in the message, such as those of file names, are escaped.
+    """
 
     def __str__(self) -> str:
         text = super().__str__()
-        worker = text.startswith('Caught ') and 'Original Traceback' in text  # torch's, around a data-loader worker's
+        worker = text.startswith('Caught ') and 'Original Traceback' in text  # raised in a data-loader worker
         return text if worker else printable(text)
 
 
 class ConfigError(RestoreboxError):
-    """A config is wrong: an unknown key, an unknown type, values that contradict each other."""
+    """A config is invalid: an unknown key, an unknown type, or contradictory values."""
 
 
 class DataError(RestoreboxError):
-    """A dataset is wrong: a missing or empty folder, counts that don't match, pictures without a partner."""
+    """A data set is invalid: a missing or empty folder, mismatched counts, or unpaired pictures."""
 
 
 class PictureError(DataError):
-    """One picture can't be read. The message names the file and the reason."""
+    """A picture can't be read. The message names the file and the reason."""
 
 
 class CheckpointError(RestoreboxError):
-    """A checkpoint can't be read, written, trusted or doesn't fit the model."""
+    """A checkpoint can't be read or written, is not trusted, or does not match the model."""
 
 
 class WeightsError(RestoreboxError):
-    """Weights of a third-party network (VGG, AlexNet, Inception, CLIP) are not where they are looked for."""
+    """Weights of a third-party network (VGG, AlexNet, Inception, CLIP) were not found."""
 
 
 class NonFiniteError(RestoreboxError):
@@ -57,31 +59,31 @@ class NonFiniteError(RestoreboxError):
 
 
 class BusyError(RestoreboxError):
-    """Another process is at work in the folder. The message names it."""
+    """Another process holds the lock of the folder. The message names it."""
 
 
 class ExportError(RestoreboxError):
-    """A model can't be exported, or an exported file can't be read or does not give what its model gives."""
+    """A model can't be exported, or an exported file can't be read or its output differs from the model's."""
 
 
 class MissingPackageError(RestoreboxError):
-    """A package that only some of the work needs is not installed. The message says what to install."""
+    """An optional package is not installed. The message says what to install."""
 
 
 def missing_package(what: str, extra: str, error: ImportError) -> MissingPackageError:
-    """The error for a package that one of our extras brings.
+    """Return the error for a missing package of an optional extra.
 
     Args:
-        what: that needs it, as the line begins.
-        extra: a name of ``extras_require`` in setup.py.
-        error: what the import raised.
+        what: feature that needs the package; the message begins with it.
+        extra: name in ``extras_require`` of setup.py.
+        error: exception that the import raised.
     """
     name = (error.name or str(error)).split('.')[0]
     return MissingPackageError(f"{what} needs the package {name}, which is not here: pip install 'restorebox[{extra}]'")
 
 
 def printable(text: object) -> str:
-    r"""A text from a file or a name, for a terminal or a log: control and format characters are escaped (``\x1b``)."""
+    r"""Return text with control and format characters escaped (``\x1b``), safe for a terminal or a log."""
     return ''.join(c if c.isprintable() or unicodedata.category(c) == 'Zs' else _escaped(c) for c in str(text))
 
 
@@ -92,16 +94,16 @@ def _escaped(character: str) -> str:
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether the machine's or the GPU's memory ran out: the input's fault it is never.
+    """Return whether an error was caused by a lack of CPU or GPU memory, and so is not the input's fault.
 
-    NumPy and Python raise ``MemoryError``; PyTorch, OpenCV, Pillow and ONNX Runtime say it in errors of other kinds.
-    One of ours that such an error led to counts as well.
+    NumPy and Python raise ``MemoryError``; PyTorch, OpenCV, Pillow and ONNX Runtime raise other types. The whole chain
+    of causes is searched.
     """
     while error is not None:
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if kinds & {'MemoryError', 'OutOfMemoryError'} or getattr(error, 'errno', None) == errno.ENOMEM:
             return True
-        text = getattr(error, 'strerror', None) or str(error)  # without the name of a file, which may be anything
+        text = getattr(error, 'strerror', None) or str(error)  # strerror has no file name, which could match by chance
         if not isinstance(error, RestoreboxError) and _MEMORY.search(text):
             return True
         error = error.__cause__ or error.__context__
@@ -109,7 +111,7 @@ def out_of_memory(error: BaseException | None) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line; a data-loader worker's is the last line of the traceback that torch put in."""
+    """Return an error's message as one line; for data-loader workers, the last line of the traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if any('Original Traceback' in line for line in lines):
         return lines[-1].split(': ', 1)[-1]

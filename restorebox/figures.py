@@ -1,4 +1,4 @@
-"""Pictures for people: sheets of pictures side by side, and training curves."""
+"""Comparison sheets of captioned pictures, and plots of training curves."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from restorebox.files import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CELL = 480  # pixels; a larger picture is shrunk to fit, a smaller one is shown as it is
+CELL = 480  # pixels; larger pictures are scaled down, smaller ones keep their size
 CAPTION = 22
 GAP = 6
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Save a figure of matplotlib as PNG; renamed into place when complete."""
+    """Save a matplotlib figure as PNG by an atomic write."""
     with replacing(path) as beside:
         figure.savefig(beside, dpi=110, format='png')
 
 
 def save_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> None:
-    """Draw captioned pictures in rows, and save them as one PNG.
+    """Draw rows of captioned pictures and save them as one PNG.
 
     Args:
-        rows: per row, (caption, HWC uint8 RGB picture of any size) from left to right.
-        path: where to; renamed into place when complete.
+        rows: per row, pairs (caption, HWC uint8 RGB picture of any size) from left to right.
+        path: output file, written atomically.
     """
     font = ImageFont.load_default(14)
     shrunk = []
-    for row in rows:
-        pictures = [Image.fromarray(array) for _, array in row]
+    for captioned in rows:
+        pictures = [Image.fromarray(array) for _, array in captioned]
         for picture in pictures:
             picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-        shrunk.append(list(zip([printable(caption) for caption, _ in row], pictures, strict=True)))
+        shrunk.append(list(zip([printable(caption) for caption, _ in captioned], pictures, strict=True)))
     columns = max(map(len, shrunk))
     widths = [
         max(max(row[c][1].width, round(font.getlength(row[c][0])) + 4) for row in shrunk if c < len(row))
@@ -51,7 +51,7 @@ def save_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> No
     top = 0
     for row, height in zip(shrunk, heights, strict=True):
         left = 0
-        for (caption, picture), width in zip(row, widths, strict=False):  # a row may have fewer columns
+        for (caption, picture), width in zip(row, widths, strict=False):  # rows may have fewer columns
             draw.text((left + 2, top + 2), caption, fill='black', font=font)
             sheet.paste(picture, (left, top + CAPTION))
             left += width + GAP
@@ -61,13 +61,17 @@ def save_sheet(rows: list[list[tuple[str, np.ndarray]]], path: str | Path) -> No
 
 
 def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
-    """Logged values by name over steps, from MMEngine's ``scalars.json`` files; a resumed run's later file wins."""
+    """Read logged values from MMEngine's ``scalars.json`` files.
+
+    Returns:
+        Name -> sorted pairs (step, value). Where files overlap, as after a resume, the later file takes precedence.
+    """
     series: dict[str, dict[int, float]] = {}
     for log in logs:
         for line in log.read_text().splitlines():
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # the line a killed run was writing
+            except json.JSONDecodeError:  # a line cut off when the run was killed
                 continue
             step = record.get('iter', record.get('step', 0))
             for name, value in record.items():
@@ -77,11 +81,11 @@ def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
 
 
 def save_curves(logs: list[Path], path: str | Path) -> None:
-    """Draw losses, other training terms, validation scores and learning rates over steps, and save one PNG.
+    """Plot losses, other training terms, validation scores and learning rates over steps as one PNG.
 
     Args:
         logs: ``scalars.json`` files of a run, oldest first.
-        path: where to; renamed into place when complete.
+        path: output file, written atomically.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -94,10 +98,10 @@ def save_curves(logs: list[Path], path: str | Path) -> None:
             title = 'losses'
         elif name == 'lr' or name.endswith(('.lr', '/lr', 'base_lr')):
             title = 'learning rate'
-        else:  # one panel per kind of score: decibels and similarities don't share an axis
+        else:  # one panel per metric, since units differ
             title = name.split('/')[-1].split('_')[0]
         groups.setdefault(title, []).append(name)
-    if len(groups.get('losses', [])) == 2 and 'loss' in groups['losses']:  # one term, and its sum is the same curve
+    if len(groups.get('losses', [])) == 2 and 'loss' in groups['losses']:  # a single term equals the total
         groups['losses'].remove('loss')
     if not groups:
         return

@@ -1,6 +1,6 @@
-"""Files of every room: written whole or not at all, locked, read within a time, and found where a run keeps them.
+"""Atomic writes, folder locks, reads with a timeout, JSON output, and lookup of configs and checkpoints.
 
-Nothing here needs torch, whose import takes longer than most verbs.
+This module does not import torch, so that short commands start fast.
 """
 
 from __future__ import annotations
@@ -27,20 +27,23 @@ from restorebox.errors import BusyError, ConfigError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # no file locks; checked before each use
 
 LOCK = '.restorebox.lock'
-READ_TIMEOUT = 'RESTOREBOX_READ_TIMEOUT'  # seconds, of the environment, which worker processes have as well
+READ_TIMEOUT = 'RESTOREBOX_READ_TIMEOUT'  # environment variable in seconds, inherited by worker processes
 _TEMPORARY = re.compile(r'\.restorebox-[0-9a-f]{16}\.tmp')
-_FORGOTTEN = 24 * 3600.0  # seconds after which a temporary file is a killed run's where locks can't tell
-_BLOCK = 2**18  # bytes: at 5 kB a second one is read within the default time
+_STALE_AFTER = 24 * 3600.0  # seconds; without file locks, older temporary files count as leftovers of killed runs
+_BLOCK = 2**18  # bytes; at 5 kB/s one block is read within the default timeout
 _NOFOLLOW, _NONBLOCK = getattr(os, 'O_NOFOLLOW', 0), getattr(os, 'O_NONBLOCK', 0)
-_tidied: set[Path] = set()  # folders from which this process has removed what killed ones left
-_held: set[int] = set()  # descriptors of locks that forked processes let go of
+_cleaned: set[Path] = set()  # folders from which this process has removed leftovers of killed processes
+_held: set[int] = set()  # descriptors of locks that forked processes close
 
 
-def _let_go() -> None:
-    """In a forked process: a lock ends when the last descriptor is closed, and workers may outlive a killed run."""
+def _close_inherited_locks() -> None:
+    """Close lock descriptors in a forked process.
+
+    A lock is released when its last descriptor is closed, and workers may outlive a killed run.
+    """
     for descriptor in _held:
         with suppress(OSError):
             os.close(descriptor)
@@ -48,11 +51,11 @@ def _let_go() -> None:
 
 
 if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_close_inherited_locks)
 
 
-def _take(descriptor: int) -> bool | None:
-    """Lock an open file for as long as the process lives; False where another has it, None where there are no locks."""
+def _try_lock(descriptor: int) -> bool | None:
+    """Lock an open file; False if another process holds the lock, None if locks are not supported."""
     if fcntl is None:
         return None
     try:
@@ -65,39 +68,39 @@ def _take(descriptor: int) -> bool | None:
 
 
 def _new_file(folder: Path) -> tuple[Path, int | None]:
-    """A new empty file under a name that nobody knows before, and a descriptor, whose lock says that it is in use."""
+    """Create an empty file with an unpredictable name; returns its path and a locked descriptor (None on Windows)."""
     while True:
-        path = folder / f'.restorebox-{secrets.token_hex(8)}.tmp'  # short: next to a name of 255 bytes it must fit too
+        path = folder / f'.restorebox-{secrets.token_hex(8)}.tmp'
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o666)
-        if fcntl is None:  # Windows renames no open file
+        if fcntl is None:  # Windows cannot rename an open file
             os.close(descriptor)
             return path, None
-        if _take(descriptor) is not False and os.fstat(descriptor).st_nlink:
+        if _try_lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
             return path, descriptor
-        os.close(descriptor)  # between the two lines above another run took it for a killed one's
+        os.close(descriptor)  # another process removed it as a leftover before it was locked
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A name to write under, which takes the place of ``path`` when the block ends without an error.
+    """Atomic write: yield a temporary file name, which is renamed to ``path`` when the block ends without an error.
 
-    The name is that of a new file in the same folder, opened exclusively, so that processes which write one place don't
-    meet and a planted link is not followed. A link at ``path`` itself is replaced, not followed. What killed processes
-    left in the folder goes when this one first writes there.
+    The temporary file is in the same folder and is created exclusively, so that concurrent writers do not collide and
+    symbolic links are not followed. A link at ``path`` itself is replaced, not followed. The first write into a folder
+    also removes temporary files of killed processes.
 
     Args:
-        path: the place; its folder is made where it is missing. A file that is there stays until the new one is
-            complete, and for good where it never is.
+        path: output file; missing folders are created. An existing file is kept if the block fails.
 
     Raises:
-        OSError: the disk is full or not writable; its ``filename`` is ``path``. The temporary file is gone.
+        OSError: the disk is full or not writable; ``filename`` is ``path``. The temporary file is removed.
     """
     path = Path(path)
-    beside = descriptor = None
+    beside: Path | None = None
+    descriptor: int | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.parent not in _tidied:  # once, since to list a folder for every file of it takes long
-            _tidied.add(path.parent)
+        if path.parent not in _cleaned:  # once per folder: listing it for every file would be slow
+            _cleaned.add(path.parent)
             remove_leftovers(path.parent)
         beside, descriptor = _new_file(path.parent)
         yield beside
@@ -106,7 +109,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if beside is not None:
             with suppress(OSError):
                 beside.unlink()
-        if isinstance(error, OSError):  # of the temporary name, which the user never gave
+        if isinstance(error, OSError):  # name the user's path instead of the temporary one
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
     finally:
@@ -115,42 +118,43 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove what killed runs were writing into a folder; what a living one writes stays."""
+    """Remove temporary files of killed processes from a folder; those of running processes are kept."""
     try:
         names = [name for name in os.listdir(folder) if _TEMPORARY.fullmatch(name)]
     except OSError:  # no such folder yet
         return
     for name in names:
         path = Path(folder, name)
-        with suppress(OSError):  # another user's, or a link
+        with suppress(OSError):  # owned by another user, or a link
             descriptor = os.open(path, os.O_RDWR | _NOFOLLOW | _NONBLOCK)
             try:
-                mine = _take(descriptor)
-                forgotten = time.time() - os.fstat(descriptor).st_mtime > _FORGOTTEN
-                if mine:
+                acquired = _try_lock(descriptor)
+                stale = time.time() - os.fstat(descriptor).st_mtime > _STALE_AFTER
+                if acquired:
                     path.unlink()
             finally:
                 os.close(descriptor)
-            if mine is None and forgotten:
+            if acquired is None and stale:
                 path.unlink()
 
 
 @contextmanager
 def locked(folder: str | Path, what: str, workers: bool = False, patience: float = 0.0) -> Iterator[str | None]:
-    """Keep a folder to this process: the kernel frees the lock when the process ends, however it ends.
+    """Hold an exclusive lock on a folder; the kernel releases it when the process ends for any reason.
 
     Args:
-        folder: made where it is missing.
-        what: is at work in it, such as ``'restore'``, for the message.
-        workers: whether processes forked meanwhile hold the lock as well.
-        patience: seconds to wait for another one to end.
+        folder: created if missing.
+        what: name of the command, such as ``'restore'``, for the error message.
+        workers: whether processes forked meanwhile keep the lock as well.
+        patience: seconds to wait for the lock.
 
     Yields:
-        None, or why there is no lock: on this system or disk there are none, or something lies in its place.
+        None, or the reason why there is no lock: the system or disk does not support locks, or the lock file can't be
+        opened.
 
     Raises:
-        BusyError: another process has it; names it.
-        OSError: the folder can't be made.
+        BusyError: another process holds the lock; the message names it.
+        OSError: the folder can't be created.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +171,7 @@ def locked(folder: str | Path, what: str, workers: bool = False, patience: float
     try:
         yield None
     finally:
-        with suppress(OSError):  # while it is still locked, so that nobody else's is removed
+        with suppress(OSError):  # before unlocking, so that no other process's lock file is removed
             (folder / LOCK).unlink()
         _held.discard(descriptor)
         os.close(descriptor)
@@ -180,7 +184,7 @@ def _lock_file(path: Path, busy: str, patience: float) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK, 0o666)
         try:
-            facts = os.fstat(descriptor)
+            status = os.fstat(descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -189,14 +193,14 @@ def _lock_file(path: Path, busy: str, patience: float) -> int:
                     raise BusyError(f'{busy}{who} is at work there; let it end, or take another folder') from None
                 time.sleep(0.1)
                 continue
-            except OSError:  # a disk without locks
+            except OSError:  # the file system does not support locks
                 with suppress(OSError):
                     path.unlink()
                 raise
-            if not _is_at(facts, path):  # its owner removed it in between
+            if not _is_at(status, path):  # the previous holder removed it in between
                 continue
-            if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:  # what has another name too is somebody's file
-                with suppress(OSError):  # the disk is full: the lock holds all the same
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:  # never overwrite a hard link to a user's file
+                with suppress(OSError):  # the lock is valid even if the disk is full
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, f'process {os.getpid()} on {socket.gethostname()}\n'.encode())
             kept, descriptor = descriptor, -1
@@ -206,15 +210,15 @@ def _lock_file(path: Path, busy: str, patience: float) -> int:
                 os.close(descriptor)
 
 
-def _is_at(facts: os.stat_result, path: Path) -> bool:
+def _is_at(status: os.stat_result, path: Path) -> bool:
     try:
-        return os.path.samestat(facts, os.lstat(path))
+        return os.path.samestat(status, os.lstat(path))
     except FileNotFoundError:
         return False
 
 
 def _holder(descriptor: int) -> str:
-    """Who says in a lock file that it is theirs: ' (process 7 on host)', or nothing."""
+    """Return the holder named in a lock file as ``' (process 7 on host)'``, or an empty string."""
     with suppress(OSError):
         found = re.match(rb'process \d+ on [\w.-]+', os.pread(descriptor, 300, 0))
         return f' ({found.group().decode()})' if found else ''
@@ -222,15 +226,15 @@ def _holder(descriptor: int) -> str:
 
 
 def write_whole(path: str | Path, data: bytes | memoryview, flush: bool = False) -> None:
-    """Write a file whole or not at all, see :func:`replacing`.
+    """Write a file atomically, see :func:`replacing`.
 
     Args:
-        path: see there.
-        data: all of it.
-        flush: whether the bytes must be on the disk before the name is: for what a crash of the machine may not cost.
+        path: output file.
+        data: content.
+        flush: call ``fsync`` before the rename, so that the file survives a crash of the machine.
 
     Raises:
-        OSError: see there.
+        OSError: see :func:`replacing`.
     """
     with replacing(path) as beside, open(beside, 'wb') as file:
         file.write(data)
@@ -240,16 +244,17 @@ def write_whole(path: str | Path, data: bytes | memoryview, flush: bool = False)
 
 
 def json_bytes(value: object, indent: int = 1) -> bytes:
-    r"""A value as a JSON file: nan and infinity, for which JSON has no word, are null; every name reads back as it was.
+    r"""Encode a value as a JSON file; NaN and infinity become null.
 
-    The bytes of a name that are not UTF-8 stand there as ``\udcXX``, Python's form of them.
+    Bytes of file names that are not UTF-8 are written as ``\udcXX`` (Python's surrogate escapes), so that names survive
+    a round trip.
 
     Args:
-        value: dicts, lists, texts, numbers.
-        indent: spaces a level.
+        value: nested dicts, lists, strings and numbers.
+        indent: spaces per level.
 
     Raises:
-        TypeError: something else is inside.
+        TypeError: a value of another type.
     """
     text = json.dumps(_finite(value), indent=indent, allow_nan=False, ensure_ascii=False) + '\n'
     return text.encode(errors='backslashreplace')
@@ -264,10 +269,10 @@ def _finite(value: object) -> object:
 
 
 def read_limit() -> float:
-    """Seconds for which a read may give nothing, see :func:`read_bytes`: 60, or what the environment says.
+    """Return the read timeout of :func:`read_bytes` in seconds: 60, or the environment variable :data:`READ_TIMEOUT`.
 
     Raises:
-        ConfigError: it says no positive number.
+        ConfigError: the variable is not a positive number.
     """
     text = os.environ.get(READ_TIMEOUT, '60')
     try:
@@ -280,26 +285,25 @@ def read_limit() -> float:
 
 
 def read_bytes(path: str | os.PathLike, most: int | None = None) -> bytes:
-    """All of a regular file, or the first bytes.
+    """Read a regular file, or its first bytes, with a timeout.
 
-    A read that gives nothing for a while, as from a network disk that is gone, is given up.
-
-    It goes on in a thread of its own, which nothing can stop and which does not keep the process from ending.
+    A read without progress, as from a disconnected network disk, is abandoned. It runs in a separate thread, which
+    can't be stopped but does not keep the process from exiting.
 
     Args:
         path: the file.
-        most: how many bytes; None for all.
+        most: maximum number of bytes; None for all.
 
     Raises:
-        OSError: it can't be opened or read, or is no regular file.
-        TimeoutError: it gave nothing for :func:`read_limit` seconds.
+        OSError: the file can't be opened or read, or is not a regular file.
+        TimeoutError: no data came for :func:`read_limit` seconds.
     """
     limit = read_limit()
     reading = _Reading(path, most)
     reading.start()
     tick, idle, before = min(1.0, limit), 0.0, 0
     while not reading.ended.wait(tick):
-        # counted in waits, so that a process which was stopped for a while blames no file
+        # counted in ticks instead of clock time, so that a suspended process does not report a timeout
         idle, before = (idle + tick if reading.blocks == before else 0.0), reading.blocks
         if idle >= limit:
             raise TimeoutError(0, f'it gave nothing for {limit:g} seconds; is its disk gone?', os.fspath(path))
@@ -309,7 +313,7 @@ def read_bytes(path: str | os.PathLike, most: int | None = None) -> bytes:
 
 
 class _Reading:
-    """Reads a file in a thread, and shows how far it is."""
+    """Read of a file in a background thread; ``blocks`` counts its progress."""
 
     def __init__(self, path: str | os.PathLike, most: int | None) -> None:
         self.path, self.most = path, most
@@ -319,11 +323,14 @@ class _Reading:
         self.ended = threading.Event()
 
     def start(self) -> None:
-        """Begin. ``threading.Thread.start`` would wait for ever for a thread that the lack of memory ends at once."""
+        """Start the thread.
+
+        ``threading.Thread.start`` would wait forever for a thread that dies at once for lack of memory.
+        """
         _thread.start_new_thread(self.run, ())
 
     def run(self) -> None:
-        """Read."""
+        """Read the file; errors are stored in ``error``."""
         try:
             with open(self.path, 'rb', buffering=0, opener=open_regular) as file:
                 left = sys.maxsize if self.most is None else self.most
@@ -331,27 +338,27 @@ class _Reading:
                     self.content.write(block)
                     self.blocks += 1
                     left -= len(block)
-        except BaseException as error:  # the caller raises it
+        except BaseException as error:  # raised by read_bytes
             self.error = error
         finally:
             self.ended.set()
 
 
 def open_regular(path: str, flags: int) -> int:
-    """An opener for :func:`open` that refuses what is no regular file: a pipe or a device would wait, or never end."""
+    """Opener for :func:`open` that accepts regular files only: reading a pipe or device could block or never end."""
     descriptor = os.open(path, flags | _NONBLOCK)
     mode = os.fstat(descriptor).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is named as one by the read
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # for a folder, the read itself raises a clear error
         os.close(descriptor)
         raise OSError(0, 'is no regular file', path)
     return descriptor
 
 
 def configs_dir() -> Path:
-    """Where the configs are: inside an installed package, or beside it in a checkout.
+    """Return the folder of the configs: inside the installed package, or next to it in a checkout.
 
     Raises:
-        ConfigError: neither is there.
+        ConfigError: there is no such folder.
     """
     package = Path(restorebox.__file__).parent
     for folder in (package / 'configs', package.parent / 'configs'):
@@ -361,7 +368,7 @@ def configs_dir() -> Path:
 
 
 def find_checkpoints(work_dir: str | Path) -> list[Path]:
-    """Checkpoints of a run, oldest first: ``iter_N.pth``. They are renamed into place when complete."""
+    """Return the checkpoints ``iter_N.pth`` of a run, oldest first."""
     files = [path for path in Path(work_dir).glob('iter_*.pth') if path.is_file()]
     found = [(int(match.group(1)), path) for path in files if (match := re.match(r'iter_(\d+)\.', path.name))]
     return [path for _, path in sorted(found)]

@@ -1,4 +1,4 @@
-"""What a process asks of its machine: how many cores it may use, and to end at once."""
+"""Number of usable CPU cores, and immediate exit of the process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NoReturn
 
 
 def usable_cores() -> int:
-    """The cores that this process may use, at least 1."""
+    """Return the number of CPU cores available to this process, at least 1."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def leave(code: int) -> NoReturn:
-    """End this process at once, without waiting for threads or other ranks; what was logged and printed is written.
+    """Exit at once, without waiting for threads or other ranks; logs and standard streams are flushed.
 
-    A clean interpreter exit may wait for other ranks in a collective, and with gloo it aborted 3 of 38 ranks that had
-    done all their work ("terminate called without an active exception").
+    A regular interpreter exit may wait for other ranks in a collective. With gloo it aborted 3 of 38 ranks that had
+    finished ("terminate called without an active exception").
     """
     logging.shutdown()
     sys.stdout.flush()

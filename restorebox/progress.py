@@ -1,28 +1,29 @@
-"""How far a long job is, and how long it still takes: a bar on a terminal, now and then a line in a log."""
+"""Progress display with remaining time: a bar on a terminal, otherwise lines at intervals."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 EVERY = 10.0  # seconds between two lines of a log
 
 
 class Progress:
-    """Counts pieces of work; a context manager.
+    """Progress counter; a context manager.
 
     Args:
-        total: pieces in all.
-        label: what is being done.
+        total: number of items.
+        label: description of the job.
     """
 
     def __init__(self, total: int, label: str) -> None:
         self.total, self.label, self.done = total, label, 0
-        self._bar = None
+        self._bar: Any = None  # rich.progress.Progress, imported on a terminal only
 
     def __enter__(self) -> Progress:
-        self._began = self._said = time.monotonic()
+        self._started = self._printed = time.monotonic()
         if sys.stderr.isatty():
             from rich import progress as rich
             from rich.console import Console
@@ -35,15 +36,15 @@ class Progress:
         return self
 
     def advance(self) -> None:
-        """One piece is done."""
+        """Count one finished item."""
         self.done += 1
         if self._bar is not None:
             self._bar.advance(self._task)
             return
         now = time.monotonic()
-        if now - self._said >= EVERY:
-            self._said = now
-            rate = self.done / (now - self._began)
+        if now - self._printed >= EVERY:
+            self._printed = now
+            rate = self.done / (now - self._started)
             left = (self.total - self.done) / rate
             print(
                 f'{self.label}: {self.done} of {self.total}, {rate:.1f} a second, {left:.0f} s left',

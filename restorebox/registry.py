@@ -1,12 +1,11 @@
-"""All registries of restorebox on one screen.
+"""All registries of restorebox, and the import of plugins.
 
-Those with a parent are children of MMEngine's, so that a Runner builds our classes by name. The rest stand alone:
-MMEngine allows one child per parent and scope (a backbone and a restorer can't both hang below MODELS), and mmcv's
-transforms, which would come with MMEngine's TRANSFORMS, work on samples of another form.
+Most registries are children of MMEngine's, so that a Runner builds our classes by name. The others have no parent:
+MMEngine allows one child per parent and scope, so backbones and restorers can't both be children of MODELS. mmcv's
+transforms, which MMEngine's TRANSFORMS would include, expect another sample format.
 
-A registry fills itself when it is first asked: it imports the modules of its room, all that are in the folder where the
-location ends with ``.*``, then every plugin that is installed under the entry-point group ``restorebox.plugins`` (see
-``docs/add_a_method.md``).
+A registry is filled at its first lookup. It imports the modules of its subpackage (all modules where the location ends
+with ``.*``), then every plugin of the entry-point group ``restorebox.plugins`` (see ``docs/add_a_method.md``).
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from restorebox.errors import ConfigError
 from restorebox.values import check_values, layers, short
 
 PLUGIN_GROUP = 'restorebox.plugins'
-LISTED = 10  # names that an error lists at most, of together so many letters
-LETTERS = 160
+LISTED = 10  # maximum number of names in an error message
+LETTERS = 160  # maximum total length of these names
 _plugins: dict[str, str] = {}
 _plugins_loaded = False
 
@@ -37,19 +36,19 @@ def load_plugins() -> dict[str, str]:
     """Import the installed plugins once.
 
     Returns:
-        Entry-point name -> module, of the plugins that are loaded.
+        Entry-point name -> module of each loaded plugin.
 
     Raises:
-        ConfigError: a plugin can't be imported; names the entry point, its distribution and the cause.
+        ConfigError: a plugin can't be imported; the message has the entry point, its distribution and the cause.
     """
     global _plugins_loaded
     if not _plugins_loaded:
-        _plugins_loaded = True  # set first: a plugin's own imports come through here again
+        _plugins_loaded = True  # set first, since a plugin's imports call this function again
         for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda p: p.name):
             try:
                 point.load()
             except Exception as error:
-                _plugins_loaded = False  # the next look-up must not pass as if nothing were missing
+                _plugins_loaded = False  # so that the next lookup fails as well
                 dist = point.dist.name if point.dist else 'unknown distribution'
                 raise ConfigError(
                     f"plugin '{point.name}' ({point.value}, from {dist}) can't be imported: "
@@ -60,27 +59,27 @@ def load_plugins() -> dict[str, str]:
 
 
 def remember_imports(modules: Iterable[str]) -> None:
-    """Note the modules of a config's ``custom_imports``, so that errors can say what was loaded."""
+    """Record the modules of a config's ``custom_imports``, for error messages."""
     _plugins.update({f'custom_imports {i}': module for i, module in enumerate(modules)})
 
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """Say which known names are near a misspelt one.
+    """Suggest known names similar to a misspelt one.
 
     Returns:
-        ``"did you mean 'x'?"``; when nothing is near ``'known: a, b, c'``, of at most :data:`LISTED`, the most alike.
+        ``"did you mean 'x'?"``; without a similar name ``'known: a, b, c'`` with up to :data:`LISTED` closest names.
     """
     lower = {name.lower(): name for name in known}
     match = difflib.SequenceMatcher(b=word.lower())
-    alike = {}
+    similarity: dict[str, float] = {}
     for name in lower:
         match.set_seq1(name)
-        alike[name] = match.ratio()
-    best = max(alike.values(), default=0)
-    # one that is much nearer than the others is meant: a house full of networks has many names that end alike
+        similarity[name] = match.ratio()
+    best = max(similarity.values(), default=0)
+    # relative to the best match, since many class names share a suffix
     floor = max(0.6, best - 0.12)
-    ranked = sorted(alike, key=alike.get, reverse=True)
-    close = [lower[name] for name in ranked if alike[name] >= floor][:3]
+    ranked = sorted(similarity, key=similarity.__getitem__, reverse=True)
+    close = [lower[name] for name in ranked if similarity[name] >= floor][:3]
     if close:
         return 'did you mean ' + ' or '.join(f"'{name}'" for name in close) + '?'
     if not ranked:
@@ -93,12 +92,12 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
 
 
 def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
-    """Names that a constructor takes, and those of them that it needs.
+    """Return the names of a constructor's arguments and of its required arguments.
 
-    A class that passes ``**kwargs`` on to its parents takes theirs too (MMEngine's schedulers do).
+    For a class that passes ``**kwargs`` on, as MMEngine's schedulers do, the parents' arguments are included.
 
     Returns:
-        ``(known, needed)``, or None where it can't be told.
+        ``(known, needed)``, or None without a signature.
     """
     known: list[str] = []
     needed: list[str] = []
@@ -116,16 +115,16 @@ def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
 
 
 def check_keys(build: Callable, given: Iterable[str], where: str, complete: bool = True) -> None:
-    """Refuse keys that a constructor does not take, naming the nearest that it does, and values of another kind.
+    """Check the keys of a config against a constructor's arguments, and its values against their type hints.
 
     Args:
-        build: a class or function.
-        given: the keys of its config, without ``type``; where it is a dict, its values are checked as well.
-        where: how the message names it.
-        complete: also ask for the keys it can't do without.
+        build: class or function.
+        given: keys of its config, without ``type``; values are checked if it is a dict.
+        where: name used in the message.
+        complete: also check that required keys are present.
 
     Raises:
-        ConfigError: a key is unknown or missing, or a value is not what the constructor's type hints say.
+        ConfigError: a key is unknown or missing, or a value does not match its type hint.
     """
     keys = constructor_keys(build)
     if keys is None:
@@ -142,20 +141,22 @@ def check_keys(build: Callable, given: Iterable[str], where: str, complete: bool
 
 
 def modules_of(location: str) -> list[str]:
-    """Names of the modules at a location of a registry, nothing being imported.
+    """Return the names of the modules at a registry location without importing them.
 
     Args:
-        location: a module; or a package and ``.*``: the package and all modules in its folder, without subpackages.
+        location: a module, or a package followed by ``.*``: the package and its modules, without subpackages.
     """
     package = location.removesuffix('.*')
     if package == location:
         return [location]
-    found = pkgutil.iter_modules(find_spec(package).submodule_search_locations, f'{package}.')
+    spec = find_spec(package)
+    assert spec is not None  # locations are ours, see the end of this file
+    found = pkgutil.iter_modules(spec.submodule_search_locations, f'{package}.')
     return [package, *sorted(module.name for module in found if not module.ispkg)]
 
 
 class RegistryKeyError(ConfigError, KeyError):
-    """A name that no registry knows. The message lists near names and the plugin modules that were loaded."""
+    """An unregistered name. The message has similar names and the loaded plugins."""
 
     def __init__(self, registry: str, key: str, known: list[str]):
         loaded = [f'{name} ({module})' for name, module in load_plugins().items()]
@@ -170,11 +171,11 @@ class RegistryKeyError(ConfigError, KeyError):
 
 
 def build_checked(cfg: dict, registry: mm.Registry, default_args: dict | None = None) -> Any:
-    """Build like MMEngine's ``build_from_cfg``, after checking the type's name, the keys and the kinds of the values.
+    """Build like MMEngine's ``build_from_cfg``, after checking the type's name, the keys and the values.
 
     Raises:
-        KeyError: the type is not registered; the message lists near names and the loaded plugins.
-        ConfigError: a key is unknown or missing, or a value of another kind.
+        RegistryKeyError: the type is not registered; the message has similar names and the loaded plugins.
+        ConfigError: a key is unknown or missing, or a value does not match its type hint.
     """
     merged = {**(default_args or {}), **cfg}
     kind = merged.pop('type', None)
@@ -185,17 +186,19 @@ def build_checked(cfg: dict, registry: mm.Registry, default_args: dict | None = 
 
 
 class Registry(mm.Registry):
-    """MMEngine's registry with helpful errors and plugins."""
+    """MMEngine's registry with plugins and with errors that suggest similar names."""
+
+    _locations: list[str]
 
     def import_from_location(self) -> None:
-        """Import this registry's room, then the plugins."""
+        """Import this registry's modules, then the plugins."""
         if not self._imported:
             self._locations = [module for location in self._locations for module in modules_of(location)]
         super().import_from_location()
         load_plugins()
 
     def known(self) -> list[str]:
-        """Names that :meth:`get` finds without a scope: our own, plugins', MMEngine's."""
+        """Return the names that :meth:`get` finds without a scope, including those of plugins and MMEngine."""
         self.import_from_location()
         names = list(self._module_dict)
         if self.parent is not None:
@@ -203,15 +206,15 @@ class Registry(mm.Registry):
         return names
 
     def own_names(self) -> list[str]:
-        """Names that our rooms and the plugins registered here, without MMEngine's."""
+        """Return the names registered by restorebox and plugins, without MMEngine's."""
         self.import_from_location()
         return list(self._module_dict)
 
     def get(self, key: str) -> Any:
-        """Find a class by name.
+        """Return the class registered under a name.
 
         Raises:
-            RegistryKeyError: nothing of that name here or in MMEngine's parent registry.
+            RegistryKeyError: the name is neither in this registry nor in its MMEngine parent.
         """
         self.import_from_location()
         scope, bare = self.split_scope_key(key)
@@ -219,7 +222,7 @@ class Registry(mm.Registry):
             raise RegistryKeyError(self.name, key, self.known())
         try:
             found = super().get(key)
-        except RuntimeError:  # MMEngine's "Failed to get X"
+        except RuntimeError:  # MMEngine cannot import the scope
             found = None
         if found is None:
             raise RegistryKeyError(self.name, key, self.known())
@@ -227,13 +230,13 @@ class Registry(mm.Registry):
 
 
 def _child(name: str, parent: mm.Registry, *rooms: str) -> Registry:
-    """A registry below MMEngine's, so that a Runner finds our classes. ``rooms`` fill it, see :func:`modules_of`."""
+    """Create a child of an MMEngine registry; ``rooms`` are its locations, see :func:`modules_of`."""
     build = build_checked if parent.build_func is build_from_cfg else None
     return Registry(name, parent=parent, scope='restorebox', locations=list(rooms), build_func=build)
 
 
 def _own(name: str, room: str) -> Registry:
-    """A registry that stands alone."""
+    """Create a registry without a parent."""
     return Registry(name, scope='restorebox', locations=[room], build_func=build_checked)
 
 
@@ -243,7 +246,7 @@ LOSSES = _own('loss', 'restorebox.losses.*')
 DEGRADATIONS = _own('degradation', 'restorebox.degradations.*')
 ENCODERS = _own('encoder', 'restorebox.encoders.*')
 STEMS = _own('stem', 'restorebox.layers.*')
-TRANSFORMS = _own('transform', 'restorebox.datasets.*')  # mmcv's work on samples of another form
+TRANSFORMS = _own('transform', 'restorebox.datasets.*')  # mmcv's transforms expect another sample format
 SOURCES = _own('data source', 'restorebox.datasets.sources.*')  # functions that return a Source
 
 RESTORERS = _child('restorer', mm.MODELS, 'restorebox.restorers.*')
@@ -258,7 +261,7 @@ OPTIM_WRAPPERS = _child('optimiser wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim'
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     'optimiser wrapper constructor', mm.OPTIM_WRAPPER_CONSTRUCTORS, 'mmengine.optim', 'restorebox.engine'
 )
-# nothing of ours in these; they give MMEngine's names helpful errors
+# no classes of ours: these only improve the errors for MMEngine's names
 OPTIMIZERS = _child('optimiser', mm.OPTIMIZERS, 'mmengine.optim')
 PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'mmengine.optim')
 VISUALIZERS = _child('visualiser', mm.VISUALIZERS, 'mmengine.visualization')

@@ -1,13 +1,13 @@
-"""Rows of a paper's tables: a config and what differs from it, as data in ``configs/METHOD/rows.yml``.
+"""Rows of a paper's tables, given in ``configs/METHOD/rows.yml`` as differences from a config.
 
 A row::
 
     ccl_only:
       about: 'Table 2, row F: both cycle contrastive losses, no location loss'
-      of: [cclgan_rain_cityscapes.py]           # configs of the same folder that it can be applied to
-      differences: {model.lambda_lcl: 0.0}      # dotted keys, as --cfg-options has them
+      of: [cclgan_rain_cityscapes.py]           # applicable configs in the same folder
+      differences: {model.lambda_lcl: 0.0}      # dotted keys, as in --cfg-options
 
-``from: ROW`` names a row whose differences are applied before its own.
+``from: ROW`` names a row whose differences are applied first.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ KEYS = {'about': str, 'of': list, 'from': str, 'differences': dict}
 
 @dataclass(frozen=True)
 class Row:
-    """One row.
+    """Row of a table.
 
     Attributes:
-        name: of the row, one per method.
-        about: where the paper has it and what it is, a line.
-        of: file names of the configs that it can be applied to, in the folder of its ``rows.yml``.
-        differences: dotted key -> value, all of them, also those of the row that it is made from.
+        name: name, unique per method.
+        about: one line with its place in the paper and its settings.
+        of: file names of the applicable configs, in the folder of its ``rows.yml``.
+        differences: dotted key -> value, including those of the row in ``from``.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Row:
 
 
 def read_rows(folder: Path) -> dict[str, Row]:
-    """Name -> row, of one method's folder; empty where it has no ``rows.yml``.
+    """Read the rows of a method's folder, name -> row; empty without ``rows.yml``.
 
     Raises:
-        ConfigError: names the file, the row and the key.
+        ConfigError: the file is invalid; the message has the file, the row and the key.
     """
     file = folder / 'rows.yml'
     if not file.is_file():
@@ -65,10 +65,10 @@ def read_rows(folder: Path) -> dict[str, Row]:
 
 
 def find_row(config: Path, name: str) -> Row:
-    """The row of that name that can be applied to a config's file.
+    """Return the row with a name for a config's file.
 
     Raises:
-        ConfigError: there is none; names the nearest, or the configs that it belongs to.
+        ConfigError: there is none; the message suggests similar names, or has the configs of the row.
     """
     rows = read_rows(config.parent)
     row = rows.get(name)

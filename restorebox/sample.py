@@ -1,4 +1,4 @@
-"""What a restorer hands out: one element per picture."""
+"""Data element of one picture, returned by restorers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from mmengine.structures import BaseDataElement
 
 
 class RestorationSample(BaseDataElement):
-    """One picture's data and where it came from.
+    """Images and metadata of one picture.
 
-    Data fields, each a CHW RGB float32 tensor in [0, 1] at the input's own height and width, present when known:
-    ``pred`` (the restored picture), ``lq`` (the degraded input), ``gt`` (its clean partner) and any physics layer that
-    was estimated (``streak``, ``transmission``, ``airlight``, ``depth``; ``physics`` is the picture that they give
-    before a network refines it). What is known of such a layer is ``true_streak``, and so on.
+    Data fields are CHW RGB float32 tensors in [0, 1] at the input's height and width, present when available:
+
+    - ``pred``: restored picture; ``lq``: degraded input; ``gt``: clean target;
+    - ``streak``, ``transmission``, ``airlight``, ``depth``: estimated physics layers;
+    - ``physics``: picture computed from these layers, before refinement by a network;
+    - ``true_streak`` etc.: ground truth of a layer.
 
     Metainfo: ``name`` (unique within its set, used in tables and file names), ``index`` (position in the data set),
     ``paths`` (role -> file).

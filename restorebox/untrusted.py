@@ -1,32 +1,33 @@
-"""What came out of a file that somebody else may have made: plain data, and configs of models that run nothing.
+"""Validation of untrusted data: JSON, and model configs stored inside files.
 
-MMEngine looks up a ``type`` with a dot in it as a Python object and calls it, and imports what ``_scope_`` names. A
-user's own config file may do that. A config inside a file of weights, or inside a manifest, may not: it goes through
-:func:`checked_config`, which allows names of our registries and plain values only.
+MMEngine imports and calls any Python object that a dotted ``type`` names, and imports the package in ``_scope_``. A
+user's own config file may do that. A config inside a weights file or a manifest is untrusted. It goes through
+:func:`checked_config`, which allows registered names and plain values only.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from restorebox import registry as own
 from restorebox.errors import ConfigError, printable
 
-DEPTH = 40  # of nested dicts and lists
-NODES = 100_000
-LARGEST = 2**20  # of the numbers of a model: more levels, blocks or channels than any network has
-# where the components of a model are
+DEPTH = 40  # maximum nesting of dicts and lists
+NODES = 100_000  # maximum number of values
+LARGEST = 2**20  # maximum number in a model config; no network has as many levels, blocks or channels
+# registries of a model's components
 MODEL = (own.RESTORERS, own.BACKBONES, own.HEADS, own.LOSSES, own.ENCODERS, own.STEMS)
 
 
 def read_json(text: Any) -> Any:
-    """Plain data of a JSON text that may be hostile.
+    """Parse untrusted JSON text.
 
     Raises:
-        ValueError: no JSON, nested more than :data:`DEPTH` deep, or with numbers that are not finite or past 64 bits.
+        ValueError: invalid JSON, nested more than :data:`DEPTH` deep, or with numbers that are not finite or exceed 64
+            bits.
     """
     if not isinstance(text, str):
         raise ValueError(f'it is a {type(text).__name__}, not a text')
@@ -43,10 +44,10 @@ def read_json(text: Any) -> Any:
 
 
 def check_plain(value: Any) -> None:
-    """Refuse what is not a finite tree of dicts, lists, texts, finite numbers, True, False and None.
+    """Check that a value is a finite tree of dicts, lists, strings, finite numbers, True, False and None.
 
     Raises:
-        ValueError: says what is wrong.
+        ValueError: it is not; the message has the reason.
     """
     for node, _ in _nodes(value):
         if node is None or isinstance(node, (bool, str, dict, list, tuple)):
@@ -58,8 +59,9 @@ def check_plain(value: Any) -> None:
 
 
 def _nodes(value: Any) -> Iterator[tuple[Any, str]]:
-    """Every node of nested dicts and lists with its path; bounded in depth and number."""
-    waiting, count = [(value, '', 0)], 0
+    """Iterate over the nodes of nested dicts and lists with their paths; depth and number are limited."""
+    waiting: list[tuple[Any, str, int]] = [(value, '', 0)]
+    count = 0
     while waiting:
         node, path, depth = waiting.pop()
         count += 1
@@ -70,7 +72,7 @@ def _nodes(value: Any) -> Iterator[tuple[Any, str]]:
             odd = [key for key in node if not isinstance(key, str)]
             if odd:
                 raise ValueError(f'{path or "the top level"} has a key that is no text')
-            inside = node.items()
+            inside: Iterable[tuple[Any, Any]] = node.items()
         elif isinstance(node, (list, tuple)):
             inside = enumerate(node)
         else:
@@ -79,17 +81,17 @@ def _nodes(value: Any) -> Iterator[tuple[Any, str]]:
 
 
 def checked_config(cfg: Any, registries: tuple[own.Registry, ...] = MODEL) -> dict:
-    """A component's config that came out of a file, safe to build.
+    """Check that an untrusted config of a component is safe to build.
 
     Args:
-        cfg: with ``type``, and configs of further components at any depth.
-        registries: that may be named.
+        cfg: dict with ``type``, and nested configs of further components.
+        registries: registries whose names are allowed.
 
     Returns:
         ``cfg``.
 
     Raises:
-        ConfigError: a ``type`` that is no bare name of our registries, a ``_scope_``, or a value that is not plain.
+        ConfigError: a ``type`` that is not a name in ``registries``, a ``_scope_``, or a value that is not plain.
     """
     if not isinstance(cfg, dict) or 'type' not in cfg:
         raise ConfigError(f"it must be a dict with the key 'type', and is {printable(repr(cfg))[:80]}")

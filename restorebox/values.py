@@ -1,8 +1,7 @@
-"""Which values a constructor takes: said once, by the type hints of its arguments, and checked before it is called.
+"""Check of config values against the type hints of constructors.
 
-A hint gives the kind (``int``, ``str | None``, ``Sequence[float]``, ``dict[str, dict]``), and ``Annotated`` adds what a
-kind does not say: ``p: Fraction``, ``base_width: Width``. What concerns several arguments at once, a constructor checks
-itself.
+A hint gives the type (``int``, ``str | None``, ``Sequence[float]``, ``dict[str, dict]``); ``Annotated`` adds ranges and
+other rules: ``p: Fraction``, ``base_width: Width``. Conditions on several arguments are checked by the constructor.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from restorebox.errors import ConfigError
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``; both belong to it, ``low`` only where it is not ``above``."""
+    """Interval ``[low, high]``, or ``(low, high]`` if ``above`` is true."""
 
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
 
     def __call__(self, value: float) -> bool:
-        """Whether a number lies in it."""
+        """Return whether a number is in the interval."""
         return (self.low < value if self.above else self.low <= value) and value <= self.high
 
     def __str__(self) -> str:
@@ -39,7 +38,7 @@ class Range:
 
 
 class Ordered:
-    """A pair whose first number is the smaller one."""
+    """Rule: a pair with the first number below the second."""
 
     def __call__(self, value: Sequence[float]) -> bool:
         return value[0] < value[1]
@@ -49,7 +48,7 @@ class Ordered:
 
 
 class NotEmpty:
-    """Something with a length above 0."""
+    """Rule: a sequence with at least one item."""
 
     def __call__(self, value: Sequence) -> bool:
         return len(value) > 0
@@ -58,10 +57,10 @@ class NotEmpty:
         return ' (at least one)'
 
 
-# bounds above are no taste: beyond them nothing is built in a reasonable time, or no picture is so large
-Count = Annotated[int, Range(1, 1024)]  # how many layers, blocks, repeats
-Depth = Annotated[int, Range(0, 1024)]  # the same, where there may be none
-Levels = Annotated[int, Range(1, 16)]  # how often a picture is halved
+# upper bounds: larger networks cannot be built in a reasonable time, and no picture is larger
+Count = Annotated[int, Range(1, 1024)]  # number of layers, blocks or repeats
+Depth = Annotated[int, Range(0, 1024)]  # the same, where 0 is allowed
+Levels = Annotated[int, Range(1, 16)]  # number of downsamplings by 2
 Width = Annotated[int, Range(1, 65_536)]  # channels
 Pixels = Annotated[int, Range(1, 65_536)]
 StatisticsWindow = Annotated[int, Range(8, 65_536)]
@@ -91,13 +90,13 @@ KINDS = {
 
 
 def _phrase(hint: Any) -> str:
-    """A hint in words."""
+    """Describe a hint in words."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return _phrase(args[0]) + ''.join(str(rule) for rule in hint.__metadata__ if callable(rule))
     if origin in (typing.Union, types.UnionType):
-        told = [arg for arg in args if _is_told(arg)] or args  # a class is nothing that a config could name
-        return ' or '.join(dict.fromkeys(_phrase(arg) for arg in told))
+        shown = [arg for arg in args if _is_plain(arg)] or args  # other classes can't be written in a config
+        return ' or '.join(dict.fromkeys(_phrase(arg) for arg in shown))
     if origin is typing.Literal:
         return ' or '.join(repr(arg) for arg in args)
     if origin is tuple and Ellipsis not in args:
@@ -108,10 +107,11 @@ def _phrase(hint: Any) -> str:
     kind = origin or hint
     if isinstance(kind, type) and issubclass(kind, PurePath):
         return 'a string'
-    return KINDS.get(kind) or getattr(kind, '__name__', str(kind))
+    return KINDS.get(kind) or str(getattr(kind, '__name__', kind))
 
 
-def _is_told(hint: Any) -> bool:
+def _is_plain(hint: Any) -> bool:
+    """Return whether a config can contain values of this type, as opposed to objects of some class."""
     kind = typing.get_origin(hint) or hint
     if kind is Annotated:
         return True
@@ -122,20 +122,21 @@ def _is_list(kind: Any) -> bool:
     return kind in (list, tuple, Sequence) or (isinstance(kind, type) and issubclass(kind, (list, tuple)))
 
 
-def _is_finite(value: float) -> bool:
+def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
+    except OverflowError:  # an integer beyond the range of float
         return False
 
 
 def mismatch(value: Any, hint: Any) -> tuple[str, Any, str] | None:
-    """Where a value is not what a hint says.
+    """Find where a value does not match a type hint.
 
-    A hint that is a class of some other kind, or can't be told, takes everything: what stands there is built first.
+    Hints that are other classes accept dicts, from which objects are built; hints that can't be checked accept all.
 
     Returns:
-        The path inside of the value ('' for itself), what stands there and what it must be; None where all fits.
+        ``(path, found, wanted)``: path inside the value ('' for the value itself), the value there and a description of
+        what is allowed; None if everything matches.
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     kind = origin or hint
@@ -155,7 +156,7 @@ def mismatch(value: Any, hint: Any) -> tuple[str, Any, str] | None:
     elif kind is bool:
         fits = isinstance(value, bool)
     elif kind is int:
-        fits = isinstance(value, Integral) and not isinstance(value, bool) and abs(value) < 2**63
+        fits = isinstance(value, Integral) and not isinstance(value, bool) and abs(int(value)) < 2**63
     elif kind is float:
         fits = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     elif kind is str or kind is type(None):
@@ -167,12 +168,12 @@ def mismatch(value: Any, hint: Any) -> tuple[str, Any, str] | None:
             return '', value, _phrase(hint)
         return _dict_mismatch(value, args[1]) if args else None
     elif _is_list(kind):
-        return _list_mismatch(value, hint, args, fixed=kind is tuple and args and Ellipsis not in args)
+        return _list_mismatch(value, hint, args, fixed=kind is tuple and bool(args) and Ellipsis not in args)
     elif kind is Callable:
         fits = callable(value) or isinstance(value, dict)
     elif kind is object or kind is Any or not isinstance(kind, type):
         return None
-    else:  # some class: an object, or a dict that is built into one
+    else:  # a class: an object, or a dict from which one is built
         fits = value is not None and not isinstance(value, (bool, int, float, str, bytes, list, tuple))
     return None if fits else ('', value, _phrase(hint))
 
@@ -199,20 +200,26 @@ def _list_mismatch(value: Any, hint: Any, args: tuple, fixed: bool) -> tuple[str
 
 @cache
 def hints(build: Callable) -> dict[str, Any]:
-    """Name -> type hint of what a class or function takes; a class that passes ``**kwargs`` on has its parents' too."""
+    """Return name -> type hint of the arguments; with ``**kwargs``, the parents' arguments are included."""
     known: dict[str, Any] = {}
     for layer in layers(build):
         try:
             parameters = inspect.signature(layer).parameters.values()
-            told = typing.get_type_hints(layer, include_extras=True)
-        except (TypeError, ValueError, NameError, AttributeError):  # no signature, or names that only checkers see
+            annotated = typing.get_type_hints(layer, include_extras=True)
+        except (
+            TypeError,
+            ValueError,
+            NameError,
+            AttributeError,
+        ):  # no signature, or unresolved names
             break
         for p in parameters:
             if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
                 continue
-            if p.name in told:
-                known.setdefault(p.name, typing.Optional[told[p.name]] if p.default is None else told[p.name])  # noqa: UP045
-            elif isinstance(p.default, (bool, int, float, str)):  # others' code without hints
+            if p.name in annotated:
+                hint = annotated[p.name]
+                known.setdefault(p.name, typing.Optional[hint] if p.default is None else hint)  # noqa: UP045
+            elif isinstance(p.default, (bool, int, float, str)):  # third-party code without hints
                 known.setdefault(p.name, float if type(p.default) is int else type(p.default))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
@@ -220,31 +227,31 @@ def hints(build: Callable) -> dict[str, Any]:
 
 
 def layers(build: Callable) -> list[Callable]:
-    """The functions that take a constructor's arguments: a class's own ``__init__``, then its parents'."""
+    """Return the functions that receive a constructor's arguments: a class's ``__init__``, then its parents'."""
     if not inspect.isclass(build):
         return [build]
     return [vars(c)['__init__'] for c in build.__mro__ if '__init__' in vars(c)]
 
 
 def short(value: Any, longest: int = 80) -> str:
-    """A value as a message shows it."""
+    """Return the representation of a value, shortened for a message."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # thousands of digits; nested without end
+    except (ValueError, RecursionError):  # an integer of thousands of digits; recursive nesting
         return f'({type(value).__name__}, too long to show)'
     return text if len(text) <= longest else f'{text[:longest]}...'
 
 
 def check_value(value: Any, hint: Any, name: str) -> None:
-    """Refuse a value that is not what a hint says.
+    """Check a config value against a type hint.
 
     Args:
-        value: from a config.
-        hint: a type hint, with rules in ``Annotated``.
-        name: of the key, as the message begins.
+        value: value from a config.
+        hint: type hint, with rules in ``Annotated``.
+        name: name of the key, with which the message begins.
 
     Raises:
-        ConfigError: says where in the value, what stands there and what it must be.
+        ConfigError: it does not match; the message has the path, the value and what is allowed.
     """
     wrong = mismatch(value, hint)
     if wrong is not None:
@@ -253,12 +260,12 @@ def check_value(value: Any, hint: Any, name: str) -> None:
 
 
 def check_values(build: Callable, given: dict, where: str) -> None:
-    """Refuse values that are not what the constructor's type hints say.
+    """Check config values against a constructor's type hints.
 
     Args:
-        build: a class or function.
-        given: its keys and values; keys that it does not name are passed over.
-        where: how the message names it.
+        build: class or function.
+        given: its keys and values; unknown keys are ignored.
+        where: name used in the message.
 
     Raises:
         ConfigError: see :func:`check_value`.

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What slurm_train.sh and slurm_test.sh share: one task per rank; each task tells torch who it is from Slurm's variables.
+# Common part of slurm_train.sh and slurm_test.sh: one task per rank; torch's variables are set from Slurm's.
 [ $# -ge 4 ] || { echo "usage: slurm_$1.sh PARTITION JOB CONFIG [...]" >&2; exit 2; }
-verb=$1 partition=$2 job=$3
+command=$1 partition=$2 job=$3
 shift 3
 tasks=${NTASKS:-1}
 per_node=${NTASKS_PER_NODE:-$tasks}
-export RESTOREBOX_TOOL="$(dirname "$0")/$verb.py" PORT=${PORT:-29500}
+export RESTOREBOX_TOOL="$(dirname "$0")/$command.py" PORT=${PORT:-29500}
 # shellcheck disable=SC2086,SC2016 (SRUN_ARGS is a list; the variables are the task's)
 exec srun -p "$partition" --job-name="$job" --ntasks="$tasks" --ntasks-per-node="$per_node" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${GPUS_PER_NODE:+--gres=gpu:$GPUS_PER_NODE} ${SRUN_ARGS:-} \

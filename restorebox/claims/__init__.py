@@ -1,1 +1,1 @@
-"""What the papers claim, which runs check it, and what came of them."""
+"""Reproduction of the papers' claims: definitions, training runs, verdicts and result pages."""

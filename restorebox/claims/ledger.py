@@ -1,8 +1,8 @@
-"""Reading ``configs/METHOD/claims.yml``: models by name, budgets, and the claims that compare the models.
+"""Reading of ``configs/METHOD/claims.yml``: models, budgets, and the claims that compare models.
 
-A model says what trains it at ``paper`` and at ``small`` (the budget's config unless it names its own), and
-``overrides`` for the latter. ``row`` names a row of these configs (see :mod:`restorebox.rows`): one name for
-both budgets, or ``{paper: NAME, small: NAME}``. ``tiny`` is ``small`` with the overrides of that budget on top.
+A model has a config for the budget ``paper`` and one for ``small`` (by default the budget's), with ``overrides`` for
+the latter. ``row`` is a row of these configs (see :mod:`restorebox.rows`): one name for both budgets, or
+``{paper: NAME, small: NAME}``. ``tiny`` is ``small`` with additional overrides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODEL = {
     'analysis': str,
     'why': str,
 }
-# verbs that measure a checkpoint, and the file whose 'mean' is joined to the scores: correlation.after, ...
+# analysis commands -> output file whose 'mean' is added to the scores as correlation.after etc.
 ANALYSES = {'analyze-distortions': 'distortions.json'}
 CLAIM = {
     'id': str,
@@ -55,26 +55,26 @@ REQUIRED = ('id', 'sentence', 'where', 'metric')
 
 @dataclass(frozen=True)
 class Spec:
-    """What trains one model at one budget: a config, a row of it, overrides, and the model to start from."""
+    """Training of a model at a budget: config, row, overrides, and the model to start from."""
 
     config: str
     overrides: dict[str, Any] = field(default_factory=dict)
     data: str | None = None
     after: str | None = None
-    start: Spec | None = None  # what trains ``after``
+    start: Spec | None = None  # training of ``after``
     analysis: str | None = None  # one of ANALYSES
     row: str | None = None
 
     @property
     def differences(self) -> dict[str, Any]:
-        """All that differs from the config: the row's differences and the overrides."""
+        """All differences from the config: those of the row and the overrides."""
         row = find_row(configs_dir() / self.config, self.row).differences if self.row else {}
         return {**row, **self.overrides}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence of a paper and the two models that check it."""
+    """Claim of a paper, and the two models whose scores are compared."""
 
     method: str
     id: str
@@ -90,10 +90,10 @@ class Claim:
     size: float | None = None
     published: tuple = ()
     why_not: str = ''
-    explanation: str = ''  # of a verdict 'not reproduced': scale, an ambiguity of the paper, or ours
+    explanation: str = ''  # for the verdict 'not reproduced': scale, ambiguity of the paper, or of the implementation
 
     def sides(self) -> tuple[tuple[str, str], ...]:
-        """(model, metric) of the better side and of the other; empty where nothing is trained for it."""
+        """Return (model, metric) of the better side and of the other; empty if the claim is not checked by training."""
         if self.better is None or self.other is None:
             return ()
         return (self.better, self.metric), (self.other, self.other_metric or self.metric)
@@ -101,7 +101,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All of one method's ``claims.yml``."""
+    """Content of a method's ``claims.yml``."""
 
     method: str
     paper: str
@@ -111,7 +111,7 @@ class Ledger:
     claims: tuple[Claim, ...]
 
     def spec(self, model: str, budget: str) -> Spec | None:
-        """What trains a model at a budget, or None where nothing does."""
+        """Return the training of a model at a budget, or None if there is none."""
         entry, own = self.models[model], self.budgets.get(budget, {})
         after, analysis = entry.get('after'), entry.get('analysis')
         start = self.spec(after, budget) if after else None
@@ -131,7 +131,7 @@ class Ledger:
         return Spec(entry.get('small', small['config']), overrides, small.get('data'), after, start, analysis, row)
 
     def label(self, model: str) -> str:
-        """A model's name for a reader."""
+        """Return a model's display name."""
         return self.models[model].get('label', model)
 
 
@@ -157,7 +157,7 @@ def read_ledger(file: Path) -> Ledger:
     """Read and check one ``claims.yml``.
 
     Raises:
-        ConfigError: names the file, the place in it and the key.
+        ConfigError: the file is invalid; the message has the file, the entry and the key.
     """
     try:
         text = yaml.safe_load(file.read_text())
@@ -193,21 +193,21 @@ def read_ledger(file: Path) -> Ledger:
                 names = tuple(text['models'])
                 raise ConfigError(f"{here}: {side}: there is no model '{node[side]}'; {nearest(node[side], names)}")
         if node['id'] in {claim.id for claim in claims}:
-            raise ConfigError(f'{here}: id: stands twice')
+            raise ConfigError(f'{here}: id: occurs twice')
         claims.append(Claim(**{**node, 'method': text['method'], 'published': tuple(node.get('published', ()))}))
     return Ledger(**{key: text[key] for key in TOP if key != 'claims'}, claims=tuple(claims))
 
 
 def read_all() -> dict[str, Ledger]:
-    """Method -> its ledger."""
+    """Return method -> ledger for all methods with claims."""
     return {file.parent.name: read_ledger(file) for file in sorted(configs_dir().glob('*/claims.yml'))}
 
 
 def select(ledgers: dict[str, Ledger], wanted: str | None) -> list[tuple[Ledger, list[Claim]]]:
-    """The claims that ``METHOD`` or ``METHOD/CLAIM`` names, all without.
+    """Return the claims selected by ``METHOD`` or ``METHOD/CLAIM``; all if ``wanted`` is empty.
 
     Raises:
-        ConfigError: there is none; names the nearest.
+        ConfigError: there is none; the message suggests similar names.
     """
     if not wanted:
         return [(ledger, list(ledger.claims)) for ledger in ledgers.values()]

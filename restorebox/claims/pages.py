@@ -1,4 +1,4 @@
-"""The pages of docs/claims, from stored results alone."""
+"""Generation of the pages in docs/claims from stored results."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ RULE = (
 
 
 def number(value: float | None, metric: str) -> str:
-    """A difference with the digits that it deserves."""
+    """Format a difference: 2 decimals for PSNR, 4 for other metrics."""
     return '' if value is None else f'{value:+.2f}' if metric.startswith('psnr') else f'{value:+.4f}'
 
 
 def repeated(one: dict[str, Any]) -> str:
-    """What each group of seeds comes to by itself; empty where a claim was not repeated."""
+    """Format the verdict of each group of seeds; empty if the claim was not repeated."""
     each = [f'{", ".join(map(str, group["seeds"]))}: {group["verdict"]}' for group in one['groups']]
     return f' (by themselves seeds {"; ".join(each)})' if each else ''
 
 
 def table(method_rows: list[dict[str, Any]]) -> str:
-    """One line a row."""
+    """Format a Markdown table with one line per row."""
     head = '| claim | says | where | score | paper | budget | here | seeds | cost | verdict |'
     lines = [head, '|---' * 10 + '|']
     for one in method_rows:
@@ -65,7 +65,7 @@ def table(method_rows: list[dict[str, Any]]) -> str:
 
 
 def explanations(method_rows: list[dict[str, Any]]) -> str:
-    """A paragraph for each claim that was not reproduced; empty where there is none."""
+    """Format a paragraph for each claim that was not reproduced; empty if there is none."""
     lost = [one for one in method_rows if one['verdict'] == 'not reproduced']
     if not lost:
         return ''
@@ -78,7 +78,7 @@ def explanations(method_rows: list[dict[str, Any]]) -> str:
 
 
 def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
-    """Bars of measured differences with their spread, and a mark at the paper's size; False where nothing was run."""
+    """Plot measured differences as bars with their range, and the paper's values as marks; False without results."""
     shown = [one for one in method_rows if one['size'] is not None]
     if not shown:
         path.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    kinds = sorted({one['metric'].split('_')[0] for one in shown})  # a dB and an SSIM have no axis in common
+    kinds = sorted({one['metric'].split('_')[0] for one in shown})  # one axis per unit
     figure = Figure(figsize=(7, 1.2 + 0.4 * len(shown) + 0.8 * len(kinds)), layout='constrained')
     FigureCanvasAgg(figure)
     groups = [[one for one in shown if one['metric'].startswith(kind)] for kind in kinds]
@@ -107,10 +107,10 @@ def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
 
 
 def published_page(ledgers: dict[str, Ledger], docs: Path, published: Path) -> str:
-    """The papers' tables, and at which scales each row has been run here.
+    """Return the page of the papers' tables, with the budgets at which each row has been run.
 
     Raises:
-        ConfigError: a file of published figures is broken.
+        ConfigError: a file of published results is invalid.
     """
     out = [
         MARK + '# Published tables\n\nFigures as the papers print them. The last column says at which budgets we have '

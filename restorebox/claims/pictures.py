@@ -1,4 +1,4 @@
-"""Drawn pictures for the budget ``tiny``, which checks the machinery and no claim."""
+"""Synthetic pictures for the budget ``tiny``, which tests the program, not the claims."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def draw_pictures(root: Path) -> Path:
-    """A few pictures for ``tiny``, the same on every call."""
+    """Write a few deterministic pictures for ``tiny``; returns ``root``."""
     for split, count, size in (('train', 4, 256), ('test', 2, 64)):  # 256: the largest crop
         folder = root / split / 'gt'
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Stored results to rows with verdicts; a row's figures come from nowhere else."""
+"""Table rows with verdicts, computed from stored results only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from restorebox.claims.verdict import judge, judge_groups
 
 
 def results(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[int, dict]:
-    """Seed -> stored result of a model at a budget."""
-    spec, found = ledger.spec(model, budget), {}
+    """Return seed -> stored result of a model at a budget."""
+    spec = ledger.spec(model, budget)
+    found: dict[int, dict] = {}
     if spec is not None:
         for path in (docs / 'runs' / ledger.method / budget).glob(f'{model}_s*.json'):
             seed = path.stem[len(model) + 2 :]
@@ -24,20 +25,22 @@ def results(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[int, di
 
 
 def scores(found: dict[int, dict], metric: str) -> dict[int, float | None]:
-    """Seed -> score; None where the run failed or lacks it."""
+    """Return seed -> score; None if the run failed or has no such score."""
     return {seed: None if 'failed' in one else one['mean'].get(metric) for seed, one in found.items()}
 
 
 def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]:
-    """A claim at a budget: its figures, verdict and what it cost."""
+    """Return the row of a claim at a budget: differences, verdict and cost."""
     metric = (claim.paper_metric or claim.metric) if budget == 'paper' else claim.metric
     found: list[dict[int, dict]] = [{}, {}]
     values: list[dict[int, float | None]] = [{}, {}]
     for i, (model, own) in enumerate(claim.sides()):
         found[i] = results(ledger, model, budget, docs)
         values[i] = scores(found[i], metric if own == claim.metric else own)
-    told = dict(metric=metric, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance)
-    outcome = judge(*values, **told)
+    criteria: dict[str, Any] = dict(
+        metric=metric, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance
+    )
+    outcome = judge(*values, **criteria)
     whys = [ledger.models[model].get('why', '') for model, _ in claim.sides() if not ledger.spec(model, budget)]
     runs = [one for side in found for one in side.values()]
     costs = [one['training'] for one in runs if 'training' in one]
@@ -60,7 +63,7 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'seeds': list(outcome.seeds),
         'groups': [
             {'seeds': list(each.seeds), 'size': each.mean, 'verdict': each.verdict}
-            for each in judge_groups(*values, **told)
+            for each in judge_groups(*values, **criteria)
         ],
         'note': (reasons or [outcome.note or claim.why_not or (whys or [''])[0]])[0],
         'explanation': claim.explanation if outcome.verdict == 'not reproduced' else '',
@@ -71,7 +74,7 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
 
 
 def rows(ledger: Ledger, claims: Sequence[Claim], docs: Path) -> list[dict[str, Any]]:
-    """Each claim at each budget with results, and once as ``not run`` where there are none."""
+    """Return the rows of each claim at each budget with results; a single row ``not run`` without results."""
     out = []
     for claim in claims:
         each = [row(ledger, claim, budget, docs) for budget in BUDGETS]

@@ -1,4 +1,4 @@
-"""Training and testing a config in processes of their own: the complete stays, the interrupted goes on."""
+"""Training and testing of configs in subprocesses; complete runs are skipped, interrupted ones are resumed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEPT = ('mean', 'count', 'config', 'row', 'overrides', 'training', 'inference', 
 
 @dataclass(frozen=True)
 class Run:
-    """One model of a ledger at one budget with one seed."""
+    """Training and test of a model at a budget with a seed."""
 
     method: str
     model: str
@@ -34,8 +34,9 @@ class Run:
 
     @property
     def digest(self) -> str:
-        """Tells whether a stored result is still of this config and these overrides."""
-        chain, spec = [], self.spec
+        """Hash of config and overrides, by which outdated stored results are recognised."""
+        chain: list[Any] = []
+        spec: Spec | None = self.spec
         while spec is not None:
             chain.append([spec.config, spec.differences])
             spec = spec.start
@@ -50,16 +51,16 @@ class Run:
         return f'{self.method}/{self.budget}/{self.model}_s{self.seed}'
 
     def folder(self, work: Path) -> Path:
-        """Where it trains; another config or other overrides have another folder."""
+        """Return the work directory, which is unique per config and overrides."""
         return work / f'{self.name}_{self.digest}'
 
     def stored(self, docs: Path) -> Path:
-        """Where its result is kept."""
+        """Return the path of the stored result."""
         return docs / 'runs' / f'{self.name}.json'
 
 
 def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]) -> list[Run]:
-    """The runs that claims need, each once, a model after the one that it starts from; seed by seed."""
+    """Return the unique runs that the claims need, seed by seed, with a model after the one that it starts from."""
     runs: dict[str, Run] = {}
 
     def add(ledger: Ledger, model: str, seed: int) -> None:
@@ -81,7 +82,7 @@ def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]
 
 
 def read_result(run: Run, docs: Path) -> dict | None:
-    """A run's stored result, unless there is none or it is of another config or other overrides."""
+    """Return a run's stored result, or None if there is none or config or overrides have changed."""
     try:
         result = json.loads(run.stored(docs).read_bytes())
     except FileNotFoundError:
@@ -92,7 +93,7 @@ def read_result(run: Run, docs: Path) -> dict | None:
 
 
 def minutes_known(run: Run, docs: Path) -> float | None:
-    """What the same model took with any seed at this budget, from stored results."""
+    """Return the training time in minutes of the same model and budget with any seed, from stored results."""
     for path in sorted((docs / 'runs' / run.method / run.budget).glob(f'{run.model}_s*.json')):
         seed = path.stem.rpartition('_s')[2]
         other = Run(run.method, run.model, run.budget, int(seed), run.spec) if seed.isdigit() else None
@@ -103,22 +104,22 @@ def minutes_known(run: Run, docs: Path) -> float | None:
 
 
 def sees_device(device: str) -> dict[str, str]:
-    """The environment of a run: the device is chosen by what it can see."""
+    """Return the environment of a run, which selects the device by ``CUDA_VISIBLE_DEVICES``."""
     visible = {'cpu': '', 'cuda': '0'}.get(device, device.partition(':')[2])
     return {**os.environ, **({} if device == 'auto' else {'CUDA_VISIBLE_DEVICES': visible})}
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write whole or not at all, see :func:`restorebox.files.replacing`."""
+    """Write a JSON file atomically, see :func:`restorebox.files.replacing`."""
     write_whole(path, json_bytes(content))
 
 
 def _die_with_parent() -> None:
-    if sys.platform == 'linux':  # elsewhere the lock makes a second start wait for an orphan
+    if sys.platform == 'linux':  # on other systems a new start waits for the orphan's lock
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def _verb(arguments: list[str], log: Path, lock: int, environment: Mapping[str, str] | None) -> None:
+def _run_command(arguments: list[str], log: Path, lock: int, environment: Mapping[str, str] | None) -> None:
     with open(log, 'ab') as out:
         code = subprocess.run(
             [sys.executable, '-m', 'restorebox', *arguments],
@@ -131,12 +132,12 @@ def _verb(arguments: list[str], log: Path, lock: int, environment: Mapping[str, 
         ).returncode
     if code:
         lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
-        said = [line for line in lines if line.startswith('error')] or lines[-1:] or ['it said nothing']
-        raise RestoreboxError(f'{arguments[0]} ended with exit code {code}: {said[-1][:300]}')
+        errors = [line for line in lines if line.startswith('error')] or lines[-1:] or ['no output']
+        raise RestoreboxError(f'{arguments[0]} ended with exit code {code}: {errors[-1][:300]}')
 
 
 def last_checkpoint(folder: Path) -> Path:
-    """The newest checkpoint of a run.
+    """Return the newest checkpoint of a run.
 
     Raises:
         RestoreboxError: there is none.
@@ -158,13 +159,25 @@ def train_and_test(
     environment: Mapping[str, str] | None = None,
     analysis: str | None = None,
 ) -> dict:
-    """Train a config and score its last checkpoint, or go on, or read what is there -> its ``scores.json``.
+    """Train a config and test its last checkpoint; interrupted runs are resumed, complete ones are read.
 
-    An ``analysis`` of the checkpoint adds its means to the scores: ``correlation.after`` for example.
-    Output goes to ``folder/output.txt``. A second caller of the same folder waits for the first.
+    Output goes to ``folder/output.txt``. A second caller with the same folder waits for the first.
+
+    Args:
+        config: the config.
+        seed: seed of the training.
+        folder: work directory.
+        data_root: see ``--data-root``.
+        row: see ``--row``.
+        overrides: see ``--cfg-options``.
+        environment: environment of the subprocesses; None for the current one.
+        analysis: a key of ``ANALYSES``, whose means are added to the scores, for example as ``correlation.after``.
+
+    Returns:
+        Content of ``scores.json``.
 
     Raises:
-        RestoreboxError: training or testing failed; says what it said.
+        RestoreboxError: training or testing failed; the message has its last error.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / 'lock', 'w') as lock:
@@ -175,35 +188,37 @@ def train_and_test(
         if overrides:
             options += ['--cfg-options', *(f'{key}={_word(value)}' for key, value in overrides.items())]
         log, scores = folder / 'output.txt', folder / 'scores.json'
-        # scores that are not those of the whole set are an error of 'test', each time
+        # test again if the scores are not of the whole set, so that the error is reported each time
         if not scores.is_file() or json.loads(scores.read_bytes()).get('problems'):
-            _verb(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
+            _run_command(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
             trained = str(last_checkpoint(folder))
-            _verb(['test', config, trained, *options], log, lock.fileno(), environment)
+            _run_command(['test', config, trained, *options], log, lock.fileno(), environment)
         result = json.loads(scores.read_bytes())
         if analysis:
             measured = folder / ANALYSES[analysis]
             if not measured.is_file():
-                _verb([analysis, config, str(last_checkpoint(folder)), *options], log, lock.fileno(), environment)
+                _run_command(
+                    [analysis, config, str(last_checkpoint(folder)), *options], log, lock.fileno(), environment
+                )
             for group, values in json.loads(measured.read_bytes())['mean'].items():
                 result['mean'] |= {f'{group}.{name}': value for name, value in values.items()}
         return result
 
 
 def _word(value: object) -> str:
-    """A value as ``--cfg-options`` reads it."""
+    """Format a value for ``--cfg-options``."""
     if isinstance(value, (list, tuple)):
         return '[' + ','.join(map(_word, value)) + ']'
     return str(value)
 
 
 def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environment: Mapping[str, str]) -> dict:
-    """Do one run and store its result, or that it failed and why."""
+    """Execute a run, and store its result or the reason of its failure."""
     overrides = dict(run.spec.overrides)
     result: dict[str, Any] = {'digest': run.digest, 'seed': run.seed}
     try:
         if run.spec.start:
-            before = Run(run.method, run.spec.after, run.budget, run.seed, run.spec.start)
+            before = Run(run.method, str(run.spec.after), run.budget, run.seed, run.spec.start)
             overrides['load_from'] = str(last_checkpoint(before.folder(work)))
         root = data_root or run.spec.data
         scores = train_and_test(
@@ -217,7 +232,7 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
             analysis=run.spec.analysis,
         )
         result |= {key: scores[key] for key in KEPT if key in scores}
-        if run.spec.start:  # by name: where it lies on this machine tells nobody anything
+        if run.spec.start:  # by name, without the path on this machine
             result['overrides'] = {**result['overrides'], 'load_from': before.name}
     except RestoreboxError as error:
         result['failed'] = str(error)

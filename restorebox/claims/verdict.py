@@ -1,4 +1,4 @@
-"""From scores of the same seeds on both sides to a verdict. Pure: no files, no training."""
+"""Verdicts on claims from the scores of two models with the same seeds."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ VERDICTS = (
     'failed',
     'not run',
 )
-SMALL_SIZE = 1.0  # dB; a smaller difference needs three seeds
+SMALL_SIZE = 1.0  # dB; smaller differences need three seeds
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A verdict and the figures behind it; differences are the claim's better side minus the other, better is more.
+    """Verdict with its statistics; differences are better side minus other, with the sign such that more is better.
 
     Attributes:
         verdict: one of :data:`VERDICTS`.
-        mean: mean of the seed-paired differences, None where there is no pair.
-        lowest: the lowest of them.
-        highest: the highest of them.
-        seeds: the seeds that both sides have.
-        note: why, where figures don't say it.
+        mean: mean of the seed-paired differences; None without pairs.
+        lowest: minimum of the differences.
+        highest: maximum of the differences.
+        seeds: seeds with scores on both sides.
+        note: reason, for verdicts without statistics.
     """
 
     verdict: str
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def seeds_needed(metric: str, size: float | None, tolerance: float | None = None) -> int:
-    """Two show a spread; three where the claimed size is under 1 dB, isn't stated, isn't in dB, or is of equality."""
+    """Return the number of seeds for a verdict: 2 for a claimed difference of 1 dB or more, else 3."""
     large = size is not None and abs(size) >= SMALL_SIZE and tolerance is None
     return 2 if metric.startswith('psnr') and large else 3
 
@@ -56,56 +56,60 @@ def judge(
     lower_is_better: bool = False,
     tolerance: float | None = None,
 ) -> Outcome:
-    """Compare two sides seed by seed.
+    """Compare two sides by seed-paired differences.
 
-    ``reproduced``: every paired difference has the claim's sign. ``direction only``: their mean has. ``equivalent``,
-    for a claim of equality: each is within the tolerance, so that two large ones of opposite sign don't pass.
+    ``reproduced``: every difference has the claim's sign. ``direction only``: only their mean has. ``equivalent``, for
+    a claim of equality: every difference is within the tolerance.
 
     Args:
-        better: seed -> score of the side that the claim puts first; None or nan where that run failed.
-        other: the same of the other side.
-        metric: the score's name.
-        size: the paper's difference.
-        lower_is_better: whether a lower score is the better one.
-        tolerance: makes it a claim of equality.
+        better: seed -> score of the side that is better according to the claim; None or NaN for failed runs.
+        other: the same for the other side.
+        metric: name of the metric.
+        size: difference in the paper.
+        lower_is_better: whether lower scores are better.
+        tolerance: maximum difference of a claim of equality; None for other claims.
     """
     better, other = _numbers(better), _numbers(other)
     failed = sorted({seed for side in (better, other) for seed, value in side.items() if value is None})
     sign = -1 if lower_is_better else 1
     pairs = {
-        seed: sign * (value - other[seed])
+        seed: sign * (value - second)
         for seed, value in sorted(better.items())
-        if value is not None and other.get(seed) is not None
+        if value is not None and (second := other.get(seed)) is not None
     }
     if not pairs and not failed:
         return Outcome('not run')
     values = list(pairs.values())
-    figures = (statistics.fmean(values), min(values), max(values), tuple(pairs)) if values else (None, None, None, ())
-    if failed:
-        return Outcome('failed', *figures, note='failed with seed ' + ', '.join(map(str, failed)))
     needed = seeds_needed(metric, size, tolerance)
-    if len(values) < needed:
-        return Outcome('insufficient seeds', *figures, note=f'{len(values)} of {needed} seeds')
-    if tolerance is not None:
-        return Outcome('equivalent' if max(map(abs, values)) <= tolerance else 'not reproduced', *figures)
-    if min(values) > 0:
-        return Outcome('reproduced', *figures)
-    return Outcome('direction only' if figures[0] > 0 else 'not reproduced', *figures)
+    if not values:
+        return Outcome('failed', note='failed with seed ' + ', '.join(map(str, failed)))
+    mean, note = statistics.fmean(values), ''
+    if failed:
+        verdict, note = 'failed', 'failed with seed ' + ', '.join(map(str, failed))
+    elif len(values) < needed:
+        verdict, note = 'insufficient seeds', f'{len(values)} of {needed} seeds'
+    elif tolerance is not None:
+        verdict = 'equivalent' if max(map(abs, values)) <= tolerance else 'not reproduced'
+    elif min(values) > 0:
+        verdict = 'reproduced'
+    else:
+        verdict = 'direction only' if mean > 0 else 'not reproduced'
+    return Outcome(verdict, mean, min(values), max(values), tuple(pairs), note)
 
 
 def judge_groups(
     better: Mapping[int, float | None], other: Mapping[int, float | None], *, metric: str, **claim: Any
 ) -> list[Outcome]:
-    """The verdicts that separate groups of seeds come to: those that ran first, and each repetition with others.
+    """Judge separate groups of seeds: the first runs, and each repetition with other seeds.
 
     Args:
         better: see :func:`judge`.
         other: see :func:`judge`.
         metric: see :func:`judge`.
-        claim: its ``size``, ``lower_is_better`` and ``tolerance``, see :func:`judge`.
+        claim: ``size``, ``lower_is_better`` and ``tolerance``, see :func:`judge`.
 
     Returns:
-        One a group of as many seeds as a verdict needs, in their order; empty where they are not enough for two.
+        One outcome per group of as many seeds as a verdict needs; empty for fewer than two groups.
     """
     needed = seeds_needed(metric, claim.get('size'), claim.get('tolerance'))
     better, other = _numbers(better), _numbers(other)
@@ -120,5 +124,5 @@ def judge_groups(
 
 
 def _numbers(side: Mapping[int, float | None]) -> dict[int, float | None]:
-    """A score that is nan or infinite is none: compared with another it would pass for anything."""
+    """Replace scores that are NaN or infinite by None, since comparisons with NaN are always false."""
     return {seed: value if value is not None and math.isfinite(value) else None for seed, value in side.items()}

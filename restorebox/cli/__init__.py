@@ -1,1 +1,1 @@
-"""The verbs of the console script. ``tools/*.py`` are shims over them."""
+"""Commands of the console script. ``tools/*.py`` are wrappers around them."""

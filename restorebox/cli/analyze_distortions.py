@@ -1,12 +1,12 @@
-"""Measure what FDR-Net's disentanglement makes of each kind of distortion.
+"""Measure FDR-Net's feature disentanglement per distortion.
 
-Li et al. (ECCV 2020, Fig 8) say that it makes channels less alike, and that each kind of distortion excites channels of
-its own, the level scaling the response only. The clean pictures of the test set are degraded by noise, blur, JPEG and
-rain, each at three levels, and of the features around the FD layers (or the residual blocks in their place) are given:
+Li et al. (ECCV 2020, Fig 8) report that FD layers decorrelate channels, and that each distortion activates its own
+channels, with a response that scales with the level. The clean pictures of the test set are degraded by noise, blur,
+JPEG and rain at three levels each. From the features around the FD layers (or residual blocks) are computed:
 
-1. correlation: mean absolute correlation of two channels over the pixels, before and after, per phase.
-2. response: how much each channel's mean magnitude after the last FD layer changes from the clean picture to the
-   degraded one; and the mean cosine between the responses to two levels of one kind, and to two kinds.
+1. correlation: mean absolute correlation of two channels over the pixels, before and after the layer, per phase.
+2. response: change of each channel's mean magnitude after the last FD layer from the clean to the degraded picture,
+   and the mean cosine between responses to two levels of one distortion, and to two distortions.
 
 Writes distortions.json and distortions.png into the work directory.
 """
@@ -20,14 +20,14 @@ from restorebox.cli.common import add_config_options, positive, prepare
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``analyze-distortions``."""
+    """Parse the options of ``analyze-distortions``."""
     parser = argparse.ArgumentParser(
         prog='restorebox analyze-distortions', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='of a restorer with FDR-Net as generator')
+    parser.add_argument('config', help='config of a restorer with FDR-Net as generator')
     parser.add_argument('checkpoint', help='a training checkpoint or a published file')
-    parser.add_argument('--pictures', type=positive, default=10, help='of the test set, from its beginning')
-    parser.add_argument('--side', type=positive, default=192, help='of the window in their middle, in pixels')
+    parser.add_argument('--pictures', type=positive, default=10, help='number of pictures of the test set')
+    parser.add_argument('--side', type=positive, default=192, help='side of the centre crop in pixels')
     add_config_options(parser)
     return parser.parse_args(argv)
 
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
 
     cfg = keep_test(prepare(args), args.config, args.checkpoint)
     mean = analyze_distortions(cfg, args.config, args.pictures, args.side)['mean']
-    alike, cosine = mean['correlation'], mean['cosine']
-    print(f'correlation of channels   {alike["before"]:.3f} before, {alike["after"]:.3f} after')
+    correlation, cosine = mean['correlation'], mean['cosine']
+    print(f'correlation of channels   {correlation["before"]:.3f} before, {correlation["after"]:.3f} after')
     print(f'cosine of responses       {cosine["within"]:.3f} within a kind, {cosine["across"]:.3f} across')
     print(Path(cfg.work_dir) / 'distortions.png')

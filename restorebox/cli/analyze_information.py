@@ -1,15 +1,15 @@
-"""Measure how much of its input a network can carry, and how much gradient its adversarial loss has left.
+"""Measure how much input information a network preserves, and the gradient of its adversarial loss.
 
-Kang, Xie, Qin, Wong (arXiv 2212.02198) blame three things for lost detail: a generator that abstracts too much, a
-decoder that completes instead of keeping, and a loss whose gradient vanishes. For each there is a figure here:
+Kang, Xie, Qin, Wong (arXiv 2212.02198) give three causes of lost detail: a generator that abstracts too much, a decoder
+that generates detail instead of preserving it, and a vanishing gradient of the loss. Each is measured:
 
-1. reconstruction: PSNR of the network's output against its input when it is given the CLEAN pictures of the test set.
-2. carried detail: share of the restored pictures' high-frequency energy that their inputs explain (R squared of a
-   regression per picture and channel); the same for the clean pictures, as what would be right.
-3. gradient: norm of the adversarial loss's gradient at the generator's output, for the cross entropy in its saturating
-   and its usual form and for least squares, under the discriminators of all checkpoints beside the given one, on the
-   first test picture. The discriminators come from a training with one of these losses; a claim about another needs a
-   run with that one (--cfg-options model.gan_mode=vanilla, in training and here).
+1. reconstruction: PSNR between output and input for CLEAN pictures of the test set.
+2. preserved detail: share of the restored pictures' high-frequency energy explained by their inputs (R squared of a
+   regression per picture and channel), and the same for the clean pictures as a reference.
+3. gradient: norm of the adversarial loss's gradient at the generator's output on the first test picture, for saturating
+   and non-saturating cross entropy and least squares, with the discriminators of all checkpoints of the run. The
+   discriminators were trained with one of these losses; to measure another, train with it
+   (--cfg-options model.gan_mode=vanilla, in training and here).
 
 Writes information.json and information.png into the work directory.
 """
@@ -23,13 +23,13 @@ from restorebox.cli.common import add_config_options, positive, prepare
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``analyze-information``."""
+    """Parse the options of ``analyze-information``."""
     parser = argparse.ArgumentParser(
         prog='restorebox analyze-information', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config')
-    parser.add_argument('checkpoint', help='a training checkpoint; those of the same run beside it show the gradients')
-    parser.add_argument('--pictures', type=positive, default=20, help='of the test set, from its beginning')
+    parser.add_argument('checkpoint', help='a training checkpoint; gradients use all checkpoints in its folder')
+    parser.add_argument('--pictures', type=positive, default=20, help='number of pictures of the test set')
     add_config_options(parser)
     return parser.parse_args(argv)
 

@@ -1,7 +1,7 @@
-"""Draw what the network will see: samples after the pipeline, roles and layers side by side.
+"""Draw samples of a data set after its pipeline, with all roles and layers side by side.
 
-Samples are drawn as training draws them, by the config's seed and in the order of its sampler; those of validation and
-test in the order of their names. Layers that the pipeline makes and does not hand on are drawn, too, and say so.
+Training samples are those of a training, with the config's seed and sampler; validation and test samples are sorted by
+name. Layers that the pipeline generates but does not return are drawn and marked as well.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from restorebox.errors import ConfigError, printable
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``browse-data``."""
+    """Parse the options of ``browse-data``."""
     parser = argparse.ArgumentParser(
         prog='restorebox browse-data', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='a config file, or its path below configs/')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument('--samples', type=positive, default=8, help='rows of the sheet')
-    parser.add_argument('--start', type=int, default=0, help='samples to pass over first')
-    parser.add_argument('--seed', type=int, help="of the training, overrides the config's randomness.seed")
+    parser.add_argument('--start', type=int, default=0, help='number of samples to skip first')
+    parser.add_argument('--seed', type=int, help="seed of the training, overrides the config's randomness.seed")
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
-    parser.add_argument('--out', type=Path, default=Path('browse.png'), help='the PNG')
+    parser.add_argument('--out', type=Path, default=Path('browse.png'), help='output PNG')
     add_row_option(parser)
     parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE')
     return parser.parse_args(argv)

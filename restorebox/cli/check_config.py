@@ -1,4 +1,4 @@
-"""Build everything a config names on the meta device, without data or memory, and name what is wrong."""
+"""Check configs by building all components on the meta device, without data or memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from restorebox.errors import RestoreboxError
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``check-config``."""
+    """Parse the options of ``check-config``."""
     parser = argparse.ArgumentParser(prog='restorebox check-config', description=__doc__)
     parser.add_argument('configs', nargs='+', help='config files')
     add_row_option(parser)
@@ -19,7 +19,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main(argv: list[str]) -> None:
-    """Check all; exits with 1 when one is wrong."""
+    """Check all configs; exits with 1 if one is invalid."""
     args = parse(argv)
     from restorebox.engine.running import check_config
 

@@ -1,7 +1,7 @@
-"""Look at the data before a training does.
+"""Check data sets before training.
 
-Names, counts, sizes, unreadable files, pairs that are none or are shifted, near-duplicates between training and test,
-clean pictures that look degraded. Exit code 0: no error (warnings are none); 1: an error, or a mistake in the call.
+Checks names, counts, sizes, unreadable files, mismatched or shifted pairs, near-duplicates between training and test,
+and clean pictures that look degraded. Exit code 0: no errors, with or without warnings; 1: an error.
 """
 
 from __future__ import annotations
@@ -10,19 +10,23 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restorebox.cli.common import add_row_option, options_action, positive
 from restorebox.errors import ConfigError, DataError, printable
 from restorebox.processes import usable_cores
 
+if TYPE_CHECKING:
+    from restorebox.datasets.inspection.picture_sets import Subject
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``check-data``."""
+    """Parse the options of ``check-data``."""
     parser = argparse.ArgumentParser(prog='restorebox check-data', description=__doc__)
     parser.add_argument('subject', help='a config file, or a folder with train/ and test/ (lq/, gt/, hq/ inside)')
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
     parser.add_argument('--quick', action='store_true', help='names, counts and 32 files only, as before a training')
-    parser.add_argument('--workers', type=positive, help='processes that read (default: one per core, at most 8)')
+    parser.add_argument('--workers', type=positive, help='number of reading processes (default: one per core, up to 8)')
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/check_data'), help='folder for report.json and suspicious.png'
     )
@@ -31,12 +35,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def subject_of(args: argparse.Namespace) -> object:
-    """What the call names: a config's data sets or a folder's.
+def subject_of(args: argparse.Namespace) -> Subject:
+    """Return the data sets of a config or a folder.
 
     Raises:
-        ConfigError: an option that does not go with a folder, or a mistake in the config.
-        DataError: the folder has no known layout.
+        ConfigError: an option that is not allowed with a folder, or an invalid config.
+        DataError: the folder has an unknown layout.
     """
     from restorebox.datasets.inspection import from_config, from_folder
     from restorebox.engine.check import check_types
@@ -56,11 +60,11 @@ def subject_of(args: argparse.Namespace) -> object:
 
 
 class _Progress:
-    """A line on stderr that is renewed: how many of how many, and how long it will take."""
+    """Progress line on stderr with the remaining time, overwritten on a terminal."""
 
     def __init__(self, every: float) -> None:
         self.every = every
-        self.began = self.last = time.perf_counter()
+        self.started = self.last = time.perf_counter()
         self.shown = False
 
     def __call__(self, done: int, total: int) -> None:
@@ -70,15 +74,15 @@ class _Progress:
         if now - self.last < self.every or done == total:
             return
         self.last, self.shown = now, True
-        rate = done / (now - self.began)
+        rate = done / (now - self.started)
         left = (total - done) / rate
         line = f'{done} of {total}, {rate:.0f} a second, {int(left // 60)} min {int(left % 60)} s left'
-        renewed = sys.stderr.isatty()
-        print(f'\r\033[K{line}' if renewed else line, end='' if renewed else '\n', file=sys.stderr, flush=True)
+        terminal = sys.stderr.isatty()
+        print(f'\r\033[K{line}' if terminal else line, end='' if terminal else '\n', file=sys.stderr, flush=True)
 
 
 def main(argv: list[str]) -> None:
-    """Check, print the table, write the JSON and the sheet; exits with 1 when there is an error."""
+    """Check the data, print a table, write the report and the sheet; exits with 1 if there are errors."""
     args = parse(argv)
     from restorebox.datasets.inspection import check, quick_check, save_findings
     from restorebox.engine.checkpoint import write_bytes

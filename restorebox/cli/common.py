@@ -1,4 +1,4 @@
-"""What the verbs share: one line for a user's mistake, config options."""
+"""Helpers shared by the commands: error handling and config options."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restorebox.errors import DISK_ERRORS, ConfigError, RestoreboxError, one_line, out_of_memory, printable
 from restorebox.processes import leave
 
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
 
 def guarded(run: Callable[[], None]) -> None:
-    """Run a verb; a user's mistake ends it with one line and exit code 1, ours with a traceback."""
+    """Run a command; user errors end it with one line and exit code 1, bugs with a traceback."""
     try:
         run()
     except Exception as error:
@@ -39,14 +43,14 @@ def _fail(message: str) -> None:
 
 
 def positive(text: str) -> int:
-    """A command line's count: a whole number from 1."""
+    """Parse a positive integer, for argparse."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text} is not a positive number')
     return int(text)
 
 
 def options_action() -> type[argparse.Action]:
-    """MMEngine's reader of KEY=VALUE with one line for what it can't read."""
+    """Return MMEngine's action for KEY=VALUE options, with one-line errors for invalid values."""
     from mmengine.config import DictAction
 
     class Options(DictAction):
@@ -68,19 +72,24 @@ def options_action() -> type[argparse.Action]:
 
 
 def add_row_option(parser: argparse.ArgumentParser) -> None:
-    """``--row``."""
+    """Add ``--row``."""
     parser.add_argument('--row', help="a row of the config in its folder's rows.yml; `restorebox models` lists them")
 
 
 def run_name(config: str, row: str | None) -> str:
-    """CONFIG or CONFIG_ROW: what a run is called, so that no two rows share a folder."""
+    """Return the name of a run, CONFIG or CONFIG_ROW, so that each row has its own folder."""
     return Path(config).stem + (f'_{row}' if row else '')
 
 
 def add_config_options(
     parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG or work_dirs/CONFIG_ROW'
 ) -> None:
-    """``--row``, ``--cfg-options``, ``--work-dir`` with its default as it is told, ``--launcher``."""
+    """Add ``--row``, ``--cfg-options``, ``--data-root``, ``--work-dir`` and ``--launcher``.
+
+    Args:
+        parser: the parser.
+        work_dir: description of the default of ``--work-dir``, for the help text.
+    """
     add_row_option(parser)
     parser.add_argument(
         '--cfg-options',
@@ -91,14 +100,14 @@ def add_config_options(
         help='override keys of the config, dotted: train_dataloader.batch_size=4; lists in brackets: a.b=[1,2]',
     )
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
-    parser.add_argument('--work-dir', help=f'where logs and checkpoints go (default: {work_dir})')
+    parser.add_argument('--work-dir', help=f'folder for logs and checkpoints (default: {work_dir})')
     parser.add_argument(
         '--launcher', choices=('none', 'pytorch'), default='none', help="'pytorch' under torchrun or srun"
     )
 
 
-def prepare(args: argparse.Namespace) -> object:
-    """Read the config of a verb and put the common options into it."""
+def prepare(args: argparse.Namespace) -> Config:
+    """Read the config of a command and apply the common options."""
     from restorebox.engine.config import TOP_KEYS, check_top_level, load_config, set_data_root
 
     for key in args.cfg_options:
@@ -109,12 +118,12 @@ def prepare(args: argparse.Namespace) -> object:
     if args.data_root:
         set_data_root(cfg, args.data_root)
     cfg.launcher = args.launcher
-    if args.row and cfg.get('work_dir'):  # the config's own folder is that of the run without a row
+    if args.row and cfg.get('work_dir'):  # the config's work_dir is for the run without a row
         cfg.work_dir = f'{cfg.work_dir}_{args.row}'
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / run_name(args.config, args.row))
     cfg.setdefault('runner_type', 'RestorationRunner')
     cfg.setdefault('default_scope', 'restorebox')
     cfg.overrides = dict(args.cfg_options)  # scores record them
     for name in [key for key in cfg if key not in TOP_KEYS]:
-        cfg.pop(name)  # names of the files only: the config that a run writes out holds what it reads
+        cfg.pop(name)  # helper variables of config files: the dumped config has only keys that are read
     return cfg

@@ -1,9 +1,8 @@
-"""Make a checkpoint of ours from public weights.
+"""Convert public weights to a checkpoint of restorebox.
 
-Kinds: ``cyclegan`` (netG_A and netD_A of the authors' PyTorch code, A being the degraded side), ``cut`` (netG, netD,
+Kinds: ``cyclegan`` (netG_A and netD_A of the authors' PyTorch code, with A the degraded domain), ``cut`` (netG, netD,
 netF), ``pix2pix`` (netG, netD), ``owan`` (generator) and ``heavy_rain`` (the authors' files with ``G`` and ``D``; each
-role takes its part of the file). The config says what the networks are; names, numbers and shapes of all layers are
-checked against it.
+role takes its part of the file). The config defines the networks; names, numbers and shapes of all layers are checked.
 
     convert-weights cyclegan out.pth --weights generator=latest_net_G_A.pth discriminator=latest_net_D_A.pth
     convert-weights heavy_rain out.pth --weights physics=stage2.pth generator=stage2.pth discriminator=stage2.pth
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from restorebox.errors import ConfigError
 
-# kind -> the config that its networks are those of, unless another is given
+# kind -> default config of its networks
 KINDS = {
     'cyclegan': 'configs/cyclegan/cyclegan_spa.py',
     'cut': 'configs/cut/cut_spa.py',
@@ -27,7 +26,7 @@ KINDS = {
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``convert-weights``."""
+    """Parse the options of ``convert-weights``."""
     parser = argparse.ArgumentParser(
         prog='restorebox convert-weights', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,12 +35,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--weights', nargs='+', required=True, metavar='ROLE=FILE', help='public weights for roles of the restorer'
     )
-    parser.add_argument('--config', help="a config of the networks (default: the kind's own, see configs/)")
+    parser.add_argument('--config', help='config of the networks (default: that of the kind, see configs/)')
     return parser.parse_args(argv)
 
 
 def files_of(given: list[str]) -> dict[str, str]:
-    """ROLE=FILE, several times -> role: file."""
+    """Parse arguments ROLE=FILE into a dict role -> file."""
     files: dict[str, str] = {}
     for item in given:
         role, separator, file = item.partition('=')
@@ -54,7 +53,7 @@ def files_of(given: list[str]) -> dict[str, str]:
 
 
 def main(argv: list[str]) -> None:
-    """Convert; writes the file whole or not at all."""
+    """Convert the weights; the output is written atomically."""
     args = parse(argv)
     from restorebox.engine.checkpoint import sha256
     from restorebox.engine.converting import convert_files

@@ -1,7 +1,7 @@
-"""See the shipped model at work, then train and score a small one: on real photographs, in minutes on a laptop.
+"""Show results of the shipped model, then train and score a small one on real photographs, in minutes on a laptop.
 
-The photographs are those that come inside scikit-image and scikit-learn, and those of --data. The shipped model gets
-some that it never saw, under rain, veil, noise and JPEG; for the small one line rain is drawn over them on the fly.
+The photographs are those in scikit-image and scikit-learn, and those of --data. The shipped model restores unseen
+photographs with rain, veil, noise and JPEG artefacts. The small model is trained on synthetic line rain.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from restorebox.cli.common import positive
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``demo``."""
+    """Parse the options of ``demo``."""
     parser = argparse.ArgumentParser(prog='restorebox demo', description=__doc__)
     parser.add_argument(
-        '--data', type=Path, help='a folder of your own clean photographs, used beside the packaged ones'
+        '--data', type=Path, help='a folder of your own clean photographs, used in addition to the packaged ones'
     )
     parser.add_argument(
         '--work-dir',
         type=Path,
         default=Path('work_dirs/demo'),
-        help="an empty folder, or an earlier demo's",
+        help='an empty folder, or that of an earlier demo',
     )
-    parser.add_argument('--samples', type=positive, help="crops to train on (default: the config's)")
+    parser.add_argument('--samples', type=positive, help="number of training crops (default: the config's)")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str]) -> None:
-    """Show the shipped model; make the data, train, test, print the table."""
+    """Show results of the shipped model; make the data, train, test, and print the scores."""
     args = parse(argv)
     from restorebox.datasets.reading import list_pictures
     from restorebox.demo.photographs import make_data, own_folder
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
 
 
 def show_first(own: list[Path], folder: Path, began: float) -> None:
-    """What the shipped model makes of photographs that it never saw: a sheet and scores, within the first minute."""
+    """Restore unseen photographs with the shipped model; writes a sheet and scores within the first minute."""
     from restorebox.demo.photographs import HELD_OUT, packaged
     from restorebox.demo.shipped import MODEL, chosen, show_shipped
     from restorebox.metrics.scores import score_table
@@ -61,4 +61,4 @@ def show_first(own: list[Path], folder: Path, began: float) -> None:
     found = show_shipped(chosen(packaged(HELD_OUT), own), sheet, scores)
     print(f'the shipped model, {MODEL}, in {found["precision"]}:\n{score_table(found)}')
     print(f'sheet:  {sheet}\nscores: {scores}\nafter {time.perf_counter() - began:.0f} s\n')
-    print('now a small one is trained from nothing', flush=True)
+    print('training a small model from scratch', flush=True)

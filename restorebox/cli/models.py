@@ -6,13 +6,13 @@ import argparse
 
 
 def main(argv: list[str]) -> None:
-    """Print a line for each model: name, where the weights are, method, config; then one for each row of a config."""
+    """Print a line per model (name, availability of weights, method, config), then a line per row of a config."""
     argparse.ArgumentParser(prog='restorebox models', description=__doc__).parse_args(argv)
     from restorebox.files import configs_dir
     from restorebox.inference.models import is_url, known_models
     from restorebox.rows import read_rows
 
-    rows = [('MODEL', 'WEIGHTS', 'METHOD', 'CONFIG')]
+    rows: list[tuple[str, ...]] = [('MODEL', 'WEIGHTS', 'METHOD', 'CONFIG')]
     for entry in sorted(known_models().values(), key=lambda each: (each.weights is None, each.name)):
         where = 'to be trained' if entry.weights is None else 'download' if is_url(entry.weights) else 'there'
         rows.append((entry.name, where, entry.collection, entry.config))

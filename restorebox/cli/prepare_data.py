@@ -1,8 +1,8 @@
-"""Check a download of a public data set and lay it out for the configs; or say how to obtain it.
+"""Check a download of a public data set and arrange it for the configs, or show how to obtain it.
 
 prepare-data --list
-prepare-data rain100l                                      how to obtain it, what is expected
-prepare-data rain100l --from DOWNLOAD --to data/rain100l   check and lay out
+prepare-data rain100l                                      show how to obtain it
+prepare-data rain100l --from DOWNLOAD --to data/rain100l   check and arrange
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from restorebox.errors import ConfigError
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``prepare-data``."""
+    """Parse the options of ``prepare-data``."""
     parser = argparse.ArgumentParser(
         prog='restorebox prepare-data', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('name', nargs='?', help='a data set; --list shows all')
     parser.add_argument('--from', dest='release', type=Path, metavar='DIR', help='folder with the download')
     parser.add_argument('--to', type=Path, metavar='DIR', help='folder to write, which must not exist yet')
-    parser.add_argument('--seed', type=_seed, help='of drawn splits (default: that of the set, 0)')
+    parser.add_argument('--seed', type=_seed, help='seed of random splits (default: that of the set, 0)')
     parser.add_argument('--allow-count', action='store_true', help='accept another number of pictures than published')
     parser.add_argument('--list', action='store_true', help='show all data sets')
     parser.add_argument('--page', type=Path, metavar='FILE', help='write the documentation of all data sets')
@@ -35,7 +35,7 @@ def _seed(text: str) -> int:
 
 
 def main(argv: list[str]) -> None:
-    """Prepare a data set; writes the folder whole or not at all."""
+    """Prepare a data set; the output folder is written atomically."""
     args = parse(argv)
     from restorebox.datasets.sources import page
     from restorebox.datasets.sources.prepare import prepare

@@ -1,7 +1,7 @@
-"""Make a model faster by taking channels out of it, then train it a little, and say what it cost and gained.
+"""Remove channels of a model, fine-tune it, and report the loss of quality and the speed-up.
 
---cfg-options names the smaller widths; of each layer those channels stay that the training loss would miss most. The
-test set of the config scores the model before, the narrow one as it was cut, and the narrow one as it was trained.
+--cfg-options gives the smaller widths; the channels with the largest effect on the training loss are kept. The original
+model, the pruned one and the fine-tuned one are scored on the test set of the config.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from restorebox.cli.common import add_config_options, prepare, run_name
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``prune``."""
+    """Parse the options of ``prune``."""
     parser = argparse.ArgumentParser(prog='restorebox prune', description=__doc__)
     parser.add_argument('config', help='a config file, its path below configs/, or the name of a model with weights')
     parser.add_argument(
@@ -25,7 +25,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         '--samples',
         type=int,
         required=True,
-        help='to train the narrow network on, at a falling learning rate; 0 to see what cutting alone does',
+        help='number of training samples for fine-tuning, with a decreasing learning rate; 0 for none',
     )
     add_config_options(parser, work_dir='work_dirs/CONFIG_pruned')
     args = parser.parse_args(argv)
@@ -37,7 +37,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main(argv: list[str]) -> None:
-    """Cut, train, score, time; prints a table and writes ``pruned.json`` into the work directory."""
+    """Prune, fine-tune and measure; prints a table and writes ``pruned.json`` into the work directory."""
     args = parse(argv)
     from restorebox.inference.models import model_files
     from restorebox.inference.prune_model import prune_model
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
 
 
 def show(report: dict) -> str:
-    """The report for people."""
+    """Format the report."""
     score, (wide, narrow), (slow, fast) = report['psnr_y'], report['weights'], report['seconds']
     trained = f', trained on {report["samples"]} samples {score["trained"]:.2f}' if 'trained' in score else ''
     return (

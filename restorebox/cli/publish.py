@@ -1,7 +1,7 @@
-"""Make a small file to hand on from a training checkpoint.
+"""Make a small file for publication from a training checkpoint.
 
-It holds the deployed weights (their moving average) and what is known about them, as safetensors, which can't hold
-code.
+It contains the deployed weights (their moving average) and their metadata in the safetensors format, which can't
+contain code.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from pathlib import Path
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``publish``."""
+    """Parse the options of ``publish``."""
     parser = argparse.ArgumentParser(prog='restorebox publish', description=__doc__)
     parser.add_argument('checkpoint', help='a training checkpoint (.pth)')
     parser.add_argument('out', help='the file to write (.safetensors)')
     parser.add_argument('--scores', help='scores.json of a test of this checkpoint')
     parser.add_argument(
-        '--licence', required=True, help='what may be done with the weights, e.g. "non-commercial: trained on BSDS"'
+        '--licence', required=True, help='licence of the weights, e.g. "non-commercial: trained on BSDS"'
     )
-    parser.add_argument('--limits', required=True, help='what the model was not made for, in a sentence')
+    parser.add_argument('--limits', required=True, help='limits of the intended use, in a sentence')
     return parser.parse_args(argv)
 
 
 def main(argv: list[str]) -> None:
-    """Publish; prints the file's size and hash."""
+    """Write the file; prints its size and hash."""
     args = parse(argv)
     from restorebox.engine.checkpoint import sha256
     from restorebox.engine.publishing import publish_checkpoint

@@ -1,11 +1,11 @@
 """Check the papers' claims: train both sides of each, test, compare, and write the pages of docs/claims.
 
-    reproduce --list                          what is claimed
-    reproduce --status                        what came of it so far
+    reproduce --list                          list the claims
+    reproduce --status                        list the verdicts so far
     reproduce fdrnet/C1 --budget small        plan, train, test, write
     reproduce --render                        write the pages again from the stored results
 
-The same command goes on where it was stopped. What is complete is not run again; what failed is tried again.
+The same command resumes an interrupted run. Complete runs are skipped; failed ones are tried again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from restorebox.errors import RestoreboxError
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``reproduce``."""
+    """Parse the options of ``reproduce``."""
     parser = argparse.ArgumentParser(
         prog='restorebox reproduce', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('claims', nargs='?', metavar='METHOD[/CLAIM]', help='(default: all)')
     parser.add_argument('--budget', choices=BUDGETS, default='small', help='(default: small)')
-    parser.add_argument('--seeds', type=positive, help='how many (default: 3; 1 at tiny)')
-    parser.add_argument('--first-seed', type=int, default=0, help='the first of them (default: 0)')
+    parser.add_argument('--seeds', type=positive, help='number of seeds (default: 3; 1 at tiny)')
+    parser.add_argument('--first-seed', type=int, default=0, help='first seed (default: 0)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    parser.add_argument('--data-root', help="folder of the pictures (default: the budget's; drawn ones at tiny)")
+    parser.add_argument('--data-root', help="folder of the pictures (default: the budget's; synthetic ones at tiny)")
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/claims'), help='(default: work_dirs/claims)')
     parser.add_argument('--docs', type=Path, default=Path('docs/claims'), help='pages and results (docs/claims)')
     parser.add_argument('--published', type=Path, default=Path('docs/published'), help="the papers' tables")
@@ -46,7 +46,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def show_plan(runs: list[Run], todo: list[Run], docs: Path) -> None:
-    """One line a run, and the sum."""
+    """Print a line per run, and the total time."""
     total, unknown = 0.0, 0
     for run in runs:
         known = minutes_known(run, docs)
@@ -60,7 +60,7 @@ def show_plan(runs: list[Run], todo: list[Run], docs: Path) -> None:
 
 
 def list_claims(chosen: list[tuple[Ledger, list[Claim]]], docs: Path, verdicts: bool) -> None:
-    """``--list`` and ``--status``: nothing heavy is imported."""
+    """Print the claims (``--list``) or verdicts (``--status``) without slow imports."""
     from restorebox.claims.rows import rows
 
     count = 0
@@ -77,10 +77,10 @@ def list_claims(chosen: list[tuple[Ledger, list[Claim]]], docs: Path, verdicts: 
 
 
 def main(argv: list[str]) -> None:
-    """Plan, run, write.
+    """Plan and execute the runs, and write the pages.
 
     Raises:
-        RestoreboxError: runs failed, after all others were made and the pages written.
+        RestoreboxError: runs failed; raised after all others are done and the pages are written.
     """
     args = parse(argv)
     ledgers = read_all()
@@ -95,8 +95,8 @@ def main(argv: list[str]) -> None:
         return
     count = args.seeds or (1 if args.budget == 'tiny' else 3)
     runs = plan(chosen, args.budget, list(range(args.first_seed, args.first_seed + count)))
-    stored = {run.name: read_result(run, args.docs) for run in runs}
-    todo = [run for run in runs if not stored[run.name] or 'failed' in stored[run.name]]
+    stored = {run.name: read_result(run, args.docs) or {'failed': ''} for run in runs}
+    todo = [run for run in runs if 'failed' in stored[run.name]]
     show_plan(runs, todo, args.docs)
     if args.plan:
         return
@@ -111,8 +111,8 @@ def main(argv: list[str]) -> None:
         began = time.perf_counter()
         result = execute(run, args.work_dir, args.docs, data_root=data_root, environment=sees_device(args.device))
         failed += 'failed' in result
-        said = f'failed: {result["failed"]}' if 'failed' in result else 'done'
-        print(f'[{number}/{len(todo)}] {run.name}: {said} ({(time.perf_counter() - began) / 60:.1f} min)', flush=True)
+        state = f'failed: {result["failed"]}' if 'failed' in result else 'done'
+        print(f'[{number}/{len(todo)}] {run.name}: {state} ({(time.perf_counter() - began) / 60:.1f} min)', flush=True)
         write_pages(ledgers, args.docs, args.published)
     write_pages(ledgers, args.docs, args.published)
     if failed:

@@ -1,8 +1,8 @@
 """Restore pictures and videos: files, folders with their structure, glob patterns; any size, never resized.
 
-Pictures keep their names, bit depth, alpha, ICC profile and EXIF. One that is in the output folder already is not made
-again, so that the same command goes on where a run was stopped. Under torchrun each process takes its share. Pictures
-that could not be restored are named at the end, and the exit code is 1 then.
+Names, bit depth, alpha channel, ICC profile and EXIF are kept. Pictures that exist in the output folder are skipped, so
+that the same command resumes an interrupted run. Under torchrun the files are divided among the processes. Pictures
+that could not be restored are listed at the end, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ PRECISIONS = ('auto', 'fp32', 'bf16')
 
 if TYPE_CHECKING:
     from restorebox.inference import RestoreInferencer
-    from restorebox.inference.folders import Restored
+    from restorebox.inference.folders import RestoreSummary
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``restore``."""
+    """Parse the options of ``restore``."""
     parser = argparse.ArgumentParser(prog='restorebox restore', description=__doc__)
     parser.add_argument(
         'source', nargs='+', help="a picture, a video, a folder, or a pattern such as 'photos/**/*.jpg'"
@@ -32,64 +32,63 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--model',
         default='weather',
-        help='a name (`restorebox models` lists them), a file of weights, URL#sha256=DIGITS, or with --checkpoint a '
+        help='a name (`restorebox models` lists them), a weights file, URL#sha256=DIGITS, or with --checkpoint a '
         'config (default: %(default)s)',
     )
     parser.add_argument('--checkpoint', help='weights for a config')
-    parser.add_argument('--out', default='restored', help='the folder to write into (default: %(default)s)')
-    parser.add_argument('--device', help="such as cpu or cuda:1 (default: this process's GPU where there is one)")
+    parser.add_argument('--out', default='restored', help='output folder (default: %(default)s)')
+    parser.add_argument('--device', help='such as cpu or cuda:1 (default: a GPU if available)')
     parser.add_argument(
         '--memory',
         type=positive,
         default=1024,
         metavar='MIB',
-        help="what the network's work may take; larger pictures are restored in tiles (default: %(default)s)",
+        help='memory of the network; larger pictures are restored in tiles (default: %(default)s)',
     )
     parser.add_argument(
         '--read-timeout',
         type=positive,
         metavar='SECONDS',
-        help='for which a read may give nothing before the file is passed over, as on a network disk that is gone '
-        '(default: 60)',
+        help='skip a file if reading makes no progress for this time, as on a disconnected network disk (default: 60)',
     )
     parser.add_argument(
-        '--ensemble', action='store_true', help='the mean over eight flips and rotations: eight times the work'
+        '--ensemble', action='store_true', help='mean over eight flips and rotations, at eight times the cost'
     )
     parser.add_argument(
         '--precision',
         choices=PRECISIONS,
         default='auto',
-        help="of the network's numbers; auto: bf16 where the processor has it and the model bears it, else fp32",
+        help='numeric precision; auto: bf16 if device and model support it, else fp32',
     )
     parser.add_argument(
         '--backend',
         choices=('torch', 'onnxruntime'),
-        help='onnxruntime for a --model that `restorebox export` made (default: what its suffix says)',
+        help='onnxruntime for a --model written by `restorebox export` (default: by its suffix)',
     )
     parser.add_argument(
         '--max-pixels',
         type=positive,
         metavar='N',
-        help='that a file may have, all its pages together, since a small file may claim any number; 12 bytes of '
-        'memory each, 32 with 16 bits (default: 178956970)',
+        help='maximum number of pixels of a file over all pages; reading takes 12 bytes per pixel, 32 for 16 bits '
+        '(default: 178956970)',
     )
     return parser.parse_args(argv)
 
 
 def main(argv: list[str]) -> None:
-    """Restore; prints what was done and the pictures that could not be restored."""
+    """Restore pictures, and print a summary."""
     args = parse(argv)
     from restorebox.inference.folders import restore_into
 
     if args.read_timeout is not None:
         os.environ[READ_TIMEOUT] = str(args.read_timeout)
-    read_limit()  # what the environment says may be wrong
+    read_limit()  # check the environment variable
     if not restore_into(args.source, args.out, lambda: build(args), lambda done: report(done, args.out)):
         sys.exit(1)
 
 
 def build(args: argparse.Namespace) -> RestoreInferencer:
-    """The inferencer that the options describe; the first rank says what it is."""
+    """Build the inferencer; rank 0 prints model, precision and device."""
     from restorebox.inference import RestoreInferencer
 
     options = {name: getattr(args, name) for name in ('device', 'memory', 'ensemble', 'precision', 'backend')}
@@ -100,8 +99,8 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
     return inferencer
 
 
-def report(done: Restored, out: str) -> None:
-    """Print how many were restored, what was not kept or not taken, and a line for each picture and folder missed."""
+def report(done: RestoreSummary, out: str) -> None:
+    """Print the number of restored files, notes, ignored files, and a line for each file or folder that failed."""
     from restorebox.datasets.formats import left_out
 
     passed = done.passed

@@ -3,8 +3,8 @@
     synthesize CLEAN_DIR OUT_DIR --recipe heavy_rain
     synthesize --list
 
-writes OUT_DIR/train/{lq,gt}/ and OUT_DIR/train/manifest.jsonl. Killed at any moment, the same line goes on; what it
-leaves in the end depends on the clean pictures, the recipe and the seed alone.
+writes OUT_DIR/train/{lq,gt}/ and OUT_DIR/train/manifest.jsonl. The same command resumes an interrupted run; the result
+depends only on the clean pictures, the recipe and the seed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from restorebox.errors import ConfigError, printable
 
 
 class _List(argparse.Action):
-    """Prints the recipes and ends, whatever else is on the command line."""
+    """Option that prints the recipes and exits."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: object, option: str = '') -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: object, values: object, option: str | None = None
+    ) -> None:
         from restorebox.degradations.recipes import ABOUT
 
         width = max(map(len, ABOUT))
@@ -29,39 +31,39 @@ class _List(argparse.Action):
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``synthesize``."""
+    """Parse the options of ``synthesize``."""
     parser = argparse.ArgumentParser(
         prog='restorebox synthesize', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('clean', metavar='CLEAN_DIR', type=Path, help='folder of clean pictures')
-    parser.add_argument('out', metavar='OUT_DIR', type=Path, help='the data set to make, or to go on with')
+    parser.add_argument('out', metavar='OUT_DIR', type=Path, help='folder of the new data set, or of one to resume')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--recipe', metavar='NAME', help='one of --list')
     what.add_argument('--config', metavar='FILE', help="a config with recipe = dict(type='HeavyRain', beta=(2, 3))")
     what.add_argument('--list', action=_List, nargs=0, help='print the recipes by name')
     parser.add_argument('--split', default='train', help='folder below OUT_DIR (default: train)')
-    parser.add_argument('--recursive', action='store_true', help='sub-folders too, which lq/ and gt/ then have as well')
+    parser.add_argument('--recursive', action='store_true', help='include sub-folders, and keep them in lq/ and gt/')
     parser.add_argument(
         '--per-picture',
         type=positive,
         default=1,
         metavar='N',
-        help='degraded pictures of each clean one; with 2 or more they are called NAME_00, NAME_01, ...',
+        help='degraded pictures per clean one; with 2 or more they are named NAME_00, NAME_01, ...',
     )
-    parser.add_argument('--layers', action='store_true', help='streak, transmission, ... too, as 16-bit PNG')
-    parser.add_argument('--seed', type=int, default=0, help='of all draws (default: 0)')
-    parser.add_argument('--workers', type=positive, help='processes (default: the cores that this one may use)')
+    parser.add_argument('--layers', action='store_true', help='also write streak, transmission etc. as 16-bit PNG')
+    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
+    parser.add_argument('--workers', type=positive, help='number of processes (default: the available cores)')
     parser.add_argument(
-        '--bad-picture', choices=('error', 'skip'), default='error', help="what to do with one that can't be read"
+        '--bad-picture', choices=('error', 'skip'), default='error', help='handling of unreadable pictures'
     )
     return parser.parse_args(argv)
 
 
 def read_recipe(args: argparse.Namespace) -> str | dict:
-    """The recipe that the options name: a name or a config.
+    """Return the recipe of the options: a name or a config.
 
     Raises:
-        ConfigError: there is none of that name, or none in the config, or a key is wrong.
+        ConfigError: unknown recipe, no recipe in the config, or an invalid key.
     """
     from restorebox.degradations import build_degradation
     from restorebox.registry import nearest
@@ -79,7 +81,7 @@ def read_recipe(args: argparse.Namespace) -> str | dict:
 
 
 def main(argv: list[str]) -> None:
-    """Make the set, or go on with it."""
+    """Make or resume the data set."""
     args = parse(argv)
     from restorebox.datasets.formats import left_out
     from restorebox.datasets.synthesis import Job, make_set

@@ -1,7 +1,7 @@
 """Score a checkpoint on the test set of its config.
 
-Exit code 1 where the scores are not those of the whole set: a mean is nan, or pictures are missing that were not
-skipped by name. All files are written then, too.
+Exit code 1 if the scores are not of the whole set: a mean is NaN, or pictures are missing that were not listed as
+skipped. All files are written in this case as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from restorebox.cli.common import add_config_options, prepare
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``test``."""
+    """Parse the options of ``test``."""
     parser = argparse.ArgumentParser(prog='restorebox test', description=__doc__)
     parser.add_argument('config', help='a config file, or its path below configs/')
     parser.add_argument(
@@ -23,7 +23,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main(argv: list[str]) -> None:
-    """Test; writes ``scores.json`` into the work directory."""
+    """Test the checkpoint; writes ``scores.json`` into the work directory."""
     args = parse(argv)
     from restorebox.engine.running import keep_test, run_config
 

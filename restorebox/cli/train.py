@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from restorebox.cli.common import add_config_options, prepare
 
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``train``."""
+    """Parse the options of ``train``."""
     parser = argparse.ArgumentParser(prog='restorebox train', description=__doc__)
     parser.add_argument('config', help='a config file, or its path below configs/')
     parser.add_argument(
         '--resume',
         action='store_true',
-        help='go on from the newest checkpoint of the work directory; start anew where there is none',
+        help='resume from the newest checkpoint of the work directory, if there is one',
     )
     parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
     parser.add_argument('--seed', type=int, help="overrides the config's randomness.seed")
@@ -28,14 +32,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--no-data-check',
         action='store_true',
-        help='start without a look at names, counts and 32 files of the data sets',
+        help='skip the check of names, counts and 32 files of the data sets',
     )
     add_config_options(parser)
     return parser.parse_args(argv)
 
 
-def apply_options(cfg: object, args: argparse.Namespace) -> None:
-    """Put the options of ``train`` into a config."""
+def apply_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Apply the options of ``train`` to a config."""
     from restorebox.errors import ConfigError
 
     cfg.resume = args.resume or cfg.get('resume', False)
@@ -56,14 +60,14 @@ def apply_options(cfg: object, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
 
 
-def look_at_data(cfg: object, name: str, row: str | None = None) -> str | None:
-    """The quick form of ``check-data``, on the first rank; the others wait for it where the ranks meet.
+def quick_data_check(cfg: Config, name: str, row: str | None = None) -> str | None:
+    """Run the quick form of ``check-data`` on rank 0; other ranks wait for it at the next collective.
 
     Returns:
-        One line of warnings for the log, or None where there are none.
+        One line of warnings for the log, or None.
 
     Raises:
-        DataError: an error was found; says it, and how to learn more.
+        DataError: an error was found; the message has the command for the full check.
     """
     from restorebox.datasets.inspection import from_config, quick_check
     from restorebox.errors import DataError
@@ -74,9 +78,7 @@ def look_at_data(cfg: object, name: str, row: str | None = None) -> str | None:
     report = quick_check(from_config(cfg, name, parts=('train', 'val')))
     if report.errors:
         more = f' and {len(report.errors) - 1} more errors' if len(report.errors) > 1 else ''
-        raise DataError(
-            f'{report.errors[0].text}{more}; `{call}` looks at all of it, --no-data-check starts without a look'
-        )
+        raise DataError(f'{report.errors[0].text}{more}; `{call}` checks all data, --no-data-check skips the check')
     if not report.warnings:
         return None
     more = f' (and {len(report.warnings) - 1} more; restorebox check-data)' if len(report.warnings) > 1 else ''
@@ -90,4 +92,4 @@ def main(argv: list[str]) -> None:
 
     cfg = prepare(args)
     apply_options(cfg, args)
-    run_config(cfg, 'train', None if args.no_data_check else lambda: look_at_data(cfg, args.config, args.row))
+    run_config(cfg, 'train', None if args.no_data_check else lambda: quick_data_check(cfg, args.config, args.row))

@@ -1,10 +1,10 @@
-"""Train several configs one after the other, each from the last checkpoint of the one before.
+"""Train several configs in sequence, each from the last checkpoint of the previous one.
 
     train-stages configs/heavy_rain/heavy_rain_demo_residue.py configs/heavy_rain/heavy_rain_demo_stage2.py
 
-Each stage has the work directory WORK_DIR/CONFIG. The same command goes on where it was stopped, and a stage that is
-complete is passed over. Options of `train` come behind `--` and go to every stage. For several ranks train the stages
-one by one with tools/dist_train.sh and --cfg-options load_from=...
+Each stage has the work directory WORK_DIR/CONFIG. The same command resumes an interrupted run; complete stages are
+skipped. Options of `train` after `--` apply to every stage. With several ranks, train the stages one by one with
+tools/dist_train.sh and --cfg-options load_from=...
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from restorebox.errors import ConfigError, RestoreboxError
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options of ``train-stages``."""
+    """Parse the options of ``train-stages``."""
     parser = argparse.ArgumentParser(
         prog='restorebox train-stages', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -34,8 +34,8 @@ def main(argv: list[str]) -> None:
     """Train all stages.
 
     Raises:
-        ConfigError: a config stands twice.
-        RestoreboxError: a stage failed; it has said why itself.
+        ConfigError: a config occurs twice.
+        RestoreboxError: a stage failed; its own output has the reason.
     """
     args = parse(argv)
     from restorebox.files import find_checkpoints
@@ -49,5 +49,5 @@ def main(argv: list[str]) -> None:
         command = [sys.executable, '-m', 'restorebox', 'train', config, '--work-dir', str(folder), '--resume']
         code = subprocess.run([*command, *args.passed, *previous], check=False).returncode
         if code:
-            raise RestoreboxError(f'{name} ended with exit code {code}; the stages after it were not begun')
+            raise RestoreboxError(f'{name} ended with exit code {code}; later stages were not started')
         previous = ['--cfg-options', f'load_from={find_checkpoints(folder)[-1]}']

@@ -1,1 +1,1 @@
-"""What a visitor sees first: the shipped model at work, then a small one that is trained from nothing."""
+"""Demonstration: results of the shipped model, then training of a small model from scratch."""

@@ -1,4 +1,4 @@
-"""The demo's photographs: those that come inside packages, and the user's; laid out as a data set."""
+"""Data set of the demo from photographs in installed packages and the user's own."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from PIL import Image
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.errors import DataError
 
-# (package, folder inside it, files): photographs that their packages say may be passed on
+# (package, folder inside it, files): photographs with licences that permit redistribution
 TRAIN = [
     ('skimage', 'data', 'astronaut.png brick.png grass.png gravel.png camera.png motorcycle_left.png'),
     ('skimage', 'data', 'retina.jpg hubble_deep_field.jpg moon.png'),
     ('sklearn', 'datasets/images', 'flower.jpg'),
 ]
 HELD_OUT = [('skimage', 'data', 'chelsea.png coffee.png rocket.jpg'), ('sklearn', 'datasets/images', 'china.jpg')]
-MARKER = '.restorebox_demo'  # in a folder that a demo made, and may empty
+MARKER = '.restorebox_demo'  # marks a folder created by the demo, which may be emptied
 TILE = 256  # pixels; small files decode fast enough to keep training busy
-SHORT_SIDE = 512  # a larger photograph is shrunk to it first
+SHORT_SIDE = 512  # larger photographs are scaled down to it
 
 
 def packaged(photographs: list[tuple[str, str, str]]) -> list[Path]:
-    """Paths of photographs inside installed packages.
+    """Return the paths of photographs in installed packages.
 
     Raises:
-        DataError: a package or a file is not there.
+        DataError: a package or file is missing.
     """
     found = []
     for package, folder, names in photographs:
@@ -53,9 +53,9 @@ def _shrunk(path: Path) -> np.ndarray:
 
 
 def make_data(root: Path, folder: Path | None) -> tuple[int, int]:
-    """Lay out ``root/{train,test}/gt`` from packaged photographs and a folder of the user's.
+    """Write ``root/{train,test}/gt`` from packaged photographs and a folder of the user's.
 
-    Every tenth picture of the folder is held out, at most 20 of them.
+    Every tenth picture of the folder is held out, up to 20.
 
     Returns:
         Number of training tiles and of held-out pictures.
@@ -89,10 +89,10 @@ def make_data(root: Path, folder: Path | None) -> tuple[int, int]:
 
 
 def own_folder(folder: Path) -> None:
-    """Empty the folder of an earlier demo, or make it.
+    """Create the folder, or empty that of an earlier demo.
 
     Raises:
-        DataError: it holds something that no demo made.
+        DataError: the folder is not empty and was not created by a demo.
     """
     marker = folder / MARKER
     if folder.exists() and not marker.is_file() and (not folder.is_dir() or any(folder.iterdir())):

@@ -1,4 +1,4 @@
-"""The demo begins: what the shipped model makes of photographs that it never saw, under damage drawn by seeds."""
+"""First part of the demo: the shipped model on unseen photographs with synthetic degradations."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from restorebox.metrics.scores import write_scores
 from restorebox.pixels import to_uint8
 
 MODEL = 'weather'
-LONG_SIDE = 480  # pixels; photographs are shrunk to it
-OWN = 4  # photographs of the user's that are shown at most
-# what befalls each packaged photograph; None: nothing, and the model should leave it alone
+LONG_SIDE = 480  # pixels; photographs are scaled down to it
+OWN = 4  # maximum number of the user's photographs
+# photograph -> degradation recipe; None for none: the model should leave the picture unchanged
 DAMAGE = {'coffee': 'heavy_rain', 'chelsea': 'light_rain', 'china': 'moderate', 'rocket': None}
 OWN_DAMAGE = ('heavy_rain', 'light_rain', 'moderate')
 PROTOCOLS = ('psnr_y', 'ssim_y')
 
 
 def chosen(packaged: list[Path], own: list[Path]) -> list[tuple[Path, str | None]]:
-    """Photographs and the recipes of their damage: the packaged ones as they are shown, then some of the user's."""
+    """Return pairs (photograph, degradation recipe): the packaged photographs, then some of the user's."""
     by_name = {path.stem: path for path in packaged}
     rows = [(by_name[name], recipe) for name, recipe in DAMAGE.items()]
     spread = own[:: max(len(own) // OWN, 1)][:OWN]
@@ -34,22 +34,22 @@ def chosen(packaged: list[Path], own: list[Path]) -> list[tuple[Path, str | None
 
 
 def small(path: Path) -> np.ndarray:
-    """A photograph, its long side at most :data:`LONG_SIDE`: HWC uint8 RGB."""
+    """Read a photograph with its long side scaled down to :data:`LONG_SIDE`; HWC uint8 RGB."""
     image = Image.fromarray(read_picture(path)).convert('RGB')
     image.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(image)
 
 
 def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path) -> dict:
-    """Damage, restore, score, draw.
+    """Degrade, restore and score photographs, and draw a comparison sheet.
 
     Args:
         rows: see :func:`chosen`.
-        sheet: where the sheet goes: damaged, restored, truth.
-        scores: where the scores go, as those of any test; photographs that nothing befell have none.
+        sheet: output file of the sheet: degraded, restored, truth.
+        scores: output file of the scores, in the format of ``test``; without undegraded photographs.
 
     Returns:
-        What was written there.
+        The scores.
     """
     weather = RestoreInferencer(MODEL)
     measures = {name: protocol(name) for name in PROTOCOLS}
@@ -59,7 +59,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
         if recipe is not None:
             lq = build_degradation(recipe)(clean, np.random.default_rng(number))['lq']
             damaged = to_uint8(lq)
-        restored = weather(damaged)
+        restored = weather.restore_array(damaged)
         row: dict = {'index': number, 'name': path.stem}
         for name, measure in measures.items():
             row[f'input/{name}'], row[name] = (measure(x / 255, clean / 255) for x in (damaged, restored))

@@ -1,9 +1,11 @@
-"""The demo's second half: a small network, trained from nothing and scored."""
+"""Second part of the demo: training and test of a small network from scratch."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+from mmengine.config import Config
 
 from restorebox.engine.config import load_config, set_data_root
 from restorebox.engine.running import keep_test, run_config
@@ -12,11 +14,11 @@ CONFIG = 'configs/unet/unet_demo.py'
 
 
 def train_small(work_dir: Path, samples: int | None = None) -> dict:
-    """Train on ``work_dir/data`` and test; logs, curves, sheets and ``scores.json`` go into ``work_dir``.
+    """Train on ``work_dir/data`` and test; logs, curves, sheets and ``scores.json`` are written to ``work_dir``.
 
     Args:
-        work_dir: the folder.
-        samples: crops to train on; None for the config's.
+        work_dir: work directory.
+        samples: number of training crops; None for the config's.
 
     Returns:
         The scores.
@@ -25,7 +27,7 @@ def train_small(work_dir: Path, samples: int | None = None) -> dict:
         DataError: the scores are not those of the whole test set.
     """
 
-    def config() -> object:
+    def config() -> Config:
         cfg = load_config(CONFIG)
         set_data_root(cfg, str(work_dir / 'data'))
         cfg.work_dir, cfg.launcher, cfg.overrides = str(work_dir), 'none', {}

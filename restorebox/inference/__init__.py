@@ -1,4 +1,4 @@
-"""Any picture, of any size, through any registered model."""
+"""Inference: restoration of pictures and videos of any size with any registered model."""
 
 from restorebox.inference.inferencer import RestoreInferencer, restore
 from restorebox.inference.models import find_model, known_models, load_model

@@ -1,4 +1,4 @@
-"""Video files read through PyAV: the frames in order, each whole and at its time, or a line that says why not."""
+"""Reading of video files through PyAV, with checks that frames are complete, in order and of one format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restorebox.errors import PictureError, missing_package
 from restorebox.inference.containers import find_fault
@@ -18,29 +18,29 @@ from restorebox.inference.frames import Deinterlacer, bits, chroma, left_out, ma
 if TYPE_CHECKING:
     import av
 
-# FFmpeg's readers of the containers that we know; others, such as playlists, open further files and addresses
-_READERS = 'mov,matroska,avi,flv,mpeg,mpegts,mpegvideo,asf'
-_STALLED = 60  # seconds without a packet after which a file is given up
-_BARREN = 600  # packets of pictures in a row without a frame after which a file is given up
-_SLACK = 0.5  # seconds of pictures that may be missing at the end before a clip is taken for cut; or a tenth of it
-# codecs of which each packet gives one frame, unless it is half a frame of an interlaced clip
-_ONE_EACH = ('av1', 'h264', 'hevc', 'libdav1d', 'mjpeg', 'mpeg2video', 'prores')
-_SAMPLED = 100  # of so many frames one is asked for what it carries beside its pixels
-_LEAD = 0.1  # seconds of sound that are kept before what an edit list plays, from which its decoder starts
+# FFmpeg demuxers that are allowed; others, such as playlists, open further files and URLs
+_DEMUXERS = 'mov,matroska,avi,flv,mpeg,mpegts,mpegvideo,asf'
+_READ_TIMEOUT = 60  # seconds without a packet
+_MAX_EMPTY_PACKETS = 600  # consecutive video packets without a frame
+_END_TOLERANCE = 0.5  # seconds (or a tenth of the clip) that may be missing at the end of a complete clip
+# codecs with one frame per packet, unless packets are single fields of an interlaced clip
+_ONE_FRAME_PER_PACKET = ('av1', 'h264', 'hevc', 'libdav1d', 'mjpeg', 'mpeg2video', 'prores')
+_SIDE_DATA_INTERVAL = 100  # frames between two reads of side data
+_AUDIO_PREROLL = 0.1  # seconds of audio kept before the start of an edit list, for the decoder's start-up
 Note = Callable[[str], None]
 
 
 class ClipWarning(UserWarning):
-    """A clip is restored, but something that it carries is not kept or was changed."""
+    """A clip is restored, but some of its data is changed or not kept."""
 
 
 def warn(line: str) -> None:
-    """The :data:`Note` that is a Python warning."""
+    """Issue a note as a Python warning, see :data:`Note`."""
     warnings.warn(line, ClipWarning, stacklevel=3)
 
 
 def need_av() -> None:
-    """Raise early where PyAV is missing.
+    """Check that PyAV is installed.
 
     Raises:
         MissingPackageError: it is not installed.
@@ -55,62 +55,68 @@ class Clip:
     """An open video file, see :func:`open_clip`.
 
     Args:
-        source: the container.
+        source: the open container.
         path: its file.
-        note: takes lines about what is changed or not kept.
+        note: called with a line for each thing that is changed or not kept.
 
     Attributes:
-        picture: the stream that is restored: the first that is no cover picture.
-        rate: frames a second, where the clip's frames have no times.
+        picture: the video stream to restore: the first that is not a cover picture.
+        rate: frames per second, for frames without time stamps.
 
     Raises:
-        PictureError: there are no pictures, or only a cover.
+        PictureError: there is no video stream, or only a cover.
     """
 
     def __init__(self, source: av.container.InputContainer, path: str | os.PathLike, note: Note) -> None:
         self.source, self.path, self._note = source, path, note
-        pictures = [stream for stream in source.streams.video if not _still(stream)]
+        pictures = [stream for stream in source.streams.video if not _is_cover(stream)]
         if not pictures:
             raise PictureError(f'{path}: has no pictures in it' + (' but a cover' if source.streams.video else ''))
         self.picture: av.VideoStream = pictures[0]
         if self.picture.codec_context is None:
             raise PictureError(f"{path}: its pictures can't be decoded (FFmpeg does not know their codec)")
         self.picture.thread_type = 'AUTO'
-        if self.picture.codec_context.name == 'h264':  # a slice with bits left over is damaged, which is else let pass
+        if self.picture.codec_context.name == 'h264':  # report slices with excess bits as damaged
             self.picture.codec_context.options = {'err_detect': 'aggressive'}
         self.rate = Fraction(self.picture.average_rate or self.picture.guessed_rate or 25)
         self._frames = 0
         self._last: Fraction | None = None  # time of the last frame
-        self._end = 0.0  # of the last packet of any stream that is read
+        self._end = 0.0  # end time of the last packet of any stream that is read
         self._untimed = self._breaks = 0
-        self._gap = 1.0  # the largest distance of two frames, in mean ones
+        self._gap = 1.0  # largest frame interval, in units of the mean interval
         self._kind: dict[str, str] | None = None
-        self._given, self._carried = 0, {}
+        self._yielded = 0
+        self._side_data: dict[str, bytes] = {}
         self._lost: set[str] = set()
-        if self.picture.metadata.get('alpha_mode', '0') != '0':  # VP8 and VP9, whose decoders leave it out
+        if self.picture.metadata.get('alpha_mode', '0') != '0':  # VP8 and VP9, whose decoders drop it
             self._lost.add('transparency')
 
     def note(self, fact: str) -> None:
-        """Say something about this clip."""
+        """Issue a note about this clip."""
         self._note(f'{self.path}: {fact}')
 
     def read(self, copied: Sequence[av.stream.Stream] = ()) -> Iterator[av.VideoFrame | av.Packet]:
-        """The frames of :attr:`picture`, progressive, of one kind and at rising times, and packets of other streams.
+        """Yield the frames of :attr:`picture` and the packets of other streams.
+
+        Frames are progressive, of one format and at increasing times.
 
         Args:
             copied: the other streams.
 
         Raises:
-            PictureError: damaged, cut, without progress, or frames of another size, depth, pixel shape or colour space
-                than the first.
+            PictureError: the file is damaged or truncated, reading makes no progress, or a frame differs from the first
+                in size, depth, pixel shape or colour space.
         """
-        deinterlace, barren, packets, early, key = Deinterlacer(), 0, 0, [], False
-        untimed, broken = Counter(), Counter()  # packets of the other streams, by index
+        deinterlace, empty, packets, key = Deinterlacer(), 0, 0, False
+        early: list[Fraction] = []  # times of packets before the first decoded frame
+        untimed: Counter[int] = Counter()  # packets of the other streams, by index
+        broken: Counter[int] = Counter()
         stamps: deque[int] | None = deque() if self.source.format.name == 'avi' else None
         streams = [self.picture, *copied]
+        packet: Any  # PyAV's stubs make times optional also where `pts` is known
         for packet in self._packets(streams):
             if packet.stream is not self.picture:
-                if packet.is_discard and packet.pts * packet.time_base < -_LEAD:  # an edit list leaves it out
+                if packet.is_discard and packet.pts * packet.time_base < -_AUDIO_PREROLL:  # excluded by an edit list
                     continue
                 index = packet.stream.index
                 broken[index] += packet.is_corrupt
@@ -118,7 +124,7 @@ class Clip:
                 if packet.dts is not None:
                     yield packet
                 continue
-            if not packet.size and packet.dts is not None:  # AVI has one where the last frame stays
+            if not packet.size and packet.dts is not None:  # AVI repeats a frame by an empty packet
                 continue
             key = key or packet.is_keyframe
             if packet.size and not packet.is_discard:
@@ -126,24 +132,25 @@ class Clip:
                 if not self._frames and packet.pts is not None:
                     early.append(packet.pts * packet.time_base)
             frames = self._decoded(packet) if key or not packet.size else []
-            barren = 0 if frames else barren + 1
-            if barren > _BARREN:
-                raise PictureError(f'{self.path}: {barren} packets in a row give no picture')
-            if stamps is not None and packet.size:  # AVI has no times but that of each chunk, in the order of decoding
+            empty = 0 if frames else empty + 1
+            if empty > _MAX_EMPTY_PACKETS:
+                raise PictureError(f'{self.path}: {empty} packets in a row give no picture')
+            if stamps is not None and packet.size:  # AVI has only chunk times, in decoding order
                 stamps.append(packet.dts)
             for frame in frames:
                 if stamps:
                     frame.pts = stamps.popleft()
-                self._take(frame)
+                self._count(frame)
                 if self._frames == 1:
-                    early = [time for time in early if frame.pts is not None and time < frame.pts * frame.time_base]
+                    first = self._last or Fraction(0)  # set by _count
+                    early = [time for time in early if time < first]
                 for ready in deinterlace(frame):
-                    yield self._checked(ready)
+                    yield self._check_frame(ready)
         for ready in deinterlace(None):
-            yield self._checked(ready)
+            yield self._check_frame(ready)
         every = (*self.source.streams.video, *self.source.streams.audio)
         self._check_end(all_read=all(stream in streams for stream in every))
-        one_each = self.picture.codec_context.name in _ONE_EACH and not (deinterlace.count or self._untimed)
+        one_each = self.picture.codec_context.name in _ONE_FRAME_PER_PACKET and not (deinterlace.count or self._untimed)
         if one_each and self._frames + len(early) < packets:
             lost = packets - len(early) - self._frames
             raise PictureError(f"{self.path}: is damaged: {lost} of {packets} frames can't be decoded")
@@ -184,13 +191,13 @@ class Clip:
     def _decoded(self, packet: av.Packet) -> list[av.VideoFrame]:
         import av
 
-        if packet.is_corrupt:  # at a break, which joined MPEG-TS files have without a loss; decoding tells
+        if packet.is_corrupt:  # a discontinuity, as in joined MPEG-TS files; decoding shows whether data is lost
             self._breaks += 1
             packet.is_corrupt = False
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
-            raise self._damaged(error.strerror, packet) from None
+            raise self._damaged(str(error.strerror), packet) from None
         for frame in frames:
             if frame.is_corrupt:
                 raise self._damaged('a frame is not whole', packet)
@@ -200,8 +207,8 @@ class Clip:
         at = '' if self._last is None else f' after {float(self._last):.2f} s'
         return PictureError(f"{self.path}: is damaged{at}: frame {self._frames + 1} can't be decoded ({why})")
 
-    def _take(self, frame: av.VideoFrame) -> None:
-        """Count a frame as it is decoded and give it a time where it has none after the last one's."""
+    def _count(self, frame: av.VideoFrame) -> None:
+        """Count a decoded frame, and set its time if it is missing or not after the previous one."""
         self._frames += 1
         if frame.pts is None:
             frame.pts = frame.dts
@@ -220,8 +227,8 @@ class Clip:
             self._gap = max(self._gap, float((time - self._last) / step))
         self._last = time
 
-    def _checked(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """A frame that is of the first one's kind."""
+    def _check_frame(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Return the frame after checking that its format is that of the first one."""
         if matrix(frame) is None:
             raise PictureError(
                 f"{self.path}: its colours are stored by FFmpeg's matrix {frame.colorspace}, which can't be converted"
@@ -244,21 +251,21 @@ class Clip:
                     f'{self.path}: its {what} changes from {old} to {kind[what]} at {frame.time:.2f} s; cut it there '
                     'into clips of one kind'
                 )
-        if self._given % _SAMPLED == 0:
-            self._carried = side_data(frame)
-        self._given += 1
-        frame.opaque = dict(self._carried)  # one each: PyAV drops an object with the first frame that has it
+        if self._yielded % _SIDE_DATA_INTERVAL == 0:
+            self._side_data = side_data(frame)
+        self._yielded += 1
+        frame.opaque = dict(self._side_data)  # a copy each: PyAV releases the object with the first frame
         self._lost |= left_out(frame)
         return frame
 
     def _check_end(self, all_read: bool) -> None:
-        """Raise where nothing was seen, or less than there should be.
+        """Check that there were frames and that they reach the stated duration.
 
         Args:
-            all_read: whether all streams were, so that the container's duration is that of what was read.
+            all_read: whether all streams were read, so that the container's duration applies.
         """
-        picture = self.picture
-        if not self._frames:
+        picture: Any = self.picture  # PyAV's stubs make the time base optional
+        if not self._frames or self._last is None:
             raise PictureError(f'{self.path}: has no frame that can be read')
         last, step = float(self._last), 1 / float(self.rate)
         if picture.duration:
@@ -267,7 +274,7 @@ class Clip:
             end, last = self.source.duration / 1e6, self._end
         else:
             return
-        if end - last > min(_SLACK, end / 10) + 1.01 * step:
+        if end - last > min(_END_TOLERANCE, end / 10) + 1.01 * step:
             raise PictureError(f'{self.path}: is cut: its pictures end at {last:.1f} s of {end:.1f}')
 
 
@@ -280,7 +287,7 @@ def open_clip(path: str | os.PathLike, note: Note) -> Iterator[Clip]:
         note: see :class:`Clip`.
 
     Raises:
-        PictureError: no such file, no video, or cut.
+        PictureError: no such file, not a video, or truncated.
         MissingPackageError: PyAV is not installed.
     """
     need_av()
@@ -296,10 +303,10 @@ def open_clip(path: str | os.PathLike, note: Note) -> Iterator[Clip]:
         raise PictureError(f'{path}: {fault}')
     try:
         source = av.open(
-            f'file:{os.fspath(path)}',  # whatever its name looks like
-            options={'format_whitelist': _READERS, 'protocol_whitelist': 'file'},
+            f'file:{os.fspath(path)}',  # so that the name is never parsed as a URL
+            options={'format_whitelist': _DEMUXERS, 'protocol_whitelist': 'file'},
             metadata_errors='surrogateescape',
-            timeout=_STALLED,
+            timeout=_READ_TIMEOUT,
         )
     except av.FFmpegError as error:
         raise _unreadable(path, error) from None
@@ -310,8 +317,8 @@ def open_clip(path: str | os.PathLike, note: Note) -> Iterator[Clip]:
         yield clip
 
 
-def _still(stream: av.VideoStream) -> bool:
-    """Whether a stream of pictures is a cover or thumbnails."""
+def _is_cover(stream: av.VideoStream) -> bool:
+    """Return whether a video stream is a cover picture or thumbnails."""
     from av.stream import Disposition
 
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
@@ -323,5 +330,5 @@ def _unreadable(path: str | os.PathLike, error: av.FFmpegError) -> PictureError:
     if isinstance(error, MemoryError):
         return PictureError(f"{path}: can't be read: it asks for more memory than there is")
     if isinstance(error, av.error.ExitError):
-        return PictureError(f'{path}: gives nothing for {_STALLED} s')
+        return PictureError(f'{path}: gives nothing for {_READ_TIMEOUT} s')
     return PictureError(f"{path}: can't be read as a video ({error.strerror})")

@@ -1,8 +1,8 @@
-"""Whether a video file is complete, by what its container says about its own parts.
+"""Detection of truncated or damaged video files from the structure of their containers.
 
-FFmpeg reads what is there of a file that was cut, in most containers without an error, so that the sizes which a
-container states are compared with that of the file. Some state none (MPEG-TS, live Matroska, fragmented MP4): there a
-cut inside a part is seen, and one between two parts can't be.
+FFmpeg reads truncated files of most containers without an error. Here the sizes stated in the container are compared
+with the file size. Some containers state no total size (MPEG-TS, live Matroska, fragmented MP4). There a cut inside a
+part is detected, but not a cut between two parts.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import BinaryIO
 
 _BOXES = set(b'ftyp moov mdat moof mfra free skip wide uuid sidx styp meta udta pnot emsg prft'.split())
 _SEGMENT, _CLUSTER = b'\x18\x53\x80\x67', b'\x1f\x43\xb6\x75'
-# what a Matroska file, its segment or a cluster may have inside
+# element IDs of a Matroska file, its segment and its clusters
 _IDS = '1a45dfa3 18538067 114d9b74 1549a966 1654ae6b 1f43b675 1c53bb6b 1941a469 1043a770 1254c367'
 _ELEMENTS = {bytes.fromhex(each) for each in f'{_IDS} 5854 a0 a3 a7 ab af bf e7 ec'.split()}
 _ASF = bytes.fromhex('3026B2758E66CF11A6D900AA0062CE6C')
 
 
 class _Fault(Exception):
-    """Words of :func:`find_fault`."""
+    """Message of :func:`find_fault`."""
 
 
 def find_fault(path: str | os.PathLike) -> tuple[str | None, bool]:
-    """What a video file lacks, or where its parts are damaged.
+    """Find out whether a video file is truncated or damaged.
 
     Args:
         path: a file of any format.
 
     Returns:
-        (words that follow the file's name, or None where all is there that the container says; whether the container
-        says where the file ends: where it does not, a cut between two of its parts can't be seen).
+        ``(fault, end_stated)``: message to follow the file name, or None without a fault; whether the container states
+        where the file ends. If not, a cut between two parts can't be detected.
 
     Raises:
         OSError: the file can't be read.
@@ -57,7 +57,10 @@ def find_fault(path: str | os.PathLike) -> tuple[str | None, bool]:
 
 
 def _parts(head: bytes) -> Callable[[BinaryIO], Iterator[float | None]] | None:
-    """The function for such a file, by its first bytes: yields where each part ends, None where that is not stated."""
+    """Return the parser for a file by its first bytes.
+
+    The parser yields the end of each part in bytes, or None where the end is not stated.
+    """
     if head[4:8] in _BOXES:
         return _boxes
     if head[:4] == b'\x1a\x45\xdf\xa3':
@@ -75,8 +78,8 @@ def _parts(head: bytes) -> Callable[[BinaryIO], Iterator[float | None]] | None:
     return None
 
 
-def _take(file: BinaryIO, count: int, may_end: bool = False) -> bytes:
-    """The next bytes; b'' at the end of the file where it may end."""
+def _read_exactly(file: BinaryIO, count: int, may_end: bool = False) -> bytes:
+    """Read ``count`` bytes; b'' at the end of the file if ``may_end``."""
     data = file.read(count)
     if len(data) < count and not (may_end and not data):
         raise _Fault(f'is cut: it ends at byte {file.tell()}, inside the header of a part')
@@ -86,11 +89,11 @@ def _take(file: BinaryIO, count: int, may_end: bool = False) -> bytes:
 def _boxes(file: BinaryIO) -> Iterator[float | None]:
     """MP4, MOV, 3GP: boxes of a size and a type."""
     seen, start = set(), 0
-    while head := _take(file, 8, may_end=True):
+    while head := _read_exactly(file, 8, may_end=True):
         length, kind = struct.unpack('>I4s', head)
         if length == 1:
-            length = int.from_bytes(_take(file, 8), 'big')
-        if kind not in _BOXES:  # what some programs leave behind the last box
+            length = int.from_bytes(_read_exactly(file, 8), 'big')
+        if kind not in _BOXES:  # trailing data that some programs write after the last box
             break
         seen.add(kind)
         if length < 8:  # to the end of the file
@@ -100,21 +103,21 @@ def _boxes(file: BinaryIO) -> Iterator[float | None]:
         file.seek(start)
     if b'moov' not in seen:
         raise _Fault('is cut: its index (the moov box) is missing')
-    if b'moof' in seen and b'mfra' not in seen:  # fragments, of which any number may follow
+    if b'moof' in seen and b'mfra' not in seen:  # fragmented: the number of fragments is not stated
         yield None
 
 
 def _elements(file: BinaryIO) -> Iterator[float | None]:
-    """Matroska, WebM: elements of an identifier and a size, many with a checksum; segments and clusters are entered."""
-    while first := _take(file, 1, may_end=True):
+    """Matroska, WebM: elements of an ID and a size, many with a checksum; segments and clusters are traversed."""
+    while first := _read_exactly(file, 1, may_end=True):
         start = file.tell() - 1
-        kind = first + _take(file, min(8 - first[0].bit_length(), 3))
-        first = _take(file, 1)
+        kind = first + _read_exactly(file, min(8 - first[0].bit_length(), 3))
+        first = _read_exactly(file, 1)
         more = 8 - first[0].bit_length()
         if kind not in _ELEMENTS or more > 7:
             raise _Fault(f'is damaged at byte {start}')
         unknown = (1 << 7 * (more + 1)) - 1  # the size of live streams
-        length = int.from_bytes(first + _take(file, more), 'big') & unknown
+        length = int.from_bytes(first + _read_exactly(file, more), 'big') & unknown
         entered = kind in (_SEGMENT, _CLUSTER)
         if entered and length == unknown:
             yield None
@@ -122,36 +125,36 @@ def _elements(file: BinaryIO) -> Iterator[float | None]:
         body = file.tell()
         yield body + length
         checked = kind != _SEGMENT and length > 6 and file.read(2) == b'\xbf\x84'
-        if checked and not _sums_up(file, length - 6):
+        if checked and not _check_crc(file, length - 6):
             raise _Fault(f'is damaged: the checksum of the part from byte {start} to {body + length} is another')
         file.seek(body if entered and not checked else body + length)
 
 
-def _sums_up(file: BinaryIO, length: int) -> bool:
-    """Whether a CRC-32 is that of the bytes behind it."""
-    stated, found = int.from_bytes(_take(file, 4), 'little'), 0
+def _check_crc(file: BinaryIO, length: int) -> bool:
+    """Return whether a CRC-32 matches the ``length`` bytes after it."""
+    stated, found = int.from_bytes(_read_exactly(file, 4), 'little'), 0
     while length:
-        data = _take(file, min(length, 2**20))
+        data = _read_exactly(file, min(length, 2**20))
         found, length = zlib.crc32(data, found), length - len(data)
     return stated == found
 
 
 def _chunks(file: BinaryIO) -> Iterator[float | None]:
-    """AVI: chunks of a type and a size, which begin at even bytes; lists of size 0, of live streams, are entered."""
-    while head := _take(file, 8, may_end=True):
+    """AVI: chunks of a type and a size at even offsets; lists of size 0, as in live streams, are traversed."""
+    while head := _read_exactly(file, 8, may_end=True):
         kind, length = struct.unpack('<4sI', head)
         if kind in (b'RIFF', b'LIST') and length in (0, 0xFFFFFFFF):
-            _take(file, 4)
+            _read_exactly(file, 4)
             yield None
             continue
-        if not all(32 <= each < 127 for each in kind):  # what some programs leave behind the last chunk
+        if not all(32 <= each < 127 for each in kind):  # trailing data after the last chunk
             return
         yield file.tell() + length
         file.seek(length + length % 2, os.SEEK_CUR)
 
 
 def _tags(file: BinaryIO) -> Iterator[float | None]:
-    """FLV: the size that the script in front may state, then tags of a type and a size."""
+    """FLV: an optional file size in the script data, then tags of a type and a size."""
     head = file.read(4096)
     at = head.find(b'\x00\x08filesize\x00')
     if at >= 0 and len(stated := head[at + 11 : at + 19]) == 8:
@@ -159,7 +162,7 @@ def _tags(file: BinaryIO) -> Iterator[float | None]:
     else:
         yield None
     file.seek(int.from_bytes(head[5:9], 'big') + 4)
-    while head := _take(file, 11, may_end=True):
+    while head := _read_exactly(file, 11, may_end=True):
         yield file.tell() + int.from_bytes(head[1:4], 'big')
         file.seek(int.from_bytes(head[1:4], 'big') + 4, os.SEEK_CUR)
 
@@ -167,7 +170,7 @@ def _tags(file: BinaryIO) -> Iterator[float | None]:
 def _objects(file: BinaryIO) -> Iterator[float | None]:
     """ASF (WMV): objects of an identifier and a size."""
     start = 0
-    while head := _take(file, 24, may_end=True):
+    while head := _read_exactly(file, 24, may_end=True):
         length = int.from_bytes(head[16:], 'little')
         if length < 24:  # a live stream's data
             yield None
@@ -180,17 +183,17 @@ def _objects(file: BinaryIO) -> Iterator[float | None]:
 def _packs(file: BinaryIO) -> Iterator[float | None]:
     """MPEG program streams: pack headers, and packets of a type and a size."""
     ended = False
-    while head := _take(file, 4, may_end=True):
-        if head[:3] != b'\x00\x00\x01':  # filling, or damaged, which decoding finds
+    while head := _read_exactly(file, 4, may_end=True):
+        if head[:3] != b'\x00\x00\x01':  # padding or damage; the latter is found by decoding
             break
         ended = head[3] == 0xB9
         if ended:
             continue
         if head[3] == 0xBA:
-            clock = _take(file, 8)  # MPEG-2's has two further bytes and says how much filling follows, MPEG-1's has not
-            length = _take(file, 2)[1] % 8 if clock[0] >= 0x40 else 0
+            clock = _read_exactly(file, 8)  # MPEG-2: 2 more bytes with the stuffing length
+            length = _read_exactly(file, 2)[1] % 8 if clock[0] >= 0x40 else 0
         else:
-            length = int.from_bytes(_take(file, 2), 'big')
+            length = int.from_bytes(_read_exactly(file, 2), 'big')
         yield file.tell() + length
         file.seek(length, os.SEEK_CUR)
     if not ended:
@@ -198,7 +201,7 @@ def _packs(file: BinaryIO) -> Iterator[float | None]:
 
 
 def _transport(file: BinaryIO) -> Iterator[float | None]:
-    """MPEG-TS: packets of 188 bytes, of 192 where each has its time in front."""
+    """MPEG-TS: packets of 188 bytes, or 192 with a preceding time stamp."""
     head = file.read(192)
     step = 188 if head[:1] == b'G' else 192
     size = os.fstat(file.fileno()).st_size

@@ -1,4 +1,4 @@
-"""A picture with all that it carries -> the bytes of a file, by kind."""
+"""Encoding of pictures with their metadata into the bytes of a file, per format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from restorebox.inference.metadata import (
     CENTIMETRE,
     INCH,
     METRE,
-    Carried,
+    Metadata,
     in_unit,
     png_chunk,
     tiff_entries,
@@ -28,30 +28,30 @@ from restorebox.inference.metadata import (
 if TYPE_CHECKING:
     from restorebox.inference.files import PictureFile
 
-QUALITY = 95  # of JPEG, WebP and AVIF
-_PROFILE = 34675  # ICC profile, of TIFF
-_JPEG_BODY = 65533  # bytes that a segment holds
-_CLASSIC = 2**32 - 2**25  # bytes that a TIFF holds with room for its directories; above it is a BigTIFF
+QUALITY = 95  # for JPEG, WebP and AVIF
+_PROFILE = 34675  # TIFF tag of the ICC profile
+_JPEG_BODY = 65533  # maximum bytes of a segment
+_CLASSIC = 2**32 - 2**25  # maximum bytes of pixels and metadata in a classic TIFF; larger ones are BigTIFF
 
 
 def encode(pages: Sequence[PictureFile], kind: str) -> bytes:
-    """All pages or frames of a file.
+    """Encode all pages or frames of a file.
 
     Args:
-        pages: at least one; of more than one the format must hold several.
+        pages: at least one; more only for formats that support several.
         kind: a key of :data:`~restorebox.datasets.formats.FORMATS`.
 
     Raises:
-        ValueError, RuntimeError, OSError: the format can't hold it, in the words of who encodes it.
-        MemoryError: the memory is not enough.
+        ValueError, RuntimeError, OSError: the format can't hold the picture; message of the encoder.
+        MemoryError: not enough memory.
     """
     if kind == 'TIFF':
         return _tiff(pages)
     deep = pages[0].colours.dtype == np.uint16
-    data = _deep(pages[0].layers, kind) if deep else _pillow(pages, kind)
+    data = _encode_16bit(pages[0].layers, kind) if deep else _pillow(pages, kind)
     if kind == 'PNG':
-        return data[:33] + _png_extra(pages[0]) + data[33:]  # behind the signature (8) and IHDR (25)
-    density = pages[0].carried.density
+        return data[:33] + _png_extra(pages[0]) + data[33:]  # after the signature (8 bytes) and IHDR (25)
+    density = pages[0].metadata.density
     if density and kind == 'BMP':
         return data[:38] + struct.pack('<ii', *(round(each) for each in in_unit(density, METRE))) + data[46:]
     if density and kind == 'JPEG' and data[6:11] == b'JFIF\0':
@@ -62,10 +62,10 @@ def encode(pages: Sequence[PictureFile], kind: str) -> bytes:
 
 
 def _pillow(pages: Sequence[PictureFile], kind: str) -> bytes:
-    """8 bits, by Pillow."""
-    first, what = pages[0], pages[0].carried
+    """Encode 8-bit pictures with Pillow."""
+    first, what = pages[0], pages[0].metadata
     options: dict = {}
-    if kind == 'PNG':  # on photographs a quarter of the default level's time, and 8 % more bytes
+    if kind == 'PNG':  # on photographs a quarter of the default level's time, for 8 % more bytes
         options = {'compress_level': 2}
     elif kind == 'JPEG':
         options = {'quality': QUALITY, 'subsampling': 0, 'extra': _jpeg_extra(what)}
@@ -92,9 +92,9 @@ def _pillow(pages: Sequence[PictureFile], kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _deep(layers: np.ndarray, kind: str) -> bytes:
-    """16 bits of a PNG or PNM, by OpenCV."""
-    if layers.ndim == 3 and layers.shape[-1] == 2:  # OpenCV knows no grey with alpha
+def _encode_16bit(layers: np.ndarray, kind: str) -> bytes:
+    """Encode a 16-bit PNG or PNM with OpenCV."""
+    if layers.ndim == 3 and layers.shape[-1] == 2:  # OpenCV does not support grey with alpha
         layers = np.concatenate((np.repeat(layers[..., :1], 3, -1), layers[..., 1:]), -1)
     order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}
     swapped = layers if layers.ndim == 2 else np.ascontiguousarray(layers[..., order[layers.shape[-1]]])
@@ -104,11 +104,11 @@ def _deep(layers: np.ndarray, kind: str) -> bytes:
     return data.tobytes()
 
 
-def _jpeg_extra(what: Carried) -> bytes:
-    """Segments that Pillow does not write, or does not write more than one of.
+def _jpeg_extra(what: Metadata) -> bytes:
+    """Return segments that Pillow does not write, or writes only once.
 
     Raises:
-        ValueError: one is longer than a segment.
+        ValueError: the data is longer than a segment.
     """
     bodies = []
     if what.xmp:
@@ -124,9 +124,9 @@ def _jpeg_extra(what: Carried) -> bytes:
 
 
 def _png_extra(picture: PictureFile) -> bytes:
-    """Chunks besides those with pixels."""
-    what = picture.carried
-    chunks = [(kind, body) for kind, body in what.chunks if not kind.endswith(b'Xt')]  # colour, before the rest
+    """Return the chunks with metadata."""
+    what = picture.metadata
+    chunks = [(kind, body) for kind, body in what.chunks if not kind.endswith(b'Xt')]  # colour chunks come first
     if picture.profile:
         chunks.append((b'iCCP', b'ICC Profile\0\0' + zlib.compress(picture.profile)))
     if what.density:
@@ -155,14 +155,14 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _tiff(pages: Sequence[PictureFile]) -> bytes:
-    """Pixels by tifffile; then each page's directory is written anew behind them, with all that it carries.
+    """Write the pixels with tifffile, then append a new directory with the metadata for each page.
 
-    Each page's EXIF keeps its byte order where it is that of the first page's; the others' is turned around.
+    The file has the byte order of the first page's EXIF; that of other pages is converted if it differs.
     """
     import tifffile
 
-    order = '>' if (pages[0].carried.exif or b'II')[:2] == b'MM' else '<'
-    size = sum(page.layers.nbytes + len(page.carried.exif or b'') + len(page.profile or b'') for page in pages)
+    order: Literal['<', '>'] = '>' if (pages[0].metadata.exif or b'II')[:2] == b'MM' else '<'
+    size = sum(page.layers.nbytes + len(page.metadata.exif or b'') + len(page.profile or b'') for page in pages)
     buffer = BytesIO()
     with tifffile.TiffWriter(buffer, byteorder=order, bigtiff=size > _CLASSIC) as writer:
         for page in pages:
@@ -180,7 +180,7 @@ def _tiff(pages: Sequence[PictureFile]) -> bytes:
 
 
 def _with_directories(data: bytes, pages: Sequence[PictureFile], order: str) -> bytes:
-    """A TIFF of which each page has one more directory, which takes the old one's place."""
+    """Append a directory with metadata for each page of a TIFF, and link it in place of the old one."""
     written, offset = [], first_offset(data)
     while offset:
         entries, offset, _ = read_directory(data, offset)
@@ -189,39 +189,39 @@ def _with_directories(data: bytes, pages: Sequence[PictureFile], order: str) -> 
     starts = []
     wide = b'+' in data[2:4]
     for entries, page in zip(written, pages, strict=True):
-        what = page.carried
+        what = page.metadata
         if what.exif and (what.exif[:2] == b'MM') != (order == '>'):
-            what = Carried(turned_around(what.exif), what.xmp, what.iptc, what.density)
-        carried = tiff_entries(what, order)
+            what = Metadata(swap_byte_order(what.exif), what.xmp, what.iptc, what.density)
+        metadata = tiff_entries(what, order)
         if page.profile:
-            carried.append(Entry(_PROFILE, 7, len(page.profile), page.profile))
-        replaced = {entry.tag for entry in carried}
-        table = [entry for entry in entries if entry.tag not in replaced] + carried
+            metadata.append(Entry(_PROFILE, 7, len(page.profile), page.profile))
+        replaced = {entry.tag for entry in metadata}
+        table = [entry for entry in entries if entry.tag not in replaced] + metadata
         starts.append(len(behind))
         behind += write_directory(table, data, len(behind))
         behind += b'\0' * (len(behind) % 2)
     result = bytearray(first_directory(bytes(behind), starts[0]))
     for here, after in itertools.pairwise(starts):
-        place = read_directory(result, here)[2]
+        place = read_directory(bytes(result), here)[2]
         struct.pack_into(order + ('Q' if wide else 'I'), result, place, after)
     return bytes(result)
 
 
-def turned_around(block: bytes) -> bytes:
-    """A block of EXIF in the other byte order."""
+def swap_byte_order(block: bytes) -> bytes:
+    """Return an EXIF block in the other byte order."""
     widths = {3: 2, 8: 2, 4: 4, 9: 4, 5: 4, 10: 4, 11: 4, 13: 4, 12: 8, 16: 8, 17: 8, 18: 8}
 
-    def turn(entries: list[Entry]) -> list[Entry]:
+    def swap(entries: list[Entry]) -> list[Entry]:
         return [
             Entry(
                 e.tag,
                 e.kind,
                 e.count,
                 np.frombuffer(e.raw, f'u{widths[e.kind]}').byteswap().tobytes() if e.kind in widths else e.raw,
-                inside=None if e.inside is None else turn(e.inside),
+                inside=None if e.inside is None else swap(e.inside),
             )
             for e in entries
         ]
 
     head = b'MM\0*\0\0\0\x08' if block[:2] == b'II' else b'II*\0\x08\0\0\0'
-    return head + write_directory(turn(read_directory(block, first_offset(block))[0]), head, 8)
+    return head + write_directory(swap(read_directory(block, first_offset(block))[0]), head, 8)

@@ -1,4 +1,4 @@
-"""A file of a model for other runtimes, checked against PyTorch and, where wanted, quantised."""
+"""Export of a model to a file, with a check against PyTorch and optional quantisation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from restorebox.inference.quantising import find_pairs, quantise
 
 @dataclass
 class ExportedFile:
-    """What was made.
+    """Result of an export.
 
     Attributes:
-        path: of the file.
-        size: of it, in bytes.
-        worst: largest difference from PyTorch on three sizes, of the file in float32.
-        report: what quantising cost and gained, which lies beside the file as JSON too; None without it.
+        path: exported file.
+        size: in bytes.
+        worst: largest absolute difference of the float32 model from PyTorch, over three input sizes.
+        report: quality loss and speed-up of quantisation, also written as JSON next to the file; None without it.
     """
 
     path: Path
@@ -33,27 +33,27 @@ class ExportedFile:
 def export_file(
     model: str, checkpoint: str | None, kind: str, out: str | None = None, calibrate: str | None = None
 ) -> ExportedFile:
-    """Export a model; the file is put in place when it has been compared with PyTorch.
+    """Export a model; the file is written only after its output has been compared with PyTorch.
 
     Args:
-        model: a model's name or a file of weights; with ``checkpoint`` a config.
+        model: a model's name or a weights file; with ``checkpoint`` a config.
         checkpoint: weights for a config.
         kind: 'onnx', 'torchscript' or 'pt2'.
-        out: the file to write; None for the model's name with the kind's suffix.
-        calibrate: a folder of pictures, see :func:`~restorebox.inference.quantising.find_pairs`, to quantise the
-            convolutions of an ONNX file to 8 bits; None to leave them.
+        out: output file; None for the model's name with the suffix of ``kind``.
+        calibrate: folder of calibration pictures, see :func:`~restorebox.inference.quantising.find_pairs`, to quantise
+            the convolutions of an ONNX file to 8 bits; None for float32.
 
     Raises:
-        ExportError: another suffix, no such folder, a model that can't be exported or gives something else then.
-        ConfigError, CheckpointError, DataError: model, weights or pictures are wrong.
+        ExportError: wrong suffix, missing folder, the model can't be exported, or its output differs.
+        ConfigError, CheckpointError, DataError: the model, weights or pictures can't be read.
     """
-    out = Path(out or Path(model).stem + ('_int8' if calibrate else '') + KINDS[kind])
-    if out.suffix != KINDS[kind]:
-        raise ExportError(f'{out}: a file of the kind {kind} is named *{KINDS[kind]}')
-    if not out.parent.is_dir():
-        raise ExportError(f'{out}: there is no folder {out.parent} to write it into')
+    target = Path(out or Path(model).stem + ('_int8' if calibrate else '') + KINDS[kind])
+    if target.suffix != KINDS[kind]:
+        raise ExportError(f'{target}: a file of the kind {kind} is named *{KINDS[kind]}')
+    if not target.parent.is_dir():
+        raise ExportError(f'{target}: there is no folder {target.parent} to write it into')
     if calibrate:
-        find_pairs(calibrate)  # before the work
+        find_pairs(calibrate)  # report errors before the export
     restorer = load_model(model, checkpoint)
     weights = checkpoint if checkpoint and not is_url(checkpoint) else find_weights(checkpoint or model)
     facts = file_facts(restorer, Path(model).stem)
@@ -64,7 +64,7 @@ def export_file(
     report = None
     if calibrate:
         data, report = quantise(data, facts, calibrate)
-    write_bytes(data, out)
+    write_bytes(data, target)
     if report:
-        write_bytes(json_bytes(report, indent=2), out.with_suffix('.json'))
-    return ExportedFile(out, len(data), worst, report)
+        write_bytes(json_bytes(report, indent=2), target.with_suffix('.json'))
+    return ExportedFile(target, len(data), worst, report)

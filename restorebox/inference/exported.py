@@ -1,4 +1,4 @@
-"""Exported ONNX files, run by onnxruntime through everything that a restorer goes through."""
+"""Restorer that runs an exported ONNX file with onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def open_session(model: str | Path | bytes, name: str) -> onnxruntime.InferenceSession:
-    """A session on the CPU, with as many threads as PyTorch has.
+    """Open a session on the CPU with PyTorch's number of threads.
 
     Args:
-        model: a path, or the file's content.
-        name: what messages call it.
+        model: a path, or the content of the file.
+        name: name used in messages.
 
     Raises:
-        ExportError: no such file, or none that onnxruntime can read.
+        ExportError: no such file, or onnxruntime can't read it.
         MissingPackageError: onnxruntime is not installed.
     """
     try:
@@ -38,9 +38,9 @@ def open_session(model: str | Path | bytes, name: str) -> onnxruntime.InferenceS
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest tile
+    options.enable_cpu_mem_arena = False  # the arena would keep the memory of the largest tile
     options.log_severity_level = 3  # errors
-    # what `export` writes is one file; a stranger's must not read others, so their folder is one that can't be
+    # an untrusted model must not read other files, so the folder of external weights is set to an impossible path
     options.add_session_config_entry('session.model_external_initializers_file_folder_path', f'{os.devnull}/none')
     try:
         return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
@@ -50,26 +50,26 @@ def open_session(model: str | Path | bytes, name: str) -> onnxruntime.InferenceS
 
 
 def session_facts(session: onnxruntime.InferenceSession, name: str) -> dict:
-    """What :func:`restorebox.inference.exporting.file_facts` put into the file.
+    """Return the metadata that :func:`restorebox.inference.exporting.file_facts` wrote into the file.
 
     Raises:
-        ExportError: nothing, since someone else made the file.
+        ExportError: it is missing or invalid.
     """
     try:
         facts = read_json(session.get_modelmeta().custom_metadata_map['restorebox'])
         _needs(facts)
     except (KeyError, ValueError, TypeError):
         raise ExportError(
-            f'model {name}: does not say what stride and sizes it needs; it must be made by `restorebox export`'
+            f'model {name}: does not say what stride and sizes it needs; it must be written by `restorebox export`'
         ) from None
     return facts
 
 
 def _needs(facts: dict) -> Needs:
-    """What a file says that it needs.
+    """Return the requirements stored in a file.
 
     Raises:
-        KeyError, TypeError, ValueError: it does not say so, or in numbers that no network has.
+        KeyError, TypeError, ValueError: they are missing or out of range.
     """
     field, low_high = facts['receptive_field'], facts['value_range']
     for name, least, most in (('stride', 1, 4096), ('min_size', 1, 65536), ('pixel_bytes', 1e-3, 1e9)):
@@ -83,14 +83,14 @@ def _needs(facts: dict) -> Needs:
 
 
 class ExportedNetwork(nn.Module):
-    """A session in the place of a network, without weights that PyTorch could see.
+    """Network that runs an onnxruntime session; it has no PyTorch parameters.
 
     Args:
-        path: an ONNX file that ``restorebox export`` made.
+        path: an ONNX file written by ``restorebox export``.
 
     Attributes:
-        facts: what stands in the file.
-        needs: as of a network; its receptive field covers the window over which statistics are taken.
+        facts: metadata of the file.
+        needs: as of a backbone; the receptive field includes the window of statistics.
 
     Raises:
         ExportError, MissingPackageError: see :func:`open_session` and :func:`session_facts`.
@@ -104,10 +104,10 @@ class ExportedNetwork(nn.Module):
         self.needs = _needs(self.facts)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """``(N, 3, H, W)`` in [0, 1], sizes multiples of the stride -> ``{'picture': the same shape}``.
+        """Restore ``(N, 3, H, W)`` in [0, 1], H and W multiples of the stride; returns ``{'picture': same shape}``.
 
         Raises:
-            ExportError: the file's graph fails, or gives something else than a picture of that shape.
+            ExportError: the graph fails, or its output has another shape.
         """
         try:
             pictures = [self._session.run(None, {'picture': each[None].numpy()})[0] for each in x.contiguous()]
@@ -120,7 +120,7 @@ class ExportedNetwork(nn.Module):
 
 
 class ExportedRestorer(BaseRestorer):
-    """An exported file as a restorer: padding, ranges and cropping are those of every other.
+    """Restorer with an exported file as its network; padding and cropping are those of ``BaseRestorer``.
 
     Args:
         path: see :class:`ExportedNetwork`.
@@ -133,5 +133,5 @@ class ExportedRestorer(BaseRestorer):
 
     @property
     def pixel_bytes(self) -> float:
-        """Memory that a pass takes per pixel, measured in PyTorch when the file was made."""
+        """Memory of a forward pass in bytes per pixel, measured in PyTorch at export."""
         return float(self.generator.facts['pixel_bytes'])

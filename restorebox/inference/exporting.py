@@ -1,9 +1,9 @@
-"""A restorer as one file for other runtimes: ONNX, TorchScript or PyTorch's own pt2.
+"""Export of restorers to ONNX, TorchScript or PyTorch's pt2 format.
 
-The file takes ``(1, 3, H, W)`` RGB in [0, 1], H and W multiples of the stride and at least the smallest size, and gives
-the same shape in [0, 1]. Value ranges are mapped inside. Padding is not: who runs the file pads by
-:func:`restorebox.layers.pad_to_multiple` and crops, as :meth:`BaseRestorer.restore` does, so that the file has nothing
-in it that depends on a size. What a runner must know stands in the file as JSON under ``restorebox``.
+Input and output are ``(1, 3, H, W)`` RGB in [0, 1]; H and W are multiples of the stride and at least the minimum size.
+The value range is mapped inside the graph. Padding and cropping are not part of it, so that the graph is independent of
+the size: callers pad with :func:`restorebox.layers.pad_to_multiple` and crop, as :meth:`BaseRestorer.restore` does.
+Stride, sizes and other metadata are stored in the file as JSON under ``restorebox``.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from restorebox.version import __version__
 
 KINDS = {'onnx': '.onnx', 'torchscript': '.ts', 'pt2': '.pt2'}
 FORMAT = 'restorebox exported 1'
-FACTS = 'restorebox'  # the key of the facts in an ONNX file
-EXTRA = 'restorebox.json'  # and in the archives of PyTorch
+FACTS = 'restorebox'  # metadata key in an ONNX file
+EXTRA = 'restorebox.json'  # metadata file in PyTorch's archives
 TOLERANCE = 1e-3
 Run = Callable[[Tensor], Tensor]
 
 
 def check_exportable(restorer: BaseRestorer) -> None:
-    """Refuse what a file of one network can't do.
+    """Check that restoration is a single pass of a single network.
 
     Raises:
-        ExportError: it restores by more than one pass of one network.
+        ExportError: it is not.
     """
     kind = type(restorer)
     if restorer.needs.tiling == 'noise':
@@ -54,10 +54,10 @@ def check_exportable(restorer: BaseRestorer) -> None:
 
 
 class DeployedNetwork(nn.Module):
-    """What is exported: ``(1, 3, H, W)`` in [0, 1] -> restored, the same.
+    """Module to export: maps ``(1, 3, H, W)`` in [0, 1] to the restored picture of the same shape and range.
 
     Args:
-        restorer: in evaluation mode, on the CPU; its layers take their statistics as its ``restore`` does.
+        restorer: in evaluation mode, on the CPU.
 
     Raises:
         ExportError: see :func:`check_exportable`.
@@ -70,7 +70,7 @@ class DeployedNetwork(nn.Module):
         self.low, self.high = restorer.needs.value_range
 
     def forward(self, picture: Tensor) -> Tensor:
-        """See the class."""
+        """Restore a picture, see the class."""
         span = self.high - self.low
         plain = (self.low, self.high) == (0.0, 1.0)
         restored = self.network(picture if plain else picture * span + self.low)['picture']
@@ -78,30 +78,30 @@ class DeployedNetwork(nn.Module):
 
 
 def file_facts(restorer: BaseRestorer, model: str) -> dict:
-    """What a runner must know to feed an exported file, as plain values.
+    """Return the metadata of an exported file as plain values.
 
     Args:
         restorer: as for :class:`DeployedNetwork`.
-        model: its name, for people.
+        model: name of the model, for information.
 
     Returns:
-        ``stride``; ``min_size``, two strides at least, since exporters take a map of one pixel for a special case;
-        ``value_range`` of input and output; ``receptive_field``, or the window over which statistics are taken where
-        that is larger, None for everything; ``pixel_bytes``, the memory that a pass takes per pixel.
+        ``stride``; ``min_size``, at least two strides, since exporters specialise on feature maps of one pixel;
+        ``value_range`` of input and output; ``receptive_field``, or the window of statistics if that is larger, None
+        for the whole picture; ``pixel_bytes``, the memory of a forward pass per pixel.
 
     Raises:
         ExportError: see :func:`check_exportable`.
     """
     check_exportable(restorer)
     tiler, needs = Tiler(restorer), restorer.needs
-    everything = needs.receptive_field is None and not tiler.reach
+    unbounded = needs.receptive_field is None and not tiler.radius
     return {
         'format': FORMAT,
         'model': model,
         'stride': needs.stride,
         'min_size': max(needs.min_size, 2 * needs.stride),
         'value_range': [0.0, 1.0],
-        'receptive_field': None if everything else 2 * tiler.reach + 1,
+        'receptive_field': None if unbounded else 2 * tiler.radius + 1,
         'statistics_window': restorer.statistics_window,
         'pixel_bytes': tiler.pixel_bytes,
         'restorebox_version': __version__,
@@ -109,19 +109,19 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
 
 
 def export_restorer(restorer: BaseRestorer, kind: str, facts: dict) -> tuple[bytes, float]:
-    """Export and compare with PyTorch on three sizes.
+    """Export a restorer and compare the result with PyTorch on three sizes.
 
     Args:
         restorer: see :class:`DeployedNetwork`.
         kind: a key of :data:`KINDS`.
-        facts: what goes into the file, with those of :func:`file_facts`.
+        facts: metadata of the file, see :func:`file_facts`.
 
     Returns:
-        The file, and the largest difference that was seen.
+        Content of the file, and the largest absolute difference from PyTorch.
 
     Raises:
-        ExportError: the restorer or one of its operations can't be exported, or the file gives something else.
-        MissingPackageError: ONNX without its packages.
+        ExportError: the restorer or one of its operations can't be exported, or the output differs.
+        MissingPackageError: packages for ONNX are not installed.
     """
     network = DeployedNetwork(restorer).eval()
     sizes = check_sizes(facts['stride'], facts['min_size'], facts['statistics_window'])
@@ -131,16 +131,16 @@ def export_restorer(restorer: BaseRestorer, kind: str, facts: dict) -> tuple[byt
 
 
 def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]]) -> float:
-    """Compare a file with the network that it was made from, on noise.
+    """Compare an exported file with its network on noise.
 
     Args:
-        data: the file.
+        data: content of the file.
         kind: a key of :data:`KINDS`.
-        network: what it must give.
-        sizes: heights and widths.
+        network: the original network.
+        sizes: (height, width) of the inputs.
 
     Returns:
-        The largest difference.
+        Largest absolute difference.
 
     Raises:
         ExportError: it is larger than :data:`TOLERANCE` at one of the sizes.
@@ -161,14 +161,14 @@ def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]
 
 
 def check_sizes(stride: int, least: int, window: int | None) -> list[tuple[int, int]]:
-    """Three sizes, multiples of the stride: one that is no square, a small one, one past the window of statistics."""
+    """Return three (height, width), multiples of the stride: not square, small, larger than the statistics window."""
     small = -(-max(least, 48) // stride) * stride
     past = -(-max(window or 0, 2 * small) // stride) * stride
     return [(small + stride, small + 2 * stride), (small, small), (past + stride, small)]
 
 
 def runner(data: bytes, kind: str) -> Run:
-    """A function that runs an exported file: ``(1, 3, H, W)`` -> the same shape."""
+    """Return a function that runs an exported file on ``(1, 3, H, W)``."""
     if kind == 'torchscript':
         return torch.jit.load(io.BytesIO(data))
     if kind == 'pt2':
@@ -181,7 +181,7 @@ def runner(data: bytes, kind: str) -> Run:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Exporters talk about themselves: deprecations, tensors that they copy, operators that they leave out."""
+    """Suppress the exporters' warnings about deprecations and internals."""
     noisy = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir', 'torch.export')]
     levels = [each.level for each in noisy]
     with warnings.catch_warnings():
@@ -196,14 +196,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _program(network: nn.Module, facts: dict, size: tuple[int, int], kind: str) -> torch.export.ExportedProgram:
-    """The network's graph for any height and width."""
+    """Return the exported program with dynamic height and width."""
     stride = facts['stride']
     least = -(-facts['min_size'] // stride)
     free = {2 + i: torch.export.Dim(name, min=least) for i, name in enumerate(('height', 'width'))}
     shapes = ({axis: dim if stride == 1 else stride * dim for axis, dim in free.items()},)
     try:
         return torch.export.export(network, (torch.rand(1, 3, *size),), dynamic_shapes=shapes)
-    except Exception as error:  # what a network may do that a graph can't hold is open-ended
+    except Exception as error:  # exporters raise exceptions of many types
         raise _cannot(kind, error) from error
 
 
@@ -216,7 +216,7 @@ def _encode_pt2(network: nn.Module, facts: dict, size: tuple[int, int]) -> bytes
 def _encode_torchscript(network: nn.Module, facts: dict, size: tuple[int, int]) -> bytes:
     buffer = io.BytesIO()
     try:
-        traced = torch.jit.trace(network, torch.rand(1, 3, *size), check_trace=False)  # we check it ourselves
+        traced = torch.jit.trace(network, torch.rand(1, 3, *size), check_trace=False)  # see check_file
         torch.jit.save(traced, buffer, _extra_files={EXTRA: json.dumps(facts)})
     except Exception as error:  # see _program
         raise _cannot('torchscript', error) from error
@@ -226,18 +226,19 @@ def _encode_torchscript(network: nn.Module, facts: dict, size: tuple[int, int]) 
 def _encode_onnx(network: nn.Module, facts: dict, size: tuple[int, int]) -> bytes:
     try:
         import onnx
-        import onnxruntime  # noqa: F401 (the check reads it, which should be known before the work)
-        import onnxscript  # noqa: F401 (torch's exporter asks for it)
+        import onnxruntime  # noqa: F401 (needed by check_file; reported before the export)
+        import onnxscript  # noqa: F401 (needed by torch's exporter)
     except ImportError as error:
         raise missing_package('export --to onnx', 'export', error) from None
     program = _program(network, facts, size, 'onnx')
     try:
-        made = torch.onnx.export(
+        exported = torch.onnx.export(
             program, dynamo=True, input_names=['picture'], output_names=['restored'], external_data=False, verbose=False
         )
-    except Exception as error:  # operators that ONNX lacks, and whatever else
+    except Exception as error:  # such as operators that ONNX does not have
         raise _cannot('onnx', error) from error
-    proto = made.model_proto
+    assert exported is not None  # as always with dynamo=True
+    proto = exported.model_proto
     onnx.helper.set_model_props(proto, {FACTS: json.dumps(facts)})
     return proto.SerializeToString()
 

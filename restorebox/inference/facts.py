@@ -1,4 +1,4 @@
-"""What is known about a model or a file of weights: method, size, needs, scores, licence, limits."""
+"""Information about a model or weights file: method, size, requirements, scores, licence, limits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from restorebox.restorers.base import BaseRestorer
 
 
 def model_facts(model: str) -> dict[str, object]:
-    """All that is known, by name, in the order in which it is told.
+    """Return information about a model, name -> value, in display order.
 
     Args:
-        model: a model's name, a file of weights, or ``URL#sha256=DIGITS``.
+        model: a model's name, a weights file, or ``URL#sha256=DIGITS``.
 
     Raises:
-        ConfigError, CheckpointError: there is none, or it can't be read.
+        ConfigError, CheckpointError: it does not exist or can't be read.
     """
     facts: dict[str, object] = {}
     entry = None
@@ -31,7 +31,7 @@ def model_facts(model: str) -> dict[str, object]:
         entry = find_model(model)
         facts |= {'model': entry.name, 'method': entry.collection, 'config': entry.config}
         if entry.precision:
-            facts['bears'] = f'{entry.precision}: restore uses it where the processor has it (here: {_here()})'
+            facts['precision'] = f'{entry.precision}: used by restore on devices that support it (this one: {_here()})'
         if entry.paper:
             facts['paper'] = f'{entry.paper[0]}, {entry.paper[1]}'
     if entry is not None and entry.weights is None:
@@ -54,7 +54,7 @@ def _here() -> str:
 
 
 def published_facts(meta: dict) -> dict[str, object]:
-    """What a published file says about itself; of what its maker did not write as text and numbers, nothing."""
+    """Return the information in a published file's metadata; values of unexpected types are skipped or named."""
     facts: dict[str, object] = {}
     for name in ('licence', 'limits', 'average'):
         if meta.get(name):
@@ -68,7 +68,7 @@ def published_facts(meta: dict) -> dict[str, object]:
 
 
 def network_facts(restorer: BaseRestorer) -> dict[str, object]:
-    """What the networks of a restorer need; it may be on the meta device."""
+    """Return information about a restorer's networks; the restorer may be on the meta device."""
     needs = restorer.needs
     counts = {role: sum(p.numel() for p in restorer.role(role).parameters()) for role in restorer.deployed}
     field = 'the whole picture' if needs.receptive_field is None else f'{needs.receptive_field} pixels'

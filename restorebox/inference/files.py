@@ -1,7 +1,7 @@
-"""Picture files in and out: what a file has besides its colours is kept.
+"""Reading and writing of picture files with their metadata.
 
-Colours go through the network; alpha, ICC profile, EXIF and what else a file carries are handed on. A grey file stays
-grey; all pages and frames are kept.
+Colours go through the network; alpha channel, ICC profile, EXIF and other metadata are copied. Grey files stay grey;
+all pages and frames are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from restorebox.datasets.reading import picture_size, read_frames
 from restorebox.errors import PictureError, out_of_memory
 from restorebox.files import write_whole
 from restorebox.inference.encoding import encode
-from restorebox.inference.metadata import Carried, carried
+from restorebox.inference.metadata import Metadata, read_metadata
 from restorebox.pixels import to_uint16
 
 __all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 'target_name', 'write_file']
@@ -29,12 +29,12 @@ _NAMES = {'exif': 'EXIF', 'xmp': 'XMP', 'iptc': 'IPTC', 'density': 'resolution',
 
 @dataclass(frozen=True)
 class Timing:
-    """How an animation plays.
+    """Timing of an animation.
 
     Attributes:
-        durations: of its frames, in milliseconds.
-        plays: how often; 0 for ever.
-        still_first: whether its first picture is shown only where animations are not.
+        durations: of the frames, in milliseconds.
+        plays: number of repetitions; 0 for infinite.
+        still_first: whether the first picture is a fallback for viewers without animation.
     """
 
     durations: tuple[float, ...]
@@ -44,25 +44,25 @@ class Timing:
 
 @dataclass
 class PictureFile:
-    """A picture and what its file has besides.
+    """Picture with the metadata of its file.
 
     Attributes:
-        colours: ``(H, W, 3)`` RGB, upright; uint8 or uint16 of files, float32 in [0, 1] of arrays.
-        alpha: ``(H, W)`` of the same kind, or None.
-        grey: whether the file has one channel of colour.
+        colours: ``(H, W, 3)`` RGB, upright; uint8 or uint16 from files, float32 in [0, 1] from arrays.
+        alpha: ``(H, W)`` of the same dtype, or None.
+        grey: whether the file has a single colour channel.
         profile: ICC profile, or None.
-        carried: EXIF, XMP, resolution, comments, ...; true of the picture upright.
-        more: the pages or frames behind it.
-        timing: of an animation.
-        kind: of the file, a key of :data:`~restorebox.datasets.formats.FORMATS`; '' of an array.
-        notes: what could not be kept, one line each.
+        metadata: EXIF, XMP, resolution, comments etc., valid for the upright picture.
+        more: further pages or frames.
+        timing: timing of an animation, or None.
+        kind: file format, a key of :data:`~restorebox.datasets.formats.FORMATS`; '' for arrays.
+        notes: one line for each thing that could not be kept.
     """
 
     colours: np.ndarray
     alpha: np.ndarray | None = None
     grey: bool = False
     profile: bytes | None = None
-    carried: Carried = field(default_factory=Carried)
+    metadata: Metadata = field(default_factory=Metadata)
     more: list[PictureFile] = field(default_factory=list)
     timing: Timing | None = None
     kind: str = ''
@@ -70,7 +70,7 @@ class PictureFile:
 
     @property
     def layers(self) -> np.ndarray:
-        """What a file holds: ``(H, W)`` grey, ``(H, W, 2)`` with alpha, ``(H, W, 3)`` or ``(H, W, 4)``."""
+        """Array of all channels: ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` or ``(H, W, 4)``."""
         colours = self.colours
         if self.grey:
             mean = colours.mean(-1, keepdims=True, dtype=np.float32)
@@ -81,21 +81,21 @@ class PictureFile:
 
     @property
     def pages(self) -> list[PictureFile]:
-        """This one and those behind it."""
+        """All pages or frames, this one first."""
         return [self, *self.more]
 
     def restored(self, network: Callable[[np.ndarray], np.ndarray]) -> PictureFile:
-        """The same with all pages' colours as a function makes them of theirs: ``(H, W, 3)`` -> ``(H, W, 3)``."""
+        """Return a copy with a function ``(H, W, 3)`` -> ``(H, W, 3)`` applied to the colours of each page."""
         more = [replace(page, colours=network(page.colours)) for page in self.more]
         return replace(self, colours=network(self.colours), more=more)
 
 
 def read_file(path: str | Path, max_pixels: int = MAX_PIXELS) -> PictureFile:
-    """Read a picture of any usual kind with what its file has besides, all its pages or frames.
+    """Read a picture file with its metadata and all its pages or frames.
 
     Args:
         path: the file.
-        max_pixels: that all of them may have together.
+        max_pixels: maximum number of pixels over all pages.
 
     Raises:
         PictureError: see :func:`restorebox.datasets.reading.read_picture`.
@@ -112,27 +112,27 @@ def read_file(path: str | Path, max_pixels: int = MAX_PIXELS) -> PictureFile:
 
 
 def _page(frame: Frame, kind: str, clear: bool) -> PictureFile:
-    """One picture of a file; with alpha where another frame of the animation has it."""
+    """Convert a decoded frame; ``clear`` adds an alpha channel, as other frames of the animation have one."""
     picture = frame.picture
     if picture.dtype != np.uint8:
         picture = to_uint16(picture)
     alpha = np.ascontiguousarray(picture[..., 3]) if picture.shape[-1] == 4 else None
     if clear and alpha is None:
         alpha = np.full(picture.shape[:2], np.iinfo(picture.dtype).max, picture.dtype)
-    what, notes = carried(frame, kind)
+    what, notes = read_metadata(frame, kind)
     return PictureFile(
         colours=np.ascontiguousarray(picture[..., :3]),
         alpha=alpha,
         grey=frame.mode in ('1', 'L', 'LA', 'I') or frame.mode.startswith('I;16'),
         profile=frame.profile,
-        carried=what,
+        metadata=what,
         kind=kind,
         notes=[*frame.notes, *notes],
     )
 
 
 def _timing(frames: list[Frame], kind: str) -> Timing:
-    """How an animation plays, in the terms of PNG and WebP: GIF counts how often it is played again."""
+    """Return the timing of an animation; GIF counts repetitions after the first, PNG and WebP count all."""
     first = frames[0].info
     still = kind == 'PNG' and bool(first.get('default_image'))
     plays = first.get('loop', 1 if kind == 'GIF' else 0)
@@ -143,16 +143,15 @@ def _timing(frames: list[Frame], kind: str) -> Timing:
 
 
 def target_name(name: str, head: bytes = b'') -> str:
-    """The file that a picture is restored into: its own name where that can hold it, else with a suffix more.
+    """Return the name of the output file: the input's name if its format can hold the result, else with a suffix added.
 
     Args:
-        name: of the file, without folders.
-        head: its first bytes, by which what is in it is known where the name says something else. Without them the name
-            is believed.
+        name: file name without folders.
+        head: first bytes of the file, from which its format is detected; without them the name is trusted.
 
     Returns:
-        ``name``; or with the suffix of what is in it behind, or with ``.png`` where that is a kind that is not written:
-        GIF, of which the 256 colours are too few for what a network makes, HEIF, which is read alone, unknown ones.
+        ``name``, or ``name`` with the suffix of the detected format added. ``.png`` is added for formats that are not
+        written: GIF (limited to 256 colours), HEIF (read only) and unknown ones.
     """
     suffix = Path(name).suffix
     named = suffix_kind(suffix)
@@ -160,8 +159,9 @@ def target_name(name: str, head: bytes = b'') -> str:
     deeper = kind is not None and is_deep(head, kind)
     if kind == named:
         return name if named is not None and FORMATS[named].written and not deeper else f'{name}.png'
+    assert kind is not None  # otherwise `named` is None as well
     needs = (FORMATS[kind].holds & (_PIXELS | {'exif', 'profile'})) | ({'deep'} if deeper else set())
-    if kind == 'JPEG':  # several pictures in one are rare; what would take them to another kind says so
+    if kind == 'JPEG':  # multi-picture JPEGs are rare; write_file reports what the other format can't hold
         needs -= {'pages'}
     if named is not None and FORMATS[named].written and needs <= FORMATS[named].holds:
         return name
@@ -171,16 +171,16 @@ def target_name(name: str, head: bytes = b'') -> str:
 
 
 def naming_note(name: str, head: bytes, target: str) -> str | None:
-    """A line about a file that is of another kind than its name says, or None."""
+    """Return a line about a file whose format differs from its suffix, or None."""
     named, kind = suffix_kind(Path(name).suffix), sniff(head, Path(name).suffix)
     return None if kind in (None, named) or named is None else f'is a {kind} inside; written as {target}'
 
 
 def write_file(picture: PictureFile, path: str | Path) -> list[str]:
-    """Write a picture in the format that the name asks for, whole or not at all, with all its pages or frames.
+    """Write a picture with all pages or frames in the format of the suffix, by an atomic write.
 
     Returns:
-        What was left out since the format can't hold it, one line each; none where a file keeps its kind.
+        One line for each kind of metadata that the format can't hold.
 
     Raises:
         PictureError: the format can't hold 16 bits, alpha, several pages or frames, or so large a picture.
@@ -204,13 +204,13 @@ def write_file(picture: PictureFile, path: str | Path) -> list[str]:
         )
     try:
         data = encode(picture.pages, kind)
-    except (ValueError, RuntimeError, OSError, MemoryError) as error:  # a format's largest size, for example
+    except (ValueError, RuntimeError, OSError, MemoryError) as error:  # such as a size beyond the format's limit
         if out_of_memory(error):
             raise MemoryError(f'{path}: the memory is not enough to write it') from None
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
     write_whole(path, data)
-    lost = picture.carried.names() | ({'profile'} if picture.profile else set())
+    lost = picture.metadata.names() | ({'profile'} if picture.profile else set())
     named = [_NAMES.get(each, each) for each in sorted(lost - holds)]
     return [f'{suffix} files hold no {" and no ".join(named)}: left out'] if named else []

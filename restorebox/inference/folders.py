@@ -1,4 +1,4 @@
-"""A run of ``restore``: sources into a folder, shared out among ranks; the same call goes on where it was stopped."""
+"""Restoration of files and folders into an output folder, distributed over ranks; existing outputs are skipped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
+from pathlib import Path
 
 import torch.distributed as dist
 
@@ -22,15 +23,15 @@ from restorebox.processes import leave
 
 
 @dataclass
-class Restored:
-    """What came of a run, on all ranks together.
+class RestoreSummary:
+    """Summary of a run over all ranks.
 
     Attributes:
-        count: files that were restored.
-        before: files that were there already.
-        bad: a line for each that could not be restored.
-        notes: a line for each thing that was not kept of a picture, or is not as its name says.
-        passed: what was found and not taken, and folders that can't be read.
+        count: number of restored files.
+        before: number of files that existed already.
+        bad: one line for each file that could not be restored.
+        notes: one line for each thing that was not kept, or for a suffix that does not match the format.
+        passed: files that were found but ignored, and unreadable folders.
     """
 
     count: int
@@ -41,7 +42,7 @@ class Restored:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was named could be restored."""
+        """Whether all requested files were restored."""
         return not self.bad and not self.passed.unread
 
 
@@ -49,44 +50,44 @@ def restore_into(
     sources: Iterable[str | os.PathLike],
     out: str | os.PathLike,
     build: Callable[[], RestoreInferencer],
-    report: Callable[[Restored], None],
+    report: Callable[[RestoreSummary], None],
 ) -> bool:
-    """Restore files, folders and glob patterns into a folder; under torchrun each process takes its share.
+    """Restore files, folders and glob patterns into a folder; under torchrun the files are divided among the ranks.
 
-    One of several ranks that have met does not return: it leaves when all are done.
+    With a process group of several ranks this function does not return: each process exits when all are done.
 
     Args:
         sources: see :func:`restorebox.inference.inputs.find_pictures`.
-        out: the folder; what is in it already is not made again.
-        build: makes the inferencer, once the sources have been found.
-        report: takes what came of it, on the first rank where ranks have met, else on each.
+        out: output folder; files that exist in it are skipped.
+        build: builds the inferencer, after the sources have been found.
+        report: called with the summary, on rank 0 of a process group, else on each process.
 
     Returns:
-        Whether everything could be restored.
+        Whether all files were restored.
 
     Raises:
-        DataError: there is nothing to restore, or two pictures for one place.
-        BusyError: another run is at work in the folder.
-        MissingPackageError: a clip, and no PyAV.
+        DataError: there is nothing to restore, or two pictures have the same output file.
+        BusyError: another run holds the lock of the folder.
+        MissingPackageError: there are videos, and PyAV is not installed.
         ConfigError, CheckpointError: see :class:`RestoreInferencer`.
     """
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
     passed = Passed()
-    jobs = plan_jobs(sources, out, passed)
+    jobs = plan_jobs(sources, Path(out), passed)
     if any(is_video(job.source) for job in jobs):
         need_av()
     folders = {job.target.parent for job in jobs}
-    jobs = jobs[rank::world]  # before any is left out, so that all ranks share alike
+    jobs = jobs[rank::world]  # before existing outputs are skipped, so that all ranks divide the same list
     inferencer = build()
-    meeting = world > 1 and 'MASTER_ADDR' in os.environ
-    with locked(out, 'restore') if rank == 0 else nullcontext() as unlocked:
+    distributed = world > 1 and 'MASTER_ADDR' in os.environ
+    with locked(Path(out), 'restore') if rank == 0 else nullcontext() as unlocked:
         if rank == 0:
             if unlocked:
                 print(f'{out}: no lock ({unlocked}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
-        complete = run_jobs(inferencer, jobs, passed, report, meeting)
-    if meeting:
+        complete = run_jobs(inferencer, jobs, passed, report, distributed)
+    if distributed:
         leave(0 if complete else 1)
     return complete
 
@@ -95,25 +96,25 @@ def run_jobs(
     inferencer: RestoreInferencer,
     jobs: list[RestoreJob],
     passed: Passed,
-    report: Callable[[Restored], None],
-    meeting: bool,
+    report: Callable[[RestoreSummary], None],
+    distributed: bool,
 ) -> bool:
-    """Restore this rank's share and report that of all -> whether everything could be restored."""
-    if meeting:
-        # where the first rank is refused the folder, the others wait here until torchrun ends them
-        dist.init_process_group('gloo', timeout=timedelta(days=30))  # one rank may be done long before another
+    """Restore this rank's files and report the summary of all ranks; returns whether all files were restored."""
+    if distributed:
+        # if rank 0 can't lock the folder, the others wait here until torchrun ends them
+        dist.init_process_group('gloo', timeout=timedelta(days=30))  # ranks may finish at very different times
     todo = [job for job in jobs if not os.path.exists(job.target)]
     notes = [job.note for job in todo if job.note]
     bad = restore_all(inferencer, todo, notes)
-    done = Restored(len(todo) - len(bad), len(jobs) - len(todo), bad, notes, passed)
-    if meeting:
-        # torchrun ends all ranks when one fails, so none may leave before the last is done
+    done = RestoreSummary(len(todo) - len(bad), len(jobs) - len(todo), bad, notes, passed)
+    if distributed:
+        # torchrun ends all ranks when one fails, so none may exit before the last has finished
         shares: list = [None] * dist.get_world_size()
         dist.all_gather_object(shares, (done.count, done.before, bad, notes))
-        counts, before, bad, notes = zip(*shares, strict=True)
-        done = Restored(sum(counts), sum(before), sorted(chain(*bad)), sorted(chain(*notes)), passed)
-    if not meeting or dist.get_rank() == 0:
+        counts, before, all_bad, all_notes = zip(*shares, strict=True)
+        done = RestoreSummary(sum(counts), sum(before), sorted(chain(*all_bad)), sorted(chain(*all_notes)), passed)
+    if not distributed or dist.get_rank() == 0:
         report(done)
-    if meeting:
+    if distributed:
         dist.barrier()
     return done.complete

@@ -1,4 +1,4 @@
-"""Frames of a clip to RGB and back, by the clip's own matrix and range; deinterlacing; what a frame carries besides."""
+"""Conversion of video frames to RGB and back, deinterlacing, and side data of frames."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import av
 
-UNKNOWN = 2  # of FFmpeg's numbers for matrices, primaries and transfers
-BT709, BT601 = 1, 5
-_FULL = 2  # of FFmpeg's numbers for ranges: all values of a byte, not 16 to 235
-# FFmpeg's number of a matrix -> that of its scaler; all others have no matrix that the scaler knows
+UNKNOWN = 2  # FFmpeg's code of an unspecified matrix, primaries or transfer function
+BT709, BT601 = 1, 5  # codes of the scaler
+_FULL = 2  # FFmpeg's code of full range: 0 to 255 instead of 16 to 235
+# FFmpeg's code of a colour matrix -> code of its scaler; the scaler does not support others
 _MATRICES = {0: BT709, 1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}
-# its bilinear scaler; in 8 bits with correct rounding and chroma at full width, without which it is off by up to 3 of
-# 255. With more bits its default is right, and these give wrong colours in FFmpeg 8
+# scaler flags: bilinear; for 8 bits also accurate rounding and full chroma, without which errors reach 3 of 255.
+# With more bits the default is exact, and these flags give wrong colours in FFmpeg 8
 _BILINEAR, _EXACT = 2, 2 | 0x40000 | 0x2000
-# what frames may carry beside their pixels and the new clip does not
+# side data of frames that is not kept
 _LEFT_OUT = {
     'A53_CC': 'closed captions',
     'AFD': 'the active format description',
@@ -39,44 +39,44 @@ _LEFT_OUT = {
 
 
 def bits(frame: av.VideoFrame) -> int:
-    """Bits of a channel."""
+    """Return the bit depth of a frame."""
     return max(component.bits for component in frame.format.components)
 
 
 def matrix(frame: av.VideoFrame) -> int | None:
-    """The scaler's number of a frame's matrix, None for one that it lacks; an unknown one is guessed as players do."""
+    """Return the scaler's code of a frame's colour matrix, None if unsupported; unspecified ones depend on the size."""
     if frame.colorspace == UNKNOWN:
         return BT709 if frame.width >= 1280 or frame.height > 576 else BT601
-    return _MATRICES.get(frame.colorspace)
+    return None if frame.colorspace is None else _MATRICES.get(frame.colorspace)
 
 
 def stated_matrix(frame: av.VideoFrame) -> int:
-    """FFmpeg's number of the matrix that :func:`encodable` uses, or that none is stated, as in the clip."""
+    """Return FFmpeg's code of the colour matrix for the header of a clip encoded by :func:`encodable`."""
     if frame.format.is_rgb or frame.colorspace == 0:
-        return {BT709: 1, BT601: 6}.get(matrix(frame), 1)
+        return 6 if matrix(frame) == BT601 else 1
     return frame.colorspace
 
 
 def full_range(frame: av.VideoFrame) -> bool:
-    """Whether a frame of luma and chroma uses all values, not those from 16 to 235."""
+    """Return whether a YUV frame uses the full range instead of 16 to 235."""
     return frame.format.name.startswith('yuvj') or (frame.color_range == _FULL and not frame.format.is_rgb)
 
 
 def upright(frame: av.VideoFrame) -> np.ndarray:
-    """A frame's colours, turned and mirrored as its display matrix says.
+    """Convert a frame to RGB, rotated and mirrored according to its display matrix.
 
     Returns:
         ``(H, W, 3)`` RGB, uint8; uint16 where the frame has more than 8 bits.
     """
     deep = bits(frame) > 8
-    array = frame.to_ndarray(
+    array: np.ndarray = frame.to_ndarray(
         format='rgb48le' if deep else 'rgb24',
         src_colorspace=matrix(frame),
         dst_colorspace=matrix(frame),
         src_color_range=_FULL if full_range(frame) else None,
         interpolation=_BILINEAR if deep else _EXACT,
     )
-    if frame.format.name.startswith('gray') and frame.color_range == 1:  # the scaler takes all grey for full range
+    if frame.format.name.startswith('gray') and frame.color_range == 1:  # the scaler assumes full range for grey
         top = 65535 if deep else 255
         array = np.rint((array / top - 16 / 255) * (top * 255 / 219)).clip(0, top).astype(array.dtype)
     a, b, c, d = _orientation(frame)
@@ -87,7 +87,7 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
 
 
 def encodable(array: np.ndarray, like: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-    """RGB -> a frame of a format, with the matrix and range of ``like``."""
+    """Convert RGB ``(H, W, 3)`` to a frame of a pixel format, with the matrix and range of ``like``."""
     import av
 
     deep = array.dtype == np.uint16
@@ -100,7 +100,7 @@ def encodable(array: np.ndarray, like: av.VideoFrame, pix_fmt: str) -> av.VideoF
 
 
 def chroma(frame: av.VideoFrame) -> str:
-    """The resolution of a frame's chroma, as stored: ``'420'``, ``'422'``, ``'440'``, ``'444'``; ``'400'`` for grey."""
+    """Return the chroma subsampling: ``'420'``, ``'422'``, ``'440'``, ``'444'``, or ``'400'`` for grey."""
     layout = frame.format
     if len(layout.components) < 3 and not layout.is_rgb and not layout.has_palette:
         return '400'
@@ -109,36 +109,36 @@ def chroma(frame: av.VideoFrame) -> str:
 
 
 def pixel_format(frame: av.VideoFrame, array: np.ndarray) -> str:
-    """The encoder's format that loses no chroma resolution, in 8 or 10 bits.
+    """Return the encoder's pixel format of 8 or 10 bits that keeps the chroma resolution.
 
     Args:
-        frame: as decoded.
-        array: what becomes of it, ``(H, W, 3)``.
+        frame: decoded frame.
+        array: its restored picture, ``(H, W, 3)``.
     """
     height, width = array.shape[:2]
     kind = chroma(frame)
     if turned(frame):
         kind = {'422': '440', '440': '422'}.get(kind, kind)
-    if kind == '440' or width % 2 or (height % 2 and kind != '422'):  # halved chroma needs even sides
+    if kind == '440' or width % 2 or (height % 2 and kind != '422'):  # subsampled chroma needs even sizes
         kind = '444'
     kind = kind.replace('400', '420')
     return f'yuv{kind}p10le' if array.dtype == np.uint16 else f'yuv{kind}p'
 
 
 def turned(frame: av.VideoFrame) -> bool:
-    """Whether the display matrix exchanges width and height."""
+    """Return whether the display matrix exchanges width and height."""
     a, b, c, d = _orientation(frame)
     return abs(b) + abs(c) > abs(a) + abs(d)
 
 
 def oblique(frame: av.VideoFrame) -> bool:
-    """Whether the display matrix turns by an angle that is no quarter turn, which :func:`upright` does not."""
+    """Return whether the display matrix rotates by other than multiples of 90 degrees, which is not supported."""
     a, b, c, d = (abs(each) for each in _orientation(frame))
     return min(a + d, b + c) > 0.01 * max(a + d, b + c)
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d) of x' = ax + cy, y' = bx + dy, by which a stored pixel is shown."""
+    """Return (a, b, c, d) of the display matrix: x' = ax + cy, y' = bx + dy."""
     data = side_data(frame).get('DISPLAYMATRIX')
     if data is None or len(data) < 36:
         return 1, 0, 0, 1
@@ -147,24 +147,25 @@ def _orientation(frame: av.VideoFrame) -> tuple[int, int, int, int]:
 
 
 def side_data(frame: av.VideoFrame) -> dict[str, bytes]:
-    """What a frame carries beside its pixels, by FFmpeg's names, or what its ``opaque`` says that it carries.
+    """Return a frame's side data by FFmpeg's names; a dict in ``opaque`` takes precedence.
 
-    PyAV ties a frame whose side data was read to itself, so that it stays until Python's collector comes by. Whoever
-    goes through a clip reads them now and then and gives them to the other frames as ``opaque``.
+    Reading side data creates a reference cycle in PyAV, which keeps the frame until garbage collection. So
+    :class:`~restorebox.inference.clips.Clip` reads it at intervals and passes it to other frames as ``opaque``.
     """
     if isinstance(frame.opaque, dict):
         return frame.opaque
-    found = {}
+    found: dict[str, bytes] = {}
+    each: Any  # PyAV's stubs say str
     for each in frame.side_data:
         try:
             found[each.type.name] = bytes(each)
-        except ValueError:  # a kind that is newer than PyAV
+        except ValueError:  # a type that this PyAV does not support
             continue
     return found
 
 
 def left_out(frame: av.VideoFrame) -> set[str]:
-    """What a frame carries that the new clip has not, in words."""
+    """Return descriptions of a frame's data that is not kept."""
     found = {_LEFT_OUT[each] for each in side_data(frame) if each in _LEFT_OUT}
     if any(component.is_alpha for component in frame.format.components):
         found.add('transparency')
@@ -176,7 +177,7 @@ def left_out(frame: av.VideoFrame) -> set[str]:
 
 
 def light_levels(frame: av.VideoFrame) -> str | None:
-    """HDR's static metadata (mastering display, content light level) as x264's parameters, or None without any."""
+    """Return static HDR metadata (mastering display, content light level) as x264 parameters, or None."""
     data, words = side_data(frame), []
     mastering = data.get('MASTERING_DISPLAY_METADATA', b'')
     if len(mastering) >= 88:
@@ -195,10 +196,10 @@ def light_levels(frame: av.VideoFrame) -> str | None:
 
 
 class Deinterlacer:
-    """FFmpeg's bwdif for the frames that say that they are interlaced: one progressive frame for each, at its time.
+    """Deinterlacing of frames marked as interlaced by FFmpeg's bwdif filter, one output frame per input frame.
 
     Attributes:
-        count: frames that were deinterlaced.
+        count: number of deinterlaced frames.
     """
 
     def __init__(self) -> None:
@@ -206,17 +207,18 @@ class Deinterlacer:
         self._graph: av.filter.Graph | None = None
         self._kind: tuple[int, int, str] | None = None
         self._clock: Fraction | None = None
-        self._single: av.VideoFrame | None = None  # the only one so far that the graph got
+        self._single: av.VideoFrame | None = None  # the frame, if the graph has received one only
 
     def __call__(self, frame: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
-        """Frames that are ready, in order; None for the end. The filter needs each frame's neighbours."""
+        """Push a frame, None at the end, and yield finished frames in order; the filter has a delay."""
         kind = None if frame is None else (frame.width, frame.height, frame.format.name)
         if self._graph is not None and kind != self._kind:
-            if self._single is not None:  # the filter lets a frame pass that is all alone
+            if self._single is not None:  # the filter does not process a single frame, so it is pushed twice
+                assert self._single.pts is not None  # set by Clip
                 self._single.pts += 1
                 self._graph.push(self._single)
             self._graph.push(None)
-            frames = list(self._ready())  # one, or two
+            frames = list(self._ready(self._graph))
             yield from frames[:1] if self._single is not None else frames
             self._graph = self._single = None
         if frame is None:
@@ -230,17 +232,18 @@ class Deinterlacer:
             self._graph, self._kind, self._clock = _bwdif(frame), kind, frame.time_base
             self._single = frame
         self._graph.push(frame)
-        yield from self._ready()
+        yield from self._ready(self._graph)
 
-    def _ready(self) -> Iterator[av.VideoFrame]:
+    def _ready(self, graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
         import av
 
         while True:
             try:
-                frame = self._graph.pull()
+                frame: Any = graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            frame.pts, frame.time_base = round(frame.pts * frame.time_base / self._clock), self._clock  # it halves both
+            # the filter halves the time base
+            frame.pts, frame.time_base = round(frame.pts * frame.time_base / self._clock), self._clock
             frame.duration //= 2
             yield frame
 

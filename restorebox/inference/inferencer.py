@@ -1,10 +1,11 @@
-"""Restore arrays and files from Python."""
+"""Python interface: restoration of arrays, picture files and videos."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from restorebox.inference.clips import Note, warn
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.inputs import find_pictures
-from restorebox.inference.models import borne_precision, load_model
+from restorebox.inference.models import load_model, supported_precision
 from restorebox.inference.precision import choose_precision
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video
@@ -28,31 +29,31 @@ Source = np.ndarray | str | os.PathLike
 
 
 def default_device() -> torch.device:
-    """The GPU of this process under torchrun, the first one otherwise, the CPU where there is none."""
+    """Return the GPU of this rank under torchrun, otherwise the first GPU, or the CPU without GPUs."""
     if not torch.cuda.is_available():
         return torch.device('cpu')
     return torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count())
 
 
 class RestoreInferencer:
-    """Any picture, of any size, through any model; never resized.
+    """Restoration of pictures of any size with any model, without resizing.
 
     Args:
         model: a model's name (``restorebox models`` lists them), a training checkpoint (.pth), a published file
             (.safetensors), ``URL#sha256=DIGITS``; with ``checkpoint`` the path of a config or a model's name.
         checkpoint: weights for a config.
-        device: such as ``'cuda:1'``; None for a GPU where there is one.
-        memory: MiB that the network's work may take; larger pictures are restored in tiles, see :class:`Tiler`.
-        ensemble: the mean over the eight flips and rotations: eight times the work.
-        precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 where the device has it and the model's metafile says
-            that it bears it.
-        backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file that ``restorebox export`` made, which runs on the
-            CPU; None for what the model's suffix says.
-        max_pixels: that a file may have, all its pages together. A small file may claim any number, so that larger ones
-            are read only when asked for; about 12 bytes of memory a pixel, 32 with 16 bits.
+        device: such as ``'cuda:1'``; None for a GPU if available.
+        memory: memory of the network in MiB; larger pictures are restored in tiles, see :class:`Tiler`.
+        ensemble: self-ensemble, the mean over the eight flips and rotations, at eight times the cost.
+        precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 if the device supports it and the model's metafile
+            allows it.
+        backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file written by ``restorebox export``, which runs on the
+            CPU; None to decide by the model's suffix.
+        max_pixels: maximum number of pixels of a file over all pages, since a small file can claim any size. Reading
+            takes about 12 bytes of memory per pixel, 32 for 16 bits.
 
     Attributes:
-        precision: ``'fp32'`` or ``'bf16'``, whichever it is; ``'onnxruntime'`` for its files, which have their own.
+        precision: ``'fp32'`` or ``'bf16'``; ``'onnxruntime'`` for ONNX files.
 
     Raises:
         ConfigError, CheckpointError, ExportError: see :func:`load_model` and :class:`ExportedNetwork
@@ -89,15 +90,15 @@ class RestoreInferencer:
         try:
             device = torch.device(device) if device is not None else default_device()
             torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        except (RuntimeError, AssertionError) as error:  # torch asserts CUDA support
             reason = str(error).splitlines()[0]
             raise ConfigError(f"device '{device}': {reason}; 'cpu' is always there") from None
         if onnx:
-            self.restorer: BaseRestorer = ExportedRestorer(model)
+            self.restorer: BaseRestorer = ExportedRestorer(str(model))
             self.precision = 'onnxruntime'
         else:
-            borne = borne_precision(str(model)) if checkpoint is None else None
-            self.precision = choose_precision(precision, borne, device)
+            supported = supported_precision(str(model)) if checkpoint is None else None
+            self.precision = choose_precision(precision, supported, device)
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
         self.tiler = Tiler(self.restorer, memory, ensemble, bf16=self.precision == 'bf16')
 
@@ -111,14 +112,14 @@ class RestoreInferencer:
             progress: called with (done, total) tiles or steps of each picture.
 
         Returns:
-            An array for an array or a file; a list of them, in the order of the names, for all else, and for a file of
-            several pages or frames. Files become
-            ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16. A
-            video file becomes an iterator of its frames, ``(H, W, 3)``; in folders only pictures are looked for.
+            An array for an array or a single picture file. A list of arrays, sorted by name, for all else and for files
+            of several pages or frames. Arrays of files are ``(H, W)`` grey, ``(H, W, 2)`` grey and alpha,
+            ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, uint8 or uint16. For a video file, an iterator of its frames,
+            ``(H, W, 3)``; videos in folders are ignored.
 
         Raises:
-            PictureError: a picture that can't be read, or an array of another form.
-            DataError: a folder without pictures, a pattern that fits none.
+            PictureError: a picture can't be read, or an array has an unsupported shape or dtype.
+            DataError: a folder without pictures, or a pattern without matches.
         """
         if isinstance(source, np.ndarray):
             return self.restore_array(source, progress)
@@ -128,11 +129,11 @@ class RestoreInferencer:
             found = [path for path, _ in find_pictures(source)]
             files = (self.restore_file(path, progress=progress) for path in found)
             layers = [page.layers for file in files for page in file.pages]
-            # a file that is missing is named where it is read
+            # a missing file is reported when it is read
             return layers[0] if found == [Path(source)] and len(layers) == 1 else layers
         restored: list[np.ndarray] = []
         for each in source:
-            done = self(each, progress)
+            done: Any = self(each, progress)
             restored += done if isinstance(done, list) else [done]
         return restored
 
@@ -145,10 +146,10 @@ class RestoreInferencer:
             progress: see :meth:`__call__`.
 
         Returns:
-            The same shape and kind (float32 for any float).
+            The same shape and dtype (float32 for any float).
 
         Raises:
-            PictureError: another form, values outside [0, 1], or a network that gives numbers that are not finite.
+            PictureError: unsupported shape or dtype, values outside [0, 1], or the network's output is not finite.
         """
         array = _checked(picture)
         grey = array.ndim == 2 or array.shape[-1] == 1
@@ -158,14 +159,14 @@ class RestoreInferencer:
         return done.layers.reshape(array.shape)
 
     def restore_picture(self, picture: PictureFile, progress: Callable[[int, int], None] | None = None) -> PictureFile:
-        """Restore what was read from a file, all its pages or frames; what it has besides the colours stays.
+        """Restore the colours of all pages or frames; alpha channel and metadata are kept.
 
         Args:
-            picture: as :func:`restorebox.inference.files.read_file` gives it; it is not changed.
+            picture: as :func:`restorebox.inference.files.read_file` returns it; it is not changed.
             progress: see :meth:`__call__`.
 
         Raises:
-            PictureError: the network gives numbers that are not finite.
+            PictureError: the network's output is not finite.
         """
         return picture.restored(lambda colours: self.tiler(colours, progress))
 
@@ -179,25 +180,24 @@ class RestoreInferencer:
 
         Args:
             path: the file.
-            target: where to write the result, in the format of its suffix; None for nowhere.
+            target: output file, in the format of its suffix; None to write nothing.
             progress: see :meth:`__call__`.
 
         Returns:
-            The restored picture with what its file has besides, all pages or frames; what could not be kept is in its
-            ``notes``.
+            The restored picture with its metadata and all pages or frames; ``notes`` has what could not be kept.
 
         Raises:
-            PictureError: the file can't be read, the network gives numbers that are not finite, or the target's format
-                can't hold the picture.
+            PictureError: the file can't be read, the network's output is not finite, or the target's format can't hold
+                the picture.
             OSError: the target can't be written.
         """
-        picture = read_file(path, self.max_pixels)
+        picture = read_file(Path(path), self.max_pixels)
         try:
             restored = self.restore_picture(picture, progress)
         except PictureError as error:
             raise PictureError(f'{path}: {error}') from None
         if target is not None:
-            restored.notes = [*restored.notes, *write_file(restored, target)]
+            restored.notes = [*restored.notes, *write_file(restored, Path(target))]
         return restored
 
     def restore_video(
@@ -207,16 +207,16 @@ class RestoreInferencer:
         progress: Callable[[int, int], None] | None = None,
         note: Note = warn,
     ) -> int:
-        """Restore a clip frame by frame into a file; rate, time stamps and sound are kept.
+        """Restore a video frame by frame into a file; frame rate, time stamps and audio are kept.
 
         Args:
-            path: the clip.
-            target: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, written whole or not at all.
-            progress: called with (done, total) frames; total is 0 where the clip does not say.
-            note: takes a line about each thing that is changed or left out; by default they are Python warnings.
+            path: the video.
+            target: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, written atomically.
+            progress: called with (done, total) frames; total is 0 if the file does not state it.
+            note: called with a line for each thing that is changed or not kept; by default a Python warning.
 
         Returns:
-            How many frames.
+            Number of frames.
 
         Raises:
             PictureError, OSError, MissingPackageError: see :func:`restorebox.inference.video.restore_video`.
@@ -225,7 +225,7 @@ class RestoreInferencer:
 
 
 def _checked(picture: np.ndarray) -> np.ndarray:
-    """An array of a kind and form that can be restored."""
+    """Check shape, dtype and range of an array; returns uint8, uint16 or float32."""
     if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[-1] not in (1, 3, 4)) or 0 in picture.shape:
         raise PictureError(f'an array of shape {picture.shape} is no picture; it must be (H, W), or (H, W, 1, 3 or 4)')
     if picture.dtype in (np.uint8, np.uint16):
@@ -252,18 +252,30 @@ def restore(
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
     Args:
-        source: see :meth:`RestoreInferencer.__call__`, which says what comes back as well.
-        model: see :class:`RestoreInferencer`, of which one should be kept where several calls use one model.
-        checkpoint: see there.
-        device: see there.
-        memory: see there.
-        ensemble: see there.
-        precision: see there.
-        backend: see there.
-        max_pixels: see there.
+        source: see :meth:`RestoreInferencer.__call__`.
+        model: see :class:`RestoreInferencer`, which should be used directly for several calls with one model.
+        checkpoint: see :class:`RestoreInferencer`, as for all further arguments.
+        device: computing device.
+        memory: in MiB.
+        ensemble: whether to use self-ensemble.
+        precision: ``'fp32'``, ``'bf16'`` or ``'auto'``.
+        backend: ``'torch'``, ``'onnxruntime'`` or None.
+        max_pixels: maximum number of pixels of a file.
+
+    Returns:
+        See :meth:`RestoreInferencer.__call__`.
 
     Raises:
-        RestoreboxError: says in a line what is wrong with the model or the pictures.
+        RestoreboxError: one line with what is wrong with the model or the pictures.
     """
-    options = {'device': device, 'memory': memory, 'ensemble': ensemble, 'precision': precision, 'backend': backend}
-    return RestoreInferencer(model, checkpoint, max_pixels=max_pixels, **options)(source)
+    inferencer = RestoreInferencer(
+        model,
+        checkpoint,
+        device=device,
+        memory=memory,
+        ensemble=ensemble,
+        precision=precision,
+        backend=backend,
+        max_pixels=max_pixels,
+    )
+    return inferencer(source)

@@ -1,4 +1,4 @@
-"""What to restore: files, folders and glob patterns -> files, and where each goes."""
+"""Input files from paths, folders and glob patterns, and the output file of each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from restorebox.errors import DataError
 from restorebox.inference.files import naming_note, target_name
 from restorebox.inference.video import CONTAINERS, VIDEO_SUFFIXES, is_video
 
-LONGEST = 255  # bytes of a name
+MAX_NAME_BYTES = 255  # file-system limit on the length of a name
 
 
 @dataclass(frozen=True)
 class RestoreJob:
-    """A picture or a clip to restore: ``source`` -> ``target``; a line about it, where there is something to say."""
+    """Restoration of the file ``source`` into ``target``; ``note`` is a line for the user, or None."""
 
     source: Path
     target: Path
@@ -31,19 +31,19 @@ class RestoreJob:
 def find_pictures(
     sources: str | os.PathLike | Iterable[str | os.PathLike], videos: bool = False, passed: Passed | None = None
 ) -> list[tuple[Path, Path]]:
-    """The picture files that files, folders (with sub-folders) and glob patterns (``**`` for sub-folders) name.
+    """Find picture files by paths, folders (recursively) and glob patterns (``**`` for sub-folders).
 
     Args:
         sources: one or several.
-        videos: find them in folders and by patterns as well.
-        passed: notes folders that can't be read instead of raising.
+        videos: whether to find videos in folders and by patterns as well.
+        passed: collects unreadable folders instead of raising.
 
     Returns:
-        (path, path below the folder or below the pattern's fixed part), sorted by name within each source, none twice.
-        A file that is named itself is taken whether it exists or not, so that it is missed where it is read.
+        Unique pairs (path, path relative to the folder or to the fixed part of the pattern), sorted within each source.
+        A path of a file is returned even if it does not exist; the error is raised when it is read.
 
     Raises:
-        DataError: a folder without pictures, a pattern that fits none, a folder that can't be read.
+        DataError: a folder without pictures, a pattern without matches, or an unreadable folder.
     """
     suffixes = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES) if videos else PICTURE_SUFFIXES
     found: dict[Path, Path] = {}
@@ -61,12 +61,14 @@ def find_pictures(
 
 
 def _matches(pattern: str, suffixes: tuple[str, ...], passed: Passed | None) -> list[tuple[Path, Path]]:
-    """What a glob pattern fits, by the walk that folders go through: links that loop would keep ``glob`` for ever."""
+    """Return the matches of a glob pattern; ``glob`` itself would not end for links that form a loop."""
     parts = Path(pattern).parts
     at = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     fixed, wanted = Path(*parts[:at]), parts[at:]
     unread = len(passed.unread) if passed is not None else 0
-    found = walk(fixed, lambda path: _leads(path.relative_to(fixed).parts, wanted), passed) if fixed.is_dir() else ()
+    found = (
+        walk(fixed, lambda path: _may_contain(path.relative_to(fixed).parts, wanted), passed) if fixed.is_dir() else ()
+    )
     fitting = [path for path in sorted(found) if _fits(path.relative_to(fixed).parts, wanted)]
     pairs, others = [], Passed()
     for path in fitting:
@@ -80,8 +82,8 @@ def _matches(pattern: str, suffixes: tuple[str, ...], passed: Passed | None) -> 
     return pairs
 
 
-def _leads(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether what lies in a folder may fit a pattern."""
+def _may_contain(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Return whether a folder may contain matches of a pattern."""
     for i, (part, want) in enumerate(zip(parts, wanted, strict=False)):
         if want == '**':
             return not any(each.startswith('.') for each in parts[i:])
@@ -91,7 +93,7 @@ def _leads(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 
 
 def _fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether a path fits a pattern, as :mod:`glob` has it: ``**`` is any number of folders, none of them hidden."""
+    """Return whether a path matches a pattern as in :mod:`glob`: ``**`` is any number of folders, none hidden."""
     if not wanted:
         return not parts
     if wanted[0] == '**':
@@ -104,17 +106,17 @@ def _fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     return bool(parts) and not hidden and fnmatch.fnmatch(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
-def _target(name: str, head: bytes) -> str:
-    """A clip's own name, with ``.mkv`` behind it where that is a container that we don't write; else a picture's."""
+def _with_suffix(name: str, head: bytes) -> str:
+    """Return the output name; for videos ``.mkv`` is added if the container is not written."""
     if is_video(name):
         return name if Path(name).suffix.lower() in CONTAINERS else f'{name}.mkv'
     return target_name(name, head)
 
 
-def _fitting(name: str, head: bytes) -> str:
-    """A name with a suffix behind it; in place of the old one where it would be longer than file systems allow."""
-    target = _target(name, head)
-    if len(os.fsencode(target)) <= LONGEST:
+def _target_name(name: str, head: bytes) -> str:
+    """Return the output name; if it is too long with a suffix added, the suffix replaces the old one."""
+    target = _with_suffix(name, head)
+    if len(os.fsencode(target)) <= MAX_NAME_BYTES:
         return target
     return f'{Path(name).stem}{Path(target).suffix}'
 
@@ -122,17 +124,17 @@ def _fitting(name: str, head: bytes) -> str:
 def plan_jobs(
     sources: str | os.PathLike | Iterable[str | os.PathLike], out: str | Path, passed: Passed | None = None
 ) -> list[RestoreJob]:
-    """Where each picture or clip goes; what lies in ``out`` already is no source.
+    """Plan the output file of each picture or video; files in ``out`` are not used as sources.
 
-    The first bytes of each picture are read, since its name may say another kind than it is.
+    The first bytes of each picture are read to detect its format, which may differ from its suffix.
 
     Args:
         sources: see :func:`find_pictures`.
-        out: the folder to write into.
-        passed: see there.
+        out: output folder.
+        passed: see :func:`find_pictures`.
 
     Raises:
-        DataError: see there; or two pictures for one place, or one for its own.
+        DataError: see :func:`find_pictures`; or two sources have one output file, or a source is its own output.
     """
     home = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
     jobs: dict[Path, RestoreJob] = {}
@@ -141,7 +143,7 @@ def plan_jobs(
         raise DataError('; '.join(passed.unread))
     for source, below in found:
         head = b'' if is_video(source) else read_head(source)
-        target = Path(out) / below.with_name(_fitting(below.name, head))
+        target = Path(out) / below.with_name(_target_name(below.name, head))
         real = Path(os.path.realpath(source))
         if real == Path(os.path.realpath(target)):
             raise DataError(f'{source} would be written over itself; take another folder than {out}')

@@ -1,7 +1,7 @@
-"""What a picture file carries besides its pixels: taken out of the file, and made true of the restored picture.
+"""Metadata of picture files: extraction, and update for the restored picture.
 
-EXIF is changed in place and not written anew, so that text in UTF-8, types, pointers and the maker's notes, which hold
-offsets of their own, stay as they are.
+EXIF is edited in place instead of being rewritten, so that UTF-8 text, types, pointers and maker notes, which contain
+offsets, stay unchanged.
 """
 
 from __future__ import annotations
@@ -11,38 +11,39 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from restorebox.datasets.decoding import Frame
 from restorebox.datasets.tiff import Entry, first_offset, read_directory, write_directory
 
 INCH, CENTIMETRE, METRE, ASPECT = 1, 2, 3, 0  # units of a resolution; the first two as JFIF numbers them
 _PER_INCH = {INCH: 1.0, CENTIMETRE: 2.54, METRE: 0.0254}
-_IPTC = 0x0404  # of Photoshop's resources, which a JPEG keeps IPTC in
+_IPTC = 0x0404  # Photoshop resource that holds IPTC in a JPEG
 _TIFF_IPTC, _TIFF_XMP = 33723, 700
 _XRES, _YRES, _UNIT = 282, 283, 296
 _WIDTH, _HEIGHT = (256, 40962), (257, 40963)  # of TIFF and of EXIF
-_SUBJECT = (37396, 41492)  # places in the picture
-# how the old file was laid out: sizes of strips, tiles, bits, tables of JPEG, and what has a field of its own here
+_SUBJECT = (37396, 41492)  # coordinates of the subject
+# tags of the file layout (strips, tiles, bit depth, JPEG tables), and of data that has its own field in Metadata
 _LAYOUT = frozenset(
     {254, 255, *range(258, 260), 262, *range(263, 267), 273, 274, 277, 278, 279, 280, 281, 284, *range(288, 294), 301}
     | {317, *range(320, 348), 347, *range(512, 533), _TIFF_XMP, 34377, 34675, 37724}
 )
-# chunks of a PNG that say how its colours are meant, and its text
+# PNG chunks of colour space and text
 _CHUNKS = (b'gAMA', b'cHRM', b'sRGB', b'cICP', b'mDCV', b'cLLI', b'tEXt', b'zTXt', b'iTXt')
 _OWN_TEXT = (b'XML:com.adobe.xmp\0', b'Raw profile type exif\0', b'Raw profile type APP1\0', b'Raw profile type xmp\0')
 
 
 @dataclass
-class Carried:
-    """What a file has besides pixels, alpha and profile.
+class Metadata:
+    """Metadata of a file, without the ICC profile.
 
     Attributes:
-        exif: a block that begins with a TIFF header, of which the first directory has no orientation and no layout.
-        xmp: a packet.
-        iptc: a record.
+        exif: EXIF block from its TIFF header on, without orientation and layout tags in the first directory.
+        xmp: XMP packet.
+        iptc: IPTC record.
         density: (horizontal, vertical, unit) resolution.
-        comments: texts without a name, as bytes.
-        chunks: (kind, content) of a PNG's chunks of text and colour.
+        comments: comments without a keyword, as bytes.
+        chunks: (type, content) of a PNG's text and colour chunks.
     """
 
     exif: bytes | None = None
@@ -53,18 +54,21 @@ class Carried:
     chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def names(self) -> set[str]:
-        """Which of these there are, as :class:`~restorebox.datasets.formats.Format` names them."""
+        """Return the names of the present kinds, as in :class:`~restorebox.datasets.formats.Format`."""
         found = {name for name in ('exif', 'xmp', 'iptc', 'density') if getattr(self, name)}
         texts = self.comments or any(kind.endswith(b'Xt') for kind, _ in self.chunks)
         return found | ({'comments'} if texts else set())
 
 
-def carried(frame: Frame, kind: str) -> tuple[Carried, list[str]]:
-    """What a decoded picture's file carries, true of the picture upright; and a line for what is damaged.
+def read_metadata(frame: Frame, kind: str) -> tuple[Metadata, list[str]]:
+    """Read the metadata of a decoded frame, updated for the upright picture.
 
     Args:
-        frame: one picture of it.
-        kind: of the file, a key of :data:`~restorebox.datasets.formats.FORMATS`.
+        frame: decoded frame.
+        kind: file format, a key of :data:`~restorebox.datasets.formats.FORMATS`.
+
+    Returns:
+        The metadata, and one line for each thing that is damaged or left out.
     """
     height, width = frame.picture.shape[:2]
     notes = []
@@ -72,13 +76,13 @@ def carried(frame: Frame, kind: str) -> tuple[Carried, list[str]]:
     try:
         if kind == 'TIFF':
             block = _block_of_tiff(frame.data)
-        exif = settle_exif(block, (width, height), frame.orientation) if block else None
+        exif = update_exif(block, (width, height), frame.orientation) if block else None
     except (ValueError, struct.error):
         exif = None
         notes.append('its EXIF is damaged and left out')
-    xmp, note = settle_xmp(_xmp(frame, kind), (width, height))
+    xmp, note = update_xmp(_xmp(frame, kind), (width, height))
     photoshop = frame.info.get('photoshop')
-    found = Carried(
+    found = Metadata(
         exif=exif,
         xmp=xmp,
         iptc=photoshop.get(_IPTC) if isinstance(photoshop, dict) else None,
@@ -95,19 +99,18 @@ def carried(frame: Frame, kind: str) -> tuple[Carried, list[str]]:
     return found, notes + note
 
 
-def settle_exif(block: bytes, size: tuple[int, int], orientation: int = 1) -> bytes | None:
-    """A block of EXIF, changed to be true of the picture when it is upright and restored.
+def update_exif(block: bytes, size: tuple[int, int], orientation: int = 1) -> bytes | None:
+    """Update an EXIF block for the upright, restored picture.
 
-    The orientation goes (none is upright), sizes become the picture's, places in it turn with it, the thumbnail goes,
-    since it shows the old picture.
+    Orientation and thumbnail are removed, sizes are set, and coordinates are rotated with the picture.
 
     Args:
-        block: from its TIFF header on.
+        block: EXIF from its TIFF header on.
         size: (width, height) of the upright picture.
-        orientation: 1 to 8, which has been applied.
+        orientation: EXIF orientation, 1 to 8, that has been applied.
 
     Raises:
-        ValueError, struct.error: it is damaged.
+        ValueError, struct.error: the block is damaged.
     """
     data = bytearray(block)
     start = first_offset(block)
@@ -118,33 +121,33 @@ def settle_exif(block: bytes, size: tuple[int, int], orientation: int = 1) -> by
         if entry.tag in _WIDTH + _HEIGHT:
             _set_number(data, entry, size[entry.tag in _HEIGHT], order)
         elif entry.tag in _SUBJECT and entry.kind == 3 and 2 <= entry.count <= 4:
-            values = _turned(struct.unpack(f'{order}{entry.count}H', entry.raw), size, orientation)
+            values = _reorient(struct.unpack(f'{order}{entry.count}H', entry.raw), size, orientation)
             struct.pack_into(f'{order}{entry.count}H', data, entry.place, *values)
     across = {entry.tag: entry for entry in entries if entry.tag in (_XRES, _YRES)}
-    if orientation >= 5 and len(across) == 2:  # what was horizontal is vertical
+    if orientation >= 5 and len(across) == 2:  # rotated by 90 degrees
         first, second = (slice(across[tag].at + 2, across[tag].at + 12) for tag in (_XRES, _YRES))
         data[first], data[second] = data[second], data[first]
     kept = [bytes(data[entry.at : entry.at + 12]) for entry in entries if entry.tag not in _LAYOUT]
     table = struct.pack(order + 'H', len(kept)) + b''.join(kept) + bytes(4)
     data[start : after + 4] = table.ljust(after + 4 - start, b'\0')
     if following:
-        _drop_thumbnail(data, block, following, [*entries, *inner, *_deepest(inner)])
+        _drop_thumbnail(data, block, following, [*entries, *inner, *_nested(inner)])
     return bytes(data) if kept else None
 
 
-def _deepest(entries: list[Entry]) -> list[Entry]:
+def _nested(entries: list[Entry]) -> list[Entry]:
     return [each for entry in entries for each in entry.inside or ()]
 
 
 def _set_number(data: bytearray, entry: Entry, value: int, order: str) -> None:
-    """Give a field one whole number, in its own type where that can hold it."""
+    """Set a field to an integer, as a short if the field has that type and the value fits, else as a long."""
     kind = 3 if entry.kind == 3 and value < 65536 else 4
     struct.pack_into(f'{order}HI', data, entry.at + 2, kind, 1)
     struct.pack_into(f'{order}{"H" if kind == 3 else "I"}', data, entry.at + 8, value)
 
 
-def _turned(values: tuple[int, ...], size: tuple[int, int], orientation: int) -> list[int]:
-    """A place (x, y), with a diameter or a width and a height, of the stored picture -> of the upright one."""
+def _reorient(values: tuple[int, ...], size: tuple[int, int], orientation: int) -> list[int]:
+    """Transform coordinates (x, y), with a diameter or a width and height, from the stored to the upright picture."""
     x, y, *extent = values
     width, height = size if orientation < 5 else size[::-1]  # as stored
     if orientation >= 5:
@@ -158,7 +161,7 @@ def _turned(values: tuple[int, ...], size: tuple[int, int], orientation: int) ->
 
 
 def _drop_thumbnail(data: bytearray, block: bytes, offset: int, used: list[Entry]) -> None:
-    """Blank the second directory's picture, and cut it off where nothing else stands behind it."""
+    """Overwrite the thumbnail of the second directory with zeros; truncate it if it is at the end of the block."""
     order = '<' if block[:2] == b'II' else '>'
     try:
         entries, _, after = read_directory(block, offset)
@@ -174,7 +177,7 @@ def _drop_thumbnail(data: bytearray, block: bytes, offset: int, used: list[Entry
 
 
 def _block_of_tiff(data: bytes) -> bytes | None:
-    """EXIF out of a TIFF's first page: what is not about its layout, in a block of its own."""
+    """Return an EXIF block with the tags of a TIFF's first page except those of its layout."""
     big = b'+' in data[2:4]
     entries = [
         e for e in read_directory(data, first_offset(data))[0] if e.tag not in _LAYOUT and e.tag not in (256, 257)
@@ -187,8 +190,8 @@ def _block_of_tiff(data: bytes) -> bytes | None:
     return head + write_directory(entries, head, 8)
 
 
-def settle_xmp(xmp: bytes | None, size: tuple[int, int]) -> tuple[bytes | None, list[str]]:
-    """A packet of XMP with the orientation and the sizes of the picture; and lines about what it names that is gone."""
+def update_xmp(xmp: bytes | None, size: tuple[int, int]) -> tuple[bytes | None, list[str]]:
+    """Update orientation and sizes in an XMP packet; returns it with notes about references that are removed."""
     if not xmp:
         return None, []
     values = {b'Orientation': 1, b'ImageWidth': size[0], b'ImageLength': size[1]}
@@ -196,15 +199,15 @@ def settle_xmp(xmp: bytes | None, size: tuple[int, int]) -> tuple[bytes | None, 
     for name, value in values.items():
         pattern = rb'((?:tiff|exif):' + name + rb'(?:\s*=\s*["\']\s*|\s*>\s*))\d+'
         xmp = re.sub(pattern, rb'\g<1>' + str(value).encode(), xmp)
-    for prefix in (b'xmp', b'xap'):  # pictures of the picture as it was
+    for prefix in (b'xmp', b'xap'):  # thumbnails of the degraded picture
         xmp = re.sub(rb'<' + prefix + rb':Thumbnails\b.*?</' + prefix + rb':Thumbnails>', b'', xmp, flags=re.S)
     moving = rb'((?:GCamera|Camera):(?:MotionPhoto|MicroVideo)(?:\s*=\s*["\']\s*|\s*>\s*))1'
     xmp, count = re.subn(moving, rb'\g<1>0', xmp)
-    return xmp, ['the video behind the picture (motion photo) is left out'] if count else []
+    return xmp, ['the video appended to the picture (motion photo) is left out'] if count else []
 
 
 def _xmp(frame: Frame, kind: str) -> bytes | None:
-    if kind == 'TIFF':  # Pillow changes it where it has turned the picture
+    if kind == 'TIFF':  # from the file, since Pillow changes it when it rotates the picture
         entries = read_directory(frame.data, first_offset(frame.data))[0]
         return next((entry.raw for entry in entries if entry.tag == _TIFF_XMP), None)
     found = frame.info.get('xmp') or frame.info.get('XML:com.adobe.xmp')
@@ -212,8 +215,9 @@ def _xmp(frame: Frame, kind: str) -> bytes | None:
 
 
 def _density(frame: Frame, kind: str) -> tuple[float, float, int] | None:
-    """Resolution of the upright picture."""
-    info, found = frame.info, None
+    """Return the resolution of the upright picture."""
+    info = frame.info
+    found: Any = None
     if kind == 'JPEG':
         if 'jfif_unit' in info and (info['jfif_unit'] or info['jfif_density'] not in ((0, 0), (1, 1))):
             found = (*info['jfif_density'], info['jfif_unit'])
@@ -233,17 +237,17 @@ def _density(frame: Frame, kind: str) -> tuple[float, float, int] | None:
 
 
 def in_unit(density: tuple[float, float, int], unit: int) -> tuple[float, float]:
-    """A resolution in another unit."""
+    """Convert a resolution to another unit."""
     factor = 1.0 if density[2] in (unit, ASPECT) else _PER_INCH[density[2]] / _PER_INCH[unit]
     return density[0] * factor, density[1] * factor
 
 
-def tiff_entries(what: Carried, order: str) -> list[Entry]:
-    """What a TIFF's directory takes of it.
+def tiff_entries(what: Metadata, order: str) -> list[Entry]:
+    """Return the directory entries for metadata in a TIFF.
 
     Args:
-        what: of which EXIF has the byte order of the file.
-        order: '<' or '>'.
+        what: metadata with its EXIF in the byte order of the file.
+        order: byte order, '<' or '>'.
     """
     entries = [] if what.exif is None else read_directory(what.exif, first_offset(what.exif))[0]
     entries = [entry for entry in entries if entry.tag not in (256, 257)]
@@ -262,11 +266,11 @@ def tiff_entries(what: Carried, order: str) -> list[Entry]:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, content) of a JPEG's segments up to its pixels."""
+    """Yield (marker, content) of a JPEG's segments before the image data."""
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # padding
             place += 1
             continue
         if marker in (0xD9, 0xDA):
@@ -277,7 +281,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(kind, content) of a PNG's chunks, those with pixels left out."""
+    """Yield (type, content) of a PNG's chunks except image data."""
     place = 8
     while place + 12 <= len(data):
         length, kind = struct.unpack_from('>I4s', data, place)
@@ -287,5 +291,5 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:
-    """One chunk of a PNG."""
+    """Return a PNG chunk."""
     return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))

@@ -1,11 +1,11 @@
-"""Models by name: the configs of ``configs/METHOD/``, what its ``metafile.yml`` says of them, where the weights are.
+"""Model zoo: lookup of models by name in ``configs/METHOD/metafile.yml``, and loading of their weights.
 
-Every config is a model of the metafile's collection. ``Models`` has those of which there is more to say::
+Every config is a model of its metafile's collection. ``Models`` lists those with weights or other information::
 
     - Name: weather
       Weights: configs/fdrnet/weather.safetensors   # in the package, on disk, or a URL
       SHA256: 64 hexadecimal digits
-      Precision: bf16   # the coarsest at which they lose less than 0.05 dB; left out where nobody has measured
+      Precision: bf16   # lowest precision with a loss below 0.05 dB; omitted if not measured
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _SHA256 = re.compile(r'[0-9a-f]{64}')
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model that a metafile lists.
+    """Entry of the model zoo.
 
     Attributes:
         name: of the model.
-        collection: the method that it belongs to.
+        collection: name of its method.
         config: path of its config, beginning with ``configs/``.
-        weights: a path below ``configs/`` or of a file on disk, or a URL; None where nothing has been published.
+        weights: a path below ``configs/`` or of a file on disk, or a URL; None without published weights.
         sha256: hash of the weights file, 64 hexadecimal digits.
         paper: (title, URL) of the method, or None.
-        precision: the coarsest at which the weights lose less than 0.05 dB, ``'bf16'``; None where nobody has measured.
+        precision: lowest precision with a loss below 0.05 dB, ``'bf16'``; None if not measured.
     """
 
     name: str
@@ -54,22 +54,22 @@ class ModelEntry:
 
 
 def known_models(folder: str | Path | None = None) -> dict[str, ModelEntry]:
-    """All models of the metafiles, by name.
+    """Return all models of the metafiles, by name.
 
     Args:
-        folder: one with ``METHOD/metafile.yml``; None for the configs of the package.
+        folder: folder with ``METHOD/metafile.yml``; None for the configs of the package.
 
     Raises:
-        ConfigError: a metafile that can't be read, or two models of one name.
+        ConfigError: a metafile can't be read, or a name occurs twice.
     """
     found: dict[str, ModelEntry] = {}
     for file in sorted(Path(folder or configs_dir()).glob('*/metafile.yml')):
         try:
             content = yaml.safe_load(file.read_text(encoding='utf-8'))
             (collection,) = content['Collections']
-            said = {each['Name']: each for each in content.get('Models') or ()}
-            names = dict.fromkeys([*sorted(path.stem for path in file.parent.glob('*.py')), *said])
-            entries = [_entry(name, file.parent.name, collection, said.get(name, {})) for name in names]
+            listed = {each['Name']: each for each in content.get('Models') or ()}
+            names = dict.fromkeys([*sorted(path.stem for path in file.parent.glob('*.py')), *listed])
+            entries = [_entry(name, file.parent.name, collection, listed.get(name, {})) for name in names]
         except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
             reason = ' '.join(str(error).split())
             raise ConfigError(f"metafile {file}: can't be read: {type(error).__name__}: {reason}") from error
@@ -80,28 +80,28 @@ def known_models(folder: str | Path | None = None) -> dict[str, ModelEntry]:
     return found
 
 
-def _entry(name: str, folder: str, collection: dict, said: dict) -> ModelEntry:
+def _entry(name: str, folder: str, collection: dict, values: dict) -> ModelEntry:
     paper = collection.get('Paper')
     return ModelEntry(
         name=name,
         collection=collection['Name'],
         config=f'configs/{folder}/{name}.py',
-        weights=said.get('Weights'),
-        sha256=said.get('SHA256'),
+        weights=values.get('Weights'),
+        sha256=values.get('SHA256'),
         paper=(paper['Title'], paper['URL']) if paper else None,
-        precision=said.get('Precision'),
+        precision=values.get('Precision'),
     )
 
 
 def find_model(name: str, folder: str | Path | None = None) -> ModelEntry:
-    """The model of that name.
+    """Return the model with a name.
 
     Args:
-        name: as in a metafile.
+        name: name in a metafile.
         folder: see :func:`known_models`.
 
     Raises:
-        ConfigError: there is none; names the nearest.
+        ConfigError: there is none; the message suggests similar names.
     """
     models = known_models(folder)
     if name not in models:
@@ -113,19 +113,19 @@ def find_model(name: str, folder: str | Path | None = None) -> ModelEntry:
 
 
 def is_url(text: str) -> bool:
-    """Whether something is to be downloaded."""
+    """Return whether a string is a URL."""
     return text.startswith(('http://', 'https://'))
 
 
 def weights_path(weights: str, digest: str | None) -> Path:
-    """A weights file on this machine, checked against its hash; one behind a URL is downloaded once.
+    """Return the local path of a weights file after checking its hash; a URL is downloaded once.
 
     Args:
         weights: a path, a path below ``configs/``, or a URL.
-        digest: its SHA-256; a URL must have one.
+        digest: its SHA-256; required for a URL.
 
     Raises:
-        CheckpointError: no such file, another hash, or a download that fails.
+        CheckpointError: no such file, wrong hash, or the download fails.
     """
     if digest is not None and not _SHA256.fullmatch(digest):
         raise CheckpointError(f"weights {weights}: the sha256 is '{digest}'; it must be 64 hexadecimal digits")
@@ -141,7 +141,7 @@ def weights_path(weights: str, digest: str | None) -> Path:
 
 
 def cached_path(url: str, digest: str) -> Path:
-    """Where the file behind a URL lies once it is downloaded: ``$TORCH_HOME/hub/checkpoints/restorebox/...``."""
+    """Return the local path of a downloaded file: ``$TORCH_HOME/hub/checkpoints/restorebox/...``."""
     return Path(torch.hub.get_dir()) / 'checkpoints' / 'restorebox' / digest[:12] / url.split('?')[0].rsplit('/', 1)[-1]
 
 
@@ -152,7 +152,7 @@ def _downloaded(url: str, digest: str | None) -> Path:
         )
     path = cached_path(url, digest)
     if not path.is_file():
-        try:  # it is renamed when complete and right, so that ranks may download at the same time
+        try:  # atomic, so that several ranks may download at the same time
             download(url, path, digest)
         except CheckpointError as error:
             raise CheckpointError(f'weights {error}') from None
@@ -168,14 +168,14 @@ def _check_hash(path: Path, digest: str | None, weights: str) -> None:
 
 
 def find_weights(model: str, folder: str | Path | None = None) -> Path:
-    """The weights file that a name, a path or a URL means.
+    """Return the weights file of a name, a path or a URL.
 
     Args:
         model: a model's name, a path of a weights file, or ``URL#sha256=DIGITS``.
         folder: see :func:`known_models`.
 
     Raises:
-        ConfigError: no such model, or one without published weights.
+        ConfigError: no such model, or it has no published weights.
         CheckpointError: see :func:`weights_path`.
     """
     if is_url(model):
@@ -196,7 +196,7 @@ def find_weights(model: str, folder: str | Path | None = None) -> Path:
 
 
 def model_files(model: str, checkpoint: str | None = None) -> tuple[str, str]:
-    """The config and the weights file of a model.
+    """Return the config and the weights file of a model.
 
     Args:
         model: a model's name; with ``checkpoint`` a config: its path or the name of a model.
@@ -211,23 +211,23 @@ def model_files(model: str, checkpoint: str | None = None) -> tuple[str, str]:
     return model, str(find_weights(checkpoint)) if is_url(checkpoint) else checkpoint
 
 
-def borne_precision(model: str, folder: str | Path | None = None) -> str | None:
-    """The ``precision`` of a model's entry; None for a file, or where nobody has measured."""
+def supported_precision(model: str, folder: str | Path | None = None) -> str | None:
+    """Return the ``precision`` of a model's entry; None for a file or without a measurement."""
     entry = None if Path(model).suffix in WEIGHTS_SUFFIXES else known_models(folder).get(model)
-    return entry and entry.precision
+    return None if entry is None else entry.precision
 
 
 def load_model(model: str, checkpoint: str | None = None, device: str | torch.device = 'cpu') -> BaseRestorer:
-    """A restorer with its weights, in evaluation mode.
+    """Load a restorer with its weights, in evaluation mode.
 
     Args:
         model: a model's name, a training checkpoint, a published file, ``URL#sha256=DIGITS``, or with ``checkpoint`` a
             config: its path or the name of a model.
         checkpoint: weights for a config: a path, or ``URL#sha256=DIGITS``.
-        device: where the restorer goes.
+        device: device of the restorer.
 
     Raises:
-        ConfigError, CheckpointError: nothing of that name, or weights that can't be read or don't fit.
+        ConfigError, CheckpointError: unknown model, or the weights can't be read or don't match.
     """
     if checkpoint is None:
         return load_restorer(find_weights(model), device)

@@ -1,4 +1,4 @@
-"""Which numbers a network works with: float32, or bfloat16 where the hardware has it and the weights bear it."""
+"""Choice of the numeric precision for inference: float32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from restorebox.registry import nearest
 PRECISIONS = ('fp32', 'bf16')
 
 
-def choose_precision(asked: str, borne: str | None, device: torch.device) -> str:
-    """``'fp32'`` or ``'bf16'``.
+def choose_precision(requested: str, supported: str | None, device: torch.device) -> str:
+    """Return ``'fp32'`` or ``'bf16'``.
 
     Args:
-        asked: ``'auto'`` for bf16 where both the weights bear it and the device has it.
-        borne: the coarsest precision at which the weights were seen to lose less than 0.05 dB, as their metafile says;
-            None where nobody has measured.
-        device: where the network runs.
+        requested: a precision, or ``'auto'`` for bf16 if both the weights and the device support it.
+        supported: lowest precision at which the weights lose less than 0.05 dB, see metafiles; None if not measured.
+        device: device of the network.
 
     Raises:
         ConfigError: no such precision.
     """
-    if asked in PRECISIONS:
-        return asked
-    if asked != 'auto':
-        raise ConfigError(f"there is no precision '{asked}'; {nearest(asked, ('auto', *PRECISIONS))}")
-    return 'bf16' if borne == 'bf16' and has_bf16(device) else 'fp32'
+    if requested in PRECISIONS:
+        return requested
+    if requested != 'auto':
+        raise ConfigError(f"there is no precision '{requested}'; {nearest(requested, ('auto', *PRECISIONS))}")
+    return 'bf16' if supported == 'bf16' and has_bf16(device) else 'fp32'

@@ -1,4 +1,4 @@
-"""Pruning as a whole: rank, cut, train a little, score before and after, time both networks."""
+"""Pruning of a model: rank channels, cut, fine-tune, score before and after, and measure the speed-up."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from restorebox.engine.running import keep_test, run_config
 from restorebox.errors import ConfigError
 from restorebox.files import json_bytes, write_whole
 from restorebox.inference.models import load_model
-from restorebox.inference.pruning import check_prunable, measure_worth, prune_network
+from restorebox.inference.pruning import check_prunable, measure_importance, prune_network
 from restorebox.inference.tiles import Tiler
 from restorebox.metrics.scores import library_versions
 from restorebox.registry import DATASETS, RESTORERS
 from restorebox.restorers.base import BaseRestorer
 
 SCORE = 'psnr_y'
-RANKED = 64  # training samples that say which channels stay
-TIMED, ROUNDS = 8, 3  # pictures of the test set, and how often each goes through both networks in turn
+RANKING_SAMPLES = 64  # training samples for the importance of channels
+TIMING_PICTURES, TIMING_ROUNDS = 8, 3  # number of test pictures, and passes of each through both networks
 
 
 def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, samples: int) -> tuple[dict, str]:
-    """Cut channels out of a model, train what is left, and measure what that cost and gained.
+    """Remove channels of a model, fine-tune it, and measure the loss of quality and the speed-up.
 
     Args:
-        cfg: of the narrow model, with its ``work_dir`` and the ``overrides`` that make it narrow.
-        wide_cfg: the same without those of the network, to score the model as it was.
-        config: the name of both.
+        cfg: config of the narrow model, with its ``work_dir`` and the ``overrides`` of widths.
+        wide_cfg: config of the original model, to score it.
+        config: name of the config.
         checkpoint: weights of the wide model.
-        samples: to train the narrow network on; 0 for none.
+        samples: number of training samples for fine-tuning; 0 for none.
 
     Returns:
-        The report, which lies in the work directory as ``pruned.json`` too, and the checkpoint.
+        The report, also written to the work directory as ``pruned.json``, and the path of the checkpoint.
 
     Raises:
         ConfigError: the work directory is not empty, the config can't be pruned or lacks a data set, or see
@@ -53,14 +53,14 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
     wide = load_model(config, checkpoint)
     narrow = RESTORERS.build(cfg.model).eval()
     check_prunable(wide.generator, narrow.generator)
-    worth = measure_worth(wide, _samples(cfg))
-    narrow.generator.load_state_dict(prune_network(wide.generator, narrow.generator, worth))
+    importance = measure_importance(wide, _samples(cfg))
+    narrow.generator.load_state_dict(prune_network(wide.generator, narrow.generator, importance))
     home.mkdir(parents=True, exist_ok=True)
     cut = home / 'cut.pth'
     save_file({'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': narrow.state_dict()}, cut)
 
     def scores_of(own: Config, weights: str, name: str) -> dict:
-        """What ``test`` says of a checkpoint."""
+        """Test a checkpoint and return its scores."""
         own = keep_test(copy.deepcopy(own), config, weights)
         own.work_dir = str(home / name)
         run_config(own, 'test')
@@ -74,7 +74,7 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
     report = {
         'config': config,
         'widths': dict(cfg.overrides),
-        'ranked_on': RANKED,
+        'ranked_on': RANKING_SAMPLES,
         'samples': samples,
         'source_sha256': sha256(checkpoint),
         'checkpoint': {
@@ -104,14 +104,14 @@ def _check(cfg: Config, config: str, home: Path) -> None:
 
 
 def _samples(cfg: Config) -> Iterator[dict]:
-    """Batches of one from the training set, as it is drawn."""
+    """Yield batches of one sample from the training set."""
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    for key in islice(iter(KeyedSampler(dataset)), RANKED):
+    for key in islice(iter(KeyedSampler(dataset)), RANKING_SAMPLES):
         yield collate_roles([dataset[key]])
 
 
 def _train(cfg: Config, cut: Path, samples: int) -> str:
-    """Train the narrow network -> its checkpoint."""
+    """Fine-tune the narrow network; returns the path of its checkpoint."""
     cfg.train_cfg.max_samples = cfg.train_cfg.val_samples = samples
     cfg.default_hooks.checkpoint.every_samples = samples
     cfg.param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, T_max=samples, end=samples, eta_min=1e-6)]
@@ -120,11 +120,11 @@ def _train(cfg: Config, cut: Path, samples: int) -> str:
 
 
 def _times(cfg: Config, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
-    """Seconds a picture of both, in turn on pictures of the test set, whole."""
+    """Measure seconds per picture of both networks, alternating, on whole pictures of the test set."""
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMED, len(dataset)))]
+    pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMING_PICTURES, len(dataset)))]
     pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in pictures]
-    took = time_in_turn([Tiler(net, 1e6) for net in (wide, narrow)], pictures, ROUNDS)
+    took = time_in_turn([Tiler(net, 1e6) for net in (wide, narrow)], pictures, TIMING_ROUNDS)
     return {
         'seconds': [statistics.median(each) for each in zip(*took, strict=True)],
         'gain': 1 / statistics.median(fast / slow for slow, fast in took),

@@ -1,7 +1,7 @@
-"""Eight-bit ONNX files: static quantisation after training, calibrated on pictures, with what it costs and gains.
+"""Static post-training quantisation of ONNX files to 8 bits, with a measurement of quality and speed.
 
-Convolutions work on whole numbers, activations with one scale a tensor and weights with one a channel. What pools
-squares or means (gain control, attention, instance norm) stays in float32: its values spread over too many magnitudes.
+Convolutions are quantised: activations per tensor, weights per channel. Layers that average squares or means (gain
+control, attention, instance norm) stay in float32, since the dynamic range of their values is too large.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
-CALIBRATE = 64  # pictures at most, evenly over the folder's
-MEASURE = 16  # of them, for cost and time
-SIDE = 256  # pixels of a picture's middle that are looked at
+CALIBRATE = 64  # maximum number of calibration pictures, evenly spaced over the folder
+MEASURE = 16  # number of pictures for the measurement
+SIDE = 256  # side in pixels of the centre crop
 FLOAT = ('GainControl', 'ChannelAttention', 'InstanceNorm')  # modules that stay in float32
 Pair = tuple[np.ndarray, np.ndarray | None]
 
 
 def find_pairs(folder: str | Path) -> list[tuple[Path, Path | None]]:
-    """Pictures to calibrate with, and their clean partners where the folder has both.
+    """Find calibration pictures, and their clean targets if available.
 
     Args:
-        folder: with pictures, or with ``lq`` and ``gt`` below it and partners of one name.
+        folder: folder of pictures, or with sub-folders ``lq`` and ``gt`` of pictures with equal names.
 
     Returns:
-        (picture, partner or None).
+        Pairs (picture, target or None).
 
     Raises:
-        DataError: no such folder, no picture in it, or one without its partner.
+        DataError: no such folder, no picture in it, or a picture without target.
     """
     folder = Path(folder)
     if not (folder / 'lq').is_dir():
-        return [(path, None) for path in _some(list_pictures(folder, recursive=True), CALIBRATE)]
-    damaged = _some(list_pictures(folder / 'lq'), CALIBRATE)
+        return [(path, None) for path in _subsample(list_pictures(folder, recursive=True), CALIBRATE)]
+    damaged = _subsample(list_pictures(folder / 'lq'), CALIBRATE)
     clean = {path.stem: path for path in list_pictures(folder / 'gt')} if (folder / 'gt').is_dir() else {}
     for path in damaged:
         if clean and path.stem not in clean:
@@ -58,16 +58,16 @@ def find_pairs(folder: str | Path) -> list[tuple[Path, Path | None]]:
     return [(path, clean.get(path.stem)) for path in damaged]
 
 
-def _some(values: list, number: int) -> list:
-    """So many at most, evenly spread."""
+def _subsample(values: list, number: int) -> list:
+    """Return at most ``number`` values, evenly spaced."""
     return [values[i * len(values) // number] for i in range(number)] if len(values) > number else values
 
 
-def _middles(pairs: list[tuple[Path, Path | None]]) -> Iterator[Pair]:
-    """The middles of pictures, ``(H, W, 3)`` float32 in [0, 1], and of their partners.
+def _centre_crops(pairs: list[tuple[Path, Path | None]]) -> Iterator[Pair]:
+    """Yield centre crops of pictures, ``(H, W, 3)`` float32 in [0, 1], and of their targets.
 
     Raises:
-        PictureError, DataError: one that can't be read, or a partner of another size.
+        PictureError, DataError: a picture can't be read, or a target has another size.
     """
     for damaged, clean in pairs:
         each = [to_float(read_picture(path)) for path in (damaged, clean) if path is not None]
@@ -78,26 +78,26 @@ def _middles(pairs: list[tuple[Path, Path | None]]) -> Iterator[Pair]:
         yield cut[0], cut[1] if len(cut) == 2 else None
 
 
-def _fed(picture: np.ndarray, facts: dict) -> np.ndarray:
-    """``(H, W, 3)`` -> what the file takes."""
+def _network_input(picture: np.ndarray, facts: dict) -> np.ndarray:
+    """Convert ``(H, W, 3)`` to a padded input ``(1, 3, H', W')`` of the network."""
     return pad_to_multiple(to_tensor(picture), facts['stride'], facts['min_size']).numpy()
 
 
 def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]:
-    """Quantise an exported file and measure what that does.
+    """Quantise an exported file and measure the loss of quality and the speed-up.
 
     Args:
         data: an ONNX file of :func:`restorebox.inference.exporting.export_restorer`.
-        facts: those inside it.
-        folder: pictures of the kind that the model will get, see :func:`find_pairs`.
+        facts: its metadata.
+        folder: representative pictures, see :func:`find_pairs`.
 
     Returns:
-        The new file, and a report: ``agreement_db``, PSNR of the new file's pictures to those of the old one;
-        ``psnr_rgb`` of both to the clean partners, and ``cost_db``, their difference, where there are partners;
-        ``seconds`` of both for one picture, and ``gain``, their ratio.
+        The quantised file, and a report: ``agreement_db``, PSNR between the outputs of both files; with targets,
+        ``psnr_rgb`` of both, and their difference ``cost_db``; ``seconds`` per picture of both, and their ratio
+        ``gain``.
 
     Raises:
-        DataError, PictureError: see :func:`find_pairs`; or a picture that can't be read.
+        DataError, PictureError: see :func:`find_pairs`; or a picture can't be read.
         MissingPackageError: onnx or onnxruntime is not installed.
     """
     try:
@@ -110,16 +110,16 @@ def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self.left = _middles(pairs)
+            self.left = _centre_crops(pairs)
 
         def get_next(self) -> dict | None:
             picture = next(self.left, None)
-            return None if picture is None else {'picture': _fed(picture[0], facts)}
+            return None if picture is None else {'picture': _network_input(picture[0], facts)}
 
     model = onnx.load_from_string(data)
     with tempfile.TemporaryDirectory() as home:
         new = Path(home) / 'int8.onnx'
-        logging.disable(logging.WARNING)  # the root logger is told what one might have done before
+        logging.disable(logging.WARNING)  # onnxruntime logs advice to the root logger
         try:
             quantize_static(
                 model,
@@ -129,21 +129,21 @@ def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]
                 op_types_to_quantize=['Conv', 'ConvTranspose'],
                 nodes_to_exclude=float_nodes(model),
                 per_channel=True,
-                reduce_range=True,  # 7 bits of weight: processors without VNNI add up products in 16 bits, and saturate
+                reduce_range=True,  # 7-bit weights: without VNNI, sums of products saturate at 16 bits
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
         finally:
             logging.disable(logging.NOTSET)
-        made = onnx.load(new)
-    onnx.helper.set_model_props(made, {each.key: each.value for each in model.metadata_props})
-    small = made.SerializeToString()
+        quantised = onnx.load(new)
+    onnx.helper.set_model_props(quantised, {each.key: each.value for each in model.metadata_props})
+    small = quantised.SerializeToString()
     report = {'pictures': len(pairs), 'onnxruntime': version, 'threads': torch.get_num_threads()}
-    return small, report | compare(data, small, facts, _some(pairs, MEASURE))
+    return small, report | compare(data, small, facts, _subsample(pairs, MEASURE))
 
 
 def float_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions that stay in float32, by the modules that they came from."""
+    """Return the names of the convolutions in modules that stay in float32, see ``FLOAT``."""
     found = []
     for node in model.graph.node:
         classes = next((p.value for p in node.metadata_props if p.key == 'pkg.torch.onnx.class_hierarchy'), '')
@@ -153,13 +153,13 @@ def float_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def compare(old: bytes, new: bytes, facts: dict, pairs: list[tuple[Path, Path | None]]) -> dict:
-    """Scores and times of two files on the same pictures, see :func:`quantise`."""
+    """Measure scores and times of two files on the same pictures, see :func:`quantise`."""
     sessions = {'fp32': open_session(old, 'fp32'), 'int8': open_session(new, 'int8')}
     seconds: dict[str, list[float]] = {name: [] for name in sessions}
     scores: dict[str, list[float]] = {name: [] for name in sessions}
     agreement = []
-    for damaged, clean in _middles(pairs):
-        x = _fed(damaged, facts)
+    for damaged, clean in _centre_crops(pairs):
+        x = _network_input(damaged, facts)
         seen = {}
         for name, session in sessions.items():
             y, spent = _timed(session, x)
@@ -182,7 +182,7 @@ def compare(old: bytes, new: bytes, facts: dict, pairs: list[tuple[Path, Path | 
 
 
 def _timed(session: onnxruntime.InferenceSession, x: np.ndarray) -> tuple[np.ndarray, float]:
-    """What a session gives, and the shortest of three times: what else a machine does only adds."""
+    """Run a session three times; returns its output and the shortest time, which is least disturbed by other load."""
     spent = []
     for _ in range(3):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Restoring files one after the other, while others are read and written: bounded, each fault its own picture's."""
+"""Restoration of a list of files, with bounded queues for reading ahead and writing behind."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from restorebox.inference.files import PictureFile
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
 from restorebox.inference.video import is_video
-from restorebox.inference.watched import restore_watched
+from restorebox.inference.video_timeout import restore_with_timeout
 from restorebox.progress import Progress
 
-WAITING = 2  # pictures per thread that are read ahead, and that wait to be written
+WAITING = 2  # pictures per thread that are read ahead, and pictures per thread in the write queue
 
 T = TypeVar('T')
 
@@ -29,23 +29,23 @@ def restore_all(
     jobs: list[RestoreJob],
     notes: list[str] | None = None,
 ) -> list[str]:
-    """Restore files one after the other, while others are read and written.
+    """Restore files one by one, while others are read and written in threads.
 
-    What waits on either side is bounded, so that a folder takes no more memory than some of its pictures. One for which
-    even that leaves too little is tried once more in the end, alone.
+    The queues are bounded, so that memory does not grow with the number of files. Pictures that run out of memory are
+    tried again at the end, one at a time. An error concerns only its own file.
 
     Args:
-        inferencer: restores them; files may have its ``max_pixels``.
+        inferencer: the inferencer; its ``max_pixels`` limits the size of files.
         jobs: the files.
-        notes: takes a line for each thing that could not be kept of a picture that was restored.
+        notes: list that receives a line for each thing that could not be kept.
 
     Returns:
-        A line for each that could not be restored: the file, and why.
+        A line with file and reason for each file that could not be restored.
     """
     bad: list[str] = []
-    short: list[RestoreJob] = []  # of memory
+    out_of_memory_jobs: list[RestoreJob] = []
     writing: deque[tuple[RestoreJob, Callable[[], list[str]]]] = deque()
-    # on a CPU more threads would only take the cores from the network; a GPU waits for them
+    # one thread on a CPU, where more would compete with the network
     threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
     with (
         ThreadPoolExecutor(threads) as readers,
@@ -54,18 +54,18 @@ def restore_all(
     ):
 
         def finish(job: RestoreJob, written: Callable[[], list[str]]) -> None:
-            """Wait for a picture to be written."""
+            """Wait until a picture has been written."""
             lost = settle(job, written)
             if notes is not None and lost:
                 notes.extend(f'{job.source}: {line}' for line in lost)
 
         def settle(job: RestoreJob, work: Callable[[], T]) -> T | None:
-            """The result of some work, often a future's; notes a picture's fault."""
+            """Return the result of a call, often of a future; on an error record it and return None."""
             try:
                 return work()
             except Exception as error:
                 if out_of_memory(error) and len(jobs) > 1:
-                    short.append(job)
+                    out_of_memory_jobs.append(job)
                 elif out_of_memory(error):
                     size = files.picture_size(job.source)
                     of = f' of {size[0]} x {size[1]}' if size else ''
@@ -79,7 +79,7 @@ def restore_all(
                     bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
                 elif os.environ.get('RESTOREBOX_TRACEBACK'):
                     raise
-                else:  # our mistake, for which the other pictures need not wait
+                else:  # a bug, which must not stop the other pictures
                     what = f'{type(error).__name__}: {one_line(error)}'
                     bad.append(f'{job.source}: {what} (RESTOREBOX_TRACEBACK=1 shows where)')
             return None
@@ -87,7 +87,7 @@ def restore_all(
         for job, reading in read_ahead(readers, jobs, WAITING * threads, inferencer.max_pixels):
             picture = None
             if reading is None:
-                settle(job, partial(restore_watched, inferencer, job))
+                settle(job, partial(restore_with_timeout, inferencer, job))
             else:
                 picture = settle(job, reading.result)
             if picture is not None:
@@ -95,17 +95,17 @@ def restore_all(
             if len(writing) == WAITING * threads:
                 finish(*writing.popleft())
             if picture is not None:
-                writing.append((job, begin(writers, _write, picture, job.target).result))
+                writing.append((job, submit(writers, _write, picture, job.target).result))
             progress.advance()
         while writing:
             finish(*writing.popleft())
-    for job in short:
+    for job in out_of_memory_jobs:
         bad += restore_all(inferencer, [job], notes)
     return bad
 
 
-def begin(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Future[T]:
-    """Hand work to a pool; where there is no memory for its thread, that is what came of the work."""
+def submit(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Future[T]:
+    """Submit a call to a pool; a failure to start a thread, as for lack of memory, is set on the returned future."""
     try:
         return pool.submit(work, *args)
     except (RuntimeError, MemoryError) as error:
@@ -115,17 +115,19 @@ def begin(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Fu
 
 
 def _write(picture: PictureFile, target: Path) -> list[str]:
-    """Write a picture -> what could not be kept of it."""
+    """Write a picture; returns a line for each thing that could not be kept."""
     return [*picture.notes, *(files.write_file(picture, target) or ())]
 
 
 def read_ahead(
     readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int, max_pixels: int
 ) -> Iterator[tuple[RestoreJob, Future[PictureFile] | None]]:
-    """Each job and its picture, None for a clip; the next ``ahead`` are being read or wait meanwhile, and no others."""
+    """Yield each job with the future of its picture, None for a video; up to ``ahead`` further pictures are read."""
     reading: deque[tuple[RestoreJob, Future[PictureFile] | None]] = deque()
     for job in jobs:
-        reading.append((job, None if is_video(job.source) else begin(readers, files.read_file, job.source, max_pixels)))
+        reading.append(
+            (job, None if is_video(job.source) else submit(readers, files.read_file, job.source, max_pixels))
+        )
         if len(reading) > ahead:
             yield reading.popleft()
     while reading:

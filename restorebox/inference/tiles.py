@@ -1,12 +1,12 @@
-"""Pictures of any size in bounded memory: whole where they fit, otherwise in overlapping tiles.
+"""Restoration of pictures of any size in bounded memory: whole if possible, otherwise in overlapping tiles.
 
-A tile's outer ``margin`` sees another surrounding than it would in the whole picture, so it is thrown away; across the
-next ``blend`` pixels neighbours fade into each other (raised cosine)::
+The outer ``margin`` of a tile lacks context and is discarded. Over the next ``blend`` pixels neighbouring tiles are
+blended by raised-cosine weights::
 
     |<- margin ->|<- blend ->|        tile i        |<- blend ->|<- margin ->|
                                                     |<- margin ->|<- blend ->|      tile i + 1 ...
 
-Only the rows of one band of tiles are held as floats; finished ones are rounded into the result.
+Only one row of tiles is kept as floats; finished pixel rows are rounded into the result.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from restorebox.layers import statistics_layers
 from restorebox.pixels import to_array, to_tensor
 from restorebox.restorers.base import BaseRestorer
 
-BLEND = 32  # pixels over which tiles fade into each other
-PROBE = 192  # side in pixels of the picture with which memory is measured
+BLEND = 32  # width in pixels of the blending zone
+PROBE = 192  # side in pixels of the input for the memory measurement
 
 
 def axis_tiles(length: int, size: int, overlap: int, stride: int) -> list[tuple[int, int]]:
-    """(first, end) of tiles along an axis, all of about the same length.
+    """Return (start, end) of tiles of similar length along an axis.
 
     Args:
-        length: of the axis in pixels.
-        size: of a tile at most, a multiple of ``stride``; the last may be up to ``stride`` - 1 longer.
-        overlap: of neighbours at least.
-        stride: every tile begins at a multiple of it, as the whole picture does.
+        length: length of the axis in pixels.
+        size: maximum tile size, a multiple of ``stride``; the last tile may be up to ``stride`` - 1 longer.
+        overlap: minimum overlap of neighbours.
+        stride: tiles start at multiples of it, for the same alignment as the whole picture.
     """
     if length <= size:
         return [(0, length)]
-    # beginnings are rounded down, which may bring two of them apart by up to a stride
+    # starts are rounded down, which may increase a distance by up to a stride
     number = 1 + math.ceil((length - size) / (size - overlap - stride))
     size = math.ceil((length + (number - 1) * (overlap + stride)) / number / stride) * stride
     starts = [(length - size) * i // (number - 1) // stride * stride for i in range(number)]
@@ -50,7 +50,7 @@ def axis_tiles(length: int, size: int, overlap: int, stride: int) -> list[tuple[
 
 
 def axis_weights(tiles: list[tuple[int, int]], margin: int, blend: int) -> list[Tensor]:
-    """How much each tile counts at each of its pixels along an axis; over the tiles the sum is 1 at every pixel."""
+    """Return the blending weights of each tile along an axis; they sum to 1 at every pixel."""
     length = tiles[-1][1]
     weights = []
     for first, end in tiles:
@@ -68,18 +68,18 @@ def axis_weights(tiles: list[tuple[int, int]], margin: int, blend: int) -> list[
 
 
 def _ramp(x: Tensor) -> Tensor:
-    """0 up to 0, 1 from 1, half a cosine between."""
+    """Raised-cosine ramp: 0 for x <= 0, 1 for x >= 1."""
     return 0.5 - 0.5 * torch.cos(math.pi * x.clamp(0, 1))
 
 
 class Tiler:
-    """A restorer for pictures of any size.
+    """Tiled restoration of pictures of any size.
 
     Args:
         restorer: in evaluation mode.
-        memory: MiB that the network's work may take besides the picture and the result. Tiles are chosen to fit; where
-            not even small ones do, small ones are taken.
-        ensemble: restore the eight flips and rotations of every tile and take their mean: eight times the work.
+        memory: memory of the network in MiB, without picture and result. The tile size is chosen accordingly, down to
+            a minimum.
+        ensemble: self-ensemble, the mean over eight flips and rotations of every tile, at eight times the cost.
         bf16: run the networks in bfloat16 (autocast); pictures, blending and results stay float32.
 
     Raises:
@@ -102,29 +102,29 @@ class Tiler:
         ).device  # an exported one has none, and takes the CPU's
         window = restorer.statistics_window or 0
         layers = any(statistics_layers(restorer.role(name)) for name in restorer.deployed)
-        # what a pixel sees through convolutions, or takes its statistics from
-        self.reach = max(needs.receptive_field or 0, window if layers else 0) // 2
-        # what runs elsewhere can't be watched at work, and says itself what it takes
-        self._pixel: float | None = getattr(restorer, 'pixel_bytes', None)
+        # radius of the receptive field, or of the window of statistics if that is larger
+        self.radius = max(needs.receptive_field or 0, window if layers else 0) // 2
+        # an exported model states its memory, which can't be measured in PyTorch
+        self._pixel_bytes: float | None = getattr(restorer, 'pixel_bytes', None)
 
-    def numbers(self) -> AbstractContextManager:
-        """What the networks run in: autocast to bfloat16, or nothing."""
+    def autocast(self) -> AbstractContextManager:
+        """Return the autocast context for bfloat16, or a null context."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     @property
     def pixel_bytes(self) -> float:
-        """Bytes that the network takes per pixel of a picture, measured when first asked for."""
-        if self._pixel is None:
-            # past the window, since layers with statistics take more memory there
+        """Memory of the network in bytes per pixel, measured at first access."""
+        if self._pixel_bytes is None:
+            # larger than the window, since windowed statistics take more memory
             side = max(PROBE, (self.restorer.statistics_window or 0) + 64, self.restorer.needs.min_size)
             probe = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(self.device)
-            with self.numbers(), PeakBytes() as seen:
+            with self.autocast(), PeakBytes() as seen:
                 self.restorer.restore(probe, shared=self.restorer.estimate_shared(probe))
-            self._pixel = SCRATCH * seen.peak / (side * side)
-        return self._pixel
+            self._pixel_bytes = SCRATCH * seen.peak / (side * side)
+        return self._pixel_bytes
 
     def fits(self, height: int, width: int, memory: float | None = None) -> bool:
-        """Whether a picture is restored whole, with the tiler's memory or less."""
+        """Return whether a picture can be restored whole with ``memory`` MiB; None for the tiler's."""
         if self.restorer.needs.tiling == 'noise' or max(height, width) <= PROBE:
             return True
         return height * width * self.pixel_bytes <= (memory or self.memory) * MIB
@@ -132,21 +132,21 @@ class Tiler:
     def plan(
         self, height: int, width: int, memory: float | None = None
     ) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
-        """Tiles for a picture that does not fit.
+        """Plan the tiles of a picture that does not fit.
 
         Args:
             height: of the picture.
             width: of the picture.
-            memory: MiB; None for the tiler's.
+            memory: in MiB; None for the tiler's.
 
         Returns:
-            (first, end) of the rows of tiles, of their columns, and the margin: all in pixels.
+            (start, end) of the tile rows, of the tile columns, and the margin, in pixels.
         """
         stride = self.stride
         pixels = (memory or self.memory) * MIB / self.pixel_bytes
         side = max(math.isqrt(int(pixels)), PROBE, self.restorer.needs.min_size)
-        # a network that sees far would spend all its time on margins where memory is short
-        margin = min(self.reach, side // 6)
+        # limited, since a large receptive field with little memory would spend most time on margins
+        margin = min(self.radius, side // 6)
         overlap = 2 * margin + BLEND
         across = min(width, side)
         down = max(side, min(height, int(pixels / across)))
@@ -157,42 +157,43 @@ class Tiler:
         return rows, columns, margin
 
     def __call__(self, picture: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """Restore a picture; in smaller tiles where less memory is there than was said.
+        """Restore a picture; when memory runs out, start again with smaller tiles.
 
         Args:
             picture: ``(H, W, 3)`` RGB, uint8, uint16, or float32 in [0, 1].
-            progress: called with (done, total) tiles, or steps of a sampler; from the beginning with smaller tiles.
+            progress: called with (done, total) tiles, or steps of a sampler; starts again with smaller tiles.
 
         Returns:
-            An array of the same shape and kind.
+            An array of the same shape and dtype.
 
         Raises:
-            PictureError: the network gave numbers that are not finite.
-            MemoryError, RuntimeError: not enough even for the smallest tiles; which, :func:`out_of_memory
-                <restorebox.errors.out_of_memory>` knows.
+            PictureError: the network's output is not finite.
+            MemoryError, RuntimeError: not enough memory for the smallest tiles, see :func:`out_of_memory
+                <restorebox.errors.out_of_memory>`.
         """
         height, width = picture.shape[:2]
-        memory: float | None = self.memory
+        memory = self.memory
         while True:
             try:
                 return self._restored(picture, memory, progress)
             except Exception as error:
-                memory = self._less(height, width, memory) if out_of_memory(error) else None
-                if memory is None:
+                less = self._reduced_memory(height, width, memory) if out_of_memory(error) else None
+                if less is None:
                     raise
+                memory = less
             if self.device.type == 'cuda':
                 torch.cuda.empty_cache()
 
-    def _less(self, height: int, width: int, memory: float) -> float | None:
-        """Half the memory that a picture was restored with; None where it can't be cut smaller."""
-        if self._pixel is None or self.restorer.needs.tiling == 'noise' or max(height, width) <= PROBE:
+    def _reduced_memory(self, height: int, width: int, memory: float) -> float | None:
+        """Return half the memory of the failed attempt; None if tiles can't be smaller."""
+        if self._pixel_bytes is None or self.restorer.needs.tiling == 'noise' or max(height, width) <= PROBE:
             return None
-        less = min(memory, height * width * self._pixel / MIB) / 2
-        smallest = max(PROBE, self.restorer.needs.min_size) ** 2 * self._pixel / MIB
+        less = min(memory, height * width * self._pixel_bytes / MIB) / 2
+        smallest = max(PROBE, self.restorer.needs.min_size) ** 2 * self._pixel_bytes / MIB
         return less if less > smallest / 2 else None
 
     def _restored(self, picture: np.ndarray, memory: float, progress: Callable[[int, int], None] | None) -> np.ndarray:
-        """See :meth:`__call__`, with this memory or not at all."""
+        """Restore a picture with ``memory`` MiB, see :meth:`__call__`."""
         height, width = picture.shape[:2]
         if self.fits(height, width, memory):
             x = to_tensor(picture, self.device)
@@ -205,10 +206,10 @@ class Tiler:
         out = np.empty_like(picture)
         count = itertools.count(1)
         total = len(rows) * len(columns)
-        carried = torch.zeros(3, 0, width, device=self.device)  # rows that the next band of tiles adds to
+        pending = torch.zeros(3, 0, width, device=self.device)  # pixel rows that overlap the next row of tiles
         for i, (top, bottom) in enumerate(rows):
             band = torch.zeros(3, bottom - top, width, device=self.device)
-            band[:, : carried.shape[1]] = carried
+            band[:, : pending.shape[1]] = pending
             for (left, right), weight in zip(columns, across, strict=True):
                 y = self._restore(to_tensor(picture[top:bottom, left:right], self.device), shared)[0]
                 band[..., left:right] += y * (downs[i][:, None] * weight)
@@ -216,18 +217,18 @@ class Tiler:
                     progress(next(count), total)
             done = rows[i + 1][0] if i + 1 < len(rows) else height
             out[top:done] = to_array(band[:, : done - top].clamp_(0, 1), picture.dtype)
-            carried = band[:, done - top :]
+            pending = band[:, done - top :]
         return out
 
     @torch.no_grad()
     def layers(self, picture: np.ndarray) -> dict[str, np.ndarray]:
-        """What the method estimates besides the picture, of one that is restored whole; nothing of larger ones.
+        """Return further layers that the method estimates, such as the transmission; only for untiled pictures.
 
         Args:
             picture: see :meth:`__call__`.
 
         Returns:
-            Layer -> ``(H, W, 3)`` of the same kind. Methods whose networks give a picture alone have none.
+            Layer name -> ``(H, W, 3)`` of the same dtype; empty for most methods.
         """
         plain = type(self.restorer).infer is BaseRestorer.infer or self.restorer.needs.tiling == 'noise'
         if plain or not self.fits(*picture.shape[:2]):
@@ -237,12 +238,13 @@ class Tiler:
         return {name: to_array(y[0].expand(3, -1, -1), picture.dtype) for name, y in out.items() if name != 'pred'}
 
     def _shared(self, picture: np.ndarray, memory: float) -> dict[str, Tensor] | None:
-        """What all tiles agree on, estimated from the picture made small enough for the memory."""
-        if self.restorer.needs.global_statistics:  # of all pixels, in bands: a smaller copy has others
+        """Estimate the values shared by all tiles from a downscaled copy that fits the memory."""
+        if self.restorer.needs.global_statistics:  # from all pixels, in bands: those of a downscaled copy differ
             whole = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
-            return {name: value.to(self.device) for name, value in self.restorer.estimate_shared(whole).items()}
+            shared = self.restorer.estimate_shared(whole)
+            return {name: value.to(self.device) for name, value in shared.items()} if shared else shared
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:
-            return None  # the copy as floats would be for nothing
+            return None
         height, width = picture.shape[:2]
         scale = min(1.0, math.sqrt(memory * MIB / self.pixel_bytes / (height * width)))
         size = (max(1, int(width * scale)), max(1, int(height * scale)))
@@ -250,13 +252,13 @@ class Tiler:
         return self._estimate(to_tensor(small, self.device))
 
     def _estimate(self, x: Tensor) -> dict[str, Tensor] | None:
-        with self.numbers():
+        with self.autocast():
             return self.restorer.estimate_shared(x)
 
     def _restore(
         self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None = None
     ) -> Tensor:
-        """``(1, 3, H, W)`` in [0, 1] -> the same; with ``ensemble`` the mean over its eight positions."""
+        """Restore ``(1, 3, H, W)`` in [0, 1]; with ``ensemble`` the mean over eight flips and rotations."""
         if not self.ensemble:
             return self._once(x, shared, progress)
         total = torch.zeros_like(x)
@@ -267,9 +269,9 @@ class Tiler:
         return total / 8
 
     def _once(self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None) -> Tensor:
-        # what a sampler draws is the same for every picture, so that its place in a folder makes no difference
+        # fixed seed for samplers, so that results do not depend on the order of pictures
         rng = torch.Generator(x.device).manual_seed(0)
-        with self.numbers():
+        with self.autocast():
             y = self.restorer.restore(x, shared=shared, rng=rng, progress=progress)['pred']
         if not torch.isfinite(y).all():
             raise PictureError('the network gave NaN' + ('; try it with the precision fp32' if self.bf16 else ''))

@@ -1,9 +1,8 @@
-"""Video files in and out, frame by frame, through PyAV: rate, time stamps, sound and colours are kept.
+"""Restoration of video files frame by frame through PyAV; frame rate, time stamps, audio and colours are kept.
 
-Frames are read, restored and encoded one at a time, and packets of sound and subtitles pass through as they are: a clip
-of any length takes the memory of a few frames. The display matrix that a phone writes beside its frames is applied to
-them, and the new file has none; interlaced frames are deinterlaced. Pictures are encoded as H.264 at a quality where
-the loss is hard to see. What a clip carries and the new one does not is said.
+Frames are read, restored and encoded one at a time, and packets of audio and subtitles are copied. So memory does not
+grow with the length. The display matrix is applied to the frames and removed; interlaced frames are deinterlaced. Video
+is encoded as H.264 at visually lossless quality. Notes report what is not kept.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -35,39 +34,40 @@ if TYPE_CHECKING:
 
     import av
 
-CONTAINERS = {'.mp4': 'mp4', '.m4v': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}  # that hold H.264 and any time stamps
+CONTAINERS = {'.mp4': 'mp4', '.m4v': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}  # support H.264 and variable frame rates
 VIDEO_SUFFIXES = (*CONTAINERS, '.3gp', '.avi', '.flv', '.m2ts', '.mpeg', '.mpg', '.mts', '.ts', '.webm', '.wmv')
 QUALITY = {'crf': '16', 'preset': 'medium'}
-_OF_THE_FILE = ('brand', 'brands', 'minor_version', 'encoder', 'duration')  # tags about the old file alone
-_NAMES = ('language', 'title', 'handler_name')  # of a track's metadata; the rest is about the old encoding
+_FILE_TAGS = ('brand', 'brands', 'minor_version', 'encoder', 'duration')  # tags that describe the old file
+_TRACK_TAGS = ('language', 'title', 'handler_name')  # tags of a track that are kept; others describe the old encoding
 Restore = Callable[[np.ndarray], np.ndarray]
 
 __all__ = ['CONTAINERS', 'VIDEO_SUFFIXES', 'is_video', 'need_av', 'read_frames', 'restore_video']
 
 
 def is_video(path: str | os.PathLike) -> bool:
-    """Whether a file's name is that of a video."""
+    """Return whether a path has the suffix of a video file."""
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def read_frames(path: str | os.PathLike, note: Note = warn) -> Iterator[np.ndarray]:
-    """The frames of a clip, upright and progressive, one by one.
+    """Yield the frames of a video, upright and progressive.
 
     Args:
         path: the file.
-        note: takes a line about each thing that was changed or left out; by default a
+        note: called with a line for each thing that is changed or not kept; by default a
             :class:`ClipWarning <restorebox.inference.clips.ClipWarning>`.
 
     Yields:
-        ``(H, W, 3)`` RGB, uint8; uint16 where the clip has more than 8 bits.
+        ``(H, W, 3)`` RGB, uint8; uint16 for more than 8 bits.
 
     Raises:
-        PictureError: no such file, no video, damaged or cut (some of this is found at its end only), or frames that
+        PictureError: no such file, not a video, damaged or truncated (in part detected at the end only), or frames that
             change in size, depth or colour space.
         MissingPackageError: PyAV is not installed.
     """
     with open_clip(path, note) as clip:
-        yield from map(upright, clip.read())
+        for frame in clip.read():
+            yield upright(cast('av.VideoFrame', frame))  # no packets, since no streams are copied
 
 
 def restore_video(
@@ -77,22 +77,22 @@ def restore_video(
     progress: Callable[[int, int], None] | None = None,
     note: Note = warn,
 ) -> int:
-    """Restore a clip into a file, whole or not at all.
+    """Restore a video into a file by an atomic write.
 
     Args:
-        path: the clip.
-        target: the file to write, ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``. Sound is copied, not encoded anew, and so
-            are subtitles that such a file can hold.
-        restore: ``(H, W, 3)`` RGB, uint8 or uint16 -> the same.
-        progress: called with (done, total) frames; total is 0 where the clip does not say.
+        path: the video.
+        target: output file, ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``. Audio is copied without re-encoding, as are
+            subtitles that the container supports.
+        restore: function ``(H, W, 3)`` RGB, uint8 or uint16 -> the same.
+        progress: called with (done, total) frames; total is 0 if the file does not state it.
         note: see :func:`read_frames`.
 
     Returns:
-        How many frames.
+        Number of frames.
 
     Raises:
-        PictureError: see :func:`read_frames`; or a target of another suffix or that can't hold the sound; or what
-            ``restore`` raises.
+        PictureError: see :func:`read_frames`; or the target's suffix or container is not supported; or raised by
+            ``restore``.
         OSError: the target can't be written; its ``filename`` is ``target``.
         MissingPackageError: PyAV is not installed.
     """
@@ -111,12 +111,12 @@ def _restore(
     with _writing(target):
         sink = av.open(str(temporary), 'w', format=CONTAINERS[target.suffix.lower()], metadata_errors='surrogateescape')
     done = 0
-    early: list[av.Packet] = []  # of other streams before the first frame, which says what the file's head must say
+    early: list[av.Packet] = []  # packets before the first frame, on which the header depends
     try:
         with _writing(target):
-            written = sink.add_stream('libx264', rate=clip.rate)  # the first track, as players expect it
+            written = sink.add_stream('libx264', rate=clip.rate)  # first track, as players expect
             copies = _copies(clip, sink)
-            sink.metadata.update({k: v for k, v in clip.source.metadata.items() if not k.endswith(_OF_THE_FILE)})
+            sink.metadata.update({k: v for k, v in clip.source.metadata.items() if not k.endswith(_FILE_TAGS)})
             sink.set_chapters(clip.source.chapters())
         for item in clip.read([stream for stream in clip.source.streams if stream.index in copies]):
             if isinstance(item, av.Packet):
@@ -126,8 +126,8 @@ def _restore(
                 array = restore(upright(item))
                 with _writing(target):
                     if not done:
-                        _set_up(written, clip, item, array)
-                    frame = encodable(array, item, written.pix_fmt)
+                        _configure(written, clip, item, array)
+                    frame = encodable(array, item, str(written.pix_fmt))
                     frame.pts, frame.time_base, frame.duration = item.pts, item.time_base, item.duration
                     sink.mux(written.encode(frame))
                 done += 1
@@ -143,29 +143,31 @@ def _restore(
         with _writing(target):
             sink.mux(written.encode(None))
     except BaseException:
-        with suppress(Exception):  # what was wrong first is what is said
+        with suppress(Exception):  # the first error is raised
             sink.close()
         raise
     with _writing(target):
         sink.close()
-    _say_lost_tags(clip, temporary)
+    _report_lost_tags(clip, temporary)
     return done
 
 
-def _say_lost_tags(clip: Clip, made: Path) -> None:
-    """Name the tags of a clip that the new file's container did not take."""
+def _report_lost_tags(clip: Clip, made: Path) -> None:
+    """Issue a note about tags that the new file's container does not support."""
     import av
 
     with av.open(str(made), metadata_errors='surrogateescape') as new:
         kept = {key.lower() for key in new.metadata}
-    lost = [key for key in clip.source.metadata if key.lower() not in kept and not key.endswith(_OF_THE_FILE)]
+    lost = [key for key in clip.source.metadata if key.lower() not in kept and not key.endswith(_FILE_TAGS)]
     if lost:
         clip.note(f'tags not kept: {", ".join(lost)}')
 
 
 def _copies(clip: Clip, sink: av.container.OutputContainer) -> dict[int, av.stream.Stream]:
-    """New streams for sound, and for subtitles that the container holds, by the old one's index. The rest is said."""
-    copies, rest, chapters = {}, Counter(), clip.source.chapters()
+    """Add streams for audio and supported subtitles, by the old stream's index; issue a note about other streams."""
+    copies: dict[int, av.stream.Stream] = {}
+    rest: Counter[str] = Counter()
+    chapters = clip.source.chapters()
     for stream in clip.source.streams:
         context = stream.codec_context
         held = stream.type == 'subtitle' and context is not None and context.name in sink.supported_codecs
@@ -173,22 +175,23 @@ def _copies(clip: Clip, sink: av.container.OutputContainer) -> dict[int, av.stre
             new = copies[stream.index] = sink.add_stream_from_template(stream)
             new.metadata.update(stream.metadata)
             new.disposition = stream.disposition
-        elif stream is not clip.picture and not (chapters and stream.type == 'data'):  # MP4 has chapters in a track
+        elif stream is not clip.picture and not (chapters and stream.type == 'data'):  # MP4 chapters are a data track
             rest['cover or further video' if stream.type == 'video' else stream.type] += 1
     if rest:
         clip.note('left out: ' + ', '.join(f'{count} {kind} track(s)' for kind, count in rest.items()))
     return copies
 
 
-def _set_up(stream: av.VideoStream, clip: Clip, frame: av.VideoFrame, array: np.ndarray) -> None:
-    """Give the new stream the size of an array, and the clock, pixel shape, colours and names of the clip."""
+def _configure(stream: av.VideoStream, clip: Clip, frame: av.VideoFrame, array: np.ndarray) -> None:
+    """Set the stream's size from an array, and its time base, pixel shape, colour space and tags from the clip."""
     context, old = stream.codec_context, clip.picture
     levels = light_levels(frame)
     context.options = QUALITY | ({'x264-params': levels} if levels else {})
     stream.height, stream.width = array.shape[:2]
     stream.pix_fmt = pixel_format(frame, array)
-    stream.metadata.update({key: old.metadata[key] for key in _NAMES if key in old.metadata})
+    stream.metadata.update({key: old.metadata[key] for key in _TRACK_TAGS if key in old.metadata})
     stream.disposition = old.disposition
+    assert frame.time_base is not None  # set by Clip
     context.time_base = frame.time_base
     shape = old.sample_aspect_ratio
     if shape:
@@ -200,7 +203,7 @@ def _set_up(stream: av.VideoStream, clip: Clip, frame: av.VideoFrame, array: np.
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """FFmpeg's errors of writing, as ours: the disk's as ``OSError``, the format's as a picture's fault."""
+    """Convert FFmpeg's errors on writing: disk errors to ``OSError``, others to ``PictureError``."""
     import av
 
     try:
@@ -212,5 +215,5 @@ def _writing(target: Path) -> Iterator[None]:
             raise OSError(error.errno, error.strerror, str(target)) from None
         advice = '' if target.suffix.lower() == '.mkv' else '; name it .mkv, which holds all sound'
         raise PictureError(f"{target}: can't be written ({error.strerror}){advice}") from None
-    except ValueError as error:  # PyAV's own, such as a codec that this build or this container has not
+    except ValueError as error:  # PyAV's, such as a codec that the build or container does not support
         raise PictureError(f"{target}: can't be written ({error})") from None

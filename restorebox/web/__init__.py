@@ -1,5 +1,5 @@
-"""A web page over the inferencer: what it does for a visitor, the page itself, and the server."""
+"""Web interface for restoration: the service, the Gradio page and the server."""
 
-from restorebox.web.desk import Answer, Desk, Limits
+from restorebox.web.service import Limits, RestorationResult, RestorationService
 
-__all__ = ['Answer', 'Desk', 'Limits']
+__all__ = ['Limits', 'RestorationResult', 'RestorationService']

@@ -1,4 +1,4 @@
-"""One request and its answer, as :class:`~restorebox.web.guard.Guard` deals with them."""
+"""HTTP request and response of :class:`~restorebox.web.guard.Guard`, and the state of an upload."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+if TYPE_CHECKING:
+    from starlette.types import Send as ASGISend
+
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-QUIET = 15.0  # seconds in which something of a body has to come, and all of a short one
-GRACE, PACE = 10.0, 64 * 2**10  # after so many seconds, an upload slower than bytes per second gives way to others
-_DRAINED = 2**20  # bytes of a refused request that are read, so that its sender sees the answer
-# whatever a library's page would fetch from elsewhere, the browser refuses
+IDLE_TIMEOUT = 15.0  # seconds without data of a body; for short bodies, seconds for all of it
+SLOW_AFTER, SLOW_RATE = 10.0, 64 * 2**10  # seconds, bytes/s: slower uploads may be aborted in favour of others
+_DRAIN_LIMIT = 2**20  # bytes read of a refused request, so that the client receives the response
+# makes the browser block requests to other sites
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
@@ -39,53 +42,53 @@ HEADERS = {
 
 
 class RequestRefused(Exception):
-    """A request that is not served.
+    """A refused request.
 
     Args:
-        status: of HTTP.
-        said: one line for the visitor, with nothing of the server in it.
+        status: HTTP status.
+        message: one line for the client, without details of the server.
     """
 
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(said)
-        self.status, self.said = status, said
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
 
 
 class Exchange:
-    """A request and its answer.
+    """HTTP request and its response.
 
     Args:
-        scope, receive, send: of ASGI.
-        ending: when it is set, an answer that waits for something ends.
+        scope, receive, send: arguments of the ASGI application.
+        stopping: set when the server stops; ends responses that wait.
 
     Attributes:
-        scope: see there.
-        owner: the visitor, or None for one who is not known.
-        cookie: to be set with the answer, or empty.
-        status: of the answer, once it has begun; before, 0.
+        scope: ASGI scope.
+        owner: id of the client, or None without a valid cookie.
+        cookie: cookie to set with the response, or empty.
+        status: HTTP status of the response; 0 before it starts.
     """
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, ending: Event) -> None:
+    def __init__(self, scope: Message, receive: Receive, send: Send, stopping: Event) -> None:
         self.scope = scope
         self._receive = receive
         self._send = send
-        self._ending = ending
-        self._read = False  # all of the request
-        self._whole = False  # all of the answer is sent
+        self._ending = stopping
+        self._received = False  # the whole request
+        self._sent = False  # the whole response
         self.owner: str | None = None
         self.cookie = ''
         self.status = 0
 
     def headers(self, name: str) -> list[str]:
-        """All of a request's headers of one name."""
+        """Return all request headers of a name."""
         return [value.decode('latin-1') for key, value in self.scope['headers'] if key == name.encode()]
 
     def header(self, name: str) -> str:
-        """The first header of that name, or empty."""
+        """Return the first request header of a name, or an empty string."""
         return next(iter(self.headers(name)), '')
 
     def query(self, name: str) -> str:
-        """The first value of that name behind the path's ``?``, or empty."""
+        """Return the first query parameter of a name, or an empty string."""
         try:
             return parse_qs(self.scope['query_string'].decode('latin-1'), max_num_fields=8).get(name, [''])[0]
         except ValueError:
@@ -93,26 +96,26 @@ class Exchange:
 
     @property
     def scheme(self) -> str:
-        """How the visitor's browser asks: a proxy may speak https with it and say so."""
+        """URL scheme seen by the browser; a proxy with https reports it in a header."""
         return 'https' if self.header('x-forwarded-proto') == 'https' else self.scope['scheme']
 
     def admit(self) -> None:
-        """Mark the request as one that is served, see :class:`~restorebox.web.server.Connection`."""
+        """Mark the request as accepted, see :func:`~restorebox.web.server.connection_class`."""
         self.scope.setdefault('state', {})['admitted'] = True
 
     async def receive(self) -> Message:
-        """The next part of the request."""
+        """Receive the next part of the request."""
         message = await self._receive()
-        self._read = self._read or not message.get('more_body')
+        self._received = self._received or not message.get('more_body')
         return message
 
     async def body(self, limit: int) -> bytes:
-        """All of a short body.
+        """Receive a short body.
 
         Raises:
-            RequestRefused: it is longer, or takes longer than ``QUIET`` seconds.
+            RequestRefused: it is longer than ``limit`` bytes, or takes longer than ``IDLE_TIMEOUT`` seconds.
         """
-        whole, end = b'', time.monotonic() + QUIET
+        whole, end = b'', time.monotonic() + IDLE_TIMEOUT
         while True:
             try:
                 message = await asyncio.wait_for(self.receive(), max(0.01, end - time.monotonic()))
@@ -127,7 +130,7 @@ class Exchange:
                 return whole
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; the first with the headers that each has."""
+        """Send a part of the response; the first with the common headers and the cookie."""
         if message['type'] == 'http.response.start':
             self.status = message['status']
             headers = MutableHeaders(scope=message)
@@ -135,17 +138,17 @@ class Exchange:
                 headers.setdefault(name, value)
             if self.cookie:
                 headers.append('Set-Cookie', self.cookie)
-        self._whole = message['type'] == 'http.response.body' and not message.get('more_body')
+        self._sent = message['type'] == 'http.response.body' and not message.get('more_body')
         await self._send(message)
 
-    async def hand_on(self, app: Callable, scope: Message, body: bytes) -> int:
-        """Have an application answer; returns the status of its answer."""
-        given = False
+    async def forward(self, app: Callable, scope: Message, body: bytes) -> int:
+        """Forward the request to an ASGI application; returns the status of its response."""
+        delivered = False
 
         async def receive() -> Message:
-            nonlocal given
-            if not given:
-                given = True
+            nonlocal delivered
+            if not delivered:
+                delivered = True
                 return {'type': 'http.request', 'body': body, 'more_body': False}
             while not self._ending.is_set():
                 with suppress(asyncio.TimeoutError):
@@ -155,33 +158,33 @@ class Exchange:
             return {'type': 'http.disconnect'}
 
         await app(scope, receive, self.send)
-        if self.status and not self._whole:
+        if self.status and not self._sent:
             await self.send({'type': 'http.response.body', 'body': b''})
         return self.status
 
     async def respond(self, response: Response) -> None:
-        """Answer."""
-        await response(self.scope, self.receive, self.send)
+        """Send a response."""
+        await response(self.scope, self.receive, cast('ASGISend', self.send))
 
     async def refuse(self, error: RequestRefused) -> None:
-        """Say why the request is not served, and end the connection."""
+        """Send the error as the response, and close the connection."""
         if self.status:
             return
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._drain(), 2)
-        json_wanted = '/queue/' in self.scope['path']  # there Gradio's page looks for what to show
-        kind = JSONResponse({'detail': error.said}, error.status) if json_wanted else None
-        response = kind or PlainTextResponse(error.said, error.status)
+        json_wanted = '/queue/' in self.scope['path']  # Gradio's page shows the field `detail`
+        kind = JSONResponse({'detail': error.message}, error.status) if json_wanted else None
+        response = kind or PlainTextResponse(error.message, error.status)
         response.headers['Connection'] = 'close'
         await self.respond(response)
 
     async def _drain(self) -> None:
-        left = _DRAINED
-        while left > 0 and not self._read:
+        left = _DRAIN_LIMIT
+        while left > 0 and not self._received:
             left -= len((await self.receive()).get('body', b''))
 
     async def event(self, message: Message, last: bool = False) -> None:
-        """Send one of a stream of events."""
+        """Send one server-sent event."""
         if not self.status:
             headers = [(b'content-type', b'text/event-stream')]
             await self.send({'type': 'http.response.start', 'status': 200, 'headers': headers})
@@ -190,16 +193,16 @@ class Exchange:
 
 
 class Upload:
-    """The body of an upload while it comes.
+    """Upload in progress.
 
     Args:
         exchange: its request.
-        limit: bytes of the body.
+        limit: maximum length of the body in bytes.
 
     Attributes:
-        number: what the visitor's page calls it by.
-        got: bytes so far.
-        ended: set it to have it give way to others.
+        number: upload id chosen by the page.
+        got: bytes received so far.
+        ended: set to true to abort the upload.
     """
 
     def __init__(self, exchange: Exchange, limit: int) -> None:
@@ -209,25 +212,25 @@ class Upload:
         self.limit = limit
         self.got = 0
         self.ended = False
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
     @property
-    def pace(self) -> float:
-        """Bytes per second."""
-        return self.got / max(1e-3, time.monotonic() - self._began)
+    def rate(self) -> float:
+        """Mean rate in bytes per second."""
+        return self.got / max(1e-3, time.monotonic() - self._started)
 
     @property
     def slow(self) -> bool:
-        """Whether it is slow enough to give way."""
-        return time.monotonic() - self._began > GRACE and self.pace < PACE
+        """Whether it may be aborted in favour of others, see ``SLOW_RATE``."""
+        return time.monotonic() - self._started > SLOW_AFTER and self.rate < SLOW_RATE
 
     async def receive(self) -> Message:
-        """The next part.
+        """Receive the next part.
 
         Raises:
-            RequestRefused: it is too large, nothing came for ``QUIET`` seconds, or it gives way to others.
+            RequestRefused: it is too large, no data came for ``IDLE_TIMEOUT`` seconds, or it was aborted.
         """
-        end = time.monotonic() + QUIET
+        end = time.monotonic() + IDLE_TIMEOUT
         while True:
             if self.ended or time.monotonic() > end:
                 raise RequestRefused(408, 'the upload came too slowly')

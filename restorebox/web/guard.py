@@ -1,9 +1,8 @@
-"""What stands between the network and Gradio: which requests come in, by whose name, how large and how many.
+"""ASGI middleware in front of Gradio: allowed routes, host and origin checks, size limits and rate limits.
 
-Gradio serves some fifty routes, and takes paths and addresses from whoever asks. Here the few that the page uses are
-listed, everything else is refused, and uploads, results and sessions are bound to the visitor they belong to by a
-cookie. Gradio sees neither a visitor's files nor his headers: only keys that :class:`~restorebox.web.visits.Visits`
-has looked up, and a session's name that no other visitor can have.
+Gradio serves some fifty routes and accepts file paths and URLs from any client. Here only the routes of the page are
+allowed. A signed cookie binds uploads, results and sessions to a client. Gradio receives neither the client's files nor
+its headers, only keys checked by :class:`~restorebox.web.storage.FileStore` and a session id that is unique per client.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import shutil
 import stat
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from threading import Event
 from typing import TYPE_CHECKING, BinaryIO
@@ -25,59 +24,65 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse
 
 from restorebox.web.exchange import Exchange, Message, Receive, RequestRefused, Send, Upload
-from restorebox.web.names import Names
-from restorebox.web.visits import Kept, Visits, safe_name
+from restorebox.web.hosts import HostNames
+from restorebox.web.storage import FileStore, StoredFile, safe_name
 
 if TYPE_CHECKING:
-    from restorebox.web.desk import Limits
+    from restorebox.web.service import Limits
 
-AT_ONCE = 4  # requests of one route that are served, besides the --max-waiting that wait
-HEAD_BYTES = 16 * 2**10  # of a request's path and headers
-JOIN_BYTES = 16 * 2**10  # of a request to restore
-FORM_BYTES = 16 * 2**10  # of an upload's request besides the file
-LONGEST = 900.0  # seconds that a request may take which is not one of waiting
-UNKNOWN = 3.0  # seconds that the progress of an upload is waited for which has not begun, or is over
-JOINED = 4096  # requests to restore whose answers nobody has fetched
+CONCURRENT = 4  # concurrent requests per route, in addition to --max-waiting
+HEAD_BYTES = 16 * 2**10  # maximum length of path and headers
+JOIN_BYTES = 16 * 2**10  # maximum length of a restoration request
+FORM_BYTES = 16 * 2**10  # maximum length of an upload request in addition to the file
+REQUEST_TIMEOUT = 900.0  # seconds, except for long-lived streams
+PROGRESS_WAIT = 3.0  # seconds to wait for an upload whose progress is requested but which has not started
+MAX_JOINED = 4096  # maximum number of restoration requests whose results have not been fetched
 PREFIX = '/gradio_api'
 _SESSION = re.compile(r'[A-Za-z0-9_-]{1,64}')
 _KEY = r'[A-Za-z0-9_-]{32}(?:\.[a-z0-9]{2,5})?'
 _PART = r'[A-Za-z0-9_@-][A-Za-z0-9_.@-]*'
-GONE = 'the picture is no longer here; choose it again'
-NOTHING = 'this page has nothing there'
+GONE = 'the picture is no longer available; choose it again'
+NOT_FOUND = 'not found'
 
 
 class Guard:
-    """An ASGI application in front of Gradio's.
+    """ASGI application in front of Gradio's.
 
     Args:
-        app: Gradio's.
-        visits: the files.
-        names: under which the page is served.
-        limits: see :class:`~restorebox.web.desk.Limits`.
-        work: the number of the one function that visitors may call.
-        ending: when it is set, answers that wait for something end.
+        app: Gradio's ASGI application.
+        store: files of the clients.
+        names: allowed host names.
+        limits: see :class:`~restorebox.web.service.Limits`.
+        work: index of the only Gradio function that clients may call.
+        stopping: set when the server stops; ends responses that wait.
     """
 
     def __init__(
-        self, app: Callable, visits: Visits, names: Names, limits: Limits, work: int, ending: Event | None = None
+        self,
+        app: Callable,
+        store: FileStore,
+        names: HostNames,
+        limits: Limits,
+        work: int,
+        stopping: Event | None = None,
     ) -> None:
         self.app = app
-        self.visits = visits
+        self.store = store
         self.names = names
         self.work = work
-        self.ending = ending or Event()
+        self.stopping = stopping or Event()
         self.megabytes = limits.megabytes
-        self.places = limits.waiting + AT_ONCE
-        self.share = max(2, self.places // 2)  # of a route's places, for one visitor
-        self.cookie = f'restorebox_{names.port}'  # a browser sends a cookie to all ports of a machine
-        self._taken: dict[str, Counter] = {}  # route -> visitor -> requests that are served
+        self.slots = limits.waiting + CONCURRENT
+        self.share = max(2, self.slots // 2)  # slots of a route for one client
+        self.cookie = f'restorebox_{names.port}'  # with the port, since browsers send cookies to all ports of a host
+        self._active: dict[str, Counter[str]] = {}  # route -> client -> number of active requests
         self._uploads: set[Upload] = set()
-        self._joined: Counter = Counter()  # page -> requests to restore whose answers have not been fetched
-        self._told: set[str] = set()  # pages that are fetching answers
-        short, long = LONGEST, None
-        self.routes = [
-            ('GET HEAD', re.compile('/'), self._front, short),
-            ('GET', re.compile(rf'/config|{PREFIX}/app_id'), self._front, short),
+        self._joined: Counter[str] = Counter()  # page -> restoration requests whose results have not been fetched
+        self._streaming: set[str] = set()  # pages that are fetching results
+        short, long = REQUEST_TIMEOUT, None
+        self.routes: list[tuple[str, re.Pattern[str], Callable[..., Awaitable[None]], float | None]] = [
+            ('GET HEAD', re.compile('/'), self._page, short),
+            ('GET', re.compile(rf'/config|{PREFIX}/app_id'), self._page, short),
             ('GET', re.compile(rf'/(?:assets|static|svelte)(?:/{_PART})+'), self._static, short),
             ('GET', re.compile(r'/(?:favicon\.ico|manifest\.json|theme\.css|robots\.txt)'), self._static, short),
             ('POST', re.compile(rf'{PREFIX}/upload'), self._upload, short),
@@ -94,91 +99,95 @@ class Guard:
             return
         if scope['type'] != 'http':
             raise RuntimeError(f'{scope["type"]}: not served')
-        ask = Exchange(scope, receive, send, self.ending)
+        exchange = Exchange(scope, receive, send, self.stopping)
         try:
-            await self._serve(ask)
+            await self._serve(exchange)
         except RequestRefused as error:
-            await ask.refuse(error)
+            await exchange.refuse(error)
         except TimeoutError:
-            await ask.refuse(RequestRefused(408, 'it took too long'))
+            await exchange.refuse(RequestRefused(408, 'it took too long'))
         except ClientDisconnect:
             pass
 
-    async def _serve(self, ask: Exchange) -> None:
-        scope = ask.scope
+    async def _serve(self, exchange: Exchange) -> None:
+        scope = exchange.scope
         if sum(map(len, (scope['raw_path'], scope['query_string'], *sum(scope['headers'], ())))) > HEAD_BYTES:
             raise RequestRefused(431, 'the headers are too long')
-        self._check_sender(ask)
-        method, path = ask.scope['method'], ask.scope['raw_path'].decode('latin-1')
+        self._check_origin(exchange)
+        method, path = exchange.scope['method'], exchange.scope['raw_path'].decode('latin-1')
         found = [(each, match) for each in self.routes if (match := each[1].fullmatch(path))]
         if not found:
-            raise RequestRefused(404, NOTHING)
+            raise RequestRefused(404, NOT_FOUND)
         (methods, _, serve, longest), match = found[0]
         if method not in methods.split():
             raise RequestRefused(405, 'this page takes no such request there')
-        if method != 'POST' and (ask.header('content-length').strip('0') or ask.header('transfer-encoding')):
+        if method != 'POST' and (exchange.header('content-length').strip('0') or exchange.header('transfer-encoding')):
             raise RequestRefused(400, f'a {method} request has no body')
-        if method == 'POST' and ask.header('content-encoding'):
+        if method == 'POST' and exchange.header('content-encoding'):
             raise RequestRefused(415, 'this page takes no compressed requests')
-        ask.owner = self._owner(ask)
-        await asyncio.wait_for(serve(ask, *match.groups()), longest)
+        exchange.owner = self._owner(exchange)
+        await asyncio.wait_for(serve(exchange, *match.groups()), longest)
 
-    def _check_sender(self, ask: Exchange) -> None:
-        """By which name it was asked for, and from whose page.
+    def _check_origin(self, exchange: Exchange) -> None:
+        """Check the Host header, and that the request does not come from another site.
 
         Raises:
-            RequestRefused: by a name that is not ours, or from another site's page.
+            RequestRefused: the host name is not allowed, or the request is cross-origin.
         """
-        hosts, local = ask.headers('host'), str((ask.scope.get('server') or ('',))[0])
+        hosts, local = exchange.headers('host'), str((exchange.scope.get('server') or ('',))[0])
         if len(hosts) != 1 or not self.names.serves(hosts[0], local):
             raise RequestRefused(421, 'this page is not served under that name; restorebox web --allow-host adds one')
         foreign = RequestRefused(403, 'another site may not use this page')
-        for origin in ask.headers('origin'):
+        for origin in exchange.headers('origin'):
             scheme, _, name = origin.lower().partition('://')
             default = {'http': ':80', 'https': ':443'}.get(scheme)
             if default is None or name.removesuffix(default) != hosts[0].lower().removesuffix(default):
                 raise foreign
-        link = ask.scope['method'] == 'GET' and ask.scope['path'] == '/' and ask.header('sec-fetch-mode') == 'navigate'
-        if not link and any(each not in ('same-origin', 'none') for each in ask.headers('sec-fetch-site')):
+        link = (
+            exchange.scope['method'] == 'GET'
+            and exchange.scope['path'] == '/'
+            and exchange.header('sec-fetch-mode') == 'navigate'
+        )
+        if not link and any(each not in ('same-origin', 'none') for each in exchange.headers('sec-fetch-site')):
             raise foreign
 
-    def _owner(self, ask: Exchange) -> str | None:
-        """The visitor, or None for one who has no cookie of ours."""
-        for name, value in re.findall(r'([^=;\s]+)=([A-Za-z0-9_.-]+)', '; '.join(ask.headers('cookie'))):
-            if name == self.cookie and (owner := self.visits.owner(value)):
+    def _owner(self, exchange: Exchange) -> str | None:
+        """Return the client's id, or None without a valid cookie."""
+        for name, value in re.findall(r'([^=;\s]+)=([A-Za-z0-9_.-]+)', '; '.join(exchange.headers('cookie'))):
+            if name == self.cookie and (owner := self.store.owner(value)):
                 return owner
         return None
 
-    def _greet(self, ask: Exchange) -> None:
-        """A visitor who is new gets a cookie."""
-        if ask.owner is None:
-            token = self.visits.token()
-            secure = '; Secure' if ask.scheme == 'https' else ''
-            ask.cookie = f'{self.cookie}={token}; Path=/; HttpOnly; SameSite=Lax{secure}'
-            ask.owner = self.visits.owner(token)
+    def _ensure_cookie(self, exchange: Exchange) -> None:
+        """Issue a cookie to a new client."""
+        if exchange.owner is None:
+            token = self.store.token()
+            secure = '; Secure' if exchange.scheme == 'https' else ''
+            exchange.cookie = f'{self.cookie}={token}; Path=/; HttpOnly; SameSite=Lax{secure}'
+            exchange.owner = self.store.owner(token)
 
-    def _known(self, ask: Exchange) -> str:
-        """The visitor.
+    def _require_owner(self, exchange: Exchange) -> str:
+        """Return the client's id.
 
         Raises:
-            RequestRefused: he has no cookie of ours.
+            RequestRefused: no valid cookie.
         """
-        if ask.owner is None:
-            raise RequestRefused(403, 'this page does not know you; load it again, with cookies allowed')
-        return ask.owner
+        if exchange.owner is None:
+            raise RequestRefused(403, 'the session cookie is missing or invalid; reload the page, with cookies allowed')
+        return exchange.owner
 
     @asynccontextmanager
-    async def _place(self, ask: Exchange, route: str) -> AsyncIterator[None]:
-        """A place among those that are served or wait on a route.
+    async def _slot(self, exchange: Exchange, route: str) -> AsyncIterator[None]:
+        """Occupy one of the request slots of a route.
 
         Raises:
-            RequestRefused: all are taken, or this visitor has his share of them.
+            RequestRefused: all slots, or those of this client, are in use.
         """
-        taken, owner = self._taken.setdefault(route, Counter()), ask.owner or ''
-        if taken.total() >= self.places or (owner and taken[owner] >= self.share):
-            raise RequestRefused(503, 'too many visitors at once; try again in a moment')
+        taken, owner = self._active.setdefault(route, Counter()), exchange.owner or ''
+        if taken.total() >= self.slots or (owner and taken[owner] >= self.share):
+            raise RequestRefused(503, 'too many requests; try again in a moment')
         taken[owner] += 1
-        ask.admit()
+        exchange.admit()
         try:
             yield
         finally:
@@ -186,65 +195,66 @@ class Guard:
             if not taken[owner]:
                 del taken[owner]
 
-    async def _gradio(self, ask: Exchange, query: str = '', body: bytes = b'', path: str | None = None) -> int:
-        """Have Gradio answer, which gets few of the visitor's headers; returns the status of its answer."""
+    async def _forward(self, exchange: Exchange, query: str = '', body: bytes = b'', path: str | None = None) -> int:
+        """Forward a request to Gradio with few of its headers; returns the status of the response."""
         headers = [
-            (each.encode(), ask.header(each).encode('latin-1')) for each in ('host', 'accept', 'accept-encoding')
+            (each.encode(), exchange.header(each).encode('latin-1')) for each in ('host', 'accept', 'accept-encoding')
         ]
         if body:
             headers += [(b'content-type', b'application/json'), (b'content-length', str(len(body)).encode())]
-        path = path or ask.scope['path']
-        changed = {'path': path, 'raw_path': path.encode(), 'query_string': query.encode(), 'scheme': ask.scheme}
-        return await ask.hand_on(self.app, {**ask.scope, **changed, 'headers': headers}, body)
+        path = path or exchange.scope['path']
+        changed = {'path': path, 'raw_path': path.encode(), 'query_string': query.encode(), 'scheme': exchange.scheme}
+        return await exchange.forward(self.app, {**exchange.scope, **changed, 'headers': headers}, body)
 
-    async def _front(self, ask: Exchange) -> None:
-        self._greet(ask)
-        async with self._place(ask, 'front'):
-            await self._gradio(ask)
+    async def _page(self, exchange: Exchange) -> None:
+        self._ensure_cookie(exchange)
+        async with self._slot(exchange, 'front'):
+            await self._forward(exchange)
 
-    async def _static(self, ask: Exchange) -> None:
-        """Files of Gradio's that are the same for all: a page loads dozens at once, so none is refused."""
-        ask.admit()
-        await self._gradio(ask)
+    async def _static(self, exchange: Exchange) -> None:
+        """Serve Gradio's static files; without a limit, since a page loads dozens at once."""
+        exchange.admit()
+        await self._forward(exchange)
 
-    async def _heartbeat(self, ask: Exchange, session: str) -> None:
-        """Open for as long as a page is; when it ends, what belongs to the page goes."""
-        page = self.visits.page(self._known(ask), session)
-        async with self._place(ask, 'heartbeat'):
-            await self._gradio(ask, path=f'{PREFIX}/heartbeat/{page}')
+    async def _heartbeat(self, exchange: Exchange, session: str) -> None:
+        """Keep a stream open while the page is open; Gradio removes the page's files when it ends."""
+        page = self.store.page(self._require_owner(exchange), session)
+        async with self._slot(exchange, 'heartbeat'):
+            await self._forward(exchange, path=f'{PREFIX}/heartbeat/{page}')
 
-    async def _upload(self, ask: Exchange) -> None:
-        self._greet(ask)
+    async def _upload(self, exchange: Exchange) -> None:
+        self._ensure_cookie(exchange)
         limit = self.megabytes * 2**20 + FORM_BYTES
-        if len(length := ask.header('content-length')) > 18 or int(length or 0) > limit:
+        if len(length := exchange.header('content-length')) > 18 or int(length or 0) > limit:
             raise RequestRefused(413, f'this page takes files up to {self.megabytes} MiB')
-        await self._make_way()
-        upload = Upload(ask, limit)
-        async with self._place(ask, 'upload'):
+        await self._abort_slow_upload()
+        upload = Upload(exchange, limit)
+        async with self._slot(exchange, 'upload'):
             self._uploads.add(upload)
             try:
                 key = await self._store(upload)
             finally:
                 self._uploads.discard(upload)
-        await ask.respond(JSONResponse([key]))
+        await exchange.respond(JSONResponse([key]))
 
-    async def _make_way(self) -> None:
-        """Where all places for uploads are taken, the slowest gives way, if it is slow."""
+    async def _abort_slow_upload(self) -> None:
+        """If all upload slots are in use, abort the slowest upload, provided that it is slow."""
         for _ in range(20):
             slow = [each for each in self._uploads if each.slow]
-            if len(self._uploads) < self.places or not slow:
+            if len(self._uploads) < self.slots or not slow:
                 return
-            min(slow, key=lambda each: each.pace).ended = True
+            min(slow, key=lambda each: each.rate).ended = True
             await asyncio.sleep(0.1)
 
     async def _store(self, upload: Upload) -> str:
-        """Write an upload to its place; returns its key.
+        """Store an upload; returns its key.
 
         Raises:
-            RequestRefused: it is no form with one file, too large, or the disk is full.
+            RequestRefused: the body is not a form with one file, it is too large, or the disk is full.
         """
         scope = {'type': 'http', 'method': 'POST', 'headers': upload.exchange.scope['headers']}
-        form = RequestRefused(400, 'an upload is a form with one file, called files')
+        owner = self._require_owner(upload.exchange)
+        form = RequestRefused(400, 'an upload must be a form with one file in the field `files`')
         try:
             async with Request(scope, upload.receive).form(max_files=1, max_fields=4, max_part_size=1024) as fields:
                 files = fields.getlist('files')
@@ -256,68 +266,71 @@ class Guard:
                     raise RequestRefused(400, f'{name}: is empty (0 bytes)')
                 if file.size > self.megabytes * 2**20:
                     raise RequestRefused(413, f'{name}: this page takes files up to {self.megabytes} MiB')
-                return await asyncio.to_thread(self._write, file.file, upload.owner, name)
+                return await asyncio.to_thread(self._write, file.file, owner, name)
         except (MultiPartException, KeyError, ValueError):
             raise form from None
 
     def _write(self, file: BinaryIO, owner: str, name: str) -> str:
-        key, path = self.visits.place(name)
+        key, path = self.store.new_path(name)
         try:
             with open(path, 'xb') as out:
                 shutil.copyfileobj(file, out, 2**18)
         except OSError:
             path.unlink(missing_ok=True)
-            raise RequestRefused(507, f"{name}: the server can't keep it") from None
-        return self.visits.add(owner, '', key, name, upload=True).key
+            raise RequestRefused(507, f"{name}: the server can't store it") from None
+        return self.store.add(owner, '', key, name, upload=True).key
 
-    async def _progress(self, ask: Exchange) -> None:
-        """Tells a page how far its upload is."""
-        owner, number, told = self._known(ask), ask.query('upload_id'), 0
-        end = time.monotonic() + UNKNOWN
-        async with self._place(ask, 'progress'):
-            while not self.ending.is_set():
+    async def _progress(self, exchange: Exchange) -> None:
+        """Send the progress of an upload as events."""
+        owner, number, reported = self._require_owner(exchange), exchange.query('upload_id'), 0
+        end = time.monotonic() + PROGRESS_WAIT
+        async with self._slot(exchange, 'progress'):
+            while not self.stopping.is_set():
                 upload = next((u for u in self._uploads if (u.owner, u.number) == (owner, number)), None)
-                if upload is None and (told or time.monotonic() > end):
+                if upload is None and (reported or time.monotonic() > end):
                     break
-                if upload is not None and upload.got > told:
-                    more, told = upload.got - told, upload.got
-                    await ask.event({'msg': 'update', 'orig_name': '', 'chunk_size': more})
+                if upload is not None and upload.got > reported:
+                    more, reported = upload.got - reported, upload.got
+                    await exchange.event({'msg': 'update', 'orig_name': '', 'chunk_size': more})
                 await asyncio.sleep(0.1)
-            await ask.event({'msg': 'done'}, last=True)
+            await exchange.event({'msg': 'done'}, last=True)
 
-    async def _join(self, ask: Exchange) -> None:
-        """A request to restore: its form is checked, its files are looked up, and Gradio gets their keys."""
-        owner = self._known(ask)
-        source, reference, model, session = self._wanted(await ask.body(JOIN_BYTES))
-        page, status, taken = self.visits.page(owner, session), 0, []
-        async with self._place(ask, 'join'):
+    async def _join(self, exchange: Exchange) -> None:
+        """Check a restoration request, look up its files, and forward their keys to Gradio."""
+        owner = self._require_owner(exchange)
+        source, reference, model, session = self._parse_join(await exchange.body(JOIN_BYTES))
+        page, status, taken = self.store.page(owner, session), 0, []
+        async with self._slot(exchange, 'join'):
             try:
                 for key in filter(None, (source, reference)):
                     taken.append(self._take(owner, page, key))
-                # Gradio gets no files, which it would look for on the disk, and hands the last on as it is
+                # keys in the last input, which Gradio passes on unchanged; it would open files of the first two
                 wanted = {'source': source, 'reference': reference, 'model': model}
                 body = {'data': [None, None, wanted], 'fn_index': self.work, 'session_hash': page}
-                status = await self._gradio(ask, body=json.dumps(body).encode())
+                status = await self._forward(exchange, body=json.dumps(body).encode())
             finally:
                 if status == 200:
                     self._joined[page] += 1
                 else:
                     for each in taken:
-                        self.visits.give_back(each)
-        while len(self._joined) > JOINED:
+                        self.store.release(each)
+        while len(self._joined) > MAX_JOINED:
             del self._joined[next(iter(self._joined))]
 
-    def _take(self, owner: str, page: str, key: str) -> Kept:
-        kept = self.visits.take(owner, page, key)
-        if kept is None:
+    def _take(self, owner: str, page: str, key: str) -> StoredFile:
+        stored = self.store.claim(owner, page, key)
+        if stored is None:
             raise RequestRefused(410, GONE)
-        return kept
+        return stored
 
-    def _wanted(self, body: bytes) -> tuple[str | None, str | None, str, str]:
-        """What a request to restore says: keys of the picture and of the clean one, model, session.
+    def _parse_join(self, body: bytes) -> tuple[str | None, str | None, str, str]:
+        """Parse a restoration request.
+
+        Returns:
+            Key of the picture, key of the clean picture, model, session.
 
         Raises:
-            RequestRefused: it has another form, or names something that was not uploaded here.
+            RequestRefused: it is malformed, or its files are not keys of uploads.
         """
         try:
             asked = json.loads(body, parse_constant=_no_constant)
@@ -328,55 +341,57 @@ class Guard:
             if not (isinstance(data, list) and all(isinstance(text, str) for text in texts) and len(model) <= 200):
                 raise ValueError
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise RequestRefused(400, 'a request to restore has another form') from None
+            raise RequestRefused(400, 'the restoration request is malformed') from None
         if type(number) is not int or number != self.work:
             raise RequestRefused(404, 'this page has no such function')
         if not _SESSION.fullmatch(session):
-            raise RequestRefused(400, 'a session has another name')
+            raise RequestRefused(400, 'the session name is invalid')
         if not all(key is None or re.fullmatch(_KEY, key) for key in keys):
-            raise RequestRefused(403, 'this page restores what was uploaded to it, and nothing else')
+            raise RequestRefused(403, 'only uploaded files can be restored')
         return keys[0], keys[1], model, session
 
-    async def _data(self, ask: Exchange) -> None:
-        """How a page's requests to restore fare, until they are done."""
-        session = ask.query('session_hash')
-        page = self.visits.page(self._known(ask), session)
+    async def _data(self, exchange: Exchange) -> None:
+        """Stream the status of a page's restoration requests until they are done."""
+        session = exchange.query('session_hash')
+        page = self.store.page(self._require_owner(exchange), session)
         if not self._joined[page]:
             del self._joined[page]
             raise RequestRefused(404, 'nothing of this page is being restored')
-        if page in self._told:
-            raise RequestRefused(409, 'this page is being told already')
-        async with self._place(ask, 'data'):
+        if page in self._streaming:
+            raise RequestRefused(409, 'this page is already fetching its results')
+        async with self._slot(exchange, 'data'):
             joined = self._joined[page]
-            self._told.add(page)
+            self._streaming.add(page)
             try:
-                await self._gradio(ask, query=f'session_hash={page}')
+                await self._forward(exchange, query=f'session_hash={page}')
             finally:
-                self._told.discard(page)
+                self._streaming.discard(page)
                 if self._joined[page] == joined:
                     del self._joined[page]
 
-    async def _file(self, ask: Exchange, key: str) -> None:
-        """A visitor's own file: pictures that the page shows, the rest to be saved."""
-        kept = self.visits.find(ask.owner, key) if ask.owner else None
+    async def _file(self, exchange: Exchange, key: str) -> None:
+        """Serve a client's own file: inline if the page displays it, otherwise as a download."""
+        stored = self.store.find(exchange.owner, key) if exchange.owner else None
+        if stored is None:
+            raise RequestRefused(404, NOT_FOUND)
         try:
-            state = kept and kept.path.lstat()
+            status = stored.path.lstat()
         except OSError:
-            state = None
-        if state is None or not stat.S_ISREG(state.st_mode):
-            raise RequestRefused(404, NOTHING)
-        async with self._place(ask, 'file'):
+            raise RequestRefused(404, NOT_FOUND) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise RequestRefused(404, NOT_FOUND)
+        async with self._slot(exchange, 'file'):
             response = FileResponse(
-                kept.path,
-                stat_result=state,
-                media_type='image/png' if kept.shown else 'application/octet-stream',
-                filename=kept.name,
-                content_disposition_type='inline' if kept.shown else 'attachment',
+                stored.path,
+                stat_result=status,
+                media_type='image/png' if stored.displayed else 'application/octet-stream',
+                filename=stored.name,
+                content_disposition_type='inline' if stored.displayed else 'attachment',
             )
             response.headers['Content-Security-Policy'] = "default-src 'none'; sandbox"
-            ask.scope['headers'] = []  # neither ranges nor conditions
-            await ask.respond(response)
+            exchange.scope['headers'] = []  # no range or conditional requests
+            await exchange.respond(response)
 
 
 def _no_constant(_: str) -> None:
-    raise ValueError  # NaN and Infinity are no JSON
+    raise ValueError  # NaN and Infinity are not JSON

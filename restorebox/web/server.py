@@ -1,7 +1,7 @@
-"""The server of the page: everything from this process, nothing from elsewhere.
+"""HTTP server of the web page, with connection limits and a private folder for files.
 
-Files lie in a folder of this process that only its user may read: an upload until it has been read, what was made of it
-until its page is closed, neither for longer than ``KEPT`` seconds, and nothing after the server has stopped.
+The folder is readable by its user only. An upload is removed after it has been read, a result when its page is closed,
+both after ``MAX_AGE`` seconds at the latest. The folder is removed when the server stops.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread, Timer
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from restorebox.errors import ConfigError
 from restorebox.processes import leave
-from restorebox.web.desk import Desk
-from restorebox.web.guard import AT_ONCE, Guard
-from restorebox.web.names import Names
+from restorebox.web.guard import CONCURRENT, Guard
+from restorebox.web.hosts import HostNames
 from restorebox.web.page import CSS, build_page, import_gradio
-from restorebox.web.visits import Visits
+from restorebox.web.service import RestorationService
+from restorebox.web.storage import FileStore
 
-FOLDER = 'restorebox-web-'  # what the names of folders for files begin with
-KEPT = 600  # seconds
-ROOM = 4  # times the largest upload, for each visitor who is served or waits: what may lie there
-CONNECTIONS = 256  # at once; there are not many more files that a process may open
-HEADERS_WITHIN = 10.0  # seconds in which a request's headers have to come
-TAKEN_WITHIN = 30.0  # seconds in which something of an answer has to be taken
-END_WITHIN = 3.5  # seconds after a signal
+FOLDER = 'restorebox-web-'  # prefix of folder names
+MAX_AGE = 600  # seconds
+CAPACITY_FACTOR = 4  # disk space per active or queued request, in multiples of the maximum upload size
+CONNECTIONS = 256  # concurrent connections, below the usual limit on open files
+HEADERS_TIMEOUT = 10.0  # seconds to receive a request's headers
+WRITE_TIMEOUT = 30.0  # seconds for which the client may not read the response
+EXIT_TIMEOUT = 3.5  # seconds after a signal
 FONTS = ['system-ui', 'sans-serif']
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that only this user may read, for all that is put down; removed in the end.
+    """Create a temporary folder that only this user can read, and remove it at the end.
 
-    Those of servers that were killed are removed as well.
+    Folders left by killed servers are removed as well.
     """
-    for left in Path(tempfile.gettempdir()).glob(f'{FOLDER}*'):
-        with suppress(OSError), open(left / 'lock', 'rb') as lock:
-            if _locked(lock):
-                shutil.rmtree(left, ignore_errors=True)
+    for leftover in Path(tempfile.gettempdir()).glob(f'{FOLDER}*'):
+        with suppress(OSError), open(leftover / 'lock', 'rb') as other:
+            if _try_lock(other):
+                shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=FOLDER))
-    lock = open(folder / 'lock', 'wb')  # noqa: SIM115 (the lock goes with the process)
-    _locked(lock)
+    lock = open(folder / 'lock', 'wb')  # noqa: SIM115 (held until the process ends)
+    _try_lock(lock)
     before = os.environ.get('GRADIO_TEMP_DIR')
     os.environ['GRADIO_TEMP_DIR'] = str(folder)
     try:
@@ -63,8 +63,8 @@ def private_folder() -> Iterator[Path]:
             os.environ['GRADIO_TEMP_DIR'] = before
 
 
-def _locked(file: BinaryIO) -> bool:
-    """Lock a file until it is closed; whether it could be, which it can't while another process has it."""
+def _try_lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed; False if another process holds the lock or locks are not supported."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -77,10 +77,10 @@ def _locked(file: BinaryIO) -> bool:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket to serve from.
+    """Return a bound socket.
 
     Raises:
-        ConfigError: the host is unknown or not of this machine, or the port is taken.
+        ConfigError: the host is unknown or not an address of this machine, or the port is in use.
     """
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -99,84 +99,88 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def connection_class() -> type:
-    """Uvicorn's connection, which ends when it is silent for too long, and makes way for others."""
+    """Return a subclass of Uvicorn's HTTP protocol with timeouts and a limit on connections."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Connection(H11Protocol):
-        """Uvicorn itself waits for headers, and for its answers to be taken, without end."""
+        """HTTP connection with timeouts for headers and writes, which Uvicorn does not have.
 
-        _asking: asyncio.TimerHandle | None = None
-        _taking: asyncio.TimerHandle | None = None
+        At ``CONNECTIONS`` open connections, a new one replaces one without an accepted request, or is closed.
+        """
 
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            self.came = self.loop.time()
+        _header_timer: asyncio.TimerHandle | None = None
+        _write_timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
+            self.accepted_at = self.loop.time()
             if len(self.connections) >= CONNECTIONS:
-                idle = min((each for each in self.connections if not each.served()), key=self._worth, default=None)
+                others = cast('set[Connection]', self.connections)  # all connections of the server are of this class
+                idle = min((each for each in others if not each.is_admitted()), key=self._priority, default=None)
                 if idle is None:
-                    self.connections.add(self)  # it is taken out again when it has been lost
+                    self.connections.add(self)  # connection_lost removes it
                     self.transport = transport
                     transport.abort()
                     return
                 self.connections.discard(idle)
                 idle.transport.abort()
             super().connection_made(transport)
-            self._asking = self.loop.call_later(HEADERS_WITHIN, self._silent)
+            self._header_timer = self.loop.call_later(HEADERS_TIMEOUT, self._headers_timed_out)
 
         @staticmethod
-        def _worth(connection: Connection) -> tuple[bool, float]:
-            """The lower, the sooner it ends: first who has said nothing yet, and of those who came first."""
-            return connection.cycle is not None, connection.came
+        def _priority(connection: Connection) -> tuple[bool, float]:
+            """Sort key for closing, lowest first: connections without a request, then the oldest."""
+            return connection.cycle is not None, connection.accepted_at
 
-        def served(self) -> bool:
-            """Whether a request is being answered that the guard has let in."""
+        def is_admitted(self) -> bool:
+            """Return whether a request accepted by the guard is in progress."""
             return bool(self.cycle) and not self.cycle.response_complete and 'admitted' in self.cycle.scope['state']
 
         def handle_events(self) -> None:
             before = self.cycle
             super().handle_events()
-            if self.cycle is not before and self._asking is not None:
-                self._asking.cancel()
-                self._asking = None
+            if self.cycle is not before and self._header_timer is not None:
+                self._header_timer.cancel()
+                self._header_timer = None
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self._asking is None and not self.transport.is_closing():  # the next request's headers may come slowly
-                self._asking = self.loop.call_later(HEADERS_WITHIN, self._silent)
+            if self._header_timer is None and not self.transport.is_closing():  # timeout of the next request's headers
+                self._header_timer = self.loop.call_later(HEADERS_TIMEOUT, self._headers_timed_out)
 
-        def _silent(self) -> None:
-            self._asking = None
+        def _headers_timed_out(self) -> None:
+            self._header_timer = None
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.abort()
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            if self._taking is None:
-                self._taking = self.loop.call_later(TAKEN_WITHIN, self.transport.abort)
+            if self._write_timer is None:
+                self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self.transport.abort)
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            self._taken()
+            self._cancel_write_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._taken()
-            if self._asking is not None:
-                self._asking.cancel()
+            self._cancel_write_timer()
+            if self._header_timer is not None:
+                self._header_timer.cancel()
             super().connection_lost(exc)
 
-        def _taken(self) -> None:
-            if self._taking is not None:
-                self._taking.cancel()
-                self._taking = None
+        def _cancel_write_timer(self) -> None:
+            if self._write_timer is not None:
+                self._write_timer.cancel()
+                self._write_timer = None
 
     return Connection
 
 
-def build_app(desk: Desk, visits: Visits, names: Names, ending: Event | None = None) -> Guard:
-    """The page behind its guard, an ASGI application."""
+def build_app(service: RestorationService, store: FileStore, names: HostNames, stopping: Event | None = None) -> Guard:
+    """Return the ASGI application: the Gradio page behind the guard."""
     gr = import_gradio()
     from fastapi import FastAPI
 
-    page = build_page(desk, visits, ending)
+    page = build_page(service, store, stopping)
     app = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
@@ -184,7 +188,7 @@ def build_app(desk: Desk, visits: Visits, names: Names, ending: Event | None = N
         footer_links=[],
         run_history=False,
         show_error=False,
-        max_file_size=f'{desk.limits.megabytes}mb',
+        max_file_size=f'{service.limits.megabytes}mb',
         theme=gr.themes.Default(font=FONTS, font_mono=['monospace']),
         css=CSS,
         ssr_mode=False,
@@ -193,18 +197,20 @@ def build_app(desk: Desk, visits: Visits, names: Names, ending: Event | None = N
         enable_monitoring=False,
     )
     work = next(number for number, each in page.fns.items() if each.name == 'work')
-    return Guard(app, visits, names, desk.limits, work, ending)
+    return Guard(app, store, names, service.limits, work, stopping)
 
 
-def serve(desk: Desk, host: str, port: int, ready: Callable[[str], None], allowed: tuple[str, ...] = ()) -> None:
-    """Serve the page until it is interrupted.
+def serve(
+    service: RestorationService, host: str, port: int, ready: Callable[[str], None], allowed: tuple[str, ...] = ()
+) -> None:
+    """Serve the page until interrupted.
 
     Args:
-        desk: does the work.
-        host: name or address to listen at.
-        port: 0 for any that is free.
-        ready: called with the page's address once visitors may come.
-        allowed: other names that the page is served under, see :class:`~restorebox.web.guard.Names`.
+        service: restoration service.
+        host: name or address to listen on.
+        port: port; 0 for any free one.
+        ready: called with the page's URL when the server accepts connections.
+        allowed: further host names, see :class:`~restorebox.web.hosts.HostNames`.
 
     Raises:
         ConfigError, MissingPackageError: see :func:`bind` and :func:`~restorebox.web.page.build_page`.
@@ -212,20 +218,20 @@ def serve(desk: Desk, host: str, port: int, ready: Callable[[str], None], allowe
     import_gradio()
     import uvicorn
 
-    ending = Event()
+    stopping = Event()
     with bind(host, port) as bound, private_folder() as folder:
         port = bound.getsockname()[1]
         shown = f'[{host}]' if ':' in host else host
         own = socket.gethostname() if bound.getsockname()[0] in ('0.0.0.0', '::') else ''
-        limits = desk.limits
+        limits = service.limits
         files = folder / 'files'
         files.mkdir()
-        visits = Visits(files, ROOM * (limits.waiting + AT_ONCE) * limits.megabytes * 2**20)
-        app = build_app(desk, visits, Names(host, port, own, allowed), ending)
+        store = FileStore(files, CAPACITY_FACTOR * (limits.waiting + CONCURRENT) * limits.megabytes * 2**20)
+        app = build_app(service, store, HostNames(host, port, own, allowed), stopping)
 
-        def sweeping() -> None:
-            while not ending.wait(KEPT / 10):
-                visits.sweep(KEPT)
+        def remove_expired_files() -> None:
+            while not stopping.wait(MAX_AGE / 10):
+                store.remove_expired(MAX_AGE)
 
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -233,29 +239,29 @@ def serve(desk: Desk, host: str, port: int, ready: Callable[[str], None], allowe
                 ready(f'http://{shown}:{port}')
 
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                if not ending.is_set():
-                    ending.set()
-                    last = Timer(END_WITHIN, _end, [folder])  # a network that computes can't be interrupted
+                if not stopping.is_set():
+                    stopping.set()
+                    last = Timer(EXIT_TIMEOUT, _exit_now, [folder])  # a running network can't be interrupted
                     last.daemon = True
                     last.start()
                 super().handle_exit(sig, frame)
 
-        # the server hands a signal on when it has ended; a closed terminal is not known to Windows
+        # Uvicorn re-raises the signal after its shutdown; Windows has no SIGHUP
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         if hasattr(signal, 'SIGHUP'):
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-        Thread(target=sweeping, daemon=True).start()
+        Thread(target=remove_expired_files, daemon=True).start()
         options: dict[str, Any] = {'log_level': 'warning', 'proxy_headers': False, 'server_header': False, 'ws': 'none'}
-        # an open page holds a connection for as long as it is open
+        # short shutdown timeout, since open pages keep their connections open
         options |= {'timeout_graceful_shutdown': 2, 'h11_max_incomplete_event_size': 2**14, 'backlog': CONNECTIONS}
         try:
             Server(uvicorn.Config(app, http=connection_class(), **options)).run(sockets=[bound])
         finally:
-            ending.set()
+            stopping.set()
 
 
-def _end(folder: Path) -> None:
-    """End at once, without waiting for what is being computed."""
+def _exit_now(folder: Path) -> None:
+    """Exit without waiting for a running restoration."""
     with suppress(OSError):
         shutil.rmtree(folder)
     leave(0)

@@ -40,17 +40,17 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def import_all() -> None:
-    """Everything that a verb imports, once, so that a forked child has it."""
+    """Everything that a command imports, once, so that a forked child has it."""
     import cv2
     import torch
 
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     from restorebox import registry
-    from restorebox.cli.main import VERBS
+    from restorebox.cli.main import COMMANDS
 
-    for verb in VERBS:
-        importlib.import_module(f'restorebox.cli.{verb.replace("-", "_")}')
+    for command in COMMANDS:
+        importlib.import_module(f'restorebox.cli.{command.replace("-", "_")}')
     for each in vars(registry).values():
         if isinstance(each, registry.Registry):
             each.import_from_location()

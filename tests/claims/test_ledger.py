@@ -63,7 +63,7 @@ def test_configs_of_all_sides_load(method):
         (lambda d: d['claims'][0].pop('metric'), "claim C1: misses the key 'metric'"),
         (lambda d: d['claims'][0].update(better='ful'), "better: there is no model 'ful'; did you mean 'full'"),
         (lambda d: d['claims'][0].update(size='big'), "size is 'big'; it must be a float"),
-        (lambda d: d['claims'].append(d['claims'][0]), 'claim C1: id: stands twice'),
+        (lambda d: d['claims'].append(d['claims'][0]), 'claim C1: id: occurs twice'),
         (lambda d: d.update(budgets={}), "budgets: misses the key 'small'"),
         (lambda d: d['models']['full'].update(confg='x'), "models.full: has no key 'confg'"),
         (lambda d: d['models']['full'].update(analysis='x'), 'models.full: analysis: known: analyze-distortions'),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from restorebox.cli.main import main
-from restorebox.cli.train import look_at_data
+from restorebox.cli.train import quick_data_check
 from restorebox.datasets.inspection import check, from_config, from_folder, quick_check
 from restorebox.datasets.reading import read_picture
 from tests.conftest import REPO, load_study
@@ -154,7 +154,7 @@ def test_warnings_about_the_data_are_one_line_of_the_log(tmp_path):
 
 def test_only_the_first_rank_looks(monkeypatch):
     monkeypatch.setenv('RANK', '1')
-    assert look_at_data({'train_dataloader': {'dataset': {'type': 'no such thing'}}}, 'x') is None
+    assert quick_data_check({'train_dataloader': {'dataset': {'type': 'no such thing'}}}, 'x') is None
 
 
 def test_ten_thousand_names_take_less_than_a_second(tmp_path):

@@ -1,16 +1,16 @@
-"""The console script finds its verbs."""
+"""The console script finds its commands."""
 
 import subprocess
 import sys
 
 import pytest
 
-from restorebox.cli.main import VERBS, main, verb
+from restorebox.cli.main import COMMANDS, command, main
 from restorebox.errors import RestoreboxError
 from tests.processes import environment, one_line_error
 
 
-def test_a_misspelt_verb_is_named(tmp_path):
+def test_a_misspelt_command_is_named(tmp_path):
     result = subprocess.run(
         [sys.executable, '-m', 'restorebox', 'tran'],
         env=environment(),
@@ -22,11 +22,11 @@ def test_a_misspelt_verb_is_named(tmp_path):
     assert "did you mean 'train'" in one_line_error(result)
 
 
-def test_the_script_that_was_a_verb_is_named():
+def test_the_script_that_was_a_command_is_named():
     with pytest.raises(RestoreboxError, match=r'tools/benchmarks/train\.py, step\.py'):
-        verb('benchmark')
+        command('benchmark')
 
 
-def test_every_verb_is_listed(capsys):
+def test_every_command_is_listed(capsys):
     main(['--help'])
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == list(VERBS)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == list(COMMANDS)

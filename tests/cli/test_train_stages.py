@@ -47,7 +47,7 @@ def test_two_stages_in_one_command(tmp_path):
 def test_a_stage_that_fails_ends_the_row(tmp_path):
     result = call('train_stages.py', *STAGES, '--', '--data-root', 'nowhere', cwd=tmp_path)
     assert result.returncode == 1
-    assert 'heavy_rain_demo_residue ended with exit code 1; the stages after it were not begun' in result.stderr
+    assert 'heavy_rain_demo_residue ended with exit code 1; later stages were not started' in result.stderr
     assert not (tmp_path / 'work_dirs' / 'heavy_rain_demo_stage2').exists()
 
 

@@ -123,13 +123,13 @@ def train_help() -> str:
 
 
 @pytest.mark.parametrize('page', PAGES, ids=page_names)
-def test_verbs_and_options_in_commands_exist(page, train_help):
-    from restorebox.cli.main import VERBS
+def test_commands_and_options_in_commands_exist(page, train_help):
+    from restorebox.cli.main import COMMANDS
 
     commands = ''.join(re.findall(r'^```(?:sh|bash|console)\n(.*?)^```$', page.read_text(), re.MULTILINE | re.DOTALL))
     commands = commands.replace('\\\n', ' ')
-    for verb in re.findall(r'^(?:\$ )?restorebox (\S+)', commands, re.MULTILINE):
-        assert verb in VERBS
+    for command in re.findall(r'^(?:\$ )?restorebox (\S+)', commands, re.MULTILINE):
+        assert command in COMMANDS
     for line in re.findall(r'^.*(?:(?<!benchmarks/)train\.py|_train\.sh|restorebox train) .*$', commands, re.MULTILINE):
         for option in re.findall(r'(?<=\s)--[a-z-]+', line):
             assert option in train_help, f'{option} in: {line}'

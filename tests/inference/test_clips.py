@@ -137,7 +137,7 @@ def test_frames_that_are_lost_in_decoding_are_counted(tmp_path, monkeypatch):
 
 def test_no_progress_is_bounded(tmp_path, monkeypatch):
     path = make_clip(tmp_path / 'a.mp4', 30)
-    monkeypatch.setattr(clips, '_BARREN', 20)
+    monkeypatch.setattr(clips, '_MAX_EMPTY_PACKETS', 20)
     monkeypatch.setattr(clips.Clip, '_decoded', lambda self, packet: [])
     with pytest.raises(PictureError, match=r'a\.mp4: 21 packets in a row give no picture'):
         read(path)

@@ -77,7 +77,7 @@ def test_the_tiler_cuts_for_a_file_as_for_its_network(tmp_path):
     other = exported(restorer, tmp_path)
     memory = Tiler(restorer).pixel_bytes * 250 * 250 / 2**20
     tilers = Tiler(restorer, memory), Tiler(other, memory)
-    assert tilers[0].reach == tilers[1].reach == 32
+    assert tilers[0].radius == tilers[1].radius == 32
     assert not tilers[1].fits(500, 400)
     assert tilers[0].plan(500, 400) == tilers[1].plan(500, 400)
 

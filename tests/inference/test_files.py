@@ -114,7 +114,7 @@ def test_sixteen_bits_are_kept(inferencer, tmp_path, suffix, channels):
     assert (out % 257 != 0).any(), 'not eight bits made wide'
     back = read_file(target)
     tags = Image.Exif()
-    tags.load(back.carried.exif)
+    tags.load(back.metadata.exif)
     assert tags[271] == 'Maker'
     assert back.grey == (channels == 1)
     if suffix == '.tif':

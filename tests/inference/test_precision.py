@@ -16,7 +16,7 @@ CPU = torch.device('cpu')
 
 
 @pytest.mark.parametrize(
-    ('asked', 'borne', 'native', 'chosen'),
+    ('requested', 'supported', 'native', 'chosen'),
     [
         ('auto', 'bf16', True, 'bf16'),
         ('auto', 'bf16', False, 'fp32'),
@@ -25,9 +25,9 @@ CPU = torch.device('cpu')
         ('fp32', 'bf16', True, 'fp32'),
     ],
 )
-def test_who_decides(monkeypatch, asked, borne, native, chosen):
+def test_who_decides(monkeypatch, requested, supported, native, chosen):
     monkeypatch.setattr(precision, 'has_bf16', lambda _: native)
-    assert choose_precision(asked, borne, CPU) == chosen
+    assert choose_precision(requested, supported, CPU) == chosen
 
 
 def test_a_wrong_word_is_named(inferencer):
@@ -47,7 +47,7 @@ def test_pictures_come_out_alike(published, inferencer):
 
 def test_info_says_it(capsys):
     main(['info', 'weather'])
-    assert 'bf16: restore uses it where the processor has it' in capsys.readouterr().out
+    assert 'bf16: used by restore on devices that support it' in capsys.readouterr().out
 
 
 def test_what_the_metafile_says_has_been_measured():

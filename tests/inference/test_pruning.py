@@ -12,7 +12,7 @@ from restorebox.restorers.network import Network
 
 pytest.importorskip('torch_pruning', reason='torch-pruning (requirements/prune.txt) is not installed')
 from restorebox.inference import pruning
-from restorebox.inference.pruning import measure_worth, prune_network
+from restorebox.inference.pruning import measure_importance, prune_network
 
 U_NET = dict(type='UNet', levels=3, base_width=8, max_width=16)
 PAIRS = {
@@ -92,7 +92,7 @@ def test_worth_is_what_the_loss_would_change_without_a_weight():
     torch.manual_seed(0)
     restorer = RESTORERS.build(model).eval()
     given = batch(0, 32)
-    worth = measure_worth(restorer, [given])
+    importance = measure_importance(restorer, [given])
     inputs = restorer.data_preprocessor(given, True)['inputs']
 
     def loss():
@@ -100,15 +100,15 @@ def test_worth_is_what_the_loss_would_change_without_a_weight():
 
     name, weight = next(iter(restorer.generator.named_parameters()))
     flat = weight.detach().view(-1)
-    for i in worth[name].view(-1).argsort(descending=True)[:3].tolist():  # where a difference is no rounding
+    for i in importance[name].view(-1).argsort(descending=True)[:3].tolist():  # where a difference is no rounding
         kept, step = flat[i].item(), 0.05
         flat[i] = kept * (1 + step)
         more = loss()
         flat[i] = kept * (1 - step)
         slope = (more - loss()) / (2 * step)
         flat[i] = kept
-        assert worth[name].view(-1)[i].item() == pytest.approx(slope**2, rel=0.02)
-    assert worth.keys() == dict(restorer.generator.named_parameters()).keys()
+        assert importance[name].view(-1)[i].item() == pytest.approx(slope**2, rel=0.02)
+    assert importance.keys() == dict(restorer.generator.named_parameters()).keys()
 
 
 def test_what_is_cut_by_worth_is_far_better_than_chance():
@@ -119,19 +119,19 @@ def test_what_is_cut_by_worth_is_far_better_than_chance():
     with torch.no_grad():
         expected = wide(x)['picture']
 
-    def difference(worth):
+    def difference(importance):
         narrow = Network(dict(type='FDRUNet', widths=(28, 56, 112), blocks=(3, 3, 4)), wide_head).eval()
-        narrow.load_state_dict(prune_network(wide, narrow, worth))
+        narrow.load_state_dict(prune_network(wide, narrow, importance))
         with torch.no_grad():
             return (narrow(x)['picture'] - expected).square().mean().sqrt().item()
 
     wide_head = dict(type='SubPixelHead', residual=True, activation=False)
-    worth = measure_worth(restorer, map(batch, range(4)))
+    importance = measure_importance(restorer, map(batch, range(4)))
     chance = []
     for seed in range(3):
         rng = torch.Generator().manual_seed(seed)
-        chance.append(difference({name: torch.rand(each.shape, generator=rng) for name, each in worth.items()}))
-    assert difference(worth) < 0.3 * min(chance)
+        chance.append(difference({name: torch.rand(each.shape, generator=rng) for name, each in importance.items()}))
+    assert difference(importance) < 0.3 * min(chance)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_other_changes_are_refused(changes, words):
 
 def test_a_wrong_choice_would_be_noticed(monkeypatch):
     backbone, changes = PAIRS['FDR U-Net']
-    monkeypatch.setattr(pruning, '_spread', lambda groups, state: None)  # as if there were no pixel shuffle
+    monkeypatch.setattr(pruning, '_set_repeats', lambda groups, state: None)  # as if there were no pixel shuffle
     wide, narrow = network(backbone), network(backbone, **changes)
     with pytest.raises(ConfigError, match='not understood'):
         prune_network(wide, narrow, squares(wide))

@@ -39,7 +39,7 @@ def swapped_for_a_link(attack):
     file.unlink()
     file.symlink_to(attack.secret)
     attack.get(f'{API}/file={path}', 404)
-    assert 'no regular file' in attack.attacker.refused(path)
+    assert 'not a regular file' in attack.attacker.refused(path)
     assert attack.secret.exists()
 
 
@@ -48,7 +48,7 @@ def swapped_for_a_pipe(attack):
     (file,) = attack.home.glob(f'restorebox-web-*/files/{path}')
     file.unlink()
     os.mkfifo(file)
-    assert 'no regular file' in attack.attacker.refused(path)
+    assert 'not a regular file' in attack.attacker.refused(path)
 
 
 def url_beside_the_path(attack):

@@ -7,16 +7,16 @@ import pytest
 
 from restorebox.errors import CheckpointError, NonFiniteError, PictureError
 from restorebox.web import Limits
-from restorebox.web.visits import Visits
+from restorebox.web.storage import FileStore
 
 gradio = pytest.importorskip('gradio', reason='Gradio is not installed')
 
 
-def client_of(desk, folder):
-    """A client of the page over a desk, behind its guard."""
+def client_of(service, folder):
+    """A client of the page over a service, behind its guard."""
     from fastapi.testclient import TestClient
 
-    from restorebox.web.names import Names
+    from restorebox.web.hosts import HostNames
     from restorebox.web.server import build_app
 
     class Local:
@@ -28,7 +28,7 @@ def client_of(desk, folder):
         async def __call__(self, scope, receive, send):
             await self.app({**scope, 'server': ('127.0.0.1', 80)}, receive, send)
 
-    app = build_app(desk, Visits(folder, 2**30), Names('127.0.0.1', 80))
+    app = build_app(service, FileStore(folder, 2**30), HostNames('127.0.0.1', 80))
     return TestClient(Local(app), base_url='http://127.0.0.1'), app.work
 
 
@@ -62,13 +62,16 @@ def test_a_visitor_beyond_the_queue_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('error', 'said'),
     [
-        (CheckpointError('/home/her/models/m.safetensors: no such file'), "a.png: the server can't restore by m now"),
-        (RuntimeError('/home/her/restorebox is broken'), 'a.png: not restored, by a mistake of the server'),
-        (OSError(28, 'No space left on device', '/home/her/x'), "a.png: the server can't keep it: No space left"),
+        (
+            CheckpointError('/home/her/models/m.safetensors: no such file'),
+            "a.png: the server can't restore with m now; see its log",
+        ),
+        (RuntimeError('/home/her/restorebox is broken'), 'a.png: not restored: internal server error'),
+        (OSError(28, 'No space left on device', '/home/her/x'), "a.png: the server can't store it: No space left"),
         (PictureError('/home/her/x.png: is damaged'), 'a.png: x.png: is damaged'),
         (PictureError('the network gave NaN'), 'a.png: the network gave NaN'),
         (NonFiniteError('the network gave NaN'), 'a.png: the network gave NaN'),
-        (MemoryError(), 'a.png: the memory is not enough for it'),
+        (MemoryError(), 'a.png: not enough memory'),
         (PictureError('<b>'), 'a.png: &lt;b&gt;'),
     ],
 )

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measure how many training samples a second one worker makes; files of data sets alone will do as configs."""
+"""Measure the training samples per second of one worker; configs of data sets alone are accepted."""
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in cli/main.py; read when torch loads OpenMP
 
 import argparse
 import time
@@ -23,7 +23,7 @@ from restorebox.registry import DATASETS
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The options."""
+    """Parse the options."""
     parser = argparse.ArgumentParser(prog='data.py', description=__doc__)
     parser.add_argument('config', nargs='+')
     parser.add_argument('--warmup', type=positive, default=10, help='samples before the clock (default: %(default)s)')
@@ -36,10 +36,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def measure_data(args: argparse.Namespace) -> dict:
-    """Samples per second of each config's training set, made in this process alone.
+    """Measure samples per second of each config's training set in this process.
 
     Raises:
-        ConfigError: a config without a training set.
+        ConfigError: a config has no training set.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -67,7 +67,7 @@ def measure_data(args: argparse.Namespace) -> dict:
 
 
 def show_data(figures: dict) -> None:
-    """Print them."""
+    """Print the results."""
     width = max(len(row['config']) for row in figures['configs'])
     for row in figures['configs']:
         height, side = next(iter(row['sizes'].values()))
@@ -75,7 +75,7 @@ def show_data(figures: dict) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure, print, and write JSON where asked for."""
+    """Measure, print, and optionally write JSON."""
     args = parse(argv)
     figures = measure_data(args)
     show_data(figures)

@@ -1,4 +1,4 @@
-"""What the benchmarks of trainings share: options, and the config that they make."""
+"""Options and configs shared by the benchmarks of training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from restorebox.cli.train import apply_options
 
 
 def training_parser(name: str, description: str, warmup: str, pairs: str) -> argparse.ArgumentParser:
-    """A parser with the options of a benchmark that trains.
+    """Return a parser with the options of a training benchmark.
 
     Args:
-        name: of the script.
-        description: of what it does.
+        name: name of the script.
+        description: description of the script.
         warmup: help of ``--warmup``.
         pairs: help of ``--pairs``.
     """
@@ -34,7 +34,7 @@ def training_parser(name: str, description: str, warmup: str, pairs: str) -> arg
 
 
 def training_config(args: argparse.Namespace, work_dir: str = '') -> Config:
-    """The config that ``args.config`` names, with the options of a training in it."""
+    """Return the config ``args.config`` with the options of a training."""
     args.work_dir, args.resume, args.seed, args.deterministic, args.auto_scale_lr = work_dir, False, 0, False, False
     cfg = prepare(args)
     apply_options(cfg, args)
@@ -42,6 +42,6 @@ def training_config(args: argparse.Namespace, work_dir: str = '') -> Config:
 
 
 def write_figures(figures: dict, out: Path | None) -> None:
-    """As JSON, where asked for."""
+    """Write the results as JSON if a path is given."""
     if out:
         out.write_text(json.dumps(figures, indent=1) + '\n')

@@ -1,7 +1,7 @@
-"""The cycle restorer's iteration written plainly, to time the shared one against and to check it.
+"""Reference implementation of the cycle restorer's iteration, to check and time the optimised one.
 
-Every feature is computed where it is needed, as public code of the CUT family does: a pass of its own for each picture
-of each pair, each pass of a discriminator and of the frozen encoder for one picture.
+Features are computed where they are needed, as in public code of the CUT family: a forward pass per picture of each
+pair, also for discriminators and the frozen encoder.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from restorebox.restorers.inputs import Inputs
 
 
 class PlainCycleRestorer(CycleRestorer):
-    """Gives the losses of :class:`CycleRestorer` with nothing shared; arguments as there. Not registered."""
+    """Computes the losses of :class:`CycleRestorer` without shared passes; same arguments. Not registered."""
 
     def prepare(self, inputs: Inputs) -> dict:
-        """The pictures, each by a pass of its own."""
+        """Return the pictures, each from a separate forward pass."""
         rainy, clean = self.to_range(inputs['lq']), self.to_range(inputs['hq'])
         pictures = {'rainy': rainy, 'clean': clean, 'fake_clean': self.generator(rainy)['picture']}
         same = self.weights['idt'] or self._in_pairs('same_')

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Measure what restoring a folder costs, and what memory layout and precision do to time and scores.
+"""Measure the time of restoring a folder, and the effect of memory layout and precision on time and scores.
 
-A folder run (reading, restoring, writing) is timed against the network calls alone on the same pictures, in turn, in
-stretches. Then each memory layout and precision restores the same pictures in turn, and every scored set once. The
-default that a model deserves is the fastest row that loses less than 0.05 dB of psnr_y on every set.
+A folder run (reading, restoring, writing) and the network calls alone are timed on the same pictures in alternation.
+Then each memory layout and precision restores the same pictures in alternation, and every scored set once. The
+recommended default is the fastest variant that loses less than 0.05 dB of psnr_y on every set.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in cli/main.py; read when torch loads OpenMP
 
 import argparse
 import itertools
@@ -46,7 +46,7 @@ MARK = '<!-- written by tools/benchmarks/restore.py -->\n\n'
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The options."""
+    """Parse the options."""
     parser = argparse.ArgumentParser(prog='restore.py', description=__doc__)
     parser.add_argument('folder', type=Path, help='pictures to time, such as those of BSDS')
     parser.add_argument('--model', default='weather', help='as of restore (default: %(default)s)')
@@ -71,7 +71,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 @dataclass
 class Row:
-    """One way to run a network."""
+    """Variant of running a network."""
 
     model: str
     layout: str
@@ -80,7 +80,7 @@ class Row:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure, print, and write JSON where asked for."""
+    """Measure, print, and optionally write JSON."""
     args = parse(argv)
 
     scored = {lq.name if lq == gt else f'{lq.parent.name}/{lq.name}': read_pairs(lq, gt) for lq, gt in args.scored}
@@ -112,11 +112,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def read_some(folder: Path, count: int, inferencer: RestoreInferencer) -> tuple[list[Path], list[np.ndarray]]:
-    """Evenly spread pictures of a folder: paths and ``(H, W, 3)`` uint8.
+    """Read evenly spaced pictures of a folder; returns paths and ``(H, W, 3)`` uint8.
 
     Raises:
         DataError: the folder is missing or empty.
-        ConfigError: a picture that would be cut into tiles, which are no network calls alone.
+        ConfigError: a picture would be restored in tiles.
     """
     found = list_pictures(folder)
     paths = found[:: max(len(found) // count, 1)][:count]
@@ -128,10 +128,10 @@ def read_some(folder: Path, count: int, inferencer: RestoreInferencer) -> tuple[
 
 
 def read_pairs(lq: Path, gt: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Degraded and clean pictures, ``(H, W, 3)`` uint8; clean ones twice where both folders are the same.
+    """Read pairs of degraded and clean pictures, ``(H, W, 3)`` uint8; both clean if the folders are the same.
 
     Raises:
-        DataError: a folder is missing or empty, or a picture has no partner.
+        DataError: a folder is missing or empty, or a picture has no counterpart.
     """
     if lq == gt:
         paths = [(path, path) for path in list_pictures(gt)]
@@ -143,11 +143,11 @@ def read_pairs(lq: Path, gt: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 def measure_folder(
     inferencer: RestoreInferencer, paths: list[Path], pictures: list[np.ndarray], args: argparse.Namespace
 ) -> dict:
-    """Stretches of the folder run and of the network calls alone, in turn.
+    """Time the folder run and the network calls alone in alternation.
 
     Returns:
-        Median and range over the stretches of the ratio of times, the same of processor time, which other work on the
-        machine touches less, and seconds per picture.
+        Median and range of the ratio of times, the same for CPU time, which depends less on other load, and seconds per
+        picture.
     """
     tiler, restorer = inferencer.tiler, inferencer.restorer
     tensors = [to_tensor(picture, tiler.device) for picture in pictures]
@@ -155,7 +155,7 @@ def measure_folder(
 
     def network(piece: slice) -> None:
         for x in tensors[piece]:
-            with tiler.numbers():
+            with tiler.autocast():
                 restorer.restore(x, shared=restorer.estimate_shared(x))
 
     def folder(piece: slice) -> None:
@@ -181,9 +181,9 @@ def measure_folder(
 
 
 def make_rows(model: str, beside: list[str], native: bool) -> list[Row]:
-    """Both layouts in the precisions that the device has, plain float32 first; then the further models."""
+    """Return both layouts in the precisions of the device, with plain float32 first, then further models."""
     rows = []
-    precisions = PRECISIONS if native else PRECISIONS[:1]  # emulated, bf16 takes many times as long
+    precisions = PRECISIONS if native else PRECISIONS[:1]  # emulated bf16 is many times slower
     for layout, form in (('contiguous', torch.contiguous_format), ('channels last', torch.channels_last)):
         for precision in precisions:
             inferencer = RestoreInferencer(model, precision=precision)
@@ -198,7 +198,7 @@ def make_rows(model: str, beside: list[str], native: bool) -> list[Row]:
 def measure_rows(
     rows: list[Row], pictures: list[np.ndarray], rounds: int, scored: dict[str, list[tuple[np.ndarray, np.ndarray]]]
 ) -> dict:
-    """Time of each row on a quarter of the pictures, its scores, and the row that should be the default."""
+    """Measure the time of each variant on a quarter of the pictures and its scores, and select the default."""
     took = time_in_turn([row.tiler for row in rows], pictures[: max(len(pictures) // 4, 1)], rounds)
     scores = {name: _scores(rows, pairs) for name, pairs in scored.items()}
     found = []
@@ -231,13 +231,13 @@ def measure_rows(
 
 
 def _scores(rows: list[Row], pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """Each row's mean over a set."""
+    """Return each variant's mean score over a set."""
     measure = protocol(SCORE)
     return [statistics.mean(measure(row.tiler(lq) / 255, gt / 255) for lq, gt in pairs) for row in rows]
 
 
 def table(figures: dict) -> str:
-    """The rows as Markdown."""
+    """Format the variants as a Markdown table."""
     sets = list(figures['scored'])
     names = [f'{SCORE}, {name} ({figures["scored"][name]})' for name in sets]
     lines = ['| ' + ' | '.join(['model', 'precision', 'layout', 'ms', 'of fp32', *names, 'largest loss']) + ' |']
@@ -260,7 +260,7 @@ def table(figures: dict) -> str:
 
 
 def show(figures: dict) -> str:
-    """What is printed."""
+    """Return the printed text."""
     best = figures['default']
     least = f'less than {MOST_LOSS} dB of loss'
     chosen = f'{best["precision"]}, {best["layout"]} ({best["model"]})' if best else 'not known: give --scored LQ GT'

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """Measure training steps on random pictures.
 
-``step.py CONFIG``: a cycle restorer's step against the same step written plainly, with every feature computed where it
-is needed; and whether both give the same losses.
+``step.py CONFIG``: compare a cycle restorer's step with a reference implementation without shared passes, in time and
+losses.
 
-``step.py CONFIG_A CONFIG_B``: the steps of two configs against each other, time and peak memory, in alternating fresh
-processes. The same config may stand twice, with ``--row-b`` or ``--cfg-options-b`` for what differs.
+``step.py CONFIG_A CONFIG_B``: compare the steps of two configs in time and peak memory, in alternating new processes.
+Both may be the same config, with ``--row-b`` or ``--cfg-options-b`` for the differences.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in cli/main.py; read when torch loads OpenMP
 
 import argparse
 
@@ -24,7 +24,7 @@ from restorebox.cli.common import guarded, options_action, positive
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The options."""
+    """Parse the options."""
     parser = training_parser('step.py', __doc__, 'two configs: steps before the clock starts', 'pairs, in turn')
     parser.add_argument('config', nargs='+', help='one or two')
     parser.add_argument('--size', type=positive, help="side of the square crops (default: the config's)")
@@ -48,7 +48,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure, print, and write JSON where asked for."""
+    """Measure, print, and optionally write JSON."""
     args = parse(argv)
     if len(args.config) == 2:
         figures = measure_pairs(args)

@@ -1,4 +1,4 @@
-"""What a measured training step works on: random pictures of the config's size."""
+"""Random input pictures of the config's size for the benchmark of training steps."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ WINDOWS = ('RandomWindow', 'CentreWindow')
 
 
 def step_size(args: argparse.Namespace, cfg: Any) -> tuple[int, int, int]:
-    """(batch, height, width) of a step: the command line's, else those of the config's loader and its last window.
+    """Return (batch, height, width) of a step from the command line, else from the config's loader and last crop.
 
     Raises:
-        ConfigError: neither says a size, or there is no training set.
+        ConfigError: no size is given, or there is no training set.
     """
     if cfg.get('train_dataloader') is None:
         raise ConfigError(f'config {args.config}: has no train_dataloader')
@@ -30,8 +30,8 @@ def step_size(args: argparse.Namespace, cfg: Any) -> tuple[int, int, int]:
 
 
 def random_pictures(restorer: Any, size: tuple[int, int, int]) -> dict:
-    """A batch of random pictures in each role that a restorer trains on, as a loader gives it."""
+    """Return a batch of random pictures in each role that a restorer trains on, in the format of a data loader."""
     batch, height, width = size
-    draw = torch.Generator().manual_seed(0)
-    inputs = {role: torch.rand(batch, 3, height, width, generator=draw) for role in restorer.picture_roles}
+    rng = torch.Generator().manual_seed(0)
+    inputs = {role: torch.rand(batch, 3, height, width, generator=rng) for role in restorer.picture_roles}
     return {'inputs': inputs, 'data_samples': []}

@@ -1,4 +1,4 @@
-"""Time and memory of the training steps of two configs, in alternating fresh processes."""
+"""Measurement of time and memory of the training steps of two configs in alternating new processes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ def run_steps(args: argparse.Namespace) -> dict:
     """Train a few steps of one config on random pictures.
 
     Args:
-        args: of ``step.py`` with one config.
+        args: options of ``step.py`` with one config.
 
     Returns:
-        ``seconds`` of a step after the warm-up, ``memory_mib`` by which the peak exceeds what was held when the
-        networks, optimisers and pictures were there, ``parameters`` of all roles that are trained, ``device`` and
-        ``threads``.
+        ``seconds`` per step after the warm-up; ``memory_mib``, the increase of the peak memory after networks,
+        optimisers and pictures were allocated; number of trained ``parameters``; ``device`` and ``threads``.
     """
     cfg = training_config(args)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -42,7 +41,7 @@ def run_steps(args: argparse.Namespace) -> dict:
     with DefaultScope.overwrite_default_scope('restorebox'):
         wrapper = build_optim_wrapper(restorer, cfg.optim_wrapper.to_dict())
     data = random_pictures(restorer, step_size(args, cfg))
-    before = held_before()  # the first step makes the optimisers' state, which a training needs too
+    before = held_before()  # before the first step, which allocates the optimisers' state
     for _ in range(args.warmup):
         restorer.train_step(data, wrapper)
     synchronise()
@@ -72,12 +71,12 @@ def _in_fresh_process(args: argparse.Namespace) -> dict:
 
 
 def measure_pairs(args: argparse.Namespace) -> dict:
-    """Medians over pairs of processes in turn.
+    """Measure medians over pairs of alternating processes.
 
-    Memory of a CPU is the resident size, of a GPU what torch has allocated.
+    Memory is the resident set size on a CPU, and torch's allocated memory on a GPU.
 
     Raises:
-        ConfigError: the configs' steps are of different sizes, or a process died.
+        ConfigError: the configs' steps have different sizes, or a process failed.
     """
     sides, sizes = [], []
     rows = (args.row, args.row_b or args.row)
@@ -121,7 +120,7 @@ def measure_pairs(args: argparse.Namespace) -> dict:
 
 
 def show_pairs(figures: dict) -> None:
-    """Print them."""
+    """Print the results."""
     crop = 'x'.join(map(str, figures['crop']))
     print(f'batch {figures["batch"]}, crop {crop}, {figures["precision"]}, {figures["device"]}')
     for i, letter in enumerate('AB'):

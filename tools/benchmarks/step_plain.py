@@ -1,4 +1,4 @@
-"""Time a cycle restorer's training step against the same step written plainly."""
+"""Comparison of a cycle restorer's training step with its reference implementation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from restorebox.restorers.cycle import CycleRestorer
 
 
 def measure_against_plain(args: argparse.Namespace) -> dict:
-    """Medians over pairs of stretches in turn, after a warm-up.
+    """Measure medians over pairs of alternating intervals, after a warm-up.
 
     Raises:
-        ConfigError: the restorer has no plain form.
+        ConfigError: the restorer has no reference implementation.
     """
     cfg = training_config(args)
     model = cfg.model.to_dict()
@@ -44,7 +44,7 @@ def measure_against_plain(args: argparse.Namespace) -> dict:
     for name, restorer in (('shared', shared), ('plain', plain)):
         wrapper = RoleOptimWrapperConstructor(copy.deepcopy(cfg.optim_wrapper.to_dict()))(restorer)
         runs[name] = (restorer, wrapper)
-        restorer.train_step(data, wrapper)  # so that what is compared is not the untrained network's
+        restorer.train_step(data, wrapper)  # compare after some training
         with FlopCounterMode(display=False) as counter:
             losses[name] = {term: float(value) for term, value in restorer.train_step(data, wrapper).items()}
         flops[name] = counter.get_total_flops()
@@ -86,7 +86,7 @@ def measure_against_plain(args: argparse.Namespace) -> dict:
 
 
 def show_against_plain(figures: dict) -> None:
-    """Print them."""
+    """Print the results."""
     low, high = figures['ratio_range']
     crop = 'x'.join(map(str, figures['crop']))
     print(f'{figures["config"]}, batch {figures["batch"]}, crop {crop}, {figures["precision"]}, {figures["device"]}')

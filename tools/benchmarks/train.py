@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Measure a training.
+"""Measure the speed and memory of training.
 
-Steps per second of the whole training loop with its real data, the share of time spent waiting for data, peak memory,
-and what the loop costs over a bare PyTorch loop of the same network on the same batch, in alternating pairs.
+Reports steps per second of the training loop with its real data, the share of time spent waiting for data, peak memory,
+and the overhead over a bare PyTorch loop with the same network and batch, in alternating pairs.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as the verbs do; read when torch loads OpenMP
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in cli/main.py; read when torch loads OpenMP
 
 import argparse
 import statistics
@@ -26,7 +26,7 @@ from restorebox.registry import RUNNERS
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The options."""
+    """Parse the options."""
     parser = training_parser('train.py', __doc__, 'steps before the clock starts', 'pairs of stretches, in turn')
     parser.add_argument('config')
     parser.add_argument('--steps', type=positive, default=100, help='steps with real data (default: %(default)s)')
@@ -34,7 +34,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _bare_loop(runner: object, batch: dict, steps: int) -> float:
-    """Seconds of a plain PyTorch loop of the same forward, losses, backward and optimisers."""
+    """Return the time in seconds of a plain PyTorch loop with the same forward, losses, backward and optimisers."""
     restorer, wrapper = runner.restorer, runner.optim_wrapper
     wrappers = list(wrapper.values()) if hasattr(wrapper, 'values') else [wrapper]
     optimisers = [w.optimizer for w in wrappers]
@@ -58,9 +58,9 @@ def _bare_loop(runner: object, batch: dict, steps: int) -> float:
 
 
 def _our_loop(runner: object, batch: dict, steps: int) -> float:
-    """Seconds of as many steps of our loop with all hooks, on the same batch."""
+    """Return the time in seconds of as many steps of the training loop with all hooks, on the same batch."""
     loop = runner.train_loop
-    loop._iter, loop._max_iters = 0, steps + 1  # what happens at the end of a training is not part of a step
+    loop._iter, loop._max_iters = 0, steps + 1  # exclude the end of training
     synchronise()
     start = time.perf_counter()
     for _ in range(steps):
@@ -71,13 +71,13 @@ def _our_loop(runner: object, batch: dict, steps: int) -> float:
 
 
 def measure_train(args: argparse.Namespace) -> dict:
-    """The figures of a config's training."""
+    """Measure the training of a config."""
     with tempfile.TemporaryDirectory() as folder:
         cfg = training_config(args, folder)
         total = (args.warmup + args.steps) * cfg.train_dataloader.batch_size
         cfg.train_cfg.max_samples = total
         cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-        cfg.default_hooks.checkpoint.every_samples = 10**12  # saving is not part of a step
+        cfg.default_hooks.checkpoint.every_samples = 10**12  # exclude checkpoints
         cfg.default_hooks.checkpoint.save_best = None
         cfg.log_level = 'WARNING'
         runner = RUNNERS.build(cfg)
@@ -124,7 +124,7 @@ def measure_train(args: argparse.Namespace) -> dict:
 
 
 def show_train(figures: dict, pairs: int) -> None:
-    """Print them."""
+    """Print the results."""
     low, high = figures['overhead_ms_range']
     print(f'{figures["config"]}, batch {figures["batch"]}, {figures["precision"]}, {figures["device"]}')
     print(f'  steps per second        {figures["steps_per_second"]:8.2f}')
@@ -137,7 +137,7 @@ def show_train(figures: dict, pairs: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure, print, and write JSON where asked for."""
+    """Measure, print, and optionally write JSON."""
     args = parse(argv)
     figures = measure_train(args)
     show_train(figures, args.pairs)

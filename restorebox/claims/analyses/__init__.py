@@ -1,1 +1,1 @@
-"""What a trained network makes of its input, measured on the test set: figures that claims are about."""
+"""Analyses of trained networks on the test set, for claims about more than scores."""

@@ -1,14 +1,6 @@
-"""Measure what FDR-Net's disentanglement makes of each kind of distortion.
+"""Measurement of FDR-Net's feature disentanglement per distortion, after Li et al. (ECCV 2020, Fig 8).
 
-Li et al. (ECCV 2020, Fig 8) say that it makes channels less alike, and that each kind of distortion excites channels of
-its own, the level scaling the response only. The clean pictures of the test set are degraded by noise, blur, JPEG and
-rain, each at three levels, and of the features around the FD layers (or the residual blocks in their place) are given:
-
-1. correlation: mean absolute correlation of two channels over the pixels, before and after, per phase.
-2. response: how much each channel's mean magnitude after the last FD layer changes from the clean picture to the
-   degraded one; and the mean cosine between the responses to two levels of one kind, and to two kinds.
-
-Writes distortions.json and distortions.png into the work directory.
+The command ``analyze-distortions`` describes it, see :mod:`restorebox.cli.analyze_distortions`.
 """
 
 from __future__ import annotations
@@ -28,7 +20,7 @@ from restorebox.errors import ConfigError
 from restorebox.figures import save_figure
 from restorebox.files import json_bytes
 
-# kind -> recipes from its weakest to its strongest level
+# distortion -> recipes from the weakest to the strongest level
 DISTORTIONS: dict[str, list[dict]] = {
     'noise': [{'type': 'GaussianNoise', 'sigma': (s, s)} for s in (10, 25, 50)],
     'blur': [{'type': 'GaussianBlur', 'sigma': (s, s)} for s in (1, 2.5, 5)],
@@ -41,10 +33,10 @@ def correlation(features: Any) -> float:
     """Mean absolute Pearson correlation between two channels over the pixels.
 
     Args:
-        features: ``(1, C, H, W)``; channels that are constant are left out.
+        features: ``(1, C, H, W)``; constant channels are ignored.
 
     Returns:
-        In [0, 1]; NaN with fewer than two channels that vary.
+        In [0, 1]; NaN with fewer than two channels that are not constant.
     """
     x = features[0].flatten(1).double()
     x = x - x.mean(1, keepdim=True)
@@ -57,10 +49,10 @@ def correlation(features: Any) -> float:
 
 
 def cosines(responses: dict[str, list[Any]]) -> dict[str, float]:
-    """Mean cosine of responses within a kind of distortion, over its levels, and across kinds.
+    """Mean cosine between responses to two levels of one distortion (within), and to two distortions (across).
 
     Args:
-        responses: kind -> a vector over channels per level.
+        responses: distortion -> vector ``(C,)`` per level.
     """
 
     def mean_cosine(pairs: list[tuple[Any, Any]]) -> float:
@@ -72,10 +64,10 @@ def cosines(responses: dict[str, list[Any]]) -> dict[str, float]:
 
 
 def phases_of(backbone: Any) -> list[tuple[str, str]]:
-    """The taps before and after each phase's disentanglement.
+    """Return the names of the taps before and after each phase's FD layers.
 
     Raises:
-        ConfigError: the backbone has none such.
+        ConfigError: the backbone has no such taps.
     """
     names = getattr(backbone, 'tap_names', ())
     before = [name for name in names if name.endswith('_in')]
@@ -85,13 +77,15 @@ def phases_of(backbone: Any) -> list[tuple[str, str]]:
 
 
 def measure_distortions(restorer: Any, loader: Any, pictures: int, side: int) -> dict[str, Any]:
-    """Both figures, means over pictures."""
+    """Measure correlation and response per phase, as means over pictures."""
     network = restorer.role('generator')
     phases = phases_of(network.backbone)
     taps = tuple(dict.fromkeys(tap for pair in phases for tap in pair))
     recipes = {kind: [build_degradation(recipe) for recipe in levels] for kind, levels in DISTORTIONS.items()}
-    alike: dict[str, list[float]] = {tap: [] for tap in taps}
-    change = {kind: [{last: 0.0 for _, last in phases} for _ in levels] for kind, levels in recipes.items()}
+    correlations: dict[str, list[float]] = {tap: [] for tap in taps}
+    change: dict[str, list[dict[str, Any]]] = {
+        kind: [{last: 0.0 for _, last in phases} for _ in levels] for kind, levels in recipes.items()
+    }
 
     @torch.no_grad()
     def features(picture: np.ndarray) -> dict[str, Any]:
@@ -103,14 +97,14 @@ def measure_distortions(restorer: Any, loader: Any, pictures: int, side: int) ->
         for gt in restorer.data_preprocessor(batch)['inputs']['gt']:
             top, left = (max(0, length - side) // 2 for length in gt.shape[-2:])
             clean = gt[:, top : top + side, left : left + side].permute(1, 2, 0).cpu().numpy()
-            rest = features(clean)
+            reference = features(clean)
             for kind, levels in recipes.items():
                 for level, recipe in enumerate(levels):
                     seen = features(recipe(clean, np.random.default_rng(done))['lq'])
                     for tap in taps:
-                        alike[tap].append(correlation(seen[tap]))
+                        correlations[tap].append(correlation(seen[tap]))
                     for _, last in phases:
-                        size, before = (f[last].abs().mean((0, 2, 3)) for f in (seen, rest))
+                        size, before = (f[last].abs().mean((0, 2, 3)) for f in (seen, reference))
                         change[kind][level][last] += (size - before).cpu()
             done += 1
             if done == pictures:
@@ -122,7 +116,10 @@ def measure_distortions(restorer: Any, loader: Any, pictures: int, side: int) ->
         responses = {kind: [level[after] / done for level in levels] for kind, levels in change.items()}
         rows.append(
             {
-                'correlation': {'before': float(np.mean(alike[before])), 'after': float(np.mean(alike[after]))},
+                'correlation': {
+                    'before': float(np.mean(correlations[before])),
+                    'after': float(np.mean(correlations[after])),
+                },
                 'cosine': cosines(responses),
                 'response': {kind: [vector.tolist() for vector in levels] for kind, levels in responses.items()},
             }
@@ -131,7 +128,7 @@ def measure_distortions(restorer: Any, loader: Any, pictures: int, side: int) ->
 
 
 def mean_over_phases(figures: dict) -> dict[str, dict[str, float]]:
-    """The figures that are one number per phase, as means."""
+    """Return correlation and cosine as means over phases."""
     rows = figures['phases']
     return {
         key: {name: sum(row[key][name] for row in rows) / len(rows) for name in rows[0][key]}
@@ -140,7 +137,7 @@ def mean_over_phases(figures: dict) -> dict[str, dict[str, float]]:
 
 
 def draw_distortions(figures: dict, path: Path) -> None:
-    """Correlations and cosines per phase, and the last phase's responses; renamed into place when complete."""
+    """Plot correlations and cosines per phase, and the responses of the last phase; the PNG is written atomically."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -173,19 +170,19 @@ def draw_distortions(figures: dict, path: Path) -> None:
 
 
 def analyze_distortions(cfg: Config, config: str, pictures: int, side: int) -> dict[str, Any]:
-    """Measure, draw, write ``distortions.json`` and ``distortions.png`` into the work directory.
+    """Run the analysis and write ``distortions.json`` and ``distortions.png`` into the work directory.
 
     Args:
-        cfg: of a restorer with FDR-Net as generator, as :func:`~restorebox.engine.running.keep_test` leaves it.
-        config: its name, for the figures.
-        pictures: of the test set, from its beginning.
-        side: of the window in their middle, in pixels.
+        cfg: config of a restorer with FDR-Net as generator, from :func:`~restorebox.engine.running.keep_test`.
+        config: its name, for the report.
+        pictures: number of pictures of the test set.
+        side: side of the centre crop in pixels.
 
     Returns:
-        What was written: the figures per phase, and their ``mean``.
+        The content of the JSON file: results per phase, and their ``mean``.
 
     Raises:
-        ConfigError: the generator is no FDR-Net.
+        ConfigError: the generator is not FDR-Net.
         CheckpointError, DataError: weights or pictures can't be read.
     """
     restorer, loader = load_for_test(cfg)

@@ -1,17 +1,6 @@
-"""Measure how much of its input a network can carry, and how much gradient its adversarial loss has left.
+"""Measurement of preserved input information and of the adversarial gradient, after Kang et al. (arXiv 2212.02198).
 
-Kang, Xie, Qin, Wong (arXiv 2212.02198) blame three things for lost detail: a generator that abstracts too much, a
-decoder that completes instead of keeping, and a loss whose gradient vanishes. For each there is a figure here:
-
-1. reconstruction: PSNR of the network's output against its input when it is given the CLEAN pictures of the test set.
-2. carried detail: share of the restored pictures' high-frequency energy that their inputs explain (R squared of a
-   regression per picture and channel); the same for the clean pictures, as what would be right.
-3. gradient: norm of the adversarial loss's gradient at the generator's output, for the cross entropy in its saturating
-   and its usual form and for least squares, under the discriminators of all checkpoints beside the given one, on the
-   first test picture. The discriminators come from a training with one of these losses; a claim about another needs a
-   run with that one (--cfg-options model.gan_mode=vanilla, in training and here).
-
-Writes information.json and information.png into the work directory.
+The command ``analyze-information`` describes it, see :mod:`restorebox.cli.analyze_information`.
 """
 
 from __future__ import annotations
@@ -33,24 +22,24 @@ from restorebox.metrics.protocols import protocol
 from restorebox.metrics.scores import library_versions
 from restorebox.restorers.adversarial import AdversarialRestorer
 
-BLUR = 2.0  # standard deviation in pixels; what it removes is called high frequency here
-LARGEST = 256  # pixels of the side on which gradients are taken, where the restorer says no training crop
+BLUR = 2.0  # standard deviation in pixels of the low-pass filter
+LARGEST = 256  # maximum side in pixels for gradients, if the restorer has no training crop size
 
 
 def high_frequencies(x: Any) -> Any:
-    """A picture minus its Gaussian blur: ``(N, C, H, W)`` -> the same shape."""
+    """Return a picture minus its Gaussian blur, ``(N, C, H, W)``."""
     return x - gaussian_blur(x, 2 * round(3 * BLUR) + 1, BLUR)
 
 
 def explained(output: Any, source: Any) -> float:
-    """Share of the output's high-frequency energy that a multiple of the source's explains, over channels.
+    """Share of the output's high-frequency energy explained by a linear regression on the source, per channel.
 
     Args:
         output: ``(1, C, H, W)`` in [0, 1].
         source: of the same shape.
 
     Returns:
-        In [0, 1]; NaN where the output has no high frequencies.
+        In [0, 1]; NaN if the output has no high frequencies.
     """
     y, x = (high_frequencies(z).flatten(2)[0].double() for z in (output, source))
     gain = (x * y).sum(1) / (x * x).sum(1).clamp_min(1e-12)
@@ -60,7 +49,7 @@ def explained(output: Any, source: Any) -> float:
 
 
 def carried(restorer: Any, loader: Any, pictures: int) -> dict[str, float]:
-    """Figures 1 and 2, means over pictures."""
+    """Measure reconstruction and preserved detail, as means over pictures."""
     psnr = protocol('psnr_rgb')
     rows: list[dict[str, float]] = []
     for batch in loader:
@@ -82,9 +71,9 @@ def carried(restorer: Any, loader: Any, pictures: int) -> dict[str, float]:
 
 
 def gradients(restorer: Any, batch: dict) -> dict[str, float]:
-    """Figure 3 of one checkpoint: RMS of the gradient at the generator's output, times the number of its values.
+    """Measure the gradient norms of a checkpoint: RMS at the generator's output, times the number of values.
 
-    Of the first picture of the batch, at most as large as a training crop where the restorer says how large that is.
+    Uses the first picture of the batch, cropped to the training size if the restorer has one.
     """
     side = restorer.statistics_window or LARGEST
     lq = restorer.data_preprocessor(batch)['inputs']['lq'][0][None, :, :side, :side]
@@ -106,7 +95,7 @@ def gradients(restorer: Any, batch: dict) -> dict[str, float]:
 
 
 def draw_information(figures: dict, path: Path) -> None:
-    """Bars of what is carried, lines of the gradients over training; renamed into place when complete."""
+    """Plot preserved information and gradients over training; the PNG is written atomically."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -148,19 +137,19 @@ def draw_information(figures: dict, path: Path) -> None:
 
 
 def analyze_information(cfg: Config, config: str, pictures: int) -> dict[str, Any]:
-    """Measure, draw, write ``information.json`` and ``information.png`` into the work directory.
+    """Run the analysis and write ``information.json`` and ``information.png`` into the work directory.
 
     Args:
-        cfg: as :func:`~restorebox.engine.running.keep_test` leaves it, with ``overrides``. The checkpoints beside its
-            own show the gradients, where the restorer has a discriminator.
-        config: its name, for the figures.
-        pictures: of the test set, from its beginning.
+        cfg: config from :func:`~restorebox.engine.running.keep_test`, with ``overrides``. If the restorer has a
+            discriminator, gradients are measured for all checkpoints in the folder.
+        config: its name, for the report.
+        pictures: number of pictures of the test set.
 
     Returns:
-        What was written.
+        The content of the JSON file.
 
     Raises:
-        ConfigError, CheckpointError, DataError: config, weights or pictures are wrong.
+        ConfigError, CheckpointError, DataError: config, weights or pictures are invalid.
     """
     restorer, loader = load_for_test(cfg)
     figures: dict[str, Any] = {

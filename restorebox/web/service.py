@@ -1,4 +1,4 @@
-"""What the page does for a visitor, without the page: limits, restoring, scores, layers."""
+"""Restoration service behind the web page: size limits, restoration, scores and estimated layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_float, to_uint8
 
 PROTOCOLS = ('psnr_y', 'ssim_y')
-SHOWN = 1600  # longer side in pixels of what the browser gets to show; the file to download has all
+PREVIEW_SIDE = 1600  # longer side in pixels of previews; the file to download has full size
 TITLES = {
     'physics': 'by physics alone',
     'streak': 'streaks',
@@ -29,12 +29,12 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a visitor may ask for.
+    """Limits on requests.
 
     Attributes:
-        megabytes: of a file.
-        megapixels: of a picture.
-        waiting: visitors in the queue.
+        megabytes: maximum size of a file in MiB.
+        megapixels: maximum size of a picture.
+        waiting: maximum number of requests in the queue.
     """
 
     megabytes: int = 32
@@ -43,16 +43,16 @@ class Limits:
 
 
 @dataclass
-class Answer:
-    """What the page shows.
+class RestorationResult:
+    """Result of a restoration, as shown on the page.
 
     Attributes:
-        before: ``(H, W, 3)`` uint8, upright, shrunk to the screen.
-        after: the same of the restored picture.
-        file: the restored picture in full, with what its file had besides.
-        layers: (title, ``(H, W, 3)`` uint8) of what the method estimates besides.
+        before: preview of the input, ``(H, W, 3)`` uint8, upright.
+        after: preview of the restored picture, likewise.
+        file: restored picture at full size, with the metadata of its input.
+        layers: (title, ``(H, W, 3)`` uint8) of further layers that the method estimates.
         scores: rows of (name, score per protocol); empty without a clean reference.
-        said: a line about what was done.
+        summary: one line with size and model.
     """
 
     before: np.ndarray
@@ -60,18 +60,18 @@ class Answer:
     file: Path
     layers: list[tuple[str, np.ndarray]] = field(default_factory=list)
     scores: list[tuple[str, ...]] = field(default_factory=list)
-    said: str = ''
+    summary: str = ''
 
 
-class Desk:
-    """Restores what visitors bring, one picture at a time, with one model in memory.
+class RestorationService:
+    """Restoration of uploaded pictures, one at a time, with one model in memory.
 
     Args:
-        models: name on the page -> what :class:`RestoreInferencer` takes as its model; the first is loaded at once, so
-            that a mistake is seen when the server starts.
+        models: name on the page -> model of :class:`RestoreInferencer`. The first is loaded at once, so that errors are
+            reported when the server starts.
         limits: see :class:`Limits`.
         device: see :class:`RestoreInferencer`.
-        memory: MiB, see there.
+        memory: in MiB, see :class:`RestoreInferencer`.
 
     Raises:
         RestoreboxError: the first model can't be loaded.
@@ -80,34 +80,34 @@ class Desk:
     def __init__(self, models: dict[str, str], limits: Limits, device: str | None = None, memory: float = 1024) -> None:
         self.models = models
         self.limits = limits
-        self._options = {'device': device, 'memory': memory}
+        self._device, self._memory = device, memory
         self._lock = Lock()
         self._loaded: tuple[str, RestoreInferencer] | None = None
         self._model(next(iter(models)))
 
     def _model(self, name: str) -> RestoreInferencer:
         if self._loaded is None or self._loaded[0] != name:
-            self._loaded = None  # before the next one comes, since both may not fit
-            self._loaded = name, RestoreInferencer(self.models[name], **self._options)
+            self._loaded = None  # free its memory before the next model is loaded
+            self._loaded = name, RestoreInferencer(self.models[name], device=self._device, memory=self._memory)
         return self._loaded[1]
 
     def read(self, path: Path, name: str) -> PictureFile:
-        """A visitor's file, if it is within the limits.
+        """Read an uploaded file and check the limits.
 
         Args:
-            path: where it lies.
-            name: what the visitor calls it.
+            path: the file.
+            name: the user's name of the file, for messages.
 
         Raises:
-            PictureError: too large, no picture, or gone; one line with the name.
+            PictureError: too large, not a picture, or removed; one line with the name.
         """
         try:
-            state = path.lstat()
-        except FileNotFoundError:  # read once already, or swept
-            raise PictureError(f'{name}: it is no longer here; choose it again') from None
-        if not stat.S_ISREG(state.st_mode):  # a device or a pipe has no end, and a link leads elsewhere
-            raise PictureError(f'{name}: is no regular file')
-        size = state.st_size / 2**20
+            status = path.lstat()
+        except FileNotFoundError:  # read before, or expired
+            raise PictureError(f'{name}: is no longer available; choose it again') from None
+        if not stat.S_ISREG(status.st_mode):  # reading a device or pipe might not end, and links are not followed
+            raise PictureError(f'{name}: is not a regular file')
+        size = status.st_size / 2**20
         if size > self.limits.megabytes:
             raise PictureError(f'{name}: {size:.1f} MiB, and this page takes files up to {self.limits.megabytes} MiB')
         try:
@@ -135,20 +135,19 @@ class Desk:
         model: str,
         reference: PictureFile | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Answer:
+    ) -> RestorationResult:
         """Restore a picture.
 
         Args:
-            source: the picture.
-            name: of its file.
-            folder: where the result's file goes.
-            model: one of ``models``.
-            reference: the clean picture, of the same size, or None.
+            source: degraded picture.
+            name: file name of the picture.
+            folder: folder for the output file.
+            model: a key of ``models``.
+            reference: clean picture of the same size, or None.
             progress: called with (done, total) tiles or steps.
 
         Raises:
-            PictureError: another model than those on the page, a reference of another size, or a result that can't be
-                written.
+            PictureError: unknown model, a reference of another size, or the result can't be written.
             RestoreboxError: the model can't be loaded.
         """
         if model not in self.models:
@@ -156,8 +155,8 @@ class Desk:
         height, width = source.colours.shape[:2]
         if reference is not None and reference.colours.shape != source.colours.shape:
             h, w = reference.colours.shape[:2]
-            raise PictureError(f'the clean picture is {w}x{h} and the other one {width}x{height}; both must be alike')
-        with self._lock:  # two at once would need twice the memory
+            raise PictureError(f'the clean picture is {w}x{h} and the other one {width}x{height}; sizes must be equal')
+        with self._lock:  # two restorations at once would need twice the memory
             inferencer = self._model(model)
             before = source.colours
             try:
@@ -175,34 +174,35 @@ class Desk:
                 scores.append(
                     (row, *(f'{protocol(each)(to_float(picture, np.float64), truth):.4g}' for each in PROTOCOLS))
                 )
-        return Answer(
-            before=_shown(before),
-            after=_shown(restored.colours),
+        return RestorationResult(
+            before=_preview(before),
+            after=_preview(restored.colours),
             file=file,
-            layers=[(TITLES.get(each, each), _shown(layer)) for each, layer in layers.items()],
+            layers=[(TITLES.get(each, each), _preview(layer)) for each, layer in layers.items()],
             scores=scores,
-            said=f'{width}x{height} by {model}',
+            summary=f'{width}x{height} by {model}',
         )
 
 
 def page_models(names: Sequence[str], given: str | None) -> dict[str, str]:
-    """The models that a page offers: the one that was given first, then those with published weights.
+    """Return the models that the page offers, label -> model: the given one first, then those with published weights.
 
     Args:
-        names: of models with weights.
-        given: a name, a file of weights, or ``URL#sha256=DIGITS``.
+        names: names of models with weights.
+        given: a name, a weights file, or ``URL#sha256=DIGITS``; None for none.
     """
-    label = None if given is None else given if given in names else Path(given.partition('#')[0]).name
-    first = {} if label is None else {label: given}
-    return first | {name: name for name in names if name != label}
+    first: dict[str, str] = {}
+    if given is not None:
+        first[given if given in names else Path(given.partition('#')[0]).name] = given
+    return first | {name: name for name in names if name not in first}
 
 
-def _shown(picture: np.ndarray) -> np.ndarray:
-    """uint8, small enough for a screen."""
+def _preview(picture: np.ndarray) -> np.ndarray:
+    """Convert to uint8 and scale down to at most ``PREVIEW_SIDE`` pixels per side."""
     import cv2
 
     picture = to_uint8(picture)
-    scale = SHOWN / max(picture.shape[:2])
+    scale = PREVIEW_SIDE / max(picture.shape[:2])
     if scale >= 1:
         return picture
     size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]

@@ -1,4 +1,4 @@
-"""Restoring a clip under watch: given up where its disk gives nothing any more."""
+"""Restoration of a video with a timeout for reads from an unresponsive disk."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from restorebox.files import read_limit
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
 
-IDLE = 0.05  # of a core: what a process takes at most that waits for a disk
+IDLE = 0.05  # fraction of a core; a process that waits for a disk uses less
 
 
-def say(line: str) -> None:
-    """Print what is changed or not kept of a clip that is restored."""
+def print_note(line: str) -> None:
+    """Print a note about a video, see :data:`~restorebox.inference.clips.Note`."""
     print(f'note: {printable(line)}', file=sys.stderr, flush=True)
 
 
-class _Clip(threading.Thread):
-    """Restores a clip, and shows how far it is."""
+class _RestoreThread(threading.Thread):
+    """Thread that restores a video; ``frames`` counts its progress."""
 
     def __init__(self, inferencer: RestoreInferencer, job: RestoreJob) -> None:
         super().__init__(daemon=True)
         self.inferencer, self.job = inferencer, job
         self.frames = 0
-        self.given_up = False
+        self.abandoned = False
         self.error: BaseException | None = None
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Restore."""
+        """Restore the video; an error is stored in ``error``."""
         try:
-            self.inferencer.restore_video(self.job.source, self.job.target, self.count, note=say)
-        except BaseException as error:  # the caller raises it
+            self.inferencer.restore_video(self.job.source, self.job.target, self.count, note=print_note)
+        except BaseException as error:  # raised by restore_with_timeout
             self.error = error
         finally:
             self.ended.set()
 
     def count(self, done: int, total: int) -> None:
-        """A frame is done."""
+        """Record a finished frame; stops the thread if it has been abandoned."""
         self.frames = done
-        if self.given_up:
-            raise PictureError('nobody waits for it any more')
+        if self.abandoned:
+            raise PictureError('abandoned')
 
 
-def restore_watched(inferencer: RestoreInferencer, job: RestoreJob) -> None:
-    """Restore a clip in a thread, which is left behind where a read gives nothing: it can't be stopped.
+def restore_with_timeout(inferencer: RestoreInferencer, job: RestoreJob) -> None:
+    """Restore a video in a thread, which is abandoned if a read blocks, since it can't be stopped.
 
-    A clip is read while it is decoded. So what tells a frame that takes long from a disk that is gone is the processor,
-    which is at work for the one and not for the other.
+    A video is read while it is decoded. A slow frame is distinguished from a blocked read by the CPU time of the
+    process.
 
     Raises:
-        PictureError, OSError: see :func:`restorebox.inference.video.restore_video`; or a read gave nothing for
+        PictureError, OSError: see :func:`restorebox.inference.video.restore_video`; or a read blocked for
             :func:`restorebox.files.read_limit` seconds.
     """
     limit = read_limit()
-    clip = _Clip(inferencer, job)
+    clip = _RestoreThread(inferencer, job)
     clip.start()
     tick, idle, before = min(1.0, limit), 0.0, (0, time.process_time())
     try:
@@ -66,12 +66,12 @@ def restore_watched(inferencer: RestoreInferencer, job: RestoreJob) -> None:
             at_work = now[0] != before[0] or now[1] - before[1] > IDLE * tick
             idle, before = (0.0 if at_work else idle + tick), now
             if idle >= limit:
-                clip.given_up = True
+                clip.abandoned = True
                 reason = f'it gave nothing for {limit:g} seconds; is its disk gone?'
                 raise PictureError(f"{job.source}: can't be read ({reason})")
     except KeyboardInterrupt:
-        clip.given_up = True
-        clip.join(limit)  # until the frame that it is at is done, so that nothing half-written stays
+        clip.abandoned = True
+        clip.join(limit)  # until its current frame is done, so that the temporary file is removed
         raise
     if clip.error is not None:
         raise clip.error

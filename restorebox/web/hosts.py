@@ -1,4 +1,4 @@
-"""Under which names a page is served: what a browser may have asked for when it reaches this server."""
+"""Check of the HTTP Host header, against DNS rebinding."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Names:
-    """Under which names the page is served.
+class HostNames:
+    """Host names under which the page is served.
 
     Attributes:
-        host: name or address that it listens at.
-        port: of that.
-        own: of this machine, for a page that listens at all its addresses.
-        allowed: others, ``NAME`` or ``NAME:PORT`` as browsers send them: those of a proxy in front of it.
+        host: name or address on which the server listens.
+        port: its port.
+        own: host name of this machine, if the server listens on all addresses; else empty.
+        allowed: further names, ``NAME`` or ``NAME:PORT`` as browsers send them, for example of a reverse proxy.
     """
 
     host: str
@@ -23,12 +23,12 @@ class Names:
     allowed: tuple[str, ...] = ()
 
     def serves(self, name: str, local: str) -> bool:
-        """Whether a Host header names this page.
+        """Return whether a Host header is allowed.
 
         Args:
-            name: the header.
-            local: address of this machine that the connection came to. It stands for every address of a machine with
-                several: a foreign site can make a name of its own point here, but not an address.
+            name: value of the header.
+            local: local address of the connection. It is always allowed: another site can point its own host name to
+                this machine, but can't use an address as its name.
         """
         name = name.lower()
         if name in self.allowed:

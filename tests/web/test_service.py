@@ -1,4 +1,4 @@
-"""What the page does for a visitor, without a browser."""
+"""The restoration service, without a browser."""
 
 import os
 from pathlib import Path
@@ -9,15 +9,15 @@ from PIL import Image
 
 from restorebox.errors import CheckpointError, PictureError
 from restorebox.inference.files import read_file
-from restorebox.web import Desk, Limits
-from restorebox.web.desk import SHOWN, page_models
+from restorebox.web import Limits, RestorationService
+from restorebox.web.service import PREVIEW_SIDE, page_models
 from tests.factories import SMALL_RESTORERS, publish_small
 
 
 @pytest.fixture(scope='module')
-def desk(tmp_path_factory):
+def service(tmp_path_factory):
     small = str(publish_small(tmp_path_factory.mktemp('published')))
-    return Desk({'small': small, 'lost': 'nowhere.safetensors'}, Limits(megabytes=1, megapixels=1), 'cpu')
+    return RestorationService({'small': small, 'lost': 'nowhere.safetensors'}, Limits(megabytes=1, megapixels=1), 'cpu')
 
 
 def save(path, size=(48, 40), **options):
@@ -26,11 +26,13 @@ def save(path, size=(48, 40), **options):
     return path
 
 
-def test_a_picture_is_restored_and_scored(desk, tmp_path):
+def test_a_picture_is_restored_and_scored(service, tmp_path):
     path = save(tmp_path / 'a.png')
-    picture, clean = desk.read(path, 'a.png'), desk.read(path, 'a.png')
+    picture, clean = service.read(path, 'a.png'), service.read(path, 'a.png')
     steps = []
-    answer = desk.restore(picture, 'a.png', tmp_path, 'small', clean, lambda done, total: steps.append((done, total)))
+    answer = service.restore(
+        picture, 'a.png', tmp_path, 'small', clean, lambda done, total: steps.append((done, total))
+    )
     assert answer.before.shape == answer.after.shape == (40, 48, 3)
     assert np.array_equal(answer.before, clean.colours)
     assert answer.file.name == 'a_restored.png'
@@ -40,12 +42,12 @@ def test_a_picture_is_restored_and_scored(desk, tmp_path):
     assert answer.layers == []
 
 
-def test_deep_pictures_stay_deep(desk, tmp_path):
+def test_deep_pictures_stay_deep(service, tmp_path):
     import cv2
 
     deep = np.random.default_rng(1).integers(0, 65536, (40, 48, 3), dtype=np.uint16)
     cv2.imwrite(str(tmp_path / 'deep.png'), deep)
-    answer = desk.restore(desk.read(tmp_path / 'deep.png', 'deep.png'), 'deep.png', tmp_path, 'small')
+    answer = service.restore(service.read(tmp_path / 'deep.png', 'deep.png'), 'deep.png', tmp_path, 'small')
     assert read_file(answer.file).colours.dtype == np.uint16
     assert answer.after.dtype == np.uint8
 
@@ -53,45 +55,45 @@ def test_deep_pictures_stay_deep(desk, tmp_path):
 def test_layers_are_shown(tmp_path):
     kind = 'HeavyRainRestorer'
     model = str(publish_small(tmp_path, dict(type=kind, **SMALL_RESTORERS[kind])))
-    desk = Desk({'heavy': model}, Limits(), 'cpu')
-    answer = desk.restore(desk.read(save(tmp_path / 'a.png'), 'a.png'), 'a.png', tmp_path, 'heavy')
+    service = RestorationService({'heavy': model}, Limits(), 'cpu')
+    answer = service.restore(service.read(save(tmp_path / 'a.png'), 'a.png'), 'a.png', tmp_path, 'heavy')
     titles = dict(answer.layers)
     assert {'streaks', 'transmission', 'airlight', 'depth'} <= set(titles)
     assert all(layer.shape == (40, 48, 3) and layer.dtype == np.uint8 for layer in titles.values())
 
 
-def test_what_is_refused(desk, tmp_path):
+def test_what_is_refused(service, tmp_path):
     text = tmp_path / 'upload17.jpg'
     text.write_text('no picture')
     with pytest.raises(PictureError, match=r'^notes\.jpg: is not a picture of a known kind'):
-        desk.read(text, 'notes.jpg')
+        service.read(text, 'notes.jpg')
     save(tmp_path / 'wide.png', (1100, 1000), compress_level=1)
     with pytest.raises(PictureError, match=r'MiB, and this page takes files up to 1 MiB'):
-        desk.read(tmp_path / 'wide.png', 'wide.png')
+        service.read(tmp_path / 'wide.png', 'wide.png')
     Image.new('L', (1100, 1000)).save(tmp_path / 'flat.png')
     with pytest.raises(PictureError, match=r'^flat\.png: 1100x1000 are 1\.1 megapixels, and this page takes pictures'):
-        desk.read(tmp_path / 'flat.png', 'flat.png')
+        service.read(tmp_path / 'flat.png', 'flat.png')
     picture, other = (
         read_file(save(tmp_path / name, size)) for name, size in (('a.png', (48, 40)), ('b.png', (40, 48)))
     )
     with pytest.raises(PictureError, match='the clean picture is 40x48 and the other one 48x40'):
-        desk.restore(picture, 'a.png', tmp_path, 'small', other)
+        service.restore(picture, 'a.png', tmp_path, 'small', other)
     with pytest.raises(PictureError, match="no model 'elsewhere'"):
-        desk.restore(picture, 'a.png', tmp_path, 'elsewhere')
+        service.restore(picture, 'a.png', tmp_path, 'elsewhere')
 
 
-def test_a_model_that_fails_leaves_the_others_working(desk, tmp_path):
+def test_a_model_that_fails_leaves_the_others_working(service, tmp_path):
     picture = read_file(save(tmp_path / 'a.png'))
     with pytest.raises(CheckpointError, match='no such file'):
-        desk.restore(picture, 'a.png', tmp_path, 'lost')
-    assert desk.restore(picture, 'a.png', tmp_path, 'small').file.is_file()
+        service.restore(picture, 'a.png', tmp_path, 'lost')
+    assert service.restore(picture, 'a.png', tmp_path, 'small').file.is_file()
 
 
-def test_large_pictures_are_shown_small(desk, tmp_path):
-    Image.new('RGB', (SHOWN + 400, 16)).save(tmp_path / 'long.png')
-    answer = desk.restore(desk.read(tmp_path / 'long.png', 'long.png'), 'long.png', tmp_path, 'small')
-    assert answer.before.shape == answer.after.shape == (13, SHOWN, 3)
-    assert read_file(answer.file).colours.shape == (16, SHOWN + 400, 3)
+def test_large_pictures_are_shown_small(service, tmp_path):
+    Image.new('RGB', (PREVIEW_SIDE + 400, 16)).save(tmp_path / 'long.png')
+    answer = service.restore(service.read(tmp_path / 'long.png', 'long.png'), 'long.png', tmp_path, 'small')
+    assert answer.before.shape == answer.after.shape == (13, PREVIEW_SIDE, 3)
+    assert read_file(answer.file).colours.shape == (16, PREVIEW_SIDE + 400, 3)
 
 
 def test_models_of_a_page():
@@ -103,26 +105,26 @@ def test_models_of_a_page():
     }
 
 
-def test_a_file_that_is_gone_is_one_line(desk, tmp_path):
-    with pytest.raises(PictureError, match=r'^a\.png: it is no longer here; choose it again$'):
-        desk.read(tmp_path / 'a.png', 'a.png')
+def test_a_file_that_is_gone_is_one_line(service, tmp_path):
+    with pytest.raises(PictureError, match=r'^a\.png: is no longer available; choose it again$'):
+        service.read(tmp_path / 'a.png', 'a.png')
 
 
-def test_what_is_no_file_is_not_read(desk, tmp_path):
+def test_what_is_no_file_is_not_read(service, tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
     (tmp_path / 'link.png').symlink_to(save(tmp_path / 'a.png'))
     for path in (tmp_path / 'pipe.png', tmp_path / 'link.png', tmp_path, '/dev/zero'):
-        with pytest.raises(PictureError, match=r'^a\.png: is no regular file$'):
-            desk.read(Path(path), 'a.png')
+        with pytest.raises(PictureError, match=r'^a\.png: is not a regular file$'):
+            service.read(Path(path), 'a.png')
 
 
-def test_a_network_that_gives_nan_is_a_line(desk, tmp_path, monkeypatch):
+def test_a_network_that_gives_nan_is_a_line(service, tmp_path, monkeypatch):
     picture = read_file(save(tmp_path / 'a.png'))
-    desk.restore(picture, 'a.png', tmp_path, 'small')
+    service.restore(picture, 'a.png', tmp_path, 'small')
 
     def tiler(picture, progress):
         raise PictureError('the network gave NaN')
 
-    monkeypatch.setattr(desk._loaded[1], 'tiler', tiler)
+    monkeypatch.setattr(service._loaded[1], 'tiler', tiler)
     with pytest.raises(PictureError, match=r'^not restored: the network gave NaN$'):
-        desk.restore(picture, 'a.png', tmp_path, 'small')
+        service.restore(picture, 'a.png', tmp_path, 'small')

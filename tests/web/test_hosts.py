@@ -2,7 +2,7 @@
 
 import pytest
 
-from restorebox.web.names import Names
+from restorebox.web.hosts import HostNames
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,10 @@ from restorebox.web.names import Names
     ],
 )  # fmt: skip
 def test_hosts(host, local, served, refused):
-    names = Names(host, 7860, 'box', ('restore.example.org', 'other:8000'))
+    names = HostNames(host, 7860, 'box', ('restore.example.org', 'other:8000'))
     assert [each for each in served if not names.serves(each, local)] == []
     assert [each for each in refused if names.serves(each, local)] == []
 
 
 def test_port_80_is_left_out():
-    assert Names('127.0.0.1', 80).serves('localhost', '127.0.0.1')
+    assert HostNames('127.0.0.1', 80).serves('localhost', '127.0.0.1')

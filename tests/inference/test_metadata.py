@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from restorebox.datasets.tiff import Entry, read_directory, write_directory
 from restorebox.inference.files import read_file, write_file
-from restorebox.inference.metadata import png_chunk, png_chunks, settle_exif, settle_xmp
+from restorebox.inference.metadata import png_chunk, png_chunks, update_exif, update_xmp
 
 WIDTH, HEIGHT = 56, 40  # as stored
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
@@ -178,19 +178,19 @@ def test_what_a_camera_writes(tmp_path, suffix, deep, order, orientation):
     again = read_file(target)  # a second time nothing changes
     assert again.colours.shape == (height, width, 3)
     if suffix != '.tif':  # each of them lays TIFF's fields out anew
-        assert again.carried.exif == file.carried.exif
-    assert (again.carried.xmp, again.profile) == (file.carried.xmp, file.profile)
+        assert again.metadata.exif == file.metadata.exif
+    assert (again.metadata.xmp, again.profile) == (file.metadata.xmp, file.profile)
 
 
 def test_avif_carries_text_in_utf8(tmp_path):
     tags = block('>', 1)
-    Image.fromarray(picture()).save(tmp_path / 'a.avif', exif=settle_exif(tags, (WIDTH, HEIGHT)), xmp=XMP % 1)
+    Image.fromarray(picture()).save(tmp_path / 'a.avif', exif=update_exif(tags, (WIDTH, HEIGHT)), xmp=XMP % 1)
     file = read_file(tmp_path / 'a.avif')
     write_file(file, tmp_path / 'b.avif')
     with Image.open(tmp_path / 'b.avif') as image:
         assert utf8(image.getexif()[315]) == ARTIST
         assert image.getexif().get_ifd(34665)[37500] == NOTES
-        assert image.info['xmp'] == file.carried.xmp
+        assert image.info['xmp'] == file.metadata.xmp
 
 
 @pytest.mark.parametrize('order', '<>')
@@ -213,7 +213,7 @@ def test_exif_goes_from_one_format_into_another(tmp_path, order):
 def test_the_makers_notes_keep_their_place(tmp_path):
     """They hold offsets from the beginning of the block."""
     tags = block('<', 3)
-    assert settle_exif(tags, (WIDTH, HEIGHT), 3).index(NOTES) == tags.index(NOTES)
+    assert update_exif(tags, (WIDTH, HEIGHT), 3).index(NOTES) == tags.index(NOTES)
 
 
 @pytest.mark.parametrize('place', range(0, 330, 3))
@@ -239,7 +239,7 @@ def test_iptc_and_several_comments_of_a_jpeg(tmp_path):
     extra = b''.join(struct.pack('>BBH', 0xFF, marker, len(body) + 2) + body for marker, body in segments)
     Image.fromarray(picture()).save(tmp_path / 'a.jpg', extra=extra)
     write_file(read_file(tmp_path / 'a.jpg'), tmp_path / 'b.jpg')
-    again = read_file(tmp_path / 'b.jpg').carried
+    again = read_file(tmp_path / 'b.jpg').metadata
     assert (again.comments, again.iptc) == ([b'one', b'two'], record)
     write_file(read_file(tmp_path / 'b.jpg'), tmp_path / 'b.tif')
     with tifffile.TiffFile(tmp_path / 'b.tif') as tiff:
@@ -271,7 +271,7 @@ def test_resolution_of_bmp_and_of_a_png_without_a_unit(tmp_path):
 
 
 def test_a_motion_photo_says_that_its_video_is_gone():
-    xmp, notes = settle_xmp(b'<rdf:Description GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion="1"/>', (4, 4))
+    xmp, notes = update_xmp(b'<rdf:Description GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion="1"/>', (4, 4))
     assert b'GCamera:MotionPhoto="0" GCamera:MotionPhotoVersion="1"' in xmp
     assert len(notes) == 1
 
