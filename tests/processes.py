@@ -87,7 +87,7 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(REPO), 'PATH': path, **extra}
 
 
-def run(*args: object, cwd: Path, timeout: float = 240, **env: str) -> subprocess.CompletedProcess:
+def run(*args: object, cwd: Path, timeout: float = 900, **env: str) -> subprocess.CompletedProcess:
     """Run ``tools/NAME`` with arguments; returns its exit code and output."""
     tool, *rest = map(str, args)
     command = [str(REPO / 'tools' / tool), *rest]

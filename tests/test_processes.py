@@ -22,7 +22,7 @@ def test_leaving_waits_for_no_thread_and_loses_no_output(tmp_path):
     )
     command = [sys.executable, '-c', code]
     result = subprocess.run(
-        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=120
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=900
     )
     assert result.returncode == 3
     assert result.stdout == 'written'

@@ -40,7 +40,7 @@ def test_kill_and_go_on(tmp_path):
     with open(tmp_path / 'output.txt', 'w') as out:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=out, stderr=subprocess.STDOUT)
         try:  # the second run is under way, at best with a checkpoint
-            until = time.monotonic() + 200
+            until = time.monotonic() + 900
             while process.poll() is None and time.monotonic() < until:
                 if first.is_file() and list(tmp_path.glob('w/fdrnet/tiny/no_aux_s0_*/iter_1.pth')):
                     break

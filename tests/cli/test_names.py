@@ -69,6 +69,7 @@ def test_train_test_and_looking_at_data(odd_pairs, tmp_path, monkeypatch, capsys
     assert {str(odd_pairs / 'test' / 'lq' / f'{name}.png') for name in ODD} <= files
 
 
+@pytest.mark.slow
 def test_synthesize_keeps_manifest_and_pairs(odd_pairs, tmp_path, capsys):
     clean = tmp_path / 'clean' / 'sub'
     shutil.copytree(odd_pairs / 'train' / 'gt', clean)
@@ -92,7 +93,7 @@ def test_any_encoding_of_a_pipe_will_do(odd_pairs, tmp_path, encoding):
     os.rename(odd_pairs / 'test/lq' / f'{LATIN}.png', odd_pairs / 'test/lq/été.png')
     result = subprocess.run(
         [sys.executable, '-m', 'restorebox', 'check-data', str(odd_pairs)],
-        cwd=tmp_path, env=environment(**encoding), capture_output=True, check=False, timeout=240,
+        cwd=tmp_path, env=environment(**encoding), capture_output=True, check=False, timeout=900,
     )  # fmt: skip
     assert result.returncode == 1
     assert b'Traceback' not in result.stderr

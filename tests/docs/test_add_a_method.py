@@ -40,7 +40,7 @@ def shell(script: str, work: Path) -> subprocess.CompletedProcess:
     env = environment() | {'PYTHONPATH': f'{work / "site"}{os.pathsep}{REPO}'}
     script = script.replace('export PYTHONPATH=notes', 'export PYTHONPATH=notes:$PYTHONPATH')
     return subprocess.run(
-        ['bash', '-e', '-c', script], cwd=work, env=env, capture_output=True, text=True, timeout=300, check=False
+        ['bash', '-e', '-c', script], cwd=work, env=env, capture_output=True, text=True, timeout=900, check=False
     )
 
 

@@ -19,7 +19,7 @@ webdriver = pytest.importorskip('selenium.webdriver', reason='Selenium is not in
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
 DRIVER = shutil.which('chromedriver')
 needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='no Chromium with its driver on this machine')
-WAIT = 60  # seconds for what may take long on a busy machine
+WAIT = 600  # seconds for what may take long on a busy machine
 
 
 @pytest.fixture
@@ -164,6 +164,7 @@ def test_a_visit(page, browser, tmp_path):
     assert list(home.glob('restorebox-web-*')) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_ended_server_leaves_nothing(page, number):
     _, home, server = page
@@ -173,6 +174,7 @@ def test_an_ended_server_leaves_nothing(page, number):
     assert list(home.glob('restorebox-web-*')) == []
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_line(page, tmp_path):
     port = page[0].rsplit(':', 1)[1]
     assert f"can't serve on 127.0.0.1, port {port}" in one_line_error(run('web.py', '--port', port, cwd=tmp_path))

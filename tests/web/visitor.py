@@ -17,7 +17,7 @@ from PIL import Image
 from tests.factories import publish_small
 from tests.processes import environment
 
-WAIT = 120  # seconds for what may take long on a busy machine
+WAIT = 600  # seconds for what may take long on a busy machine
 API = '/gradio_api'
 
 

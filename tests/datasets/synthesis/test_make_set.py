@@ -52,7 +52,7 @@ def test_killed_five_times_it_ends_as_if_it_had_not_been(tmp_path, workers):
         process = multiprocessing.get_context('fork').Process(target=make, args=(clean, out), kwargs=options)
         process.start()
         # by what is done and not by time, which a busy machine stretches
-        enough, deadline = complete + moments.randint(0, MOST), time.monotonic() + 60
+        enough, deadline = complete + moments.randint(0, MOST), time.monotonic() + 600
         while lines(journal) < enough and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(moments.uniform(0, 0.02))  # anywhere in the work on the next picture
