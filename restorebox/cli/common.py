@@ -61,9 +61,8 @@ def options_action() -> type[argparse.Action]:
                 try:
                     super().__call__(parser, namespace, [value], option)
                 except (RecursionError, ValueError, AssertionError):
-                    parser.error(
-                        f"{option} {value}: the value can't be read; write lists in brackets: [1,2] or [[1,2],[3,4]]"
-                    )
+                    advice = 'write lists in brackets: [1,2] or [[1,2],[3,4]]'
+                    parser.error(f"{option} {value}: the value can't be read; {advice}")
                 merged = {**getattr(self, 'seen', {}), **getattr(namespace, self.dest)}
                 self.seen = merged
                 setattr(namespace, self.dest, merged)
@@ -81,15 +80,8 @@ def run_name(config: str, row: str | None) -> str:
     return Path(config).stem + (f'_{row}' if row else '')
 
 
-def add_config_options(
-    parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG or work_dirs/CONFIG_ROW'
-) -> None:
-    """Add ``--row``, ``--cfg-options``, ``--data-root``, ``--work-dir`` and ``--launcher``.
-
-    Args:
-        parser: the parser.
-        work_dir: description of the default of ``--work-dir``, for the help text.
-    """
+def add_config_options(parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG[_ROW]') -> None:
+    """Add the config options; ``work_dir`` describes the default of ``--work-dir`` in the help text."""
     add_row_option(parser)
     parser.add_argument(
         '--cfg-options',
@@ -101,9 +93,8 @@ def add_config_options(
     )
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
     parser.add_argument('--work-dir', help=f'folder for logs and checkpoints (default: {work_dir})')
-    parser.add_argument(
-        '--launcher', choices=('none', 'pytorch'), default='none', help="'pytorch' under torchrun or srun"
-    )
+    launchers = ('none', 'pytorch')
+    parser.add_argument('--launcher', choices=launchers, default='none', help="'pytorch' under torchrun or srun")
 
 
 def prepare(args: argparse.Namespace) -> Config:
