@@ -1,4 +1,4 @@
-"""The physics of what spoils a picture: operators, and apart from them the samplers of their parameters."""
+"""Image degradation models: operators, and separate samplers of their parameters."""
 
 from restorebox.degradations.base import BaseDegradation, RangedDegradation
 from restorebox.degradations.compose import build_degradation

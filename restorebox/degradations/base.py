@@ -1,4 +1,4 @@
-"""The contract of all degradations."""
+"""Base classes of all degradations and checks of their constructor arguments."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from restorebox.errors import ConfigError
 
 
 class BaseDegradation(ABC):
-    """An operator and, apart from it, a sampler of its parameters.
+    """A degradation operator with a separate sampler of its parameters.
 
-    :meth:`apply` is a function of the picture and the parameters alone: it holds no randomness of its own (noise comes
-    from a seed among the parameters), so that a stored dict of parameters renders the same bytes again.
+    :meth:`apply` is deterministic: it depends only on the picture and the parameters. Noise is generated from a seed
+    among the parameters, so a stored parameter dict reproduces the same bytes.
 
     Attributes:
-        strength: the parameter that makes it worse as it grows, '-NAME' where less of it is worse, '' where no single
-            one does.
-        takes_depth: whether :meth:`apply` takes a third argument, ``depth``.
+        strength: name of the parameter that controls the severity; '-NAME' if severity increases as it decreases, ''
+            if no single parameter controls it.
+        takes_depth: whether :meth:`apply` accepts a third argument, ``depth``.
     """
 
     strength: str = ''
@@ -28,34 +28,39 @@ class BaseDegradation(ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Draw parameters for a picture of ``shape`` (height, width, ...): plain numbers, strings and lists."""
+        """Draw the parameters for a picture of ``shape`` (height, width, ...): a dict that JSON can store."""
 
     @abstractmethod
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Degrade HWC RGB, float32 in [0, 1] or uint8 -> 'lq' (HWC float32 in [0, 1]) and the physics layers used.
+        """Degrade a picture.
 
-        Layers have the picture's height and width.
+        Args:
+            picture: HWC RGB, float32 in [0, 1] or uint8.
+            parameters: as :meth:`sample` returns them.
+
+        Returns:
+            'lq' (HWC float32 in [0, 1]) and the physics layers used, which have the picture's height and width.
         """
 
     def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        """Draw, then apply -> what :meth:`apply` gives, and 'parameters'."""
+        """Draw parameters and apply them; return the result of :meth:`apply` and 'parameters'."""
         parameters = self.sample(rng, picture.shape)
         return {**self.apply(picture, parameters), 'parameters': parameters}
 
 
 class RangedDegradation(BaseDegradation):
-    """One whose parameters are a number from each of its ranges and, where it draws noise or drops, a seed.
+    """Base of degradations whose parameters are one number per range and, if needed, a random seed.
 
     Attributes:
-        ranges: parameter -> (low, high), in the order of the draws.
-        seeded: whether a seed is drawn last.
+        ranges: parameter name -> (low, high), in drawing order.
+        seeded: whether a seed is drawn after the ranges.
     """
 
     ranges: dict[str, tuple[float, float]]
     seeded: bool = False
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """One number per range, evenly distributed, and the seed where one is needed."""
+        """Draw one uniformly distributed number per range, and 'seed' if ``seeded``."""
         drawn: dict[str, Any] = {name: float(rng.uniform(*ends)) for name, ends in self.ranges.items()}
         if self.seeded:
             drawn['seed'] = draw_seed(rng)
@@ -63,15 +68,21 @@ class RangedDegradation(BaseDegradation):
 
 
 def draw_seed(rng: np.random.Generator) -> int:
-    """A seed for a generator that :meth:`BaseDegradation.apply` makes of it."""
+    """Draw a seed in [0, 2^31) for the generator that :meth:`BaseDegradation.apply` creates."""
     return int(rng.integers(2**31))
 
 
 def as_range(value: Sequence[float], name: str, lowest: float, highest: float) -> tuple[float, float]:
-    """Check a (low, high) pair of a constructor.
+    """Validate a (low, high) constructor argument and return it as floats.
+
+    Args:
+        value: the pair.
+        name: class and argument name for the error message.
+        lowest: smallest permitted value.
+        highest: largest permitted value.
 
     Raises:
-        ConfigError: not two numbers in order within [lowest, highest]; names the key.
+        ConfigError: not two numbers with lowest <= low <= high <= highest.
     """
     pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
     numbers = len(pair) == 2 and all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in pair)
@@ -81,10 +92,10 @@ def as_range(value: Sequence[float], name: str, lowest: float, highest: float) -
 
 
 def as_whole_range(value: Sequence[int], name: str, lowest: int, highest: int) -> tuple[int, int]:
-    """Check a (low, high) pair of whole numbers of a constructor.
+    """Validate a (low, high) constructor argument of integers; arguments as in :func:`as_range`.
 
     Raises:
-        ConfigError: not two whole numbers in order within [lowest, highest]; names the key.
+        ConfigError: not two integers with lowest <= low <= high <= highest.
     """
     low, high = as_range(value, name, lowest, highest)
     if low != int(low) or high != int(high):

@@ -1,4 +1,4 @@
-"""Blur: out of focus, or shaken."""
+"""Gaussian blur and motion blur."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from restorebox.values import Pixels
 
 @DEGRADATIONS.register_module()
 class GaussianBlur(RangedDegradation):
-    """I = J * g, a normalised Gaussian in a square window; the border's pixels are repeated outwards.
+    """I = J * g with a normalised Gaussian kernel g in a square window and replicate padding.
 
     Args:
-        sigma: standard deviation in pixels.
+        sigma: range of the standard deviation in pixels.
         window: side of the window, an odd number of pixels; 21 in the generator of RL-Restore (Yu et al., CVPR 2018),
-            which cuts Gaussians off that are wider than about 3.
+            which truncates Gaussians with sigma above about 3.
     """
 
     strength = 'sigma'
@@ -35,13 +35,13 @@ class GaussianBlur(RangedDegradation):
         self.window = window
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """'sigma' and 'window'."""
+        """Draw 'sigma' and return it with 'window'."""
         return {**super().sample(rng, shape), 'window': self.window}
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
-        """HWC RGB -> 'lq' HWC float32 in [0, 1]."""
+        """Degrade HWC RGB -> 'lq' HWC float32 in [0, 1]."""
         clear, side = to_float(picture), parameters['window']
-        if parameters['sigma'] < 0.01:  # OpenCV would take 0 as 'choose one'
+        if parameters['sigma'] < 0.01:  # OpenCV derives sigma from the window if it is 0
             return {'lq': clear.copy()}
         blurred = cv2.GaussianBlur(clear, (side, side), parameters['sigma'], borderType=cv2.BORDER_REPLICATE)
         return {'lq': np.clip(blurred, 0, 1).reshape(clear.shape)}
@@ -49,11 +49,11 @@ class GaussianBlur(RangedDegradation):
 
 @DEGRADATIONS.register_module()
 class MotionBlur(RangedDegradation):
-    """I = J * k, a straight, even movement during the exposure; the border's pixels are repeated outwards.
+    """I = J * k with the kernel k of a linear motion of constant speed during exposure, and replicate padding.
 
     Args:
-        length: of the path in pixels; 1 changes nothing.
-        angle: of the path in degrees from vertical, positive leaning to the right at the top.
+        length: range of the path length in pixels; 1 is no blur.
+        angle: range of the path angle in degrees from vertical, positive leaning to the right at the top.
     """
 
     strength = 'length'
@@ -65,7 +65,7 @@ class MotionBlur(RangedDegradation):
         }
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
-        """HWC RGB -> 'lq' HWC float32 in [0, 1]."""
+        """Degrade HWC RGB -> 'lq' HWC float32 in [0, 1]."""
         clear = to_float(picture)
         kernel = motion_kernel(parameters['length'], parameters['angle'])
         blurred = cv2.filter2D(clear, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""Noise as a camera makes it: at the sensor, before the colours are put together and the tones are bent."""
+"""Camera noise: sensor noise that passes through demosaicing, sharpening and gamma correction."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
 
 GAMMA = 2.2
-# Bilinear demosaicing of a Bayer pattern as convolutions of the planes that are zero where nothing was measured.
-GREEN = np.float32([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
-OTHERS = np.float32([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
+# Kernels of bilinear demosaicing, applied to colour planes that are zero where the Bayer pattern has another colour.
+GREEN_KERNEL = np.asarray([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
+RED_BLUE_KERNEL = np.asarray([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
 
 @DEGRADATIONS.register_module()
 class CameraNoise(RangedDegradation):
-    """I = J + develop(raw(J) + n) - develop(raw(J)): what the noise of a sensor becomes in a finished picture.
+    """I = J + develop(raw(J) + n) - develop(raw(J)): sensor noise n after the image processing of a camera.
 
     .. code-block:: text
 
-        J -> linear light -> a Bayer pattern of unbalanced colours -> noise of photons and of reading
+        J -> linear light -> Bayer pattern before white balance -> photon noise and read noise
           -> white balance -> demosaicing -> smoothing -> sharpening -> gamma -> I -> JPEG
 
-    The difference of both developments is added, so that what demosaicing does to a picture without noise is no damage.
-    The noise that comes out is coarse, coloured, stronger in dark places than gamma alone would have it, and often
-    weaker than one grey level: what good cameras make and nobody wants to see removed together with detail.
+    The difference of the two developed images is added to J, so demosaicing does not degrade a noise-free picture. The
+    resulting noise is spatially correlated and coloured, and stronger in dark regions. It is often weaker than one grey
+    level, as in good cameras, and a network must not remove it together with detail.
 
     All ranges are (low, high); one value is drawn from each per picture.
 
     Args:
-        photons: decimal logarithm of the photons that a white pixel counts.
-        reading: standard deviation of the reading noise, in photons.
-        red: gain that white balance gives red; green has 1.
-        blue: the same of blue.
-        smoothing: standard deviation in pixels of the camera's own denoising.
-        sharpening: strength of its sharpening.
-        quality: of the JPEG file, whole numbers; 100 leaves it out.
+        photons: decimal logarithm of the photon count of a white pixel.
+        reading: standard deviation of the read noise, in photons.
+        red: white-balance gain of red, relative to green.
+        blue: white-balance gain of blue, relative to green.
+        smoothing: standard deviation in pixels of the Gaussian filter for in-camera denoising.
+        sharpening: strength of in-camera sharpening (unsharp masking).
+        quality: JPEG quality, rounded to an integer; 100 means no JPEG compression.
     """
 
     strength = '-photons'
@@ -68,15 +68,15 @@ class CameraNoise(RangedDegradation):
         }
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
-        """HWC RGB -> 'lq' HWC float32 in [0, 1]."""
+        """Degrade HWC RGB -> 'lq' HWC float32 in [0, 1]."""
         clear = to_float(picture)
         rng = np.random.default_rng(parameters['seed'])
-        gains = np.float32([parameters['red'], 1, parameters['blue']])
+        gains = np.asarray([parameters['red'], 1, parameters['blue']], np.float32)
         masks = bayer(clear.shape[:2])
         raw = ((clear**GAMMA) / gains * masks).sum(-1)
         count = np.float32(10 ** parameters['photons'])
         photons = raw * count
-        # by the normal distribution with the variance of both: photons are many
+        # Normal approximation of the Poisson distribution: the counts are large. The variance includes read noise.
         noise = rng.standard_normal(raw.shape, dtype=np.float32) * np.sqrt(photons + parameters['reading'] ** 2)
         noisy = (photons + noise.astype(np.float32)) / count
         seen = clear + develop(noisy, masks, gains, parameters) - develop(raw, masks, gains, parameters)
@@ -86,7 +86,7 @@ class CameraNoise(RangedDegradation):
 
 
 def bayer(size: tuple[int, int]) -> np.ndarray:
-    """Which colour each pixel of (height, width) measures, by rows RG and GB: HxWx3 float32 of 0 and 1."""
+    """Return the masks of an RGGB Bayer pattern of (height, width): HxWx3 float32, 0 or 1."""
     masks = np.zeros((*size, 3), np.float32)
     masks[::2, ::2, 0] = 1
     masks[::2, 1::2, 1] = masks[1::2, ::2, 1] = 1
@@ -95,10 +95,20 @@ def bayer(size: tuple[int, int]) -> np.ndarray:
 
 
 def develop(raw: np.ndarray, masks: np.ndarray, gains: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
-    """A Bayer pattern in linear light -> HxWx3 float32 in [0, 1], as a camera shows it."""
-    planes = raw[..., None] * masks * gains
-    kernels = (OTHERS, GREEN, OTHERS)
-    planes = [cv2.filter2D(planes[..., c], cv2.CV_32F, kernels[c], borderType=cv2.BORDER_REFLECT_101) for c in range(3)]
+    """Develop a raw image into an RGB image.
+
+    Args:
+        raw: HxW Bayer image in linear light.
+        masks: HxWx3 as :func:`bayer` returns them.
+        gains: white-balance gains of R, G and B.
+        parameters: 'smoothing' and 'sharpening' of :class:`CameraNoise`.
+
+    Returns:
+        HxWx3 float32 in [0, 1], gamma corrected.
+    """
+    sparse = raw[..., None] * masks * gains
+    kernels = (RED_BLUE_KERNEL, GREEN_KERNEL, RED_BLUE_KERNEL)
+    planes = [cv2.filter2D(sparse[..., c], cv2.CV_32F, kernels[c], borderType=cv2.BORDER_REFLECT_101) for c in range(3)]
     linear = np.stack(planes, -1).reshape(masks.shape)
     if parameters['smoothing'] > 0.2:
         linear = cv2.GaussianBlur(linear, (0, 0), parameters['smoothing']).reshape(masks.shape)

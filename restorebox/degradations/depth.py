@@ -1,7 +1,7 @@
-"""Depth for pictures that have none: a made-up field, one that follows the picture's edges, or a network's estimate.
+"""Depth for pictures without depth data: a synthetic field, an edge-aligned synthetic field, or a network's estimate.
 
-Depth is relative here: float32 in (0, 1], 1 is the farthest that the picture shows. From a disparity D in [0, 1] (1 is
-nearest) it is d = 1 / (D + 0.1), divided by its maximum, as in the renderer of Li, Cheong and Tan (CVPR 2019).
+Depth is relative: float32 in (0, 1], 1 is the farthest point of the picture. It is computed from a disparity D in
+[0, 1] (1 is nearest) as d = 1 / (D + 0.1), divided by its maximum, as in Li, Cheong and Tan (CVPR 2019).
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from restorebox.degradations.base import as_range, draw_seed
 from restorebox.errors import ConfigError, WeightsError
 from restorebox.pixels import to_uint8
 
-GRID = (48, 64)  # rows and columns on which the field is made up; its features are larger than a cell
-HORIZONS = ((0.25, 0.5), (0.02, 0.55))
-PARTS = 14  # of a picture, each at a distance of its own
-FAR = 0.1  # disparity that is added to all, so that the sky has a finite depth
+GRID = (48, 64)  # rows and columns of the grid on which fields are generated; their features are larger than a cell
+HORIZONS = ((0.25, 0.5), (0.02, 0.55))  # default range for 'field', for 'edges'
+PARTS = 14  # number of segments with separate disparity offsets in depth_by_edges
+FAR = 0.1  # added to the disparity, so that the sky has a finite depth
 
 
 class DepthSource:
-    """Where a renderer takes the depth from, with the record that makes it the same again.
+    """Source of a renderer's depth, with a record from which the depth can be reproduced.
 
     Args:
-        source: 'field' for a made-up one, 'edges' for a made-up one whose edges are the picture's, or a folder with a
-            depth network in the form of the package ``transformers`` (config.json, preprocessor_config.json,
-            model.safetensors).
-        horizon: range of the height of the field's horizon, as a share of the picture's height from the top; None for
-            (0.25, 0.5), and (0.02, 0.55) with edges, which suits rooms and views from above as well.
-        roughness: range of the smooth variation, as a standard deviation in units of disparity.
+        source: 'field' for a synthetic depth, 'edges' for a synthetic depth aligned to the picture's edges, or the
+            folder of a depth network in the format of the package ``transformers`` (config.json,
+            preprocessor_config.json, model.safetensors).
+        horizon: range of the horizon's position, as a fraction of the picture's height from the top. None is
+            (0.25, 0.5) for 'field' and (0.02, 0.55) for 'edges', which also suits indoor scenes and views from above.
+        roughness: range of the amplitude of the smooth variation, in units of disparity.
     """
 
     def __init__(
@@ -48,23 +48,26 @@ class DepthSource:
         self.roughness = as_range(roughness, 'depth: roughness', 0, 1)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Any]:
-        """A field's numbers and seed; of a network only where it lies. The same number of draws for all."""
+        """Draw the record: 'source' and, for a synthetic depth, 'horizon', 'roughness' and 'seed'.
+
+        The number of draws is the same for all sources, so that later draws do not depend on the source.
+        """
         field = {'horizon': float(rng.uniform(*self.horizon)), 'roughness': float(rng.uniform(*self.roughness))}
         seed = draw_seed(rng)
-        made_up = self.source in ('field', 'edges')
-        return {'source': self.source, **field, 'seed': seed} if made_up else {'source': self.source}
+        synthetic = self.source in ('field', 'edges')
+        return {'source': self.source, **field, 'seed': seed} if synthetic else {'source': self.source}
 
     @staticmethod
     def render(scene: np.ndarray, record: dict[str, Any], given: np.ndarray | None = None) -> np.ndarray:
-        """Depth of a scene (HWC float32 in [0, 1]) -> HxWx1 float32 in (0, 1].
+        """Return the depth of a scene, HxWx1 float32 in (0, 1].
 
         Args:
-            scene: the clear picture.
-            record: as :meth:`sample` gives it.
-            given: a measured depth, which is taken instead.
+            scene: the clean picture, HWC float32 in [0, 1].
+            record: as :meth:`sample` returns it.
+            given: measured depth, HxW or HxWx1 in [0, 1], that replaces the recorded one.
 
         Raises:
-            ConfigError: the given depth has another size, or holds values outside of [0, 1].
+            ConfigError: the given depth has another size, or values outside [0, 1].
         """
         if given is not None:
             return _checked(given, scene.shape[:2])
@@ -76,19 +79,19 @@ class DepthSource:
 
 
 def from_disparity(disparity: np.ndarray) -> np.ndarray:
-    """d = 1 / (D + 0.1), divided by its maximum; D is HW in [0, 1], 1 is nearest -> HW float32 in (0, 1]."""
+    """Return d = 1 / (D + 0.1), divided by its maximum, HW float32 in (0, 1]; D is HW in [0, 1], 1 is nearest."""
     depth = 1 / (np.clip(disparity, 0, 1) + np.float32(FAR))
     return (depth / depth.max()).astype(np.float32)
 
 
 def depth_field(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
-    """A made-up outdoor scene: ground up to a horizon, something that stands there, and smooth variation.
+    """Return the depth of a synthetic outdoor scene: ground up to a horizon, objects on it, and smooth variation.
 
-    Seen by a level camera, the ground's disparity grows in proportion to the distance below the horizon.
+    For a level camera, the ground's disparity is proportional to the distance below the horizon.
 
     Args:
-        size: (height, width) in pixels; the same record gives the same scene in any size.
-        record: 'horizon' and 'roughness' as in :class:`DepthSource`, 'seed'.
+        size: (height, width) in pixels; the same record gives the same scene at any size.
+        record: dict with 'horizon' and 'roughness' as in :class:`DepthSource`, and 'seed'.
 
     Returns:
         HW float32 in (0, 1].
@@ -99,24 +102,23 @@ def depth_field(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
 
 
 def _outdoors(record: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """The disparity of :func:`depth_field` on the grid, float32."""
+    """Return the disparity of :func:`depth_field` on the grid, float32."""
     below = (np.linspace(0, 1, GRID[0], dtype=np.float32)[:, None] - record['horizon']) / (1 - record['horizon'])
     disparity = np.maximum(below, 0)
-    # What stands there is nearer than the horizon behind it, the less the higher up; it comes and goes smoothly, since
-    # an edge would betray itself wherever the picture has none.
+    # Objects are nearer than the horizon behind them; the difference decreases with height. They vary smoothly, since
+    # a depth edge would be visible where the picture has none.
     height = np.clip(1 + np.minimum(below, 0) * (1 - record['horizon']) / record['horizon'], 0, 1)
-    things = 0.3 * _smooth(rng, (3, 5)) * height
-    disparity = disparity + things * np.exp(-np.maximum(below, 0) * 4)
+    objects = 0.3 * _smooth(rng, (3, 5)) * height
+    disparity = disparity + objects * np.exp(-np.maximum(below, 0) * 4)
     disparity += np.float32(record['roughness']) * (2 * _smooth(rng, (6, 8)) - 1) * np.clip(disparity * 3, 0.1, 1)
     return disparity.astype(np.float32)
 
 
 def depth_by_edges(scene: np.ndarray, record: dict[str, Any]) -> np.ndarray:
-    """A made-up depth whose edges are those of the picture: haze ends where a thing ends.
+    """Return a synthetic depth whose edges follow those of the picture.
 
-    Parts of the picture of like place and colour have a distance of their own in front of the scene of
-    :func:`depth_field`, and what looks like sky has none. A guided filter (He, Sun and Tang, TPAMI 2013) fits that to
-    the picture.
+    Segments of similar position and colour get a random disparity offset on top of :func:`depth_field`'s scene; regions
+    that look like sky get disparity 0. A guided filter (He, Sun and Tang, TPAMI 2013) aligns the result to the picture.
 
     Args:
         scene: HWC float32 in [0, 1].
@@ -135,7 +137,7 @@ def depth_by_edges(scene: np.ndarray, record: dict[str, Any]) -> np.ndarray:
     offsets = rng.uniform(0.02, 0.35, PARTS).astype(np.float32)
     below = np.clip((y - record['horizon']) / (1 - record['horizon']), 0, 1)
     disparity = np.clip(ground + offsets[part] * (1 - 0.6 * below), 0, 1)
-    # sky: bright, smooth and high up
+    # sky: bright, smooth and near the upper edge
     grey = small.mean(-1)
     rough = cv2.GaussianBlur((grey - cv2.GaussianBlur(grey, (0, 0), 1.5)) ** 2, (0, 0), 1.5) ** 0.5
     bright = np.clip((small[..., 2] - 0.45) * 4, 0, 1) * np.clip(1 - rough * 25, 0, 1)
@@ -148,7 +150,7 @@ def depth_by_edges(scene: np.ndarray, record: dict[str, Any]) -> np.ndarray:
 
 
 def _guided(guide: np.ndarray, plane: np.ndarray, reach: int = 4, eps: float = 3e-3) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and offset of the guided filter, HW each: slope * guide + offset is the filtered plane."""
+    """Return slope and offset of the guided filter, HW each: slope * guide + offset is the filtered plane."""
 
     def mean(x: np.ndarray) -> np.ndarray:
         return cv2.blur(x, (2 * reach + 1, 2 * reach + 1))
@@ -159,7 +161,7 @@ def _guided(guide: np.ndarray, plane: np.ndarray, reach: int = 4, eps: float = 3
 
 
 def _smooth(rng: np.random.Generator, knots: tuple[int, int]) -> np.ndarray:
-    """A smooth random field on the grid, through (rows, columns) of random knots; float32 in [0, 1]."""
+    """Return a smooth random field on the grid from (rows, columns) of random knots, float32 in [0, 1]."""
     field = cv2.resize(rng.random(knots, dtype=np.float32), GRID[::-1], interpolation=cv2.INTER_CUBIC)
     return np.clip(field, 0, 1)
 
@@ -175,9 +177,9 @@ def _checked(given: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 @lru_cache(maxsize=1)  # a network is large, and a data set uses one
 def _load_network(folder: str) -> tuple[Any, Any]:
-    """The picture processor and the network of a folder; nothing is fetched, no pickle is read."""
+    """Load the image processor and the network of a folder, without downloads and without reading pickles."""
     if not Path(folder).is_dir() or not any(Path(folder).glob('*.safetensors')):
-        raise WeightsError(f'{folder} is no folder with a depth network: config.json and *.safetensors are looked for')
+        raise WeightsError(f'{folder} is no folder with a depth network: it needs config.json and *.safetensors')
     try:
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
     except ImportError as error:
@@ -190,22 +192,22 @@ def _load_network(folder: str) -> tuple[Any, Any]:
 
 
 def estimate_disparity(scene: np.ndarray, folder: str) -> np.ndarray:
-    """A depth network's disparity of a scene, scaled to [0, 1].
+    """Estimate the disparity of a scene with a depth network and scale it to [0, 1].
 
-    The same on one machine; between machines it may differ in the last bits, as networks do.
+    The result is deterministic on one machine; on another machine the last bits may differ.
 
     Args:
         scene: HWC float32 in [0, 1].
-        folder: of the network, see :class:`DepthSource`.
+        folder: folder of the network, see :class:`DepthSource`.
 
     Returns:
         HW float32 in [0, 1], 1 is nearest.
 
     Raises:
-        WeightsError: the folder has no safetensors.
+        WeightsError: the folder contains no safetensors file.
         ConfigError: the package transformers is not installed.
     """
-    import torch  # here, because rendering needs it for nothing else
+    import torch  # imported here, since rendering does not need it otherwise
 
     processor, network = _load_network(folder)
     inputs = processor(images=to_uint8(scene), return_tensors='pt')
@@ -213,7 +215,7 @@ def estimate_disparity(scene: np.ndarray, folder: str) -> np.ndarray:
         predicted = network(**inputs).predicted_depth
     plane = predicted.reshape(predicted.shape[-2:]).float().numpy()
     if getattr(network.config, 'depth_estimation_type', 'relative') == 'metric':
-        plane = 1 / np.maximum(plane, 1e-3)  # such networks give metres, the others disparity
+        plane = 1 / np.maximum(plane, 1e-3)  # metric networks predict metres, the others disparity
     spread = float(plane.max() - plane.min())
     scaled = (plane - plane.min()) / (spread if spread > 0 else 1)
     return cv2.resize(scaled.astype(np.float32), scene.shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(

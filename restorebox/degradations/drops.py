@@ -1,4 +1,4 @@
-"""Drops that hang in the air, and the spray that rain and wheels throw up near the ground."""
+"""Raindrops in the air, and spray near the ground."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from restorebox.degradations.varied_rain import gathered_light
 from restorebox.degradations.weather import Weather
 from restorebox.registry import DEGRADATIONS
 
-SHAPES = 12
+SHAPES = 12  # number of different drops per picture
 
 
 @DEGRADATIONS.register_module()
 class Drops(Weather):
-    """I = T J + (1 - T) A: short thick drops, caught by a short exposure or lit by a flash.
+    """I = T J + (1 - T) A: short thick drops, as with a short exposure or a flash.
 
     All ranges are (low, high); one value is drawn from each per picture.
 
     Args:
         density: drops per pixel.
-        size: radius of the largest, in pixels; single ones are down to a quarter of it.
-        stretch: length of a drop over its width.
-        angle: of the fall in degrees from vertical, positive leaning to the right at the top.
-        softness: blur of their edges, as a share of the radius.
-        opacity: of the most opaque, in [0, 1].
+        size: radius of the largest drops in pixels; the smallest have a quarter of it.
+        stretch: ratio of a drop's length to its width.
+        angle: falling direction in degrees from vertical, positive leaning to the right at the top.
+        softness: blur of the edges, as a fraction of the radius.
+        opacity: opacity of the most opaque drops, in [0, 1].
         light: see :class:`~restorebox.degradations.varied_rain.VariedRain`.
-        gathered: see there.
+        gathered: see :class:`~restorebox.degradations.varied_rain.VariedRain`.
     """
 
     strength = 'density'
@@ -62,7 +62,7 @@ class Drops(Weather):
     def layers(
         self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """'transmission' HxWx1 (1 minus the opacity) and 'airlight' HxWx3, float32 in [0, 1]."""
+        """Return 'transmission' HxWx1 (1 minus the opacity) and 'airlight' HxWx3, float32 in [0, 1]."""
         rng = np.random.default_rng(parameters['seed'])
         stamps = _drops(parameters, rng)
         total = scatter(scene.shape[:2], stamps, parameters['density'], rng, parameters['opacity'], 0.3)
@@ -73,7 +73,7 @@ class Drops(Weather):
 
 
 def _drops(parameters: dict[str, Any], rng: np.random.Generator) -> list[np.ndarray]:
-    """Squares of one side with a drop in each, float32 in [0, 1]: one in four is large."""
+    """Return square stamps of equal size with one drop each, float32 in [0, 1]; one in four is large."""
     largest = parameters['size']
     margin = int(np.ceil(largest * max(parameters['stretch'], 1) + 3 * largest * parameters['softness'])) + 2
     stamps = []
@@ -84,7 +84,7 @@ def _drops(parameters: dict[str, Any], rng: np.random.Generator) -> list[np.ndar
         distance = np.hypot(across, along / stretch) / radius
         edge = max(parameters['softness'], 0.5 / radius)
         drop = np.clip((1 - distance) / edge + 0.5, 0, 1)
-        # a drop is a lens: its rim is darker than its middle, or the other way round
+        # A drop refracts light: its rim is darker or brighter than its centre.
         rim, outer = rng.uniform(-0.4, 0.4), np.minimum(distance, 1) ** 2
         drop = drop * (1 - abs(rim) * (outer if rim > 0 else 1 - outer))
         stamps.append(np.where(drop > 2e-3, drop, 0).astype(np.float32))
@@ -93,17 +93,17 @@ def _drops(parameters: dict[str, Any], rng: np.random.Generator) -> list[np.ndar
 
 @DEGRADATIONS.register_module()
 class Spray(Weather):
-    """I = T J + (1 - T) A: a cloud of fine drops above the ground, with a few that can be told apart.
+    """I = T J + (1 - T) A: a cloud of fine drops above the ground, with some individually visible droplets.
 
     All ranges are (low, high); one value is drawn from each per picture.
 
     Args:
-        opacity: where it is thickest, in [0, 1].
-        height: how far above the picture's lower edge it ends, as a share of the picture's height.
-        grain: size of its swirls as a share of the picture's longer side.
+        opacity: maximum opacity, in [0, 1].
+        height: height of the cloud above the picture's lower edge, as a fraction of the picture's height.
+        grain: size of its largest structures, as a fraction of the picture's longer side.
         droplets: bright dots per pixel within it.
         light: see :class:`~restorebox.degradations.varied_rain.VariedRain`.
-        gathered: see there.
+        gathered: see :class:`~restorebox.degradations.varied_rain.VariedRain`.
     """
 
     strength = 'opacity'
@@ -129,16 +129,16 @@ class Spray(Weather):
     def layers(
         self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """'transmission' HxWx1 (1 minus the opacity) and 'airlight' HxWx3, float32 in [0, 1]."""
+        """Return 'transmission' HxWx1 (1 minus the opacity) and 'airlight' HxWx3, float32 in [0, 1]."""
         rng, size = np.random.default_rng(parameters['seed']), scene.shape[:2]
         up = np.linspace(1, 0, size[0], dtype=np.float32)[:, None]  # 1 at the upper edge
         edge = parameters['height'] * (0.6 + 0.8 * cv2.resize(rng.random((1, 5), dtype=np.float32), (size[1], 1)))
         low = np.clip(2.5 * (1 - up / np.maximum(edge.reshape(1, -1), 1e-3)), 0, 1)
-        thick = low * (0.35 + 0.65 * cloud(size, parameters['grain'], rng))
-        dots = rng.random(size, dtype=np.float32) < np.float32(parameters['droplets'])
-        dots = cv2.GaussianBlur(dots.astype(np.float32), (0, 0), 0.8).reshape(size)
-        hidden = np.float32(parameters['opacity']) * np.minimum(thick + 1.5 * dots * (thick > 0.05), 1)
+        thickness = low * (0.35 + 0.65 * cloud(size, parameters['grain'], rng))
+        points = rng.random(size, dtype=np.float32) < np.float32(parameters['droplets'])
+        dots = cv2.GaussianBlur(points.astype(np.float32), (0, 0), 0.8).reshape(size)
+        opacity = np.float32(parameters['opacity']) * np.minimum(thickness + 1.5 * dots * (thickness > 0.05), 1)
         return {
-            'transmission': 1 - hidden[..., None],
+            'transmission': 1 - opacity[..., None],
             'airlight': gathered_light(scene, parameters['light'], parameters['gathered']),
         }

@@ -1,4 +1,4 @@
-"""JPEG: what compression leaves of a picture."""
+"""JPEG compression."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from restorebox.registry import DEGRADATIONS
 
 @DEGRADATIONS.register_module()
 class JPEG(BaseDegradation):
-    """Baseline JPEG with halved chroma (4:2:0), encoded and decoded again; the picture is rounded to 8 bit first.
+    """Encode and decode as baseline JPEG with 4:2:0 chroma subsampling; the picture is rounded to 8 bits first.
 
-    The bytes are those of the installed libjpeg: other versions of it may round differently.
+    The result depends on the installed libjpeg: other versions may round differently.
 
     Args:
-        quality: range of whole numbers in [1, 100], as in libjpeg.
+        quality: range of the libjpeg quality, integers in [1, 100].
     """
 
     strength = '-quality'
@@ -29,18 +29,19 @@ class JPEG(BaseDegradation):
         self.quality = as_whole_range(quality, 'JPEG: quality', 1, 100)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """'quality', evenly distributed with both ends."""
+        """Draw 'quality' uniformly, both ends included."""
         return {'quality': int(rng.integers(*self.quality, endpoint=True))}
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
-        """HWC RGB -> 'lq' HWC float32 in [0, 1], of 8 bits."""
+        """Degrade HWC RGB -> 'lq' HWC float32 in [0, 1], quantised to 8 bits."""
         rounded = to_uint8(picture)
-        how = [
+        options = [
             cv2.IMWRITE_JPEG_QUALITY,
             parameters['quality'],
             cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
             cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
         ]
-        _, encoded = cv2.imencode('.jpg', cv2.cvtColor(rounded, cv2.COLOR_RGB2BGR), how)
+        _, encoded = cv2.imencode('.jpg', cv2.cvtColor(rounded, cv2.COLOR_RGB2BGR), options)
         decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        assert decoded is not None  # it has just been encoded
         return {'lq': to_float(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))}

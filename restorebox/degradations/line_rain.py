@@ -1,7 +1,7 @@
-"""Line rain: bright, nearly parallel streaks added to a clear picture.
+"""Line rain: bright, nearly parallel streaks added to a clean picture.
 
-The additive model I = J + S that most single-image rain removal starts from. A simple renderer to begin with, without
-veil, depth or camera: drops are points, and each is smeared into a line by its fall during the exposure.
+The additive model I = J + S of most single-image deraining methods, without veil, depth or camera model. Drops are
+points that motion blur turns into lines.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from restorebox.degradations.lines import scatter, soft_line
 from restorebox.degradations.weather import AdditiveRain
 from restorebox.registry import DEGRADATIONS
 
-SHAPES = 8  # streaks differ: every drop takes one of that many lines
+SHAPES = 8  # number of different streaks per picture
 
 
 @DEGRADATIONS.register_module()
 class LineRain(AdditiveRain):
-    """I = clip(J + S, 0, 1), where S is sparse random drops convolved with short oriented lines.
+    """I = clip(J + S, 0, 1), where S is a sparse set of random points convolved with short oriented lines.
 
     All ranges are (low, high); one value is drawn from each per picture.
 
     Args:
         density: drops per pixel.
-        length: of the longest streaks in pixels; single ones are down to half as long.
-        width: of a streak in pixels, as the standard deviation of its profile across.
-        angle: of the rain in degrees from vertical, positive leaning to the right at the top.
-        spread: standard deviation of single streaks' angles around it, in degrees.
-        brightness: of the brightest streaks, in [0, 1]; single ones are down to a fifth of it.
+        length: length of the longest streaks in pixels; the shortest are half as long.
+        width: standard deviation of a streak's cross profile, in pixels.
+        angle: mean angle in degrees from vertical, positive leaning to the right at the top.
+        spread: standard deviation of the streaks' angles around it, in degrees.
+        brightness: brightness of the brightest streaks, in [0, 1]; the faintest have a fifth of it.
     """
 
     strength = 'density'
@@ -56,7 +56,7 @@ class LineRain(AdditiveRain):
 
     @staticmethod
     def streak(size: tuple[int, int], parameters: dict[str, Any]) -> np.ndarray:
-        """The layer S of a picture of (height, width): HW float32 in [0, 1]."""
+        """Return the layer S for a picture of (height, width): HW float32 in [0, 1]."""
         rng = np.random.default_rng(parameters['seed'])
         angles = parameters['angle'] + parameters['spread'] * rng.standard_normal(SHAPES)
         lengths = parameters['length'] * rng.uniform(0.5, 1, SHAPES)

@@ -1,4 +1,4 @@
-"""Lines that streaks, flakes and shaken cameras are made of."""
+"""Drawing of lines, motion-blur kernels and randomly scattered stamps (small images of a streak, flake or drop)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import numpy as np
 
 
 def soft_line(angle: float, length: float, width: float, margin: int) -> np.ndarray:
-    """A soft line through the middle of a square of 2 * margin + 1 pixels, float32, 1 along its axis.
+    """Return a soft line through the centre of a square of side 2 * margin + 1, float32, 1 on its axis.
 
     Args:
         angle: degrees from vertical, positive leaning to the right at the top.
-        length: in pixels; an end fades over a quarter of it.
-        width: standard deviation of the profile across, in pixels.
-        margin: half the side of the square.
+        length: in pixels; each end fades out over a quarter of it.
+        width: standard deviation of the cross profile, in pixels.
+        margin: half the side of the square, in pixels.
     """
     across, along = line_frame(angle, margin)
     line = np.clip((length / 2 - np.abs(along)) / (length / 4), 0, 1) * np.exp(-0.5 * (across / width) ** 2)
-    return np.where(line > 1e-3, line, 0).astype(np.float32)  # no faint tails over the whole square
+    return np.where(line > 1e-3, line, 0).astype(np.float32)  # cut off the tails, so that trimmed() removes the border
 
 
 def motion_kernel(length: float, angle: float) -> np.ndarray:
-    """What a point becomes that moves evenly over ``length`` pixels: an antialiased line of sum 1, float32, square.
+    """Return the kernel of a linear motion over ``length`` pixels: an antialiased line with sum 1, square, float32.
 
-    A pixel weighs what its distance to the line leaves of one pixel. Arguments as in :func:`soft_line`.
+    The weight of a pixel is max(0, 1 - its distance to the line), normalised. Arguments as in :func:`soft_line`.
     """
     reach = max(0, (length - 1) / 2)
     across, along = line_frame(angle, int(np.ceil(reach)))
@@ -32,14 +32,14 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
 
 
 def line_frame(angle: float, margin: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates across and along a line through the middle of a square, in pixels; along grows downwards."""
+    """Return pixel coordinates across and along a line through the centre of a square; along increases downwards."""
     y, x = np.mgrid[-margin : margin + 1, -margin : margin + 1]
     across_x, across_y = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     return x * across_x + y * across_y, y * across_x - x * across_y
 
 
 def trimmed(stamp: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Cut the empty border off a stamp -> top and left of what is left, and that."""
+    """Crop the zero border of a stamp; return the top and left offset and the cropped stamp."""
     rows, columns = np.flatnonzero(stamp.any(axis=1)), np.flatnonzero(stamp.any(axis=0))
     if not rows.size:
         return 0, 0, stamp[:0, :0]
@@ -55,27 +55,27 @@ def scatter(
     brightness: float,
     faintest: float = 0.2,
 ) -> np.ndarray:
-    """Sum of stamps at random places.
+    """Return the sum of stamps at random positions.
 
-    A convolution with sparse points is a sum of shifted kernels: cheaper than filtering, and exactly zero elsewhere.
-    A higher density with the same generator keeps the places of the lower one.
+    This equals a convolution with sparse points, is cheaper than filtering, and is exactly zero elsewhere.
+    A higher density with the same generator keeps the positions of the lower one.
 
     Args:
         size: (height, width) of the picture.
-        stamps: squares of one odd side, float32 >= 0; every place takes one of them.
-        density: places per pixel.
-        rng: gives places, stamps and brightnesses.
-        brightness: that the brightest ones are multiplied by.
-        faintest: brightness of the faintest as a share of it; many are faint, few are bright.
+        stamps: squares of the same odd side, float32 >= 0; one is drawn per position.
+        density: positions per pixel.
+        rng: generator of positions, stamps and brightness.
+        brightness: largest brightness factor.
+        faintest: smallest brightness factor relative to it; low factors are more frequent.
 
     Returns:
-        HW float32 >= 0, not limited above.
+        HW float32 >= 0, without upper bound.
     """
     (height, width), reach = size, stamps[0].shape[0]
     margin = reach // 2
-    # Stamps enter from outside of the picture: places lie on the picture and a margin of half a stamp around it.
+    # Positions cover the picture and a margin of half a stamp, so that stamps also enter from outside.
     tall, wide = height + 2 * margin, width + 2 * margin
-    # One row per place, so that a higher density with the same seed keeps the places of the lower one.
+    # One row per position, so that a higher density with the same seed keeps the positions of the lower one.
     places = rng.random((round(density * tall * wide), 4), dtype=np.float32)
     tops = (places[:, 0] * tall).astype(int).tolist()
     lefts = (places[:, 1] * wide).astype(int).tolist()

@@ -1,4 +1,4 @@
-"""Noise of a sensor: Gaussian per channel, grey Gaussian, and Poisson."""
+"""Sensor noise: Gaussian per channel, grey Gaussian, and Poisson."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from restorebox.registry import DEGRADATIONS
 
 @DEGRADATIONS.register_module()
 class GaussianNoise(RangedDegradation):
-    """I = clip(J + n, 0, 1), n ~ N(0, (sigma / 255)^2), independent in pixels and channels.
+    """I = clip(J + n, 0, 1), n ~ N(0, (sigma / 255)^2), independent per pixel and channel.
 
     Args:
-        sigma: standard deviation, on the scale of 0 to 255.
+        sigma: range of the standard deviation, on the scale 0 to 255.
     """
 
     strength = 'sigma'
@@ -28,7 +28,7 @@ class GaussianNoise(RangedDegradation):
         self.ranges = {'sigma': as_range(sigma, f'{type(self).__name__}: sigma', 0, 1000)}
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
-        """HWC RGB -> 'lq' HWC float32 in [0, 1]."""
+        """Degrade HWC RGB -> 'lq' HWC float32 in [0, 1]."""
         clear = to_float(picture)
         shape = (*clear.shape[:2], 1) if self.grey else clear.shape
         noise = np.random.default_rng(parameters['seed']).standard_normal(shape, dtype=np.float32)
@@ -39,9 +39,9 @@ class GaussianNoise(RangedDegradation):
 
 @DEGRADATIONS.register_module()
 class GreyNoise(GaussianNoise):
-    """I = clip(J + n, 0, 1), n ~ N(0, (sigma / 255)^2) with the same value in the channels of a pixel.
+    """I = clip(J + n, 0, 1), n ~ N(0, (sigma / 255)^2) with the same value in all channels of a pixel.
 
-    Li, Cheong and Tan (CVPR 2019) add it with sigma 1 to what their networks train on. Arguments as in
+    Li, Cheong and Tan (CVPR 2019) add it with sigma 1 to their training inputs. Arguments as in
     :class:`GaussianNoise`.
     """
 
@@ -50,10 +50,10 @@ class GreyNoise(GaussianNoise):
 
 @DEGRADATIONS.register_module()
 class PoissonNoise(RangedDegradation):
-    """I = clip(k / n, 0, 1), k ~ Poisson(n J): n photons in a white pixel, so that bright pixels are noisier.
+    """I = clip(k / n, 0, 1), k ~ Poisson(n J), where n is the photon count of a white pixel.
 
     Args:
-        photons: n, how many a white pixel counts; the fewer, the noisier.
+        photons: range of n; a smaller n gives stronger noise.
     """
 
     strength = '-photons'
@@ -63,6 +63,6 @@ class PoissonNoise(RangedDegradation):
         self.ranges = {'photons': as_range(photons, 'PoissonNoise: photons', 1, 1e9)}
 
     def apply(self, picture: np.ndarray, parameters: dict[str, Any]) -> dict[str, np.ndarray]:
-        """HWC RGB -> 'lq' HWC float32 in [0, 1]."""
+        """Degrade HWC RGB -> 'lq' HWC float32 in [0, 1]."""
         counts = np.random.default_rng(parameters['seed']).poisson(to_float(picture) * parameters['photons'])
         return {'lq': np.clip(counts / parameters['photons'], 0, 1).astype(np.float32)}

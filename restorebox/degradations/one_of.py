@@ -1,4 +1,4 @@
-"""One of several degradations, drawn for each picture."""
+"""Random choice between degradations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from restorebox.values import NotNegative
 
 @DEGRADATIONS.register_module()
 class OneOf(BaseDegradation):
-    """Draw one recipe per picture; what a network meets that is to restore whatever comes.
+    """Draw one recipe per picture, for training all-in-one restoration networks.
 
-    Pictures differ in their layers, so that a data set which packs layers needs recipes that all have them.
+    The physics layers depend on the recipe drawn. A data set that packs layers needs recipes that all have them.
 
     Args:
-        recipes: configs of DEGRADATIONS, names of recipes, or None for a picture that is left as it is.
-        weights: how often each is drawn, relative to the others; None draws all alike.
+        recipes: configs of DEGRADATIONS, recipe names, or None for an unchanged picture.
+        weights: relative probability of each recipe; None means equal probabilities.
     """
 
     takes_depth = True
@@ -42,7 +42,7 @@ class OneOf(BaseDegradation):
         self.chances = np.asarray(weights, np.float64) / sum(weights)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """'choice', the index of the recipe, and 'parameters', its own."""
+        """Draw 'choice', the index of the recipe, and 'parameters', the parameters of that recipe."""
         choice = int(rng.choice(len(self.parts), p=self.chances))
         part = self.parts[choice]
         return {'choice': choice, 'parameters': {} if part is None else part.sample(rng, shape)}
@@ -50,9 +50,8 @@ class OneOf(BaseDegradation):
     def apply(
         self, picture: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """HWC RGB -> 'lq' HWC float32 in [0, 1] and the layers of the drawn recipe."""
+        """Degrade HWC RGB -> 'lq' HWC float32 in [0, 1] and the layers of the drawn recipe."""
         part = self.parts[parameters['choice']]
         if part is None:
             return {'lq': to_float(picture).copy()}
-        own = parameters['parameters']
-        return part.apply(picture, own, depth) if part.takes_depth else part.apply(picture, own)
+        return part.apply(picture, parameters['parameters'], **({'depth': depth} if part.takes_depth else {}))

@@ -1,11 +1,11 @@
-"""Depth-aware rain and fog, as in RainCityscapes: streaks hide what is near, fog what is far.
+"""Depth-aware rain and fog, as in RainCityscapes: streaks dominate near the camera, fog at a distance.
 
 Hu, Fu, Zhu and Heng, 'Depth-Attentional Features for Single-Image Rain Removal' (CVPR 2019):
 
     I = J (1 - R - F) + R + F A,  R = P exp(-alpha max(d1, d)),  F = 1 - exp(-beta d)
 
-P is a pattern of streaks, d a depth in metres, d1 the distance within which streaks are equally bright. The data set
-has (alpha, beta) of (0.01, 0.005), (0.02, 0.01) and (0.03, 0.015) per metre.
+P is a pattern of streaks, d the depth in metres, d1 the distance up to which streaks do not fade. The data set has
+(alpha, beta) of (0.01, 0.005), (0.02, 0.01) and (0.03, 0.015) per metre.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from restorebox.registry import DEGRADATIONS
 class RainFog(Weather):
     """I = J (1 - R - F) + R + F A, which is I = T (J + S) + (1 - T) A with T = 1 - F and S = R (1 - J) / T.
 
-    It is given in the second form, that of all weather here. R is limited to T, so that no light is taken twice.
+    The layers are returned in the second form, as for all weather here. R is limited to T, so that 1 - R - F >= 0.
 
     Args:
-        beta: scattering coefficient of fog per metre; streaks fade by alpha = 2 beta, as in the data set.
+        beta: scattering coefficient of fog per metre; streaks fade with alpha = 2 beta, as in the data set.
         far: depth of the farthest point, in metres.
-        near: d1, within which streaks don't fade, in metres: where a drop is one pixel wide, 2 x focal length in pixels
-            x its radius.
+        near: d1 in metres: the distance at which a drop is one pixel wide, 2 x focal length in pixels x its radius.
         airlight: A, grey, in [0, 1].
-        rain: keys of :class:`~restorebox.degradations.template_rain.TemplateRain`, which draws the pattern P.
+        rain: arguments of :class:`~restorebox.degradations.template_rain.TemplateRain`, which renders the pattern P.
         depth: 'field' or the folder of a depth network, see :class:`~restorebox.degradations.depth.DepthSource`.
     """
 
     strength = 'beta'
-    seeded = False  # the pattern and the depth have theirs
+    seeded = False  # the records of pattern and depth contain seeds
+    depth: DepthSource
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class RainFog(Weather):
         self.depth = DepthSource(depth)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """A number per range, and the records of depth and pattern."""
+        """Draw one number per range, and the records of depth and pattern."""
         return {**super().sample(rng, shape), 'rain': self.rain.sample(rng, shape)}
 
     def layers(
         self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """'streak' HxWx3, 'transmission' HxWx1, 'airlight' HxWx3 and 'depth' HxWx1, float32 in [0, 1]."""
+        """Return 'streak' HxWx3, 'transmission' HxWx1, 'airlight' HxWx3 and 'depth' HxWx1, float32 in [0, 1]."""
         relative = self.depth.render(scene, parameters['depth'], depth)
         metres = np.float32(parameters['far']) * relative
         transmission = np.exp(-np.float32(parameters['beta']) * metres)

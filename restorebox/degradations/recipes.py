@@ -1,4 +1,4 @@
-"""Recipes by name: what to write in a config or on a command line instead of a dict."""
+"""Named degradation recipes for configs and the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from copy import deepcopy
 from restorebox.errors import ConfigError
 from restorebox.registry import nearest
 
-# Streaks alone, of the three densities of DID-MDN (Zhang and Patel, CVPR 2018), whose streaks are of smeared noise too.
+# Streaks without veil in the three densities of DID-MDN (Zhang and Patel, CVPR 2018), also motion-blurred noise.
 DID_RAIN = {
     'type': 'HeavyRain',
     'beta': (0, 0),
@@ -18,7 +18,7 @@ DID_RAIN = {
 }
 
 RECIPES: dict[str, dict] = {
-    # rain alone
+    # rain only
     'line_rain': {'type': 'LineRain'},
     'light_rain': {'type': 'TemplateRain'},
     'rain100l': {
@@ -39,14 +39,17 @@ RECIPES: dict[str, dict] = {
         'angle': (-45, 45),
         'brightness': (0.4, 0.8),
     },
-    # rain and what it does to the air
-    'heavy_rain': {'type': 'HeavyRain', 'brightness': (0.7, 1.2)},  # wide enough to cover published pairs of heavy rain
-    'outdoor_rain': {'type': 'HeavyRain'},  # with its authors' numbers only
+    # rain with veil, fog, haze, snow
+    'heavy_rain': {
+        'type': 'HeavyRain',
+        'brightness': (0.7, 1.2),
+    },  # covers the brightness of published heavy-rain pairs
+    'outdoor_rain': {'type': 'HeavyRain'},  # the authors' parameters
     'rain_fog': {'type': 'RainFog'},
     'haze': {'type': 'Veil'},
-    'veil': {'type': 'Veil', 'beta': (3, 4.2), 'airlight': (0.3, 0.9), 'tint': (0, 0)},  # that of 'heavy_rain' alone
+    'veil': {'type': 'Veil', 'beta': (3, 4.2), 'airlight': (0.3, 0.9), 'tint': (0, 0)},  # the veil of 'heavy_rain'
     'snow': {'type': 'Snow'},
-    # the camera and the file
+    # camera and file format
     'noise': {'type': 'GaussianNoise'},
     'grey_noise': {'type': 'GreyNoise', 'sigma': (1, 25)},
     'poisson': {'type': 'PoissonNoise'},
@@ -57,41 +60,41 @@ RECIPES: dict[str, dict] = {
     'mild': {'type': 'HybridDistortion', 'severity': 'mild'},
     'moderate': {'type': 'HybridDistortion', 'severity': 'moderate'},
     'severe': {'type': 'HybridDistortion', 'severity': 'severe'},
-    # DID-HY of FDR-Net (Li et al., ECCV 2020) gives no levels: the moderate ones here
+    # FDR-Net (Li et al., ECCV 2020) does not publish the distortion levels of DID-HY: moderate ones are used here
     'did_hy': {'type': 'Compose', 'recipes': [DID_RAIN, {'type': 'HybridDistortion', 'severity': 'moderate'}]},
 }
 
-# name -> what a list of recipes says about it
+# recipe name -> description in the list of recipes
 ABOUT = {
     'line_rain': 'sparse bright lines of one direction',
     'light_rain': 'streaks of one direction, from sparse to dense',
     'rain100l': 'few streaks of one direction, as in Rain100L',
     'did_rain': 'streaks of the three densities of DID-MDN',
     'rain100h': 'many streaks of two to five directions, as in Rain100H',
-    'heavy_rain': 'dense streaks and their veil',
-    'outdoor_rain': "heavy rain with the numbers of Outdoor-Rain's renderer alone",
-    'rain_fog': 'streaks that hide the near, fog that hides the far, as in RainCityscapes',
+    'heavy_rain': 'dense streaks with a veil',
+    'outdoor_rain': "heavy rain with the parameters of Outdoor-Rain's renderer",
+    'rain_fog': 'streaks in front of near objects, fog in front of far ones, as in RainCityscapes',
     'haze': 'haze as in RESIDE',
-    'veil': 'the veil of heavy rain alone',
-    'snow': 'flakes at three distances, the near ones out of focus',
+    'veil': 'the veil of heavy rain without streaks',
+    'snow': 'snowflakes at three distances, near ones out of focus',
     'noise': 'Gaussian noise in each channel',
     'grey_noise': 'Gaussian noise, the same in all channels',
-    'poisson': 'noise of photons',
-    'blur': 'out of focus',
-    'motion_blur': 'a shaken camera',
-    'jpeg': 'compression with halved chroma',
-    'mild': 'blur, noise and JPEG together, the easy band of RL-Restore',
-    'moderate': 'blur, noise and JPEG together, the middle band, which papers train on',
-    'severe': 'blur, noise and JPEG together, the hard band',
-    'did_hy': "'did_rain', then 'moderate'",
+    'poisson': 'Poisson (photon) noise',
+    'blur': 'Gaussian blur',
+    'motion_blur': 'linear motion blur',
+    'jpeg': 'JPEG compression with 4:2:0 chroma subsampling',
+    'mild': 'blur, noise and JPEG combined, the mild levels of RL-Restore',
+    'moderate': 'blur, noise and JPEG combined, the moderate levels of RL-Restore, used for training in papers',
+    'severe': 'blur, noise and JPEG combined, the severe levels of RL-Restore',
+    'did_hy': "'did_rain' followed by 'moderate'",
 }
 
 
 def named_recipe(name: str) -> dict:
-    """The config of a recipe, a copy of its own.
+    """Return a deep copy of a recipe's config.
 
     Raises:
-        ConfigError: no recipe of that name; names the nearest.
+        ConfigError: unknown recipe; the message suggests the nearest name.
     """
     if name not in RECIPES:
         raise ConfigError(f"no recipe is called '{name}'; {nearest(name, [*RECIPES])}")

@@ -1,4 +1,4 @@
-"""A degraded picture as a record: what to write down so that the same bytes can be rendered again."""
+"""Records of degraded pictures, from which the same bytes can be rendered again."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Record = dict[str, Any]
 
 
 def record_rng(seed: int, source: str, copy: int = 0) -> np.random.Generator:
-    """The random number generator of one picture's draws: of these three alone, whatever else is rendered beside it.
+    """Return the generator for the parameters of one picture; it depends only on these three arguments.
 
     Args:
-        seed: of the whole set.
-        source: the clean picture's name; for files the path below their folder, with ``/`` between its parts.
-        copy: the how-manieth degraded picture of it, from 0.
+        seed: seed of the whole set.
+        source: name of the clean picture; for files the path relative to the source folder, separated by ``/``.
+        copy: index of the degraded copy of this picture, from 0.
     """
     digest = hashlib.sha256(f'{seed}\0{copy}\0'.encode() + os.fsencode(source)).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], 'big'))
@@ -39,27 +39,31 @@ def draw_record(
     source: str,
     copy: int = 0,
 ) -> Record:
-    """Draw the parameters of one picture -> 'recipe', 'seed', 'copy', 'parameters', as JSON would give them back."""
+    """Draw the parameters of one picture.
+
+    Returns:
+        'recipe', 'seed', 'copy' and 'parameters', after a JSON round trip (tuples become lists).
+    """
     drawn = degradation.sample(record_rng(seed, source, copy), shape)
     return json.loads(json.dumps({'recipe': recipe, 'seed': seed, 'copy': copy, 'parameters': drawn}))
 
 
 def render_again(record: Record, clean: np.ndarray, degradation: BaseDegradation | None = None) -> dict:
-    """Render the picture of a record, e.g. of a line of ``manifest.jsonl``: the bytes that it had.
+    """Render the picture of a record, e.g. a line of ``manifest.jsonl``.
 
-    That holds on the same kind of machine with the same versions of NumPy and OpenCV.
+    The bytes are reproduced on the same CPU architecture with the same versions of NumPy and OpenCV.
 
     Args:
-        record: with 'recipe' (a name or a config) and 'parameters'; other keys are not read.
-        clean: HWC RGB as :func:`~restorebox.datasets.reading.read_picture` gives it, of the source or of its 'gt'.
-        degradation: the recipe, where it has been built already.
+        record: dict with 'recipe' (a name or a config) and 'parameters'; other keys are ignored.
+        clean: HWC RGB as :func:`~restorebox.datasets.reading.read_picture` returns it, of the source or of its 'gt'.
+        degradation: the built recipe, if available.
 
     Returns:
-        'lq' HWC uint8, and the physics layers, float32 of the picture's height and width.
+        'lq' HWC uint8, and the physics layers, float32 with the picture's height and width.
 
     Raises:
-        ConfigError: the record lacks a key, or names no known recipe. A config in it may name registered degradations
-            only, since a manifest may be anybody's.
+        ConfigError: a key is missing, or the recipe is unknown. A config may only name registered degradations, since
+            a manifest is untrusted input.
     """
     missing = [key for key in ('recipe', 'parameters') if key not in record]
     if missing:
@@ -72,8 +76,8 @@ def render_again(record: Record, clean: np.ndarray, degradation: BaseDegradation
 
 
 def as_stored(clean: np.ndarray) -> np.ndarray:
-    """A clean picture as a file keeps it: uint8 as it is, floats in [0, 1] rounded to 16 bits.
+    """Quantise a clean picture as a file stores it: uint8 unchanged, floats in [0, 1] rounded to 16 bits.
 
-    A second time changes nothing, so that a source and its 16-bit copy render the same.
+    The function is idempotent, so a source and its 16-bit copy give the same rendering.
     """
     return clean if clean.dtype == np.uint8 else to_float(to_uint16(clean))

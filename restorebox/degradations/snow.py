@@ -1,8 +1,8 @@
-"""Snow: flakes of several sizes in front of a scene, the near ones large and out of focus.
+"""Snow: flakes of several sizes in front of a scene; near flakes are large and out of focus.
 
 Liu et al., 'DesnowNet: Context-Aware Deep Network for Snow Removal' (TIP 2018): I = J (1 - z) + z A with the flakes'
-opacity z and brightness A. Theirs come from a drawing program's layers, ours are drawn: three distances of flakes, each
-with its size, defocus and blur of motion.
+opacity z and brightness A. Their flakes were made in an image editor; here they are rendered at three distances, each
+with its own size, defocus and motion blur.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from restorebox.degradations.lines import motion_kernel, scatter
 from restorebox.degradations.weather import Weather, constant_airlight
 from restorebox.registry import DEGRADATIONS
 
-SHAPES = 8  # per distance
-# Size and opacity of flakes at a distance, as factors, and the share of all flakes that are there: the nearer, the
-# larger, the fewer and, out of focus, the thinner.
+SHAPES = 8  # number of different flakes per distance
+# Per distance: factor on size, factor on opacity, fraction of all flakes. Nearer flakes are larger and fewer, and the
+# nearest are less opaque, being out of focus.
 DISTANCES = ((0.5, 0.9, 0.75), (1.0, 1.0, 0.22), (2.8, 0.75, 0.03))
 
 
@@ -33,10 +33,10 @@ class Snow(Weather):
     Args:
         density: flakes per pixel, over all distances.
         size: radius of a flake at the middle distance, in pixels.
-        defocus: blur of the nearest flakes, as a share of their radius; a third of it at the middle distance.
-        angle: of the fall in degrees from vertical, positive leaning to the right at the top.
-        motion: path of a flake at the middle distance during the exposure, in pixels.
-        opacity: of the most opaque flakes, in [0, 1].
+        defocus: blur of the nearest flakes, as a fraction of their radius; a third of it at the other distances.
+        angle: falling direction in degrees from vertical, positive leaning to the right at the top.
+        motion: length of the motion blur at the middle distance, in pixels.
+        opacity: opacity of the most opaque flakes, in [0, 1].
         airlight: brightness of the flakes, in [0, 1].
     """
 
@@ -65,7 +65,7 @@ class Snow(Weather):
     def layers(
         self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """'transmission' HxWx1 (1 minus the flakes' opacity) and 'airlight' HxWx3, float32 in [0, 1]."""
+        """Return 'transmission' HxWx1 (1 minus the flakes' opacity) and 'airlight' HxWx3, float32 in [0, 1]."""
         return {
             'transmission': 1 - self.opacity(scene.shape[:2], parameters)[..., None],
             'airlight': constant_airlight(scene.shape, parameters['airlight']),
@@ -73,7 +73,7 @@ class Snow(Weather):
 
     @staticmethod
     def opacity(size: tuple[int, int], parameters: dict[str, Any]) -> np.ndarray:
-        """The flakes' opacity z in a picture of (height, width): HW float32 in [0, parameters['opacity']]."""
+        """Return the flakes' opacity z for a picture of (height, width): HW float32 in [0, parameters['opacity']]."""
         total = np.zeros(size, np.float32)
         for number, (factor, thinness, share) in enumerate(DISTANCES):
             rng = np.random.default_rng([parameters['seed'], number])
@@ -83,7 +83,7 @@ class Snow(Weather):
 
 
 def _flakes(factor: float, parameters: dict[str, Any], rng: np.random.Generator) -> list[np.ndarray]:
-    """Squares of one side with a flake in each, float32 in [0, 1]."""
+    """Return square stamps of equal size with one flake each, float32 in [0, 1]."""
     radius = parameters['size'] * factor
     blur = max(0.35, radius * parameters['defocus'] * (1 if factor > 2 else 1 / 3))
     path = motion_kernel(max(1.0, parameters['motion'] * factor), parameters['angle'] + 10 * rng.standard_normal())
@@ -92,7 +92,7 @@ def _flakes(factor: float, parameters: dict[str, Any], rng: np.random.Generator)
     stamps = []
     for _ in range(SHAPES):
         size = radius * rng.uniform(0.6, 1)
-        # Lumpy outlines: a disc whose radius wavers with the direction.
+        # Irregular outlines: a disc whose radius varies with the direction.
         lobes, phase, depth = rng.integers(2, 6), rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.35)
         outline = size * (1 + depth * np.cos(lobes * np.arctan2(y, x) + phase))
         flake = np.clip(outline + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)

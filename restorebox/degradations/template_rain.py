@@ -1,8 +1,8 @@
 """Template rain: streaks of several directions, lengths and widths, as in Rain100L and Rain100H.
 
-The additive model of Yang et al. (CVPR 2017), I = J + sum_k S_k: one layer of streaks per direction, light rain with
-one direction, heavy rain with up to five. Their streaks are photorealistic templates; ours are drawn, with the uneven
-brightness along a streak that a drop's oscillation gives it (Garg and Nayar, SIGGRAPH 2006).
+The additive model of Yang et al. (CVPR 2017), I = J + sum_k S_k, has one layer of streaks per direction: one direction
+for light rain, up to five for heavy rain. Their streaks are photorealistic templates; here they are rendered, with the
+brightness variation along a streak that a drop's oscillation causes (Garg and Nayar, SIGGRAPH 2006).
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from restorebox.degradations.lines import line_frame, scatter
 from restorebox.degradations.weather import AdditiveRain
 from restorebox.registry import DEGRADATIONS
 
-TEMPLATES = 10  # per direction
+TEMPLATES = 10  # number of different streaks per direction
 
 
 @DEGRADATIONS.register_module()
 class TemplateRain(AdditiveRain):
-    """I = clip(J + S_1 + ... + S_n, 0, 1): n directions of rain, each scattered from templates of its own.
+    """I = clip(J + S_1 + ... + S_n, 0, 1): n directions of rain, each with its own streak templates.
 
     All ranges are (low, high); one value is drawn from each per picture.
 
     Args:
-        directions: whole numbers; how many layers the rain has. All share length, width and brightness.
+        directions: number n of directions, integers. All share length, width and brightness.
         density: streaks per pixel, over all directions.
-        length: of the longest streaks in pixels; single ones are down to 0.4 of it.
-        width: of the widest streaks in pixels, as the standard deviation of the profile across; down to 0.6 of it.
-        angle: of a direction in degrees from vertical, positive leaning to the right at the top.
-        spread: standard deviation of single streaks' angles around their direction's, in degrees.
-        brightness: of the brightest streaks, in [0, 1]; single ones are down to a fifth of it.
-        sheet: brightness in [0, 1] of the rain that is too far for streaks to be told apart, at its densest. Where it
-            is not (0, 0), that and the streaks come and go smoothly over the picture, as gusts make them.
+        length: length of the longest streaks in pixels; the shortest have 0.4 of it.
+        width: standard deviation of the widest streaks' cross profile, in pixels; the narrowest have 0.6 of it.
+        angle: angle of a direction in degrees from vertical, positive leaning to the right at the top.
+        spread: standard deviation of the streaks' angles around that of their direction, in degrees.
+        brightness: brightness of the brightest streaks, in [0, 1]; the faintest have a fifth of it.
+        sheet: maximum brightness in [0, 1] of distant rain in which streaks are not resolved. Unless it is (0, 0), the
+            density of all rain varies smoothly over the picture.
     """
 
     strength = 'density'
@@ -64,38 +64,38 @@ class TemplateRain(AdditiveRain):
         }
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """A number per range, the directions' angles, and the seed of the streaks."""
+        """Draw one number per range, the angles of the directions, and the seed of the streaks."""
         drawn = super().sample(rng, shape)
         count = int(rng.integers(*self.directions, endpoint=True))
         drawn['angles'] = rng.uniform(*self.angle, count).tolist()
-        if self.sheet[1]:  # not drawn where there is none, so that rain without it stays what it was
+        if self.sheet[1]:  # no draw without a sheet, so that the results of existing seeds do not change
             drawn['sheet'] = rng.uniform(*self.sheet)
         return drawn
 
     @staticmethod
     def streak(size: tuple[int, int], parameters: dict[str, Any]) -> np.ndarray:
-        """The sum S of the layers of a picture of (height, width): HW float32 in [0, 1]."""
+        """Return the sum S of the layers for a picture of (height, width): HW float32 in [0, 1]."""
         total = np.zeros(size, np.float32)
         density = parameters['density'] / len(parameters['angles'])
         for number, angle in enumerate(parameters['angles']):
-            rng = np.random.default_rng([parameters['seed'], number])  # a layer does not depend on those before it
+            rng = np.random.default_rng([parameters['seed'], number])  # layers are independent of each other
             templates = _templates(angle, parameters, rng)
             total += scatter(size, templates, density, rng, parameters['brightness'])
         if 'sheet' in parameters:
             rng = np.random.default_rng([parameters['seed'], len(parameters['angles'])])
-            total = (total + parameters['sheet']) * _gusts(size, rng)
+            total = (total + parameters['sheet']) * _density_field(size, rng)
         return np.minimum(total, 1)
 
 
-def _gusts(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Where rain is dense: HW float32 from 0 to 1, smooth, a few hills a picture."""
+def _density_field(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Return a smooth random field of relative rain density, HW float32 in [0, 1], with a few maxima per picture."""
     coarse = rng.random((3, 4), dtype=np.float32)
     field = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
     return (field - field.min()) / max(float(np.ptp(field)), 1e-6)
 
 
 def _templates(angle: float, parameters: dict[str, Any], rng: np.random.Generator) -> list[np.ndarray]:
-    """Squares of one side with a streak in each, float32 in [0, 1]."""
+    """Return square stamps of equal size with one streak each, float32 in [0, 1]."""
     length, width = parameters['length'], parameters['width']
     margin = int(np.ceil(length / 2 + 3 * width)) + 1
     stamps = []
@@ -104,9 +104,9 @@ def _templates(angle: float, parameters: dict[str, Any], rng: np.random.Generato
         across, along = line_frame(tilt, margin)
         profile = np.exp(-0.5 * (across / (width * rng.uniform(0.6, 1))) ** 2)
         place = np.clip(along / (length * size), -0.5, 0.5)  # -0.5 at one end, 0.5 at the other
-        # Uneven along the streak: one or two darker places, less than half as dark.
+        # Brightness varies along the streak by one or two periods between 0.6 and 1.
         phase, waves = rng.uniform(0, 2 * np.pi), rng.uniform(1, 2)
         uneven = 0.8 + 0.2 * np.cos(phase + 2 * np.pi * waves * place)
         stamp = profile * np.cos(np.pi * place) * uneven
-        stamps.append(np.where(stamp > 1e-3, stamp, 0).astype(np.float32))  # no faint tails over the whole square
+        stamps.append(np.where(stamp > 1e-3, stamp, 0).astype(np.float32))  # cut off the tails for trimmed()
     return stamps

@@ -1,4 +1,4 @@
-"""Veil and haze: a scene seen through air that scatters.
+"""Veil and haze by atmospheric scattering.
 
 Koschmieder's law as in He, Sun and Tang (CVPR 2009): I = T J + (1 - T) A, T = exp(-beta d).
 """
@@ -18,18 +18,19 @@ from restorebox.registry import DEGRADATIONS
 
 @DEGRADATIONS.register_module()
 class Veil(Weather):
-    """I = T J + (1 - T) A with T = exp(-beta d), of a depth d in (0, 1].
+    """I = T J + (1 - T) A with T = exp(-beta d) and a relative depth d in (0, 1].
 
     Args:
-        beta: scattering coefficient per relative depth; the farthest point keeps exp(-beta) of its light. The default
-            is that of RESIDE's outdoor set (Li et al., TIP 2019).
+        beta: scattering coefficient per relative depth; the farthest point has T = exp(-beta). The default is that of
+            RESIDE's outdoor set (Li et al., TIP 2019).
         airlight: A, brightness in [0, 1].
-        tint: how much bluer the airlight is than grey: red is lower by it, blue higher, limited to [0, 1].
+        tint: subtracted from the red and added to the blue channel of A, which is then clipped to [0, 1].
         depth: 'field' or the folder of a depth network, see :class:`~restorebox.degradations.depth.DepthSource`.
     """
 
     strength = 'beta'
-    seeded = False  # the only seed is the depth's
+    seeded = False  # only the depth needs a seed, which its record contains
+    depth: DepthSource
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Veil(Weather):
     def layers(
         self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """'transmission' HxWx1, 'airlight' HxWx3 and 'depth' HxWx1, float32 in [0, 1]."""
+        """Return 'transmission' HxWx1, 'airlight' HxWx3 and 'depth' HxWx1, float32 in [0, 1]."""
         distance = self.depth.render(scene, parameters['depth'], depth)
         grey, tint = parameters['airlight'], parameters['tint']
         colour = [min(max(grey + part, 0), 1) for part in (-tint, 0, tint)]

@@ -1,11 +1,11 @@
-"""The law that all weather here obeys, and the base class of what renders it.
+"""Physics model of all weather degradations, and the base classes of their renderers.
 
-A scene J is seen through streaks S and then through a veil that lets the share T of its light pass and adds airlight A:
+A scene J is degraded by streaks S and a veil with transmission T and airlight A:
 
     I = T (J + S) + (1 - T) A
 
-Rain without a veil has T = 1, haze has S = 0, a snow flake is a small and nearly opaque piece of veil. The model is
-that of Li, Cheong and Tan (CVPR 2019); haze alone is Koschmieder's law as He et al. (CVPR 2009) write it.
+Rain without a veil has T = 1, haze has S = 0, and snow flakes are small regions of low T. The model is from Li, Cheong
+and Tan (CVPR 2019); for haze alone it is Koschmieder's law as in He et al. (CVPR 2009).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def compose(
     transmission: np.ndarray | None = None,
     airlight: np.ndarray | None = None,
 ) -> np.ndarray:
-    """I = T (J + S) + (1 - T) A, not yet clipped. Arrays or tensors, whose shapes need only fit each other.
+    """Return I = T (J + S) + (1 - T) A, not clipped; arrays or tensors of any shapes that broadcast.
 
     Args:
         clear: J, HWC float32 in [0, 1].
-        streak: S >= 0, HxWx1 or HWC; None is 0.
-        transmission: T in [0, 1], HxWx1; None is 1.
-        airlight: A in [0, 1], HxWx1 or HWC; only read where there is a transmission, None is 0.
+        streak: S >= 0, HxWx1 or HWC; None means 0.
+        transmission: T in [0, 1], HxWx1; None means 1.
+        airlight: A in [0, 1], HxWx1 or HWC; None means 0. Ignored without a transmission.
     """
     seen = clear if streak is None else clear + streak
     if transmission is None:
@@ -48,17 +48,18 @@ def invert(
     eps: float = 0.0,
     t_min: float = 0.0,
 ) -> np.ndarray:
-    """J = (I - (1 - T) A) / (max(T, t_min) + eps) - S: the inverse of :func:`compose`.
+    """Return J = (I - (1 - T) A) / (max(T, t_min) + eps) - S, the inverse of :func:`compose`.
 
-    Exact at ``eps=0`` where T > t_min and nothing was clipped. With an eps it gives (J + S) eps / (T + eps) too little.
+    Exact for ``eps=0`` where T > t_min and I was not clipped. A positive eps biases the result by
+    -(J + S) eps / (T + eps).
 
     Args:
-        seen: I. This and the layers as in :func:`compose`; tensors are taken as well, of shapes that fit.
-        streak: S; None leaves it in the picture.
-        transmission: T; where it is 0 and so are eps and t_min the result is infinite or NaN.
+        seen: I; this and the layers are arrays or tensors as in :func:`compose`.
+        streak: S; None means that it is not subtracted.
+        transmission: T; if it, eps and t_min are 0, the result is infinite or NaN.
         airlight: A.
         eps: added to the divisor.
-        t_min: least transmission that is divided by.
+        t_min: lower bound of the transmission in the divisor.
     """
     if transmission is not None:
         veil = (1 - transmission) * (0 if airlight is None else airlight)
@@ -67,20 +68,20 @@ def invert(
 
 
 def law_layers(rendered: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Those of an operator's results that enter the law: arguments of :func:`compose` and :func:`invert`."""
+    """Select the rendered layers that are arguments of :func:`compose` and :func:`invert`."""
     return {role: rendered[role] for role in ('streak', 'transmission', 'airlight') if role in rendered}
 
 
 def constant_airlight(shape: tuple[int, ...], colour: float | list[float]) -> np.ndarray:
-    """A as a layer, HxWx3 float32: the airlight is one colour in the whole picture."""
+    """Return an airlight of one colour as a layer, HxWx3 float32."""
     return np.full((*shape[:2], 3), colour, np.float32)
 
 
 class Weather(RangedDegradation):
-    """Base of all weather: a subclass renders layers, the law does the rest.
+    """Base class of weather degradations: subclasses render layers, this class composes them.
 
     Attributes:
-        depth: where the scene's depth comes from; None for weather that does not read it.
+        depth: source of the scene's depth; None for weather that does not depend on depth.
     """
 
     takes_depth = True
@@ -88,7 +89,7 @@ class Weather(RangedDegradation):
     depth: DepthSource | None = None
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:
-        """A number per range, the seed, and the record of the depth where it is read."""
+        """Draw one number per range, the seed, and the record of the depth if it is used."""
         drawn = super().sample(rng, shape)
         if self.depth is not None:
             drawn['depth'] = self.depth.sample(rng)
@@ -97,13 +98,13 @@ class Weather(RangedDegradation):
     def apply(
         self, picture: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """HWC RGB, uint8 or float32 in [0, 1] -> 'lq' HWC float32 in [0, 1] and the layers.
+        """Degrade a picture -> 'lq' HWC float32 in [0, 1] and the layers.
 
         Args:
-            picture: the clear scene.
-            parameters: as :meth:`sample` gives them.
-            depth: HxW or HxWx1 relative depth in (0, 1], larger is farther: a measured one, instead of the one that the
-                parameters record. Weather that reads no depth ignores it.
+            picture: the clean picture, HWC RGB, uint8 or float32 in [0, 1].
+            parameters: as :meth:`sample` returns them.
+            depth: measured relative depth, HxW or HxWx1 in (0, 1], larger is farther; it replaces the recorded depth.
+                Ignored by weather that does not depend on depth.
         """
         scene = self.scene(to_float(picture), parameters)
         layers = self.layers(scene, parameters, depth)
@@ -111,24 +112,24 @@ class Weather(RangedDegradation):
         return {'lq': np.clip(seen, 0, 1, out=None if seen is scene else seen), **layers}
 
     def scene(self, clear: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
-        """The J of the law, HWC float32: the clear picture, unless a renderer softens it first."""
+        """Return J, HWC float32: the clean picture, or a softened version in subclasses."""
         return clear
 
     @abstractmethod
     def layers(self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None) -> dict[str, np.ndarray]:
-        """The layers in front of the scene: 'streak', 'transmission', 'airlight', 'depth', those that are used."""
+        """Render the layers that are used, of 'streak', 'transmission', 'airlight' and 'depth'."""
 
 
 class AdditiveRain(Weather):
-    """Rain without a veil, I = clip(J + S, 0, 1): a subclass renders S of a size, whatever the scene is."""
+    """Base class of rain without a veil, I = clip(J + S, 0, 1); S does not depend on the scene."""
 
     @staticmethod
     @abstractmethod
     def streak(size: tuple[int, int], parameters: dict[str, Any]) -> np.ndarray:
-        """The layer S of a picture of (height, width): HW float32 in [0, 1]."""
+        """Return the layer S for a picture of (height, width): HW float32 in [0, 1]."""
 
     def layers(
         self, scene: np.ndarray, parameters: dict[str, Any], depth: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """'streak' HxWx1 float32 in [0, 1]; a depth is not read."""
+        """Return 'streak' HxWx1, float32 in [0, 1]; ``depth`` is ignored."""
         return {'streak': self.streak(scene.shape[:2], parameters)[..., None]}

@@ -1,4 +1,4 @@
-"""Named protocols: what is measured, in which colour space, with which rounding."""
+"""Metrics and named score protocols, which fix quantity, colour space and rounding."""
 
 from restorebox.metrics.base import RestorationMetric
 from restorebox.metrics.protocols import PROTOCOLS, protocol

@@ -1,10 +1,11 @@
-"""Metrics that are right on any number of ranks."""
+"""Base class of metrics that give the same result on any number of ranks."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,54 +17,56 @@ from torch import Tensor
 from restorebox.errors import DataError, WeightsError, printable
 from restorebox.pixels import whole_numbers
 
-NAMED = 3  # pictures that a line names
+NAMED = 3  # maximum number of pictures listed in a message
 NO_INPUT = 'the input does not have the size of its gt'
 
 
 class RestorationMetric(BaseMetric):
-    """Scores over a set, the same on one rank and on many.
+    """Metric over a data set with the same result on any number of ranks.
 
-    MMEngine interleaves the ranks' results and cuts the tail, which scores the wrong pictures twice when ranks hold
-    uneven shares. Here each result is a dict with the picture's ``'index'`` in its set; a picture that two ranks saw
-    (samplers pad) counts once, and results are taken in the set's order. Works on gloo and NCCL alike.
+    MMEngine interleaves the results of the ranks and truncates the list, which duplicates the wrong pictures if the
+    ranks have different numbers of samples. Here each result is a dict with the picture's ``'index'`` in its set.
+    Pictures processed by two ranks (samplers pad) count once, and results are sorted by index. Works with gloo and
+    NCCL.
 
-    A subclass appends dicts with ``'index'``, ``'name'`` (and CPU data) to ``results`` in :meth:`process` and writes
-    :meth:`compute_metrics`, which runs on the first rank only. A result's ``'why'`` says of each score that is not a
-    number why it is none.
+    A subclass appends dicts with ``'index'``, ``'name'`` and CPU data to ``results`` in :meth:`process`. It implements
+    :meth:`compute_metrics`, which runs on rank 0 only. ``'why'`` of a result maps the name of each nan score to the
+    reason.
 
     Attributes:
-        table: one dict per picture of the last :meth:`evaluate`: ``index``, ``name``, the scores, and ``why`` where one
-            of them is nan. On every rank.
-        unavailable: score's name -> why the last :meth:`evaluate` went on without it. On every rank.
-        undefined: score's name -> why the last :meth:`evaluate` gave nan: of how many pictures, which, for what reason.
-            On every rank.
+        table: one dict per picture of the last :meth:`evaluate`: ``index``, ``name``, the scores, and ``why`` if one of
+            them is nan. On every rank.
+        unavailable: name of each score that the last :meth:`evaluate` skipped -> reason. On every rank.
+        undefined: name of each score that the last :meth:`evaluate` returned as nan -> number of pictures, their names
+            and reasons. On every rank.
     """
 
-    default_prefix = ''  # None would make MMEngine warn about a missing prefix
+    default_prefix = ''  # with None, MMEngine warns about a missing prefix
+    results: list[Any]
 
     def __init__(self) -> None:
         super().__init__()
         self.table: list[dict] = []
         self.unavailable: dict[str, str] = {}
         self.undefined: dict[str, str] = {}
-        self._absent: dict[str, str] = {}  # scores whose weights this process has found absent: not tried again
+        self._absent: dict[str, str] = {}  # score -> reason; missing weights are not looked for again
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Score all pictures that were processed since the last call.
+        """Compute the scores of all pictures processed since the last call.
 
         Args:
-            size: length of the set; a line is logged when pictures are missing.
+            size: length of the set; a warning is logged if pictures are missing.
 
         Returns:
-            Score's name -> value, the same on every rank.
+            Score name -> value, the same on every rank.
         """
         gathered = all_gather_object((self.results, self._absent))
-        self.results = []  # not clear(): on one rank the gathered list is this very one
+        self.results = []  # not clear(): with one rank, gathered contains this list itself
         outcome: list = [None]
         if is_main_process():
             try:
                 outcome = [self._conclude(gathered, size)]
-            except Exception as error:  # sent on: the other ranks would wait for ever
+            except Exception as error:  # broadcast, since the other ranks would wait forever
                 outcome = [error]
         broadcast_object_list(outcome)
         if isinstance(outcome[0], Exception):
@@ -91,13 +94,13 @@ class RestorationMetric(BaseMetric):
         return metrics, self.table, self.unavailable, self.undefined
 
     def means(self, rows: Sequence[dict], names: Sequence[str]) -> dict[str, float]:
-        """The mean of each score over ALL rows: one that is nan, or that a row lacks, makes it nan.
+        """Return the mean of each score over all rows; a score that is nan or missing in a row makes its mean nan.
 
-        A mean over the other rows would be that of another set. What is wrong goes to the log and to ``undefined``.
+        A mean over the remaining rows would belong to another set. The reasons are logged and stored in ``undefined``.
 
         Args:
-            rows: results in the set's order.
-            names: of the scores.
+            rows: results sorted by index.
+            names: score names.
         """
         found = {}
         for name in names:
@@ -109,33 +112,39 @@ class RestorationMetric(BaseMetric):
         return found
 
     def mark_undefined(self, score: str, bad: Sequence[dict], rows: Sequence[dict]) -> None:
-        """Called by :meth:`compute_metrics`: a score is nan because of these of all rows; one line in the log."""
+        """Record and log that a score is nan; called by :meth:`compute_metrics`.
+
+        Args:
+            score: score name.
+            bad: rows in which the score is nan or missing.
+            rows: all rows.
+        """
         named = [f'{printable(row.get("name"))}: {row.get("why", {}).get(score, "nan")}' for row in bad[:NAMED]]
         more = f' and {len(bad) - NAMED} more' if len(bad) > NAMED else ''
         self.undefined[score] = f'{len(bad)} of {len(rows)} pictures without a number ({"; ".join(named)}{more})'
         print_log(f'{score} is nan: {self.undefined[score]}', 'current', logging.WARNING)
 
     def mark_absent(self, score: str, reason: WeightsError | str) -> None:
-        """Go on without a score from here on: one warning line in the whole run."""
+        """Mark a score as unavailable for the rest of the run, e.g. for missing weights; log one warning."""
         if score not in self._absent:
             self._absent[score] = str(reason)
             print_log(f'{score} is not available: {reason}', 'current', logging.WARNING)
 
     def is_absent(self, score: str) -> bool:
-        """Whether a score's weights were found absent."""
+        """Return whether :meth:`mark_absent` was called for a score."""
         return score in self._absent
 
     def give_up(self, score: str, reason: str) -> None:
-        """Called by :meth:`compute_metrics`: this set has no such score."""
+        """Mark a score as unavailable for the current set; called by :meth:`compute_metrics`."""
         self.unavailable[score] = reason
         print_log(f'{score} is not available: {reason}', 'current', logging.WARNING)
 
 
 def sample_index(sample: dict) -> int:
-    """The position of a picture in its set.
+    """Return the index of a picture in its set.
 
     Raises:
-        DataError: the sample carries none.
+        DataError: the sample has no index.
     """
     if 'index' not in sample:
         raise DataError(f"picture '{sample.get('name', '?')}' has no index; it is needed to count each picture once")
@@ -143,10 +152,14 @@ def sample_index(sample: dict) -> int:
 
 
 def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
-    """The pictures of a sample that are scored against its ``gt``.
+    """Return the pictures of a sample to be compared with its ``gt``.
+
+    Args:
+        sample: dict with ``pred``, ``gt``, ``name`` and optionally ``lq``, CHW tensors.
+        do_nothing: include ``lq``.
 
     Returns:
-        ``''`` -> ``pred`` and, where asked for and ``lq`` has the size of ``gt``, ``'input/'`` -> ``lq``.
+        ``''`` -> ``pred`` and, if ``do_nothing`` and ``lq`` has the size of ``gt``, ``'input/'`` -> ``lq``.
 
     Raises:
         DataError: ``pred`` and ``gt`` differ in shape.
@@ -154,7 +167,7 @@ def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
     pred, gt = sample['pred'], sample['gt']
     if pred.shape != gt.shape:
         raise DataError(
-            f"picture '{sample['name']}': restored it is {tuple(pred.shape)}, its gt is {tuple(gt.shape)} (C, H, W)"
+            f"picture '{sample['name']}': prediction is {tuple(pred.shape)}, gt is {tuple(gt.shape)} (C, H, W)"
         )
     pairs = {'': pred}
     lq = sample.get('lq')
@@ -164,32 +177,40 @@ def picture_pairs(sample: dict, do_nothing: bool) -> dict[str, Tensor]:
 
 
 def saved_tensor(picture: Tensor) -> Tensor:
-    """A picture in [0, 1], all finite, as its 8-bit file would be read back: float32 multiples of 1/255."""
+    """Quantise a finite picture in [0, 1] to 8 bits: float32 multiples of 1/255."""
     return whole_numbers(picture.detach().float()) / 255
 
 
 def is_finite(picture: Tensor) -> bool:
-    """Whether a picture has no nan and no infinity. Clamping would hide an infinity, resizing a nan."""
+    """Return whether all values are finite. To be checked first: clamping hides infinity, resizing can hide nan."""
     return bool(torch.isfinite(picture).all())
 
 
 def why_undefined(prefix: str, picture: Tensor, truth: Tensor | None) -> str:
-    """Why a score of ``picture`` is nan, in words.
+    """Return the reason why a score of ``picture`` is nan.
 
     Args:
-        prefix: ``'input/'`` where the picture is the degraded one, ``''`` where the network made it.
+        prefix: ``'input/'`` for the degraded picture, ``''`` for the prediction.
         picture: CHW.
-        truth: what it was compared with.
+        truth: the reference, CHW, or None.
     """
     if truth is not None and not is_finite(truth):
-        return 'what it is compared with holds nan or infinity'
+        return 'the reference has nan or infinite values'
     if not is_finite(picture):
-        return 'the input holds nan or infinity' if prefix else 'the network gave nan or infinity'
-    return f'{picture.shape[-1]}x{picture.shape[-2]} is too small for it'
+        return 'the input has nan or infinite values' if prefix else 'the prediction has nan or infinite values'
+    return f'{picture.shape[-1]}x{picture.shape[-2]} is too small for this score'
 
 
 def scores_of(row: dict, names: Sequence[str]) -> dict:
-    """A result as a row of the table: all of these scores, nan where it has none, and ``why`` where one is nan."""
+    """Convert a result to a row of the table.
+
+    Args:
+        row: a result.
+        names: score names; missing scores become nan.
+
+    Returns:
+        ``index``, ``name``, the scores, and ``why`` if one of them is nan.
+    """
     scores = {name: row.get(name, math.nan) for name in names}
     why = {name: row['why'][name] for name, value in scores.items() if not math.isfinite(value)}
     return {'index': row['index'], 'name': row['name'], **scores, **({'why': why} if why else {})}

@@ -1,4 +1,4 @@
-"""Frechet Inception distance (Heusel et al. 2017, https://arxiv.org/abs/1706.08500), computed by ``pytorch-fid``."""
+"""Frechet Inception distance (FID; Heusel et al. 2017, https://arxiv.org/abs/1706.08500), based on ``pytorch-fid``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import cv2
@@ -35,27 +36,27 @@ from restorebox.registry import METRICS, nearest
 from restorebox.values import Count
 
 DIMS = {64: 0, 192: 1, 768: 2, 2048: 3}
-"""Size of the activations -> pytorch-fid's block."""
+"""Feature dimension -> block index of pytorch-fid."""
 
 SIDE = 299
-"""Inception's input side in pixels; pictures are resized to it bilinearly, whatever their aspect."""
+"""Input side of Inception in pixels; pictures are resized bilinearly without keeping the aspect ratio."""
 
 PICTURE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 
 
 def inception_network(weights: str = 'pretrained', dims: int = 2048) -> nn.Module:
-    """pytorch-fid's InceptionV3 up to the block that gives ``dims`` features.
+    """Build pytorch-fid's InceptionV3 up to the block with ``dims`` features.
 
     Args:
-        weights: ``'pretrained'`` (see :func:`restorebox.encoders.frozen.weights_file`), ``'random'`` (tests) or the
+        weights: ``'pretrained'`` (see :func:`restorebox.encoders.frozen.weights_file`), ``'random'`` (for tests) or the
             path of a state dict.
-        dims: 64, 192, 768 or 2048 (the paper's).
+        dims: 64, 192, 768 or 2048 (as in the paper).
 
     Returns:
-        A module called with RGB ``(N, 3, 299, 299)`` in [0, 1]; gives a list of one ``(N, dims, h, w)``.
+        A module that maps RGB ``(N, 3, 299, 299)`` in [0, 1] to a list with one tensor ``(N, dims, h, w)``.
 
     Raises:
-        WeightsError: the file is absent or does not fit.
+        WeightsError: the file is missing or does not match the network.
     """
     path = None
     if weights != 'random':
@@ -73,7 +74,7 @@ def inception_network(weights: str = 'pretrained', dims: int = 2048) -> nn.Modul
     def load(url: str, progress: bool = True) -> dict[str, Tensor]:
         return randomise(made[0]).state_dict() if path is None else state
 
-    # The library downloads and unpickles on its own; it gets our file instead.
+    # The library would download and unpickle the weights itself; patch it to use our file.
     with (
         mock.patch.object(inception, '_inception_v3', keep),
         mock.patch.object(inception, 'load_state_dict_from_url', load),
@@ -86,7 +87,7 @@ def inception_network(weights: str = 'pretrained', dims: int = 2048) -> nn.Modul
 
 @METRICS.register_module()
 class FID(RestorationMetric):
-    """Distance between the sets of restored and of clean pictures.
+    """FID between the set of predictions and a set of clean pictures.
 
     ::
 
@@ -94,19 +95,19 @@ class FID(RestorationMetric):
                                                       +-> |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
         clean set -> Inception --> mean, covariance --+
 
-    ``input/fid`` is the same for the degraded inputs. Pictures are read as they would be saved, in 8 bit. An absent
-    weights file costs one warning; the run goes on without the score.
+    ``input/fid`` is the FID of the degraded inputs. Pictures are first quantised to 8 bits. If the weights file is
+    missing, one warning is logged and the score is skipped.
 
     Args:
         weights: see :func:`inception_network`.
-        dims: size of the activations: 64, 192, 768 or 2048 (the paper's; others are not comparable with it).
-        batch_size: pictures that go through the network at once.
-        reference: folder of clean pictures, for sets without partners; None takes each picture's ``gt``.
-        do_nothing: also give ``input/fid``, where every picture has an ``lq`` (of the size of ``gt``, if there is one).
+        dims: feature dimension: 64, 192, 768 or 2048 (as in the paper; others are not comparable with it).
+        batch_size: number of pictures per forward pass.
+        reference: folder of clean pictures, for unpaired sets; None uses the ``gt`` of each picture.
+        do_nothing: also compute ``input/fid`` if every picture has an ``lq`` (of the size of ``gt``, if available).
 
     Raises:
-        ConfigError: ``dims`` is not offered.
-        DataError: ``reference`` holds no pictures.
+        ConfigError: ``dims`` is not one of these values.
+        DataError: ``reference`` contains no pictures.
     """
 
     def __init__(
@@ -128,18 +129,24 @@ class FID(RestorationMetric):
         self._network = LazyFrozen(partial(inception_network, weights, dims))
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Take a batch's activations.
+        """Compute the Inception features of a batch.
 
         Args:
             data_batch: not used.
-            data_samples: dicts with ``pred`` and maybe ``gt`` and ``lq`` (CHW RGB in [0, 1]), ``name``, ``index``.
+            data_samples: dicts with ``pred``, optionally ``gt`` and ``lq`` (CHW RGB in [0, 1]), ``name``, ``index``.
 
         Raises:
-            DataError: a picture without ``index``; or without ``gt`` when there is no ``reference``.
+            DataError: a picture without ``index``, or without ``gt`` if there is no ``reference``.
         """
-        rows, keys, pictures = [], [], []
+        rows: list[dict] = []
+        keys: list[tuple[dict, str]] = []
+        pictures: list[Tensor] = []
         for sample in data_samples:
-            row = {'index': sample_index(sample), 'name': sample['name'], 'why': {'input/fid': NO_INPUT}}
+            row: dict[str, Any] = {
+                'index': sample_index(sample),
+                'name': sample['name'],
+                'why': {'input/fid': NO_INPUT},
+            }
             rows.append(row)
             if self.reference is not None:
                 found = {'': sample['pred']}
@@ -167,11 +174,11 @@ class FID(RestorationMetric):
 
     @torch.no_grad()
     def _activations(self, pictures: Sequence[Tensor]) -> np.ndarray:
-        """CHW pictures of any sizes -> ``(len, dims)`` float32."""
+        """Map CHW pictures of any sizes to features ``(len, dims)``, float32."""
         found = []
         for start in range(0, len(pictures), self.batch_size):
             batch = [
-                # the library's own resize: a second one to the same size changes nothing
+                # the same resize as in the library, which leaves pictures of this size unchanged
                 F.interpolate(saved_tensor(picture)[None], size=(SIDE, SIDE), mode='bilinear', align_corners=False)
                 for picture in pictures[start : start + self.batch_size]
             ]
@@ -180,7 +187,7 @@ class FID(RestorationMetric):
         return np.concatenate(found)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """See :meth:`RestorationMetric.evaluate`; with a ``reference``, its activations are taken first, once."""
+        """See :meth:`RestorationMetric.evaluate`; the features of ``reference`` are computed at the first call."""
         if self.reference is not None and self._reference_features is None:
             rank, ranks = get_dist_info()
             share = self.reference[rank::ranks]
@@ -194,31 +201,28 @@ class FID(RestorationMetric):
         return super().evaluate(size)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """The distances over the set.
+        """Compute the distances over the set.
 
         Args:
-            results: activations by role, in the set's order.
+            results: features by role, sorted by index.
         """
         self.table = []
         if self.is_absent('fid'):
             return {}
-        clean = self._reference_features
-        if clean is None:
-            clean = [row['clean'] for row in results]
+        reference = self._reference_features
+        clean = [row['clean'] for row in results] if reference is None else list(reference)
         fewest = min(len(results), len(clean))
         if fewest < 2:
             self.give_up('fid', f'it needs at least 2 pictures, there is {fewest}')
             return {}
         if fewest < self.dims:
-            line = (
-                f'fid of {fewest} pictures with {self.dims} features is biased and inexact: compare equal counts only'
-            )
+            line = f'fid of {fewest} pictures with {self.dims} features is biased: compare sets of equal size only'
             print_log(line, 'current', logging.WARNING)
         metrics = {}
         for prefix in ('', 'input/'):
             name = f'{prefix}fid'
             bad = [row for row in results if row.get(prefix) is None]
-            if not any(prefix in row for row in results):  # the set has no such row
+            if not any(prefix in row for row in results):
                 continue
             if bad:
                 metrics[name] = math.nan
@@ -226,23 +230,23 @@ class FID(RestorationMetric):
             else:
                 try:
                     metrics[name] = frechet_distance(np.stack([row[prefix] for row in results]), np.stack(clean))
-                except ValueError as error:  # the library's word for a matrix root that is not real
-                    self.give_up(name, f'the covariances have no real root: {error}')
+                except ValueError as error:
+                    self.give_up(name, f'the matrix square root of the covariances is not real: {error}')
         return metrics
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """pytorch-fid's distance of two sets of activations, each ``(count, dims)`` with count >= 2.
+    """Compute pytorch-fid's distance between two sets of features, each ``(count, dims)`` with count >= 2.
 
     Raises:
-        ValueError: the matrix root is not real.
+        ValueError: the matrix square root is not real.
     """
     from pytorch_fid.fid_score import calculate_frechet_distance
 
     a, b = a.astype(np.float64), b.astype(np.float64)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', DeprecationWarning)  # its call of scipy's sqrtm
-        warnings.simplefilter('ignore', LinAlgWarning)  # singular with fewer pictures than features: FID says so itself
+        warnings.simplefilter('ignore', DeprecationWarning)  # from its call of scipy's sqrtm
+        warnings.simplefilter('ignore', LinAlgWarning)  # singular covariance of few pictures, which FID warns about
         return float(calculate_frechet_distance(a.mean(0), np.cov(a, rowvar=False), b.mean(0), np.cov(b, rowvar=False)))
 
 
@@ -254,8 +258,8 @@ def _pictures_of(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Tensor:
-    """``(3, H, W)`` RGB in [0, 1]."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)  # OpenCV opens no name that is not UTF-8
+    """Read a picture as ``(3, H, W)`` RGB in [0, 1]."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)  # OpenCV can't open paths that are not UTF-8
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
         raise PictureError(f"{path} can't be read as a picture")

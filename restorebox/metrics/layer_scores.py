@@ -1,9 +1,10 @@
-"""Scores of the layers that a method estimates."""
+"""Scores of estimated physics layers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -18,16 +19,16 @@ from restorebox.values import Names
 
 @METRICS.register_module()
 class LayerScores(RestorationMetric):
-    """Every estimated layer against the known one, where a sample has both.
+    """Compare each estimated layer with the ground-truth layer of samples that have both.
 
-    A score that no sample of the set has is said to be unavailable, and the test goes on. One that only some have is
-    nan: the mean over those would be that of another set.
+    A score that no sample has is reported as unavailable. The mean of a score that only some samples have is nan, since
+    a mean over these would belong to another set.
 
     Args:
         protocols: names of ``LAYER_PROTOCOLS`` in :mod:`restorebox.metrics.protocols`.
 
     Raises:
-        ConfigError: an unknown protocol, or none.
+        ConfigError: unknown protocol, or an empty list.
     """
 
     def __init__(self, protocols: Names = tuple(LAYER_PROTOCOLS)) -> None:
@@ -44,11 +45,11 @@ class LayerScores(RestorationMetric):
 
         Args:
             data_batch: not used.
-            data_samples: dicts with layers, estimated ones and ``true_LAYER`` (CHW in [0, 1]), ``name`` and ``index``.
+            data_samples: dicts with estimated layers and ``true_LAYER`` (CHW in [0, 1]), ``name`` and ``index``.
         """
         for sample in data_samples:
-            row = {'index': sample_index(sample), 'name': sample['name']}
-            why = {}
+            row: dict[str, Any] = {'index': sample_index(sample), 'name': sample['name']}
+            why: dict[str, str] = {}
             for name in self.protocols:
                 estimate, truth, score = LAYER_PROTOCOLS[name]
                 if sample.get(estimate) is None or sample.get(truth) is None:
@@ -61,10 +62,10 @@ class LayerScores(RestorationMetric):
             self.results.append({**row, 'why': why})
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Means over the set, and the table.
+        """Compute the means over the set and fill the table.
 
         Args:
-            results: rows in the set's order.
+            results: rows sorted by index.
         """
         names = [name for name in self.protocols if any(name in row for row in results)]
         for name in self.protocols:
@@ -76,6 +77,7 @@ class LayerScores(RestorationMetric):
 
 
 def _alike(estimate: Tensor, truth: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """CHW tensors -> HWC arrays; of a layer that is stored with one channel the estimate's are equal."""
+    """Convert CHW tensors to HWC arrays with the same number of channels; one channel is broadcast."""
     channels = max(estimate.shape[0], truth.shape[0])
-    return tuple(to_array(x.expand(channels, -1, -1), np.float64) for x in (estimate, truth))
+    first, second = (to_array(x.expand(channels, -1, -1), np.float64) for x in (estimate, truth))
+    return first, second

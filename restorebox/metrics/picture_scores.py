@@ -1,10 +1,11 @@
-"""Scores of single pictures, and their means."""
+"""Full-reference scores of single pictures, and their means."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,20 +31,20 @@ from restorebox.values import Names
 
 @METRICS.register_module()
 class PictureScores(RestorationMetric):
-    """Every restored picture, and every input as it came, against its clean partner.
+    """Compare each prediction, and optionally each input, with its ground truth.
 
-    A score that is nan (of a picture that the network made nan or infinite, SSIM or LPIPS of a tiny one) makes its mean
-    nan, with a line that says why. A network whose weights file is absent costs one warning; the run goes on without
-    its score.
+    A nan score (prediction with nan or infinite values, picture too small for SSIM or LPIPS) makes the mean nan; the
+    reason is logged. If the weights file of a network is missing, one warning is logged and its score is skipped.
 
     Args:
-        protocols: names of :mod:`restorebox.metrics.protocols`, ``lpips_alex`` and ``lpips_vgg`` among them, each
+        protocols: names of :mod:`restorebox.metrics.protocols`, including ``lpips_alex`` and ``lpips_vgg``, each
             optionally with ``@SIZE``.
-        do_nothing: also score ``lq`` under ``input/NAME``, where it has the size of ``gt``.
-        lpips_weights: of LPIPS's trunks: ``'pretrained'``, ``'random'`` (tests) or a state dict's path.
+        do_nothing: also score ``lq`` as ``input/NAME`` if it has the size of ``gt``.
+        lpips_weights: weights of the LPIPS backbones: ``'pretrained'``, ``'random'`` (for tests) or the path of a state
+            dict.
 
     Raises:
-        ConfigError: an unknown protocol, or none.
+        ConfigError: unknown protocol, or an empty list.
     """
 
     def __init__(
@@ -68,17 +69,17 @@ class PictureScores(RestorationMetric):
 
         Args:
             data_batch: not used.
-            data_samples: dicts with ``pred``, ``gt`` and maybe ``lq`` (CHW RGB in [0, 1]), ``name``, ``index``.
+            data_samples: dicts with ``pred``, ``gt``, optionally ``lq`` (CHW RGB in [0, 1]), ``name``, ``index``.
 
         Raises:
-            DataError: a picture without ``gt`` or ``index``, or of another size than its ``gt``.
+            DataError: a picture has no ``gt`` or ``index``, or not the size of its ``gt``.
         """
         for sample in data_samples:
             if sample.get('gt') is None:
                 raise DataError(f"picture '{sample['name']}' has no gt; use FID or a paired set")
-            row = {'index': sample_index(sample), 'name': sample['name']}
-            why = {}
-            if self.do_nothing:  # of pictures that have no such row, where others of the set have one
+            row: dict[str, Any] = {'index': sample_index(sample), 'name': sample['name']}
+            why: dict[str, str] = {}
+            if self.do_nothing:  # replaced below if the input can be scored
                 why = {f'input/{name}': NO_INPUT for name in self.protocols}
             for prefix, picture in picture_pairs(sample, self.do_nothing).items():
                 for name, value in self._score(picture, sample['gt']).items():
@@ -89,7 +90,7 @@ class PictureScores(RestorationMetric):
             self.results.append({**row, 'why': why})
 
     def _score(self, picture: Tensor, gt: Tensor) -> dict[str, float]:
-        if not (is_finite(picture) and is_finite(gt)):  # not every score looks at every pixel
+        if not (is_finite(picture) and is_finite(gt)):  # some scores do not depend on every pixel
             return {name: math.nan for name in self.protocols if not self.is_absent(name)}
         ours, clean = to_array(picture, np.float64), to_array(gt, np.float64)
         scores = {name: score(ours, clean) for name, score in self._functions.items()}
@@ -97,9 +98,9 @@ class PictureScores(RestorationMetric):
             if self.is_absent(name):
                 continue
             size = self._sizes[name]
-            pair = (ours, clean) if size is None else (resize_saved(ours, size), resize_saved(clean, size))
+            first, second = (x if size is None else resize_saved(x, size) for x in (ours, clean))
             try:
-                scores[name] = self._lpips_of(net, *pair, device=picture.device)
+                scores[name] = self._lpips_of(net, first, second, picture.device)
             except WeightsError as error:
                 self.mark_absent(name, error)
         return {name: scores[name] for name in self.protocols if name in scores}
@@ -112,10 +113,10 @@ class PictureScores(RestorationMetric):
         return float(self._lpips[net](*(x * 2 - 1 for x in pair)))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Means over the set, and the table.
+        """Compute the means over the set and fill the table.
 
         Args:
-            results: rows in the set's order.
+            results: rows sorted by index.
         """
         names = [prefix + name for prefix in ('', 'input/') for name in self.protocols if name not in self.unavailable]
         names = [name for name in names if any(name in row for row in results)]

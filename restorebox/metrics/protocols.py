@@ -1,25 +1,25 @@
-"""Named ways to score one picture against its clean partner.
+"""Named protocols of full-reference scores.
 
-A figure depends on colour space, rounding and window, so each combination has a name of its own. All take the
-prediction as it would be saved: clamped and rounded to 8 bit. Identical pictures score 100 dB, and 100 dB is the cap.
+Values depend on colour space, rounding and window, so each combination has its own name. The prediction is clamped and
+rounded to 8 bits first, as it would be saved. PSNR is limited to 100 dB, the value of identical pictures.
 
 ==================  =========================================================================================
 ``psnr_rgb``        over all pixels and channels
-``psnr_y``          studio-swing BT.601 luma (MATLAB's and BasicSR's), not rounded again, peak 255
-``psnr_y_full_u8``  full-range BT.601 luma rounded to 8 bit, peak 255 (the heavy-rain authors' helper)
-``psnr_owan``       RGB, ``10 log10(1 / (mse + 1e-10))`` (the hybrid-distortion papers'; meant for patches)
+``psnr_y``          studio-swing BT.601 luma (as in MATLAB and BasicSR), not rounded again, peak 255
+``psnr_y_full_u8``  full-range BT.601 luma rounded to 8 bits, peak 255 (code of the heavy-rain authors)
+``psnr_owan``       RGB, ``10 log10(1 / (mse + 1e-10))`` (hybrid-distortion papers; meant for patches)
 ``ssim_rgb``        11x11 Gaussian, sigma 1.5, valid region, mean of the channels (Wang et al. 2004)
 ``ssim_y``          the same on studio-swing luma
 ``ssim_skimage``    uniform 7x7 window, sample covariance, mean of the channels (scikit-image's default)
 ==================  =========================================================================================
 
-For the same error full-range luma scores 20 log10(255/219) = 1.32 dB lower than studio-swing luma.
-Layers that were estimated have names of their own, see :class:`~restorebox.metrics.layer_scores.LayerScores`:
+For the same error, PSNR on full-range luma is 20 log10(255/219) = 1.32 dB lower than on studio-swing luma.
+Estimated layers have separate protocols, see :class:`~restorebox.metrics.layer_scores.LayerScores`:
 
 =====================  ======================================================================================
 ``psnr_streak``        PSNR of the streaks S, over all pixels and channels
 ``psnr_transmission``  PSNR of the transmission T
-``psnr_physics``       PSNR of J0, what the physics alone gives, against the clean picture
+``psnr_physics``       PSNR of J0, the inversion of the physics model, against the clean picture
 ``mae_airlight``       mean absolute error of the airlight A in [0, 1], not rounded
 =====================  ======================================================================================
 
@@ -45,35 +45,35 @@ Picture = NDArray[np.float64]
 Protocol = Callable[[Picture, Picture], float]
 
 CAP = 100.0
-"""dB of identical pictures."""
+"""Upper limit of PSNR in dB, the value of identical pictures."""
 
 NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
-"""Per-picture names that need a network, see :class:`restorebox.metrics.picture_scores.PictureScores`."""
+"""Protocols that need a network -> its LPIPS backbone, see :class:`restorebox.metrics.picture_scores.PictureScores`."""
 
 LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
 
 def lower_is_better(name: str) -> bool:
-    """Whether less of a score is better, by its name: ``'lpips_alex@256'`` and ``'input/fid'`` as ``'fid'``."""
+    """Return whether lower values of a score are better; ``'input/'`` and ``'@SIZE'`` in the name are ignored."""
     return name.removeprefix('input/').partition('@')[0] in LOWER_IS_BETTER
 
 
 def as_saved(picture: NDArray) -> Picture:
-    """Clamp a picture in [0, 1] and round it to 8 bit: whole numbers in [0, 255]; NaN where it is not finite."""
-    picture = np.asarray(picture, dtype=np.float64)
-    saved = whole_numbers(picture)
-    saved[np.isinf(picture)] = np.nan  # clamped it would be black or white
+    """Clamp a picture in [0, 1] and round it to 8 bits: integers in [0, 255] as float64; NaN where it is not finite."""
+    values = np.asarray(picture, dtype=np.float64)
+    saved = np.asarray(whole_numbers(values), dtype=np.float64)
+    saved[np.isinf(values)] = np.nan  # clamping would turn it into black or white
     return saved
 
 
 def luma_studio(saved: Picture) -> Picture:
-    """BT.601 luma in [16, 235]: ``16 + 65.481 R + 128.553 G + 24.966 B`` of RGB / 255, given RGB in [0, 255]."""
+    """Return BT.601 luma in [16, 235]: ``16 + (65.481 R + 128.553 G + 24.966 B) / 255`` for RGB in [0, 255]."""
     return 16 + saved @ (np.array([65.481, 128.553, 24.966]) / 255)
 
 
 def luma_full_u8(saved: Picture) -> Picture:
-    """BT.601 luma in [0, 255], rounded half up: ``0.299 R + 0.587 G + 0.114 B`` of RGB in [0, 255]."""
-    return np.floor((saved @ np.array([299.0, 587.0, 114.0]) + 500) / 1000)  # whole numbers: a tie is a tie
+    """Return BT.601 luma in [0, 255], rounded half up: ``0.299 R + 0.587 G + 0.114 B`` for RGB in [0, 255]."""
+    return np.floor((saved @ np.array([299.0, 587.0, 114.0]) + 500) / 1000)  # integer weights: exact at .5
 
 
 def _psnr(a: Picture, b: Picture) -> float:
@@ -82,7 +82,7 @@ def _psnr(a: Picture, b: Picture) -> float:
 
 
 def _ssim(a: Picture, b: Picture, blur: Callable[[Picture], Picture], window: int, unbias: float) -> float:
-    """Mean SSIM (Wang et al. 2004, eq 13) over the region where the window lies inside the picture."""
+    """Return the mean SSIM (Wang et al. 2004, eq. 13) over all positions with the window inside the picture."""
     if min(a.shape[:2]) < window:
         return float('nan')
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -101,38 +101,38 @@ def _ssim_gaussian(a: Picture, b: Picture) -> float:
 
 
 def psnr_rgb(pred: Picture, gt: Picture) -> float:
-    """PSNR in dB of ``(H, W, 3)`` RGB in [0, 1], see the module."""
+    """Return PSNR in dB of ``(H, W, 3)`` RGB in [0, 1]; for details of all protocols see the module docstring."""
     return _psnr(as_saved(pred), as_saved(gt))
 
 
 def psnr_y(pred: Picture, gt: Picture) -> float:
-    """PSNR in dB on studio-swing luma, see the module."""
+    """Return PSNR in dB on studio-swing luma."""
     return _psnr(luma_studio(as_saved(pred)), luma_studio(as_saved(gt)))
 
 
 def psnr_y_full_u8(pred: Picture, gt: Picture) -> float:
-    """PSNR in dB on full-range luma rounded to 8 bit, see the module."""
+    """Return PSNR in dB on full-range luma rounded to 8 bits."""
     return _psnr(luma_full_u8(as_saved(pred)), luma_full_u8(as_saved(gt)))
 
 
 def psnr_owan(pred: Picture, gt: Picture) -> float:
-    """PSNR in dB as the hybrid-distortion papers write it (Suganuma et al. 2019), see the module."""
+    """Return PSNR in dB as in hybrid-distortion papers (Suganuma et al. 2019)."""
     mse = np.mean(((as_saved(pred) - as_saved(gt)) / 255) ** 2)
     return float(np.minimum(10 * np.log10(1 / (mse + 1e-10)), CAP))
 
 
 def ssim_rgb(pred: Picture, gt: Picture) -> float:
-    """SSIM of RGB, Gaussian window, see the module. nan below 11x11 pixels."""
+    """Return SSIM of RGB with a Gaussian window; nan below 11x11 pixels."""
     return _ssim_gaussian(as_saved(pred), as_saved(gt))
 
 
 def ssim_y(pred: Picture, gt: Picture) -> float:
-    """SSIM of studio-swing luma, Gaussian window, see the module. nan below 11x11 pixels."""
+    """Return SSIM of studio-swing luma with a Gaussian window; nan below 11x11 pixels."""
     return _ssim_gaussian(luma_studio(as_saved(pred)), luma_studio(as_saved(gt)))
 
 
 def ssim_skimage(pred: Picture, gt: Picture) -> float:
-    """SSIM of RGB as scikit-image's defaults have it, see the module. nan below 7x7 pixels."""
+    """Return SSIM of RGB with the defaults of scikit-image; nan below 7x7 pixels."""
     samples = 7 * 7
     unbias = samples / (samples - 1)  # sample covariance
     return _ssim(as_saved(pred), as_saved(gt), lambda x: uniform_filter(x, 7, axes=(0, 1)), window=7, unbias=unbias)
@@ -150,11 +150,11 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def mae(pred: Picture, gt: Picture) -> float:
-    """Mean absolute error of two arrays of one shape, as they are."""
+    """Return the mean absolute error of two arrays of equal shape, without rounding."""
     return float(np.abs(np.asarray(pred, np.float64) - np.asarray(gt, np.float64)).mean())
 
 
-# name -> (what a sample has of the estimate, what it has of the truth, score)
+# name -> (key of the estimate in a sample, key of the ground truth, score function)
 LAYER_PROTOCOLS: dict[str, tuple[str, str, Protocol]] = {
     'psnr_streak': ('streak', 'true_streak', psnr_rgb),
     'psnr_transmission': ('transmission', 'true_transmission', psnr_rgb),
@@ -164,32 +164,32 @@ LAYER_PROTOCOLS: dict[str, tuple[str, str, Protocol]] = {
 
 
 def resize_saved(picture: NDArray, size: int) -> Picture:
-    """Resize a picture in [0, 1] to ``size`` x ``size`` by bicubic interpolation of its 8-bit form, aspect ignored."""
+    """Round a picture in [0, 1] to 8 bits and resize it bicubically to ``size`` x ``size``, ignoring the aspect."""
     saved = as_saved(picture)
-    if not np.isfinite(saved).all():  # NaN has no 8-bit form; the score must show it
+    if not np.isfinite(saved).all():  # NaN has no 8-bit value, but must reach the score
         return np.full((size, size, saved.shape[2]), np.nan)
     return cv2.resize(saved.astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC) / 255.0
 
 
 def parse_protocol(name: str) -> tuple[str, int | None]:
-    """Split ``'psnr_y@256'`` into ``('psnr_y', 256)``; without a size it is None.
+    """Split ``'psnr_y@256'`` into ``('psnr_y', 256)``; the size is None if there is none.
 
     Raises:
-        ConfigError: an unknown name (the nearest known is named) or a size that is no positive whole number.
+        ConfigError: unknown name (the message suggests the nearest), or the size is not a positive integer.
     """
     base, at, size = name.partition('@')
     known = [*PROTOCOLS, *NETWORK_PROTOCOLS]
     if base == 'fid':
-        raise ConfigError("'fid' is no score of single pictures; add the metric dict(type='FID')")
+        raise ConfigError("'fid' is not a score of single pictures; add the metric dict(type='FID')")
     if base not in known:
         raise ConfigError(f"no protocol is called '{base}'; {nearest(base, known)}")
     if at and not re.fullmatch('[1-9][0-9]*', size):
-        raise ConfigError(f"protocol '{name}': '{size}' is no size in pixels; write e.g. '{base}@256'")
+        raise ConfigError(f"protocol '{name}': '{size}' is not a size in pixels; write e.g. '{base}@256'")
     return base, int(size) if at else None
 
 
 def protocol(name: str) -> Protocol:
-    """The function of a protocol's name, with ``@SIZE`` or without.
+    """Return the score function of a protocol, with or without ``@SIZE``.
 
     Returns:
         ``f(pred, gt) -> float`` on ``(H, W, 3)`` RGB arrays in [0, 1].
@@ -199,7 +199,8 @@ def protocol(name: str) -> Protocol:
     """
     base, size = parse_protocol(name)
     if base in NETWORK_PROTOCOLS:
-        raise ConfigError(f"protocol '{name}' needs a network; ask the metric dict(type='PictureScores') for it")
+        raise ConfigError(f"protocol '{name}' needs a network; use the metric dict(type='PictureScores')")
+
     score = PROTOCOLS[base]
     if size is None:
         return score

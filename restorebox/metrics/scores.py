@@ -1,4 +1,4 @@
-"""The scores' file that each test run leaves, and the table that is made from it."""
+"""Writing of the score file ``scores.json`` of a test run, and the text table of its means."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INPUT = 'input/'
 
 
 def library_versions() -> dict[str, str | None]:
-    """Versions of Python and of what scores depend on; None for what is not installed."""
+    """Return the versions of Python and of the libraries that scores depend on; None if not installed."""
     found: dict[str, str | None] = {'python': platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -59,26 +59,26 @@ def write_scores(
     statistics_window: int | None,
     extra: dict | None = None,
 ) -> dict:
-    """Write ``scores.json``, whole or not at all.
+    """Write ``scores.json`` atomically.
 
     Args:
-        path: the file; its folder is made, an older file is replaced.
-        metrics: score's name -> mean, as a metric's ``evaluate`` gives them (``input/NAME``: the do-nothing row).
-        tables: each metric's ``table``; rows of one picture (``index``) are joined.
-        unavailable: score's name -> why there is none.
-        reasons: score's name -> why its mean is nan, as a metric's ``undefined`` has it.
-        config: the config's path, or anything that JSON holds.
-        checkpoint: its path; None for a run without one.
-        sha256: the checkpoint's hash.
+        path: the file; its folder is created, an existing file is replaced.
+        metrics: score name -> mean, as returned by a metric's ``evaluate`` (``input/NAME``: score of the input).
+        tables: the ``table`` of each metric; rows with the same ``index`` are merged.
+        unavailable: name of a missing score -> reason.
+        reasons: name of a score with nan mean -> reason, as in a metric's ``undefined``.
+        config: path of the config, or any JSON value.
+        checkpoint: path of the checkpoint; None for a run without one.
+        sha256: hash of the checkpoint.
         tiled: whether pictures were restored in tiles.
-        statistics_window: side in pixels of the window for statistics at test; None: the whole picture.
+        statistics_window: side in pixels of the normalisation window at test; None means the whole picture.
         extra: further top-level entries (device minutes, steps, samples seen).
 
     Returns:
-        What was written. nan and infinity are None.
+        The content of the file; nan and infinity are None.
 
     Raises:
-        ValueError: ``extra`` has an entry that the file already has.
+        ValueError: ``extra`` has a key that the file already has.
     """
     rows: dict[int, dict] = {}
     for row in (row for table in tables for row in table):
@@ -109,18 +109,18 @@ def write_scores(
 
 
 def score_table(scores: dict) -> str:
-    """A plain-text table of means: ``input (do nothing)``, ``restored`` and ``gain`` by protocol.
+    """Format the means as a plain-text table: ``input (do nothing)``, ``restored`` and ``gain`` by protocol.
 
-    A gain is positive where restoring helped, also for LPIPS and FID, where less is better. A mean that is no number is
-    ``nan``, with a line below that says why.
+    A positive gain is an improvement, also for scores where lower is better (LPIPS, FID). The reason of a nan mean is
+    printed below the table.
 
     Args:
-        scores: what :func:`write_scores` wrote.
+        scores: as returned by :func:`write_scores`.
     """
     mean = scores['mean']
     rows = [['', *scores['protocols']], ['input (do nothing)'], ['restored'], ['gain']]
     for name in scores['protocols']:
-        # None where there is no such row; a null in the file is nan
+        # None: there is no such row; null in the file means nan
         before, after = (
             None if key not in mean else math.nan if mean[key] is None else mean[key] for key in (INPUT + name, name)
         )
@@ -146,7 +146,7 @@ def score_table(scores: dict) -> str:
     reasons = scores.get('reasons', {})
     notes += [f'{name} is nan: {reason}' for name, reason in reasons.items()]
     notes += [
-        f'{name}: undefined for {number} of them'
+        f'{name}: undefined for {number} of these pictures'
         for name, number in scores.get('undefined', {}).items()
         if name not in reasons
     ]

@@ -261,8 +261,8 @@ def test_motion_kernel(length, angle):
 @pytest.mark.parametrize(
     ('build', 'message'),
     [
-        (lambda: HeavyRain(angles=()), 'HeavyRain: angles are a list of degrees'),
-        (lambda: HeavyRain(angles=[120]), 'HeavyRain: angles are a list of degrees'),
+        (lambda: HeavyRain(angles=()), 'HeavyRain: angles is a list of degrees'),
+        (lambda: HeavyRain(angles=[120]), 'HeavyRain: angles is a list of degrees'),
         (lambda: HeavyRain(length=(2.5, 4)), 'HeavyRain: length is a pair of whole numbers'),
         (lambda: RainFog(rain={'type': 'LineRain'}), 'RainFog: rain is a dict of keys of TemplateRain'),
         (lambda: RainFog(rain={'lenght': (3, 4)}), "did you mean 'length'"),
