@@ -1,4 +1,4 @@
-"""Where pictures come from: reading, pairing, keyed sampling, transforms, collation."""
+"""Data sets: reading of pictures, pairing, deterministic sampling, transforms, collation."""
 
 from restorebox.datasets.base import BasePictures
 from restorebox.datasets.formats import PICTURE_SUFFIXES

@@ -1,4 +1,4 @@
-"""The base of every data set: records of picture files, keyed random draws, unreadable pictures."""
+"""Base class of all data sets: records of picture files, deterministic random draws, handling of unreadable files."""
 
 from __future__ import annotations
 
@@ -15,42 +15,43 @@ from restorebox.registry import DATASETS, TRANSFORMS
 from restorebox.sample import RestorationSample
 from restorebox.values import Samples, Whole
 
-ATTEMPTS = 20  # replacements tried for one unreadable picture; that many in a row means that the folder is broken
+ATTEMPTS = 20  # maximum number of replacements for an unreadable picture
 
 
 class BasePictures(BaseDataset):
-    """Base class of data sets: a list of records, each of which names the picture files of one sample.
+    """Base class of data sets with a list of records; each record names the picture files of one sample.
 
-    A subclass sets :attr:`roles` and writes :meth:`load_data_list`. It takes further arguments before it calls this
-    constructor, which reads the list unless ``lazy_init`` is set.
+    A subclass sets :attr:`roles` and implements :meth:`load_data_list`. Its constructor stores its own arguments and
+    then calls this constructor, which reads the list unless ``lazy_init`` is set.
 
     ``len(dataset)`` is the number of records. ``dataset[key]`` is one sample after the pipeline, for a
-    :class:`~restorebox.datasets.keys.SampleKey` (training) or a whole number (test). The same key and seed give the
-    same sample, whichever worker or rank asks.
+    :class:`~restorebox.datasets.keys.SampleKey` (training) or an integer (test). The sample depends only on key and
+    seed, not on worker or rank.
 
     The pipeline receives a dict with ``paths`` (role -> file), ``name``, ``index`` (of the record), ``key``, ``rng``
-    (the generator of all random draws of this sample), ``bad`` (list of 'path: reason') and what else the record has.
+    (generator of all random draws of this sample), ``bad`` (list of 'path: reason') and further keys of the record.
     :class:`~restorebox.datasets.transforms.LoadPictures` adds a picture for each role of ``paths``: HWC RGB, uint8, or
-    float32 in [0, 1] of files with more than 8 bits. :class:`~restorebox.datasets.transforms.Pack` ends the pipeline.
+    float32 in [0, 1] for files with more than 8 bits. :class:`~restorebox.datasets.transforms.Pack` is the last step.
 
     Attributes:
-        roles: the picture roles that every record gives: ``'lq'`` degraded, ``'gt'`` its clean partner, ``'hq'`` an
-            unrelated clean picture, or a layer. A restorer that trains on another role is refused with this data set.
-        folders: role -> folder in the split, of a data set in folders; ``data_prefix`` then has their paths.
+        roles: picture roles of every record: ``'lq'`` degraded, ``'gt'`` its clean counterpart, ``'hq'`` an unrelated
+            clean picture, or a physics layer. A restorer that needs other roles can't be combined with this data set.
+        folders: role -> folder in the split, for data sets in folders; ``data_prefix`` contains their paths.
 
     Args:
         data_root: folder of the data set.
-        split: folder inside of it, '' for none.
+        split: sub-folder of ``data_root``, '' for none.
         pipeline: transforms or their configs.
-        bad_picture: what to do with a file that can't be read. 'error' raises; 'skip' takes another one in training,
-            noted in the sample's ``bad``; at test time it gives a sample without inputs, which ``collate_roles`` drops.
-        seed: of all random draws; a Runner sets it.
+        bad_picture: handling of unreadable files. 'error' raises an error. 'skip' replaces the sample by another one in
+            training and records the file in the sample's ``bad``; at test time the sample has no inputs and
+            ``collate_roles`` drops it.
+        seed: seed of all random draws; set by a Runner.
         test_mode: don't replace unreadable pictures.
-        lazy_init: don't touch the disk before it is needed.
+        lazy_init: don't read the list of files before it is needed.
         limit: keep the first N records.
 
     Raises:
-        ConfigError: ``bad_picture`` or ``limit`` is none of the values above, or the class declares no roles.
+        ConfigError: ``bad_picture`` or ``limit`` is invalid, or the class declares no roles.
     """
 
     roles: tuple[str, ...] = ()
@@ -80,18 +81,18 @@ class BasePictures(BaseDataset):
             data_root=str(data_root),
             data_prefix={role: os.path.join(split, folder) for role, folder in self.folders.items()},
             indices=limit,
-            # built here, since MMEngine's Compose finds our transforms only inside of a Runner's default scope
+            # built here, since MMEngine's Compose finds our transforms only within the default scope of a Runner
             pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
             test_mode=test_mode,
             lazy_init=lazy_init,
         )
 
     def __getitem__(self, key: int | SampleKey) -> Any:
-        """Make one sample. The same key and seed give the same sample, whichever worker or rank asks.
+        """Return one sample; it depends only on key and seed.
 
         Raises:
             PictureError: a picture can't be read and ``bad_picture='error'``.
-            DataError: nothing readable after many replacements, or pictures that don't fit each other.
+            DataError: all replacements are unreadable too, or the pictures of the sample don't match.
         """
         self.full_init()
         key = as_key(key, len(self))
@@ -108,7 +109,7 @@ class BasePictures(BaseDataset):
                 if self.bad_picture == 'error':
                     raise
                 bad.append(str(error))
-            if self.test_mode:  # another picture would be scored in its place: hand out none
+            if self.test_mode:  # a replacement would be scored instead
                 known = {field: results[field] for field in ('name', 'index', 'paths', 'bad')}
                 return {'inputs': {}, 'data_samples': RestorationSample(metainfo=known)}
         raise DataError(
@@ -116,20 +117,20 @@ class BasePictures(BaseDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """List the records, in an order that is the same on every machine.
+        """List the records in an order that does not depend on the machine.
 
         Returns:
-            For each record ``name`` (unique in the split; scores and restored files are called so) and ``paths``
-            (role -> file, for every role of :attr:`roles`). Further keys reach the pipeline as they are; they must be
-            plain data, since each worker has a copy.
+            Dicts with ``name`` (unique in the split; used for scores and restored files) and ``paths`` (role -> file,
+            for every role of :attr:`roles`). Further keys are passed to the pipeline; they must be plain data, since
+            each worker has a copy.
 
         Raises:
-            DataError: a missing or empty folder, or a picture without a partner.
+            DataError: a folder is missing or empty, or a picture has no counterpart.
         """
         raise NotImplementedError
 
     def filter_data(self) -> list[dict]:
-        """See that every record is complete; MMEngine calls it once, after the list is read.
+        """Check that every record is complete; called once by MMEngine after the list is read.
 
         Raises:
             DataError: no records, or one without a name or without a file for each role.
@@ -145,22 +146,22 @@ class BasePictures(BaseDataset):
         return self.data_list
 
     def prepare_data(self, idx: int | SampleKey) -> Any:
-        """As in MMEngine: the sample of an index or key after the pipeline."""
+        """Return the sample of an index or key after the pipeline, as in MMEngine."""
         return self[idx]
 
     def complete(self, results: dict[str, Any]) -> None:
-        """Add what a subclass draws at random for each sample, from ``results['rng']``."""
+        """Add randomly drawn entries to a sample, using ``results['rng']``; for subclasses."""
 
     def _through_pipeline(self, results: dict[str, Any]) -> Any:
         name = results['name']
         sample = self.pipeline(results)
-        if sample is None:  # MMEngine's way of asking for another sample, which would not be repeatable
+        if sample is None:  # in MMEngine a request for another sample, which would not be deterministic
             raise DataError(f"split '{self.split}': a transform of the pipeline returned None for {name}")
         return sample
 
 
 def leaves(dataset: dict) -> Iterator[dict]:
-    """The configs of the data sets inside of wrappers such as MMEngine's ConcatDataset and RepeatDataset."""
+    """Yield the configs of the data sets inside wrappers such as MMEngine's ConcatDataset and RepeatDataset."""
     inner = dataset.get('datasets') or dataset.get('dataset')
     if inner is None:
         yield dataset
@@ -169,12 +170,12 @@ def leaves(dataset: dict) -> Iterator[dict]:
 
 
 def check_keyed(dataset: dict) -> None:
-    """Refuse a data set's config whose class is not derived from :class:`BasePictures`, before it is built.
+    """Check, before it is built, that the class in a data set's config is derived from :class:`BasePictures`.
 
-    A plain torch Dataset or MMEngine's BaseDataset takes an index alone, and knows nothing of roles.
+    A plain torch Dataset or MMEngine's BaseDataset accepts only integer indices and has no roles.
 
     Raises:
-        ConfigError: names the class and the base.
+        ConfigError: the class has another base.
     """
     for leaf in leaves(dataset):
         kind = DATASETS.get(leaf['type']) if isinstance(leaf.get('type'), str) else leaf.get('type')
@@ -183,8 +184,8 @@ def check_keyed(dataset: dict) -> None:
 
 
 def no_base(kind: type) -> str:
-    """The line about a class that is no data set of ours."""
+    """Return the error message for a class that is not derived from :class:`BasePictures`."""
     return (
-        f"{kind.__name__} can't take the key of a sample, which its random draws depend on; derive it from "
+        f"{kind.__name__} doesn't accept a SampleKey, which determines the random draws of a sample; derive it from "
         'restorebox.datasets.BasePictures (docs/add_a_method.md)'
     )

@@ -1,4 +1,4 @@
-"""What the network will see: samples after the pipeline, roles and layers side by side on a sheet."""
+"""Contact sheets of data-loader samples: roles and layers after the pipeline, one sample per row."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from restorebox.registry import DATA_SAMPLERS
 
 
 def samples(cfg: dict, split: str, number: int, start: int = 0, seed: int | None = None) -> list[dict]:
-    """The first samples of a loader, as a single rank's training would get them.
+    """Return the first samples of a data loader, as in training with one rank.
 
     Args:
         cfg: a config.
         split: 'train', 'val' or 'test'.
-        number: how many.
-        start: how many to pass over first.
-        seed: overrides the config's.
+        number: number of samples.
+        start: number of samples to skip first.
+        seed: overrides the seed of the config.
 
     Returns:
-        Per sample what :class:`~restorebox.datasets.transforms.Pack` gives, with every array of the sample in
-        ``inputs``, and under ``handed_on`` the roles that the network is given.
+        Per sample the result of :class:`~restorebox.datasets.transforms.Pack` with all arrays of the sample in
+        ``inputs``, and under ``handed_on`` the roles that the network receives.
 
     Raises:
-        ConfigError: the config has no such loader, or its data set no Pack.
-        DataError: folders or pictures are wrong.
+        ConfigError: the config has no such loader, or its pipeline has no Pack.
+        DataError: folders or pictures are invalid.
     """
     loader = cfg.get(f'{split}_dataloader')
     if not loader:
         raise ConfigError(f'the config has no {split}_dataloader')
     seed = (cfg.get('randomness') or {}).get('seed') if seed is None else seed
-    seed = 0 if seed is None else seed  # a run would draw one
+    seed = 0 if seed is None else seed  # a training run would draw one
     dataset = build_set(loader['dataset'], seed)
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     pack = steps[-1] if steps else None
     if not isinstance(pack, Pack):
         raise ConfigError(f'{split}_dataloader.dataset: the pipeline does not end in a Pack')
-    roles, pack.roles = pack.roles, None  # all arrays: by now everything random has been drawn
+    roles, pack.roles = pack.roles, None  # show all arrays; Pack is last, so this changes no random draws
     sampler = DATA_SAMPLERS.build({**loader['sampler'], 'dataset': dataset, 'seed': seed})
     found = []
     for key in islice(sampler, start, start + number):
@@ -55,13 +55,13 @@ def samples(cfg: dict, split: str, number: int, start: int = 0, seed: int | None
 
 
 def as_picture(tensor: torch.Tensor) -> tuple[np.ndarray, str]:
-    """A role or layer for the eye.
+    """Convert a role or layer to an image for display.
 
     Args:
-        tensor: CHW, uint8, or float of any range; 1 channel is shown as grey, of other numbers but 3 the mean.
+        tensor: CHW, uint8, or float of any range; 1 channel is shown as grey, other numbers than 3 are averaged.
 
     Returns:
-        HWC uint8 RGB, and in words what it was: kind, and range where it was not [0, 1].
+        HWC uint8 RGB, and a note with the data type and, if not within [0, 1], the range.
     """
     array = tensor.numpy().transpose(1, 2, 0)
     note = 'uint8' if array.dtype == np.uint8 else 'float'
@@ -78,14 +78,14 @@ def as_picture(tensor: torch.Tensor) -> tuple[np.ndarray, str]:
 
 
 def row_of(sample: dict) -> list[tuple[str, np.ndarray]]:
-    """A row of the sheet: degraded, clean, unrelated, then the layers; empty of a sample that could not be read."""
-    order = {role: place for place, role in enumerate(('lq', 'gt', 'hq'))}
+    """Return a row of the sheet: lq, gt, hq, then the layers; empty for an unreadable sample."""
+    order = {role: position for position, role in enumerate(('lq', 'gt', 'hq'))}
     row = []
     for role in sorted(sample['inputs'], key=lambda role: order.get(role, len(order))):
         picture, note = as_picture(sample['inputs'][role])
         name = f'{_name(sample, role)}: ' if role in order else ''
-        aside = '' if role in sample['handed_on'] else ', not handed on'
-        row.append((f'{name}{role} {picture.shape[1]}x{picture.shape[0]} {note}{aside}', picture))
+        unused = '' if role in sample['handed_on'] else ', not handed on'
+        row.append((f'{name}{role} {picture.shape[1]}x{picture.shape[0]} {note}{unused}', picture))
     return row
 
 
@@ -98,22 +98,21 @@ def _name(sample: dict, role: str) -> str:
 def draw_samples(
     cfg: dict, split: str, out: Path, number: int = 8, start: int = 0, seed: int | None = None
 ) -> tuple[int, list[str]]:
-    """Draw the first samples of a loader, one a row.
+    """Save a sheet with the first samples of a data loader, one per row.
 
     Args:
         cfg: see :func:`samples`.
-        split: see there.
-        out: the PNG.
-        number: see there.
-        start: see there.
-        seed: see there.
+        split: see :func:`samples`.
+        out: path of the PNG file.
+        number: see :func:`samples`.
+        start: see :func:`samples`.
+        seed: see :func:`samples`.
 
     Returns:
-        How many were drawn, 0 and no sheet where no sample is left or none can be read; and a line for each picture
-        that can't be read and was skipped.
+        Number of rows (if 0, no file is written), and a message for each unreadable picture that was skipped.
 
     Raises:
-        ConfigError, DataError: see there.
+        ConfigError, DataError: see :func:`samples`.
     """
     found = samples(cfg, split, number, start, seed)
     bad = [line for sample in found for line in sample['data_samples'].get('bad', [])]

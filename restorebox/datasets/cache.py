@@ -1,4 +1,4 @@
-"""Decoded pictures on disk, mapped into memory: a crop then reads its own pixels and decodes nothing."""
+"""Disk cache of decoded pictures, read by memory mapping, so that a crop reads only its own pixels."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from restorebox.datasets.reading import read_picture
 from restorebox.errors import ConfigError
 from restorebox.files import replacing
 
-RECOUNT = 64  # files written between two looks at what the other workers have written
+RECOUNT = 64  # number of written files after which the size of the folder, shared by workers, is measured again
 
 
 class PictureCache:
-    """Keeps each picture as an uncompressed array, shared by all workers and runs on a machine.
+    """Cache of decoded pictures as uncompressed arrays, shared by all workers and runs on a machine.
 
-    A file is known by its path, size and time of change, so an edited picture is decoded anew. Arrays are written under
-    a temporary name and renamed. When the budget is used up further pictures are decoded each time.
+    The cache key is a file's path, size and modification time, so an edited picture is decoded again. Files are
+    written atomically. When the budget is exhausted, further pictures are decoded at each access.
 
     Args:
-        folder: where to; made when it is first needed.
-        gib: budget in GiB of disk; worth setting to what the machine's memory can hold, too.
+        folder: cache folder; created at first use.
+        gib: maximum size on disk in GiB; preferably not more than the free memory of the machine.
 
     Raises:
-        ConfigError: a budget that is not positive.
+        ConfigError: ``gib`` is not positive.
     """
 
     def __init__(self, folder: str | Path, gib: float = 20.0) -> None:
@@ -41,26 +41,26 @@ class PictureCache:
         self._full = False
 
     def read(self, path: str) -> np.ndarray:
-        """As :func:`read_picture`, but read-only where it comes from the cache.
+        """Read a picture as :func:`read_picture` does; the array is read-only if it comes from the cache.
 
         Raises:
-            PictureError: see there.
+            PictureError: see :func:`read_picture`.
         """
         try:
             facts = os.stat(path)
         except OSError:
-            return read_picture(path)  # says what is wrong
+            return read_picture(path)  # raises with the reason
         key = f'{os.path.abspath(path)}\0{facts.st_size}\0{facts.st_mtime_ns}'.encode(errors='surrogateescape')
-        kept = self.folder / f'{hashlib.sha256(key).hexdigest()[:32]}.npy'
+        cached = self.folder / f'{hashlib.sha256(key).hexdigest()[:32]}.npy'
         try:
-            return np.load(kept, mmap_mode='r', allow_pickle=False)
-        except (OSError, ValueError, EOFError):  # not there, or damaged: decode and write it again
+            return np.load(cached, mmap_mode='r', allow_pickle=False)
+        except (OSError, ValueError, EOFError):  # missing or damaged: decode and write it again
             picture = read_picture(path)
         if not self._full:
-            self._keep(picture, kept)
+            self._store(picture, cached)
         return picture
 
-    def _keep(self, picture: np.ndarray, kept: Path) -> None:
+    def _store(self, picture: np.ndarray, cached: Path) -> None:
         try:
             if self._written % RECOUNT == 0:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -69,9 +69,9 @@ class PictureCache:
                 self._full = True
                 print_log(f'picture cache {self.folder} is full; other pictures are decoded each time', 'current')
                 return
-            with replacing(kept) as beside, open(beside, 'wb') as file:
+            with replacing(cached) as temporary, open(temporary, 'wb') as file:
                 np.save(file, picture, allow_pickle=False)
-        except OSError as error:  # a cache that can't be written costs time, not the run
+        except OSError as error:  # the run can go on without the cache
             self._full = True
             print_log(f'picture cache {self.folder}: {error}; pictures are decoded', 'current', logging.WARNING)
             return

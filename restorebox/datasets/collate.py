@@ -1,4 +1,4 @@
-"""Samples -> batch."""
+"""Collation of samples to a batch."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from restorebox.registry import FUNCTIONS
 
 @FUNCTIONS.register_module()
 def collate_roles(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Make a batch of packed samples.
+    """Collate packed samples to a batch.
 
     Args:
-        samples: what :class:`restorebox.datasets.transforms.Pack` returns. Those without inputs (an unreadable picture
+        samples: results of :class:`restorebox.datasets.transforms.Pack`. Samples without inputs (an unreadable picture
             at test time) are dropped.
 
     Returns:
-        ``inputs``: role -> NCHW tensor, or list of CHW tensors where sizes differ; empty when all samples were dropped.
-        Where 8-bit and 16-bit pictures meet, those of 8 bits become float32 in [0, 1] as well. ``data_samples``: list
-        of those kept, ``dropped``: of the others. ``bad``: 'path: reason' of every unreadable picture.
+        ``inputs``: role -> NCHW tensor, or list of CHW tensors if sizes differ; empty if all samples were dropped. In a
+        batch with 8-bit and 16-bit pictures, 8-bit ones are converted to float32 in [0, 1] too. ``data_samples``: list
+        of the samples kept. ``dropped``: list of the samples dropped. ``bad``: 'path: reason' of every unreadable
+        picture.
 
     Raises:
         DataError: the samples don't have the same roles.
     """
     kept = [sample for sample in samples if sample['inputs']]
     bad = [line for sample in samples for line in sample['data_samples'].get('bad', [])]
-    inputs = {}
+    inputs: dict[str, torch.Tensor | list[torch.Tensor]] = {}
     for role in kept[0]['inputs'] if kept else ():
         for sample in kept:
             if sample['inputs'].keys() != kept[0]['inputs'].keys():

@@ -1,6 +1,6 @@
-"""Pictures with more than 8 bits: recognised by their header, decoded by OpenCV, HEIF by pi-heif.
+"""Decoding of pictures with more than 8 bits per value, by OpenCV, and by pi-heif for HEIF.
 
-Pillow reduces 16-bit colour to 8 bits without a word.
+Pillow can't be used, since it silently reduces 16-bit colour to 8 bits.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from restorebox.datasets.tiff import TIFF_TAGS
 from restorebox.errors import out_of_memory
 from restorebox.pixels import to_float, to_uint16
 
-_PNM = re.compile(rb'P[2356](?:\s+(?:#[^\n]*\n\s*)*(\d{1,10})){3}\s')  # the last group is the largest value
-_CV2_PIXELS = 2**30  # OpenCV's own limit
-_ORIENTATION = 274  # of TIFF
+_PNM = re.compile(rb'P[2356](?:\s+(?:#[^\n]*\n\s*)*(\d{1,10})){3}\s')  # the last group is the maximum value
+_CV2_PIXELS = 2**30  # limit of OpenCV
+_ORIENTATION = 274  # TIFF tag
 
 
 def largest_value(data: bytes, kind: str, tiff: dict) -> int:
-    """The value that stands for white, 255 for everything with 8 bits or fewer, read from the header."""
+    """Return the maximum (white) value of a file according to its header; 255 for 8 bits or fewer.
+
+    Raises:
+        Refused: 32-bit or signed values, or an unsupported bit depth.
+    """
     if kind == 'PNG':
         return 65535 if data[24:25] == b'\x10' else 255  # IHDR's bit depth
     if tiff:
@@ -43,7 +47,23 @@ def largest_value(data: bytes, kind: str, tiff: dict) -> int:
 
 
 def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, size: tuple[int, int]) -> np.ndarray:
-    """Decode a 16-bit file, unoriented -> HWC RGB or RGBA float32 in [0, 1]."""
+    """Decode a 16-bit file without applying its orientation.
+
+    Args:
+        data: bytes of the file.
+        kind: key of :data:`restorebox.datasets.formats.FORMATS`.
+        largest: as :func:`largest_value` returns it.
+        tiff: as :func:`restorebox.datasets.tiff.tiff_fields` returns it; empty for other kinds.
+        alpha: keep the alpha channel, if there is one.
+        size: (width, height).
+
+    Returns:
+        HWC RGB or RGBA, float32 in [0, 1].
+
+    Raises:
+        Refused: the file is damaged, too large or not supported.
+        MemoryError: not enough memory.
+    """
     if size[0] * size[1] > _CV2_PIXELS and kind != 'HEIF':
         raise Refused(f'has {size[0] * size[1]} pixels with 16 bits, and OpenCV reads at most {_CV2_PIXELS} of these')
     if kind == 'HEIF':
@@ -58,22 +78,22 @@ def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, s
         premultiplied = tiff.get(TIFF_TAGS['extra'], ((0,), 0))[0][0] == 1
         if photometric not in (0, 1, 2) or samples not in (1, 3, 4) or separate or premultiplied:
             raise Refused('is a kind of 16-bit TIFF that is not supported; save it as plain 16-bit RGB')
-        if _ORIENTATION in tiff:  # OpenCV's versions differ in whether they apply it: take it away
+        if _ORIENTATION in tiff:  # reset it, since only some versions of OpenCV apply it
             struct.pack_into('<H' if data[:2] == b'II' else '>H', raw, tiff[_ORIENTATION][1], 1)
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below says it
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # errors are raised below
     try:
-        picture = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+        decoded = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         if out_of_memory(error):
             raise MemoryError(str(error)) from None
-        picture = None
+        decoded = None
     finally:
         cv2.utils.logging.setLogLevel(level)
-    if picture is None:  # OpenCV keeps to itself why; where there is no room for such a picture, that is the reason
+    if decoded is None:  # OpenCV gives no reason; this allocation raises MemoryError if that was the reason
         np.empty((size[1], size[0], 8), np.uint16)
-    if picture is None or picture.dtype != np.uint16:
+    if decoded is None or decoded.dtype != np.uint16:
         raise Refused('is a 16-bit picture that is damaged or not supported; save it as plain 16-bit RGB')
-    picture = picture.astype(np.float32)
+    picture: np.ndarray = decoded.astype(np.float32)
     picture /= largest
     if picture.ndim == 2:
         if tiff and photometric == 0:  # WhiteIsZero
@@ -84,15 +104,15 @@ def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, s
 
 
 def _decode_deep_text(data: bytes, largest: int, size: tuple[int, int]) -> np.ndarray:
-    """A PGM or PPM written as text, of which OpenCV reads 8 bits alone."""
+    """Decode a plain-text PGM or PPM, which OpenCV reads with 8 bits only."""
     channels = 3 if data[1:2] == b'3' else 1
     words = re.sub(rb'#[^\n]*', b'', data[2:]).split(maxsplit=3)  # width, height, largest value, the rest
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('error')  # what is no number would only be warned of
+            warnings.simplefilter('error')  # NumPy only warns about text that is not a number
             values = np.fromstring(words[3], np.int64, sep=' ')
     except (ValueError, DeprecationWarning, IndexError):
-        raise Refused('is damaged or cut short (its values are no whole numbers)') from None
+        raise Refused('is damaged or cut short (its values are not integers)') from None
     wanted = size[0] * size[1] * channels
     if values.size < wanted or not 0 <= values[:wanted].min() <= values[:wanted].max() <= largest:
         raise Refused(f'is damaged or cut short ({values.size} of {wanted} values up to {largest})')
@@ -101,16 +121,16 @@ def _decode_deep_text(data: bytes, largest: int, size: tuple[int, int]) -> np.nd
 
 
 def _decode_deep_heif(data: bytes, alpha: bool) -> np.ndarray:
-    """HEIC with 10 or 12 bits, which pi-heif widens to 16."""
+    """Decode HEIC with 10 or 12 bits, which pi-heif scales to 16."""
     import pi_heif
 
     picture = np.asarray(pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False))
-    picture = to_float(to_uint16(picture))  # of 8 bits where the header said more than there is
+    picture = to_float(to_uint16(picture))  # uint8 if the file has fewer bits than its header says
     if picture.ndim == 2:
         return grey_to_rgb(picture)
     return np.ascontiguousarray(picture[..., : 4 if alpha else 3])
 
 
 def grey_to_rgb(picture: np.ndarray) -> np.ndarray:
-    """``(H, W)`` -> ``(H, W, 3)``."""
+    """Repeat a grey picture ``(H, W)`` to ``(H, W, 3)``."""
     return np.repeat(picture[..., None], 3, axis=2)

@@ -1,7 +1,7 @@
-"""The kinds of picture files, named here alone: which are opened, how one is recognised, what each can hold.
+"""Kinds of picture files: which are read, how they are recognised, and what each can contain.
 
-Pillow knows forty formats more. They are left closed on purpose: one of them starts a program (EPS, Ghostscript), and
-what a file is decided by its first bytes, never by its name alone.
+Other formats of Pillow are disabled for security: one of them starts a program (EPS, Ghostscript). A file is recognised
+by its first bytes, never by its name only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ HEIF = importlib.util.find_spec('pi_heif') is not None  # the extra `heif`
 
 
 class Refused(Exception):
-    """These bytes don't become a picture; the text is the reason."""
+    """A file can't be decoded; the text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Format:
     """A kind of file that is read.
 
     Attributes:
-        suffixes: that it goes by, the usual one first.
-        holds: of 'deep' (16 bits), 'alpha', 'pages' (pictures of their own size), 'frames' (of an animation), and what
-            a file carries besides: 'profile', 'exif', 'xmp', 'iptc', 'density', 'comments'.
-        written: whether we write it.
+        suffixes: file name suffixes, the usual one first.
+        holds: supported features: 'deep' (16 bits), 'alpha', 'pages' (of different sizes), 'frames' (of an animation),
+            and metadata 'profile', 'exif', 'xmp', 'iptc', 'density', 'comments'.
+        written: whether files of this kind can be written.
     """
 
     suffixes: tuple[str, ...]
@@ -37,7 +37,7 @@ def _format(suffixes: str, holds: str = '', written: bool = True) -> Format:
     return Format(tuple(suffixes.split()), frozenset(holds.split()), written)
 
 
-# by Pillow's names; HEIF's is pi-heif's
+# by the name of the format in Pillow, and in pi-heif for HEIF
 FORMATS: dict[str, Format] = {
     'JPEG': _format('.jpg .jpeg .jpe .jfif .mpo', 'pages profile exif xmp iptc density comments'),
     'PNG': _format('.png .apng', 'deep alpha frames profile exif xmp density comments'),
@@ -45,7 +45,7 @@ FORMATS: dict[str, Format] = {
     'WEBP': _format('.webp', 'alpha frames profile exif xmp'),
     'AVIF': _format('.avif .avifs', 'alpha frames profile exif xmp'),
     'HEIF': _format('.heic .heif .hif .heics .heifs', 'deep alpha profile exif xmp', written=False),
-    # read as far as 256 colours go, and not written, since a network makes more
+    # not written, since it has 256 colours only
     'GIF': _format('.gif', 'alpha frames comments', written=False),
     'BMP': _format('.bmp', 'alpha density'),
     'PPM': _format('.ppm .pgm .pnm .pbm', 'deep'),
@@ -55,8 +55,8 @@ FORMATS: dict[str, Format] = {
 _BY_SUFFIX = {suffix: kind for kind, each in FORMATS.items() for suffix in each.suffixes}
 PICTURE_SUFFIXES = tuple(sorted(s for s, kind in _BY_SUFFIX.items() if kind != 'HEIF' or HEIF))
 
-# Pictures that are not read, and what to do about them. Raw files of most makers are TIFFs of which the first page is a
-# thumbnail, so that their suffix alone must keep them out.
+# Pictures that are not read, and hints what to do about them. Raw files are recognised by their suffix, since most are
+# TIFF files with a thumbnail as first page.
 _RAW = (
     '.3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 '
     '.rwl .sr2 .srf .srw .x3f'
@@ -74,16 +74,16 @@ _BRANDS = {
     **dict.fromkeys((b'avif', b'avis'), 'AVIF'),
     **dict.fromkeys((b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'hevm', b'hevs'), 'HEIF'),
 }
-HEAD = 4096  # bytes of a file by which it is recognised
+HEAD = 4096  # number of bytes from which a file is recognised
 
 
 def suffix_kind(suffix: str) -> str | None:
-    """The kind that a suffix stands for, None for a suffix of no kind that is read."""
+    """Return the kind of a suffix, None if it belongs to no kind that is read."""
     return _BY_SUFFIX.get(suffix.lower())
 
 
 def unread_hint(suffix: str) -> str | None:
-    """What to do about a kind of picture that is not read; None where the suffix is none of a picture, or is read."""
+    """Return a hint what to do about a picture that is not read; None for readable kinds and other files."""
     suffix = suffix.lower()
     if _BY_SUFFIX.get(suffix) == 'HEIF' and not HEIF:
         return HEIF_HINT
@@ -91,11 +91,11 @@ def unread_hint(suffix: str) -> str | None:
 
 
 def left_out(kinds: Mapping[str, int], others: bool = True) -> list[str]:
-    """A line for each sort of files that were found and not taken.
+    """Return a message for each group of skipped files.
 
     Args:
-        kinds: suffix -> number of files, of a walk.
-        others: name files that are no pictures as well.
+        kinds: suffix -> number of skipped files.
+        others: include files that are not pictures.
     """
     hints: dict[str | None, list[str]] = {}
     for suffix, number in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
@@ -109,11 +109,11 @@ def left_out(kinds: Mapping[str, int], others: bool = True) -> list[str]:
 
 
 def sniff(head: bytes, suffix: str = '') -> str | None:
-    """The kind of a file, by its first bytes.
+    """Recognise the kind of a file by its first bytes.
 
     Args:
         head: the first :data:`HEAD` bytes, or more.
-        suffix: of its name. TGA alone is told by it, since it has no signature.
+        suffix: suffix of the file name; only used for TGA, which has no signature.
 
     Returns:
         A key of :data:`FORMATS`, or None.
@@ -137,19 +137,20 @@ def sniff(head: bytes, suffix: str = '') -> str | None:
     if head[4:8] == b'ftyp':
         size = int.from_bytes(head[:4], 'big')
         brands = [head[8:12], *(head[i : i + 4] for i in range(16, min(size, len(head), 256) - 3, 4))]
-        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)  # 'mif1' first says neither
+        # the major brand may be 'mif1', which stands for both kinds
+        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
     return 'TGA' if suffix.lower() == '.tga' else None
 
 
 def recognise(data: bytes, suffix: str) -> str:
-    """The kind of a file.
+    """Return the kind of a file, a key of :data:`FORMATS`.
 
     Args:
-        data: its first bytes at least.
-        suffix: of its name.
+        data: at least the first :data:`HEAD` bytes.
+        suffix: suffix of the file name.
 
     Raises:
-        Refused: it is none that is read; says what to do where that is known.
+        Refused: the kind is not read; the message has a hint if possible.
     """
     hint = unread_hint(suffix)
     kind = sniff(data, suffix)
@@ -164,21 +165,21 @@ def recognise(data: bytes, suffix: str) -> str:
 
 
 def is_deep(head: bytes, kind: str) -> bool:
-    """Whether a file of a kind that is written with 8 bits alone (JPEG 2000, AVIF) has more."""
+    """Return whether a file of a kind that is written with 8 bits only (JPEG 2000, AVIF) has more."""
     return kind in ('AVIF', 'JPEG2000') and bit_depth(head, kind) > 8
 
 
 def bit_depth(head: bytes, kind: str) -> int:
-    """Bits per value of an AVIF, HEIF or JPEG 2000 as its header says, 8 where it does not say."""
+    """Return the bits per value in the header of an AVIF, HEIF or JPEG 2000 file; 8 if it does not say."""
     if kind == 'JPEG2000':
-        # a bare code stream has its depth at the end of SIZ; both note one less
-        place = 42 if head[:4] == b'\xff\x4f\xff\x51' else _behind(head, b'ihdr', 14)
-        return (head[place] & 0x7F) + 1 if 0 < place < len(head) else 8
-    place = _behind(head, b'pixi', 9)
-    return head[place] if 0 < place < len(head) else 8
+        # a raw code stream has the depth at the end of its SIZ segment; both store depth - 1
+        position = 42 if head[:4] == b'\xff\x4f\xff\x51' else _offset_in_box(head, b'ihdr', 14)
+        return (head[position] & 0x7F) + 1 if 0 < position < len(head) else 8
+    position = _offset_in_box(head, b'pixi', 9)
+    return head[position] if 0 < position < len(head) else 8
 
 
-def _behind(head: bytes, name: bytes, distance: int) -> int:
-    """A place behind a box's name, 0 where there is no such box."""
-    place = head.find(name)
-    return place + distance if place >= 0 else 0
+def _offset_in_box(head: bytes, name: bytes, distance: int) -> int:
+    """Return the offset ``distance`` bytes after the start of a box's name; 0 if there is no such box."""
+    position = head.find(name)
+    return position + distance if position >= 0 else 0

@@ -1,4 +1,4 @@
-"""What networks read of the scene that a training crop was cut from."""
+"""Global statistics of the scene from which a training crop is taken."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from restorebox.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class SurveyScene(BaseTransform):
-    """Take the statistics of a degraded scene before a window is cut from it.
+    """Compute the global statistics of a degraded scene before a crop is taken from it.
 
-    What a network knows of the whole picture at test it then knows in training: put this behind ``Degrade`` and in
-    front of a ``RandomWindow(roles=('lq', 'gt'))``.
+    Networks then receive the same global information in training as at test. Put it after ``Degrade`` and before
+    ``RandomWindow(roles=('lq', 'gt'))``.
 
     Args:
         source: role of the degraded scene.
-        target: role that receives its statistics, 32x32x7 float32, see
+        target: role for the statistics, 32x32x7 float32, see
             :func:`restorebox.layers.global_statistics.scene_statistics`.
     """
 
@@ -32,7 +32,11 @@ class SurveyScene(BaseTransform):
         self.gives = (target,)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Raises DataError when the source is absent or the target is there already."""
+        """Add the target role.
+
+        Raises:
+            DataError: the source is missing, or the target exists already.
+        """
         if self.source not in results:
             raise DataError(f"SurveyScene: sample {results.get('name')} has no role '{self.source}'")
         if self.target in results:

@@ -1,4 +1,4 @@
-"""What a sample's random draws depend on: its key and the seed, not the worker or the rank that makes it."""
+"""Keys of samples. The random draws of a sample depend on its key and the seed only, not on worker or rank."""
 
 from __future__ import annotations
 
@@ -9,31 +9,37 @@ import numpy as np
 
 
 class SampleKey(NamedTuple):
-    """Names one sample of a training run.
+    """Key of one sample of a training run.
 
-    ``index`` is the record in the data set, ``epoch`` the pass over it, ``position`` the place in the endless stream of
-    samples that all ranks together consume.
+    Attributes:
+        index: index of the record in the data set.
+        epoch: number of the pass over the data set.
+        position: position in the infinite stream of samples of all ranks together.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # overrides tuple.index, which is not used
     epoch: int = 0
     position: int = 0
 
     def rng(self, seed: int, attempt: int = 0) -> np.random.Generator:
-        """The random number generator of all draws of this sample.
+        """Return the generator for all random draws of this sample.
 
         Args:
-            seed: of the run, 0 or more.
-            attempt: 0, or the how-manieth replacement of an unreadable picture this is.
+            seed: seed of the run, 0 or more.
+            attempt: number of replacements of unreadable pictures so far.
         """
         return np.random.default_rng([seed, self.epoch, self.position] + ([attempt] if attempt else []))
 
 
 def as_key(key: int | SampleKey, length: int) -> SampleKey:
-    """A plain index ``i`` (test time) means ``SampleKey(i, 0, i)``; negative ones count from the end.
+    """Convert an integer index ``i`` (test time) to ``SampleKey(i, 0, i)``; negative ones count from the end.
+
+    Args:
+        key: index or key.
+        length: number of records.
 
     Raises:
-        IndexError: outside of ``length`` records.
+        IndexError: the index is out of range.
     """
     if not isinstance(key, SampleKey):
         index = operator.index(key)

@@ -1,4 +1,4 @@
-"""Data sets as a run's loaders get them: with its seed, and numbered where they are scored."""
+"""Construction of data sets for a run, and numbering of samples to be scored."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from restorebox.registry import DATASETS
 
 
 def build_set(dataset: Any, seed: int) -> Any:
-    """A data set, listed, with the seed of a run. One of ``test_mode`` stays the same whatever the run's seed is.
+    """Build a data set, read its list of records and set its seed; with ``test_mode`` it keeps its own seed.
 
     Args:
-        dataset: or its config.
-        seed: of the run.
+        dataset: a data set or its config.
+        seed: seed of the run.
 
     Raises:
-        ConfigError: a config of a class that takes no keys, see :func:`~restorebox.datasets.base.check_keyed`.
+        ConfigError: see :func:`~restorebox.datasets.base.check_keyed`.
     """
     if isinstance(dataset, dict):
         check_keyed(dataset)
@@ -35,13 +35,12 @@ def build_set(dataset: Any, seed: int) -> Any:
 
 
 class Numbered(Dataset):
-    """A set to be scored: each sample's ``index`` is its position in this set.
+    """Wrapper for scoring that sets each sample's ``index`` to its position in the whole set.
 
-    The data sets inside of a ConcatDataset or RepeatDataset count from 0 each, and scores are told apart by ``index``.
+    Metrics identify samples by ``index``, but each data set inside a ConcatDataset or RepeatDataset counts from 0.
 
     Args:
-        dataset: anything with a length and positions, whose samples are what
-            :class:`~restorebox.datasets.transforms.Pack` gives.
+        dataset: sequence of samples as returned by :class:`~restorebox.datasets.transforms.Pack`.
     """
 
     def __init__(self, dataset: Sequence) -> None:
@@ -49,18 +48,17 @@ class Numbered(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """The set's own, for MMEngine."""
+        """``metainfo`` of the wrapped data set, read by MMEngine."""
         return getattr(self.dataset, 'metainfo', {})
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, position: int) -> Any:
-        """A sample with its position as ``index``.
+        """Return a sample with its position as ``index``.
 
         Raises:
-            DataError: another picture stands in for an unreadable one, as training wants it; its score would count as
-                that one's.
+            DataError: the data set replaced an unreadable picture, whose score would then be that of another picture.
         """
         sample = self.dataset[position]
         facts = sample.get('data_samples') if isinstance(sample, dict) else None

@@ -1,7 +1,7 @@
-"""Who belongs to whom: functions that make a data set's list of records from what is on the disk.
+"""Pairing of degraded and clean picture files to records.
 
-A record is ``{'name': str, 'paths': {role: file}}``, and for two pictures in one file also
-``'halves': {role: (k, n)}``: the role is the k-th of n equal parts of the width, counted from 0 at the left. Names are
+A record is ``{'name': str, 'paths': {role: file}}``. For two pictures in one file it also has
+``'halves': {role: (k, n)}``: the role is part k of n equal parts of the width, counted from 0 at the left. Names are
 unique within a list. ``split`` is only used in messages.
 """
 
@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 
 def single(folder: Path, role: str, split: str) -> list[Record]:
-    """One record per picture of a folder.
+    """Return one record per picture of a folder.
 
     Raises:
         DataError: the folder is missing or has no pictures.
@@ -34,15 +34,15 @@ def single(folder: Path, role: str, split: str) -> list[Record]:
 
 
 def same_name(lq: Path, gt: Path, split: str) -> list[Record]:
-    """Pair pictures whose names are equal up to the suffix.
+    """Pair pictures whose names are equal except for the suffix.
 
     Raises:
         ConfigError: both folders are the same.
-        DataError: a folder is missing or empty, a picture has no partner, or a name occurs twice in a folder.
+        DataError: a folder is missing or empty, a picture has no counterpart, or a name occurs twice in a folder.
     """
     if lq.resolve() == gt.resolve():
         raise ConfigError(
-            f"split '{split}': lq and gt are the same folder {lq}, so every picture would be its own partner; "
+            f"split '{split}': lq and gt are the same folder {lq}, so every picture would be paired with itself; "
             "name two folders, or use pairing='template' or 'side_by_side'"
         )
     lq_files, gt_files = _listed(lq, split), _listed(gt, split)
@@ -53,10 +53,10 @@ def same_name(lq: Path, gt: Path, split: str) -> list[Record]:
 
 
 def add_layer(records: list[Record], layer: str, folder: Path, split: str) -> None:
-    """Give each record the picture of its name from a folder of known layers.
+    """Add to each record the picture of the same name from a folder of ground-truth layers.
 
     Raises:
-        DataError: the folder is missing or empty, or a record has no picture in it.
+        DataError: the folder is missing or empty, or has no picture for a record.
     """
     known = _by_stem(_listed(folder, split), split)
     alone = [record['name'] for record in records if record['name'] not in known]
@@ -68,14 +68,14 @@ def add_layer(records: list[Record], layer: str, folder: Path, split: str) -> No
 
 
 def by_template(lq: Path, gt: Path, template: dict[str, str], split: str) -> list[Record]:
-    """Pair many degraded pictures with one clean picture by the pattern of their names.
+    """Pair degraded pictures with clean pictures by name patterns; several may share one clean picture.
 
-    ``template={'lq': '{name}_*_*', 'gt': '{name}'}`` pairs ``1400_3_0.9.png`` with ``1400.png``: names without suffix,
-    ``*`` is any text. Where several clean names fit, the longest wins. Both folders may be the same.
+    ``template={'lq': '{name}_*_*', 'gt': '{name}'}`` pairs ``1400_3_0.9.png`` with ``1400.png``. Patterns apply to
+    names without suffix, ``*`` is any text. The longest matching clean name is used. Both folders may be the same.
 
     Raises:
-        ConfigError: a pattern without exactly one ``{name}``.
-        DataError: a folder is missing or empty, or a picture has no partner.
+        ConfigError: a pattern does not contain exactly one ``{name}``.
+        DataError: a folder is missing or empty, or a picture has no counterpart.
     """
     lq_head, lq_tail = _halves_of_pattern(template['lq'], 'lq')
     gt_head, gt_tail = _halves_of_pattern(template['gt'], 'gt')
@@ -93,7 +93,7 @@ def by_template(lq: Path, gt: Path, template: dict[str, str], split: str) -> lis
 
 
 def side_by_side(folder: Path, order: tuple[str, str], split: str) -> list[Record]:
-    """Two pictures of equal width in each file; ``order`` names the left and the right one.
+    """Return one record per file with two pictures of equal width; ``order`` names the left and the right role.
 
     Raises:
         DataError: the folder is missing or has no pictures.
@@ -110,16 +110,16 @@ def side_by_side(folder: Path, order: tuple[str, str], split: str) -> list[Recor
 
 
 def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
-    """Pairs from a text file: on each line the degraded and the clean file, relative to ``root``.
+    """Read pairs from a text file with one pair per line: the degraded and the clean file, relative to ``root``.
 
-    Separated by a tab, or by spaces where the line has no tab, or as JSON, ``["lq", "gt"]``, see :func:`list_line`.
-    Empty lines and lines that begin with # are skipped.
+    The two are separated by a tab, by spaces if the line has no tab, or given as JSON ``["lq", "gt"]``, see
+    :func:`list_line`. Empty lines and lines that begin with # are skipped.
 
     Raises:
-        DataError: the list file is missing or lists nothing, or a line isn't two existing files; names file and line.
+        DataError: the list file is missing or has no pairs, or a line does not name two existing files.
     """
     try:
-        lines = list_file.read_text(encoding='utf-8-sig').split('\n')  # a name may hold what else ends a line
+        lines = list_file.read_text(encoding='utf-8-sig').split('\n')  # not splitlines(): names may contain e.g. \f
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, 'strerror', None) or 'is not UTF-8 text'
         raise DataError(f"split '{split}': list file {list_file}: {reason}") from None
@@ -145,14 +145,14 @@ def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
 
 
 def list_line(lq: str, gt: str) -> str:
-    """A line of a list file, for any two names: with a tab between, or as JSON where that would not read back."""
+    """Format a line of a list file: separated by a tab, or as JSON if the names need escaping."""
     line = f'{lq}\t{gt}'
     plain = all(name.isprintable() and name == name.strip() and not name.startswith(('#', '[')) for name in (lq, gt))
     return line if plain else json.dumps([lq, gt])
 
 
 def _from_json(line: str) -> list[str] | None:
-    """The two names of a line that is a JSON list of them; None of any other line."""
+    """Return the two names of a line with a JSON list of them; None for any other line."""
     try:
         found = json.loads(line) if line.startswith('[') else None
     except ValueError:
@@ -176,7 +176,7 @@ def _listed(folder: Path, split: str) -> list[Path]:
 
 
 def warn_left_out(passed: Passed, folder: Path, split: str) -> None:
-    """Log which pictures of a folder are of kinds that are not read; files beside them are the user's own."""
+    """Log which pictures of a folder are of unsupported kinds; files that are not pictures are ignored."""
     for line in left_out(passed.kinds, others=False):
         print_log(f"split '{split}': {folder}: {line}", 'current', logging.WARNING)
 
@@ -187,28 +187,28 @@ def _by_stem(files: list[Path], split: str) -> dict[str, Path]:
         if file.stem in stems:
             raise DataError(
                 f"split '{split}': two pictures of one name in {file.parent}: {stems[file.stem].name} and {file.name}; "
-                'remove or rename one'
+                'delete or rename one'
             )
         stems[file.stem] = file
     return stems
 
 
 def _names(files: list[Path], root: Path) -> list[str]:
-    """Unique names: the stems; where a stem occurs twice, of all files the path below ``root``; else numbered."""
+    """Return unique names: stems if unique, else paths relative to ``root`` if unique, else numbered stems."""
 
-    def below(file: Path) -> str:
+    def relative(file: Path) -> str:
         inside = file.relative_to(root) if file.is_relative_to(root) else file
         return '_'.join(part for part in inside.parts if part not in ('/', '..'))
 
     stems = [file.stem for file in files]
-    for names in (stems, [below(file) for file in files] if len(set(stems)) < len(stems) else stems):
+    for names in (stems, [relative(file) for file in files] if len(set(stems)) < len(stems) else stems):
         if len(set(names)) == len(names):
             return names
     return [f'{i:06d}_{stem}' for i, stem in enumerate(stems)]
 
 
 def _halves_of_pattern(pattern: str, role: str) -> tuple[str, str]:
-    """Regular expressions of what stands before and after ``{name}``."""
+    """Return regular expressions for the parts before and after ``{name}``."""
     parts = pattern.split('{name}')
     if len(parts) != 2:
         raise ConfigError(f"template['{role}'] must hold {{name}} once, as in '{{name}}_*'; it is {pattern!r}")
@@ -217,7 +217,7 @@ def _halves_of_pattern(pattern: str, role: str) -> tuple[str, str]:
 
 
 def _longest_known(stem: str, head: re.Pattern, tail: re.Pattern, known: dict[str, Path]) -> str | None:
-    """The longest known name inside ``stem`` of which the surroundings fit, or None."""
+    """Return the longest known name in ``stem`` whose prefix and suffix match ``head`` and ``tail``, or None."""
     starts = [i for i in range(len(stem)) if head.fullmatch(stem, 0, i)]
     for length in range(len(stem), 0, -1):
         for start in starts:
@@ -230,11 +230,12 @@ def _longest_known(stem: str, head: re.Pattern, tail: re.Pattern, known: dict[st
 def _check_partners(
     lq: Path, gt: Path, lq_files: list[Path], gt_files: list[Path], pairs: list[tuple[Path, Path]], split: str
 ) -> None:
-    """Refuse a folder in which a picture belongs to nobody.
+    """Check that every picture is part of a pair.
 
     Raises:
-        DataError: says the split, both counts and folders, and names up to 3 of the partnerless.
+        DataError: with the split, both folders and counts, and up to 3 pictures without a counterpart.
     """
+
     used = {file for pair in pairs for file in pair}
     alone = [file for file in dict.fromkeys(lq_files + gt_files) if file not in used]
     if alone:

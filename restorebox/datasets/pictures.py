@@ -1,4 +1,4 @@
-"""Data sets of picture files: pairs, clean photographs alone, or two unrelated folders."""
+"""Data sets of picture files: paired, clean only, or unpaired."""
 
 from __future__ import annotations
 
@@ -18,36 +18,35 @@ PAIRINGS = ('same_name', 'template', 'side_by_side', 'list_file')
 
 @DATASETS.register_module()
 class PairedPictures(BasePictures):
-    """Degraded pictures ``lq``, each with its own clean picture ``gt``; or clean pictures only, to be degraded.
+    """Pairs of degraded pictures ``lq`` and clean pictures ``gt``; or clean pictures only, to be degraded.
 
-    Everything lies in ``data_root/split``, list files included.
+    All files, including list files, are in ``data_root/split``.
 
     Args:
         data_root: folder of the data set.
-        split: folder inside of it, '' for none.
-        lq: folder of the degraded pictures inside of the split, '' for the split itself. None: there are only clean
-            pictures, and :class:`~restorebox.datasets.transforms.Degrade` in the pipeline makes ``lq``.
+        split: sub-folder of ``data_root``, '' for none.
+        lq: folder of the degraded pictures within the split, '' for the split itself. None: there are only clean
+            pictures, and :class:`~restorebox.datasets.transforms.Degrade` in the pipeline renders ``lq``.
         gt: folder of the clean pictures.
-        pairing: 'same_name' (equal up to the suffix), 'template' (``template`` needed), 'side_by_side' (both in one
-            file of ``data_root/split``) or 'list_file' (``list_file`` needed). The last two ignore ``lq`` and ``gt``.
+        pairing: 'same_name' (equal except for the suffix), 'template' (needs ``template``), 'side_by_side' (both in one
+            file of ``data_root/split``) or 'list_file' (needs ``list_file``). The last two ignore ``lq`` and ``gt``.
         template: patterns of the names without suffix, e.g. ``dict(lq='{name}_*_*', gt='{name}')``.
-        order: which half of a side-by-side file is which, from left to right.
-        list_file: text file, each line a degraded and a clean file.
-        layers: roles of known layers, ``'streak'``, ``'transmission'``, ``'airlight'``: each has a folder of its name
-            in the split, with a picture of each degraded one's name.
-        real: folder of real degraded pictures without clean partners, anywhere. One of them, drawn at random, comes to
-            each sample as ``real``.
+        order: roles of a side-by-side file, from left to right.
+        list_file: text file with a degraded and a clean file per line.
+        layers: roles of ground-truth layers, of ``'streak'``, ``'transmission'``, ``'airlight'``. Each has a folder of
+            its name in the split, with a picture of the same name for each degraded one.
+        real: any folder of real degraded pictures without clean counterparts. One of them is drawn for each sample as
+            role ``real``.
         pipeline: transforms or their configs.
-        bad_picture: what to do with a file that can't be read. 'error' raises; 'skip' takes another one in training,
-            noted in the sample's ``bad``; at test time it gives a sample without inputs, which ``collate_roles`` drops.
-        seed: of all random draws; a Runner sets it.
+        bad_picture: 'error' or 'skip', see :class:`~restorebox.datasets.base.BasePictures`.
+        seed: seed of all random draws; set by a Runner.
         test_mode: don't replace unreadable pictures.
-        lazy_init: don't touch the disk before it is needed.
+        lazy_init: don't read the list of files before it is needed.
         limit: keep the first N records.
 
     Raises:
-        ConfigError: arguments that contradict each other.
-        DataError: missing folders, pictures without a partner.
+        ConfigError: contradictory arguments.
+        DataError: missing folders, or pictures without a counterpart.
     """
 
     def __init__(
@@ -81,17 +80,17 @@ class PairedPictures(BasePictures):
                 f'here pairing={pairing!r} and template={template}'
             )
         if list_file is None and pairing == 'list_file':
-            raise ConfigError("pairing='list_file' needs the key 'list_file', a text file with two pictures a line")
+            raise ConfigError("pairing='list_file' needs the key 'list_file', a text file with two pictures per line")
         if list_file is not None and pairing != 'list_file':
             raise ConfigError(f"list_file goes with pairing='list_file'; here pairing='{pairing}'")
         if sorted(order) != ['gt', 'lq']:
             raise ConfigError(f"order is ('lq', 'gt') or ('gt', 'lq'), not {order!r}")
         if layers and lq is None:
-            raise ConfigError('layers are those of degraded pictures; with lq=None a Degrade makes both')
+            raise ConfigError('layers are those of degraded pictures; with lq=None, Degrade renders both')
         self.pairing = pairing
-        self.template = template
-        self.order = tuple(order)
-        self.list_file = list_file
+        self.template = template or {}
+        self.order = (order[0], order[1])
+        self.list_file = list_file or ''
         self.layers = tuple(layers)
         self.real = None if real is None else Path(real)
         self.roles: tuple[str, ...] = ('gt',) if lq is None else ('lq', 'gt', *self.layers)
@@ -99,7 +98,7 @@ class PairedPictures(BasePictures):
         super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init, limit)
 
     def load_data_list(self) -> list[dict]:
-        """The records, see :mod:`restorebox.datasets.pairing`."""
+        """List the records, see :mod:`restorebox.datasets.pairing`."""
         records = self._pairs()
         for layer in self.layers:
             pairings.add_layer(records, layer, Path(self.data_prefix[layer]), self.split)
@@ -108,48 +107,48 @@ class PairedPictures(BasePictures):
         return records
 
     def complete(self, results: dict[str, Any]) -> None:
-        """Draw the real picture."""
+        """Draw the picture of role ``real``."""
         if self.real is not None:
             results['paths']['real'] = self._real[int(results['rng'].integers(len(self._real)))]
 
     def _pairs(self) -> list[dict]:
-        home = Path(self.data_root, self.split)
+        root = Path(self.data_root, self.split)
         folders = {role: Path(folder) for role, folder in self.data_prefix.items()}
         if 'lq' not in self.roles:
             return pairings.single(folders['gt'], 'gt', self.split)
         if self.pairing == 'template':
             return pairings.by_template(folders['lq'], folders['gt'], self.template, self.split)
         if self.pairing == 'side_by_side':
-            return pairings.side_by_side(home, self.order, self.split)
+            return pairings.side_by_side(root, self.order, self.split)
         if self.pairing == 'list_file':
-            return pairings.from_list_file(home / self.list_file, home, self.split)
+            return pairings.from_list_file(root / self.list_file, root, self.split)
         return pairings.same_name(folders['lq'], folders['gt'], self.split)
 
 
 @DATASETS.register_module()
 class UnpairedPictures(BasePictures):
-    """Degraded pictures ``lq`` and UNRELATED clean pictures ``hq``, for methods that learn without pairs.
+    """Degraded pictures ``lq`` and unrelated clean pictures ``hq``, for unpaired training.
 
-    As long as the larger folder. Record i has the degraded picture ``i % n_lq``; the clean one is drawn anew for every
-    sample, so that no accidental order couples the two.
+    The length is that of the larger folder. Record i has the degraded picture ``i % n_lq``; the clean one is drawn
+    randomly for every sample, so that the order of the files does not pair the two.
 
     Args:
         data_root: folder of the data set.
-        split: folder inside of it, '' for none.
-        lq: folder of the degraded pictures inside of the split. None: there are only clean pictures. Every second one
-            then arrives as ``scene``, of which :class:`~restorebox.datasets.transforms.Degrade` with
-            ``source='scene'`` makes ``lq``, and the others are ``hq``: no picture is on both sides.
-        hq: folder of the clean pictures; another folder than ``lq``.
+        split: sub-folder of ``data_root``, '' for none.
+        lq: folder of the degraded pictures within the split. None: there are only clean pictures. Every second one has
+            the role ``scene``, from which :class:`~restorebox.datasets.transforms.Degrade` with ``source='scene'``
+            renders ``lq``, and the others are ``hq``: no picture is in both domains.
+        hq: folder of the clean pictures, different from ``lq``.
         pipeline: transforms or their configs.
-        bad_picture: 'error' or 'skip', see :class:`PairedPictures`.
-        seed: of all random draws; a Runner sets it.
+        bad_picture: 'error' or 'skip', see :class:`~restorebox.datasets.base.BasePictures`.
+        seed: seed of all random draws; set by a Runner.
         test_mode: don't replace unreadable pictures.
-        lazy_init: don't touch the disk before it is needed.
-        pairing: only here to say that there is none.
+        lazy_init: don't read the list of files before it is needed.
+        pairing: must be None; accepted for a clear error message.
 
     Raises:
         ConfigError: ``pairing`` is given, or both folders are the same.
-        DataError: missing or empty folders, or a single picture that can't be on both sides.
+        DataError: missing or empty folders, or a single picture, which can't be in both domains.
     """
 
     def __init__(
@@ -174,7 +173,7 @@ class UnpairedPictures(BasePictures):
         super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init)
 
     def load_data_list(self) -> list[dict]:
-        """One record per picture of the larger folder, the smaller one repeated."""
+        """List one record per picture of the larger folder; the smaller one is repeated."""
         hq = Path(self.data_prefix['hq'])
         clean = pairings.single(hq, 'hq', self.split)
         if self.roles[0] == 'scene':
@@ -187,8 +186,8 @@ class UnpairedPictures(BasePictures):
             if lq.resolve() == hq.resolve():
                 self._refuse_same_folder(self.split, lq)
             degraded = pairings.single(lq, 'lq', self.split)
-        # Clean path j stands in record j and is looked up there when drawn: kept as a list of its own, a million
-        # strings would be copied into every worker.
+        # Clean path j is stored in record j and looked up there when drawn: a separate list of strings would be copied
+        # to every worker.
         self._n_hq = len(clean)
         records = []
         for i in range(max(len(degraded), len(clean))):
@@ -197,7 +196,7 @@ class UnpairedPictures(BasePictures):
         return records
 
     def complete(self, results: dict[str, Any]) -> None:
-        """Draw the clean picture."""
+        """Draw the picture of role ``hq``."""
         drawn = int(results['rng'].integers(min(self._n_hq, len(self))))
         results['paths']['hq'] = self.get_data_info(drawn)['paths']['hq']
 
@@ -205,5 +204,5 @@ class UnpairedPictures(BasePictures):
     def _refuse_same_folder(split: str, folder: str | Path) -> None:
         raise ConfigError(
             f"split '{split}': lq and hq are the same folder {folder}; hq must be other, clean pictures "
-            '(for pairs use PairedPictures, for clean pictures alone lq=None and a Degrade)'
+            '(for pairs use PairedPictures, for clean pictures only use lq=None and Degrade)'
         )

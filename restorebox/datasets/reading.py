@@ -1,6 +1,6 @@
-"""Read any picture file into one form, or say in one line why it can't be read; and find the picture files of a folder.
+"""Reading of picture files and listing of picture folders.
 
-How the bytes become a picture is decoding's, which kinds there are formats'.
+See :mod:`restorebox.datasets.decoding` for decoding and :mod:`restorebox.datasets.formats` for the supported kinds.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ from restorebox.datasets.walking import Passed, walk
 from restorebox.errors import DataError, PictureError, out_of_memory
 from restorebox.files import open_regular, read_bytes
 
-_HUGE = (2**16, 2**16)  # of a picture that Pillow does not even open
+_HUGE = (2**16, 2**16)  # size reported for pictures above Pillow's limit
 
 
 def read_picture(path: str | os.PathLike, alpha: bool = False, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read one picture file of any usual kind.
+    """Read a picture file of any supported kind.
 
-    EXIF orientation is applied; grey, palette, 1-bit, CMYK and Lab become RGB, CMYK by its ICC profile where it has
-    one; alpha is dropped and the colours are left as stored.
+    EXIF orientation is applied. Grey, palette, 1-bit, CMYK and Lab pictures are converted to RGB, CMYK with its ICC
+    profile if available. Alpha is dropped; the colours are not blended with a background.
 
     Args:
         path: the file.
-        alpha: keep it, as a fourth channel, where the file has one.
-        max_pixels: that a file may have.
+        alpha: keep the alpha channel as a fourth channel, if there is one.
+        max_pixels: maximum number of pixels.
 
     Returns:
-        HWC RGB: uint8 in [0, 255] of files with 8 bits or fewer, float32 in [0, 1] (value / 65535) of 16-bit files.
+        HWC RGB: uint8 in [0, 255] for files with 8 bits or fewer, float32 in [0, 1] (value / 65535) for 16-bit files.
 
     Raises:
-        PictureError: the file is missing, unreadable, empty, no picture, damaged, too large, has 32-bit values, or
+        PictureError: the file is missing, unreadable, empty, not a picture, damaged, too large, has 32-bit values, or
             several pages or frames. One line: the file, then the reason.
+        MemoryError: not enough memory.
     """
     path = os.fspath(path)
     data = _bytes(path)
@@ -51,17 +52,17 @@ def read_picture(path: str | os.PathLike, alpha: bool = False, max_pixels: int =
 
 
 def read_frames(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> tuple[str, list[Frame]]:
-    """Read all pages or frames of a file, with alpha and what they carry besides.
+    """Read all pages or frames of a file with alpha and metadata.
 
     Args:
         path: the file.
-        max_pixels: that all of them may have together.
+        max_pixels: maximum number of pixels of all pages or frames together.
 
     Returns:
-        The kind of the file, a key of :data:`~restorebox.datasets.formats.FORMATS`; its pictures.
+        The kind of the file, a key of :data:`~restorebox.datasets.formats.FORMATS`, and its pages or frames.
 
     Raises:
-        PictureError: see :func:`read_picture`.
+        PictureError, MemoryError: see :func:`read_picture`.
     """
     path = os.fspath(path)
     data = _bytes(path)
@@ -93,7 +94,7 @@ def _bytes(path: str) -> bytes:
 
 
 def read_head(path: str | os.PathLike) -> bytes:
-    """The first bytes of a file, by which its kind is known; none where it can't be read, which reading it says."""
+    """Return the first bytes of a file, for recognition of its kind; empty if it can't be read."""
     try:
         return read_bytes(path, HEAD)
     except (OSError, ValueError):
@@ -101,7 +102,7 @@ def read_head(path: str | os.PathLike) -> bytes:
 
 
 def picture_size(path: str | os.PathLike) -> tuple[int, int] | None:
-    """(width, height) as they stand in a file's header, or None where there is no header that says them."""
+    """Return (width, height) from the header of a file, or None if the header can't be read."""
     try:
         kind = recognise(read_head(path), Path(path).suffix)
         with quiet_pillow(), open(path, 'rb', opener=open_regular) as file:
@@ -110,7 +111,7 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int] | None:
                 return image.size
     except Image.DecompressionBombError:
         return _HUGE
-    except Exception:  # damaged bytes make Pillow raise nearly anything; reading the file says what
+    except Exception:  # damaged files raise many exception types; reading the whole file gives the reason
         return None
 
 
@@ -120,36 +121,37 @@ def list_pictures(
     suffixes: tuple[str, ...] = PICTURE_SUFFIXES,
     passed: Passed | None = None,
 ) -> list[Path]:
-    """List the picture files of a folder, those with numbers in their names in numeric order.
+    """List the picture files of a folder in natural order ('rain-2' before 'rain-10').
 
     Args:
-        folder: where to look. Hidden files and folders are left out.
-        recursive: also look into its sub-folders, linked ones too, see :func:`restorebox.datasets.walking.walk`.
-        suffixes: of the files to list, in lower case.
-        passed: notes folders that can't be read instead of raising; where there are some, there may be no picture. Also
-            the kinds of the files that are not taken.
+        folder: the folder. Hidden files and folders are skipped.
+        recursive: include sub-folders and linked folders, see :func:`restorebox.datasets.walking.walk`.
+        suffixes: suffixes of the files to list, in lower case.
+        passed: records unreadable folders instead of raising, and counts skipped files by suffix. If there are
+            unreadable folders, the result may be empty.
 
     Returns:
-        Paths that begin with ``folder``, in an order that depends on nothing but the names.
+        Paths that begin with ``folder``, in an order that depends on the names only.
 
     Raises:
-        DataError: there is no such folder, no picture in it, or a folder can't be read.
+        DataError: the folder does not exist, has no pictures, or a folder can't be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f'{folder}: {"is a file, not a folder" if folder.exists() else "no such folder"}')
-    found, others = [], Passed()
+    found: list[Path] = []
+    others = Passed()
     for path in walk(folder, lambda path: recursive and not path.name.startswith('.'), passed):
         if path.name.lower().endswith(suffixes) and not path.name.startswith('.'):
             found.append(path)
         else:
             (passed or others).leave(path)
     if not found and not (passed is not None and passed.unread):
-        there = ''.join(f'; {line}' for line in left_out((passed or others).kinds))
-        raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)}){there}')
+        skipped = ''.join(f'; {line}' for line in left_out((passed or others).kinds))
+        raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)}){skipped}')
     return sorted(found, key=lambda path: (_natural(str(path)), str(path)))
 
 
 def _natural(text: str) -> list[str | int]:
-    """A sort key under which 'rain-2' comes before 'rain-10': text and numbers take turns."""
+    """Return a key for natural sorting: text and numbers alternate."""
     return [int(part) if i % 2 else part.lower() for i, part in enumerate(re.split(r'([0-9]+)', text))]

@@ -1,4 +1,4 @@
-"""Degraded pictures rounded to the values that a file can hold."""
+"""Rounding of degraded pictures to 8 bits."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from restorebox.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RoundPicture(BaseTransform):
-    """Round a degraded picture to 8 bits, as files hold it: else its fractions give away that it was rendered.
+    """Round a degraded picture to 8 bits, as in files, so that a network can't recognise synthetic inputs.
 
     Args:
-        role: of the picture.
+        role: role of the picture.
     """
 
     def __init__(self, role: str = 'lq') -> None:
         self.role = role
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Raises DataError when the role is absent."""
+        """Round the picture to uint8.
+
+        Raises:
+            DataError: the role is missing.
+        """
         if self.role not in results:
             raise DataError(f"RoundPicture: sample {results.get('name')} has no role '{self.role}'")
         results[self.role] = to_uint8(results[self.role])

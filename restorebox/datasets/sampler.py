@@ -1,4 +1,4 @@
-"""An endless stream of sample keys that can begin anywhere, for exact resume on any number of ranks."""
+"""Infinite sampler of sample keys that can start at any position, for exact resume on any number of ranks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from restorebox.values import Whole
 
 @DATA_SAMPLERS.register_module()
 class KeyedSampler(Sampler):
-    """Yields :class:`SampleKey` for the global positions ``rank, rank + world, rank + 2 * world, ...`` without end.
+    """Infinite sampler that yields a :class:`SampleKey` for positions ``rank, rank + world, rank + 2 * world, ...``.
 
-    Position p belongs to epoch ``p // n`` and, in that epoch's order, to place ``p % n``. N ranks with batches of b
-    therefore consume the same positions in a step as one rank with batches of N * b.
+    Position p belongs to epoch ``p // n`` and is element ``p % n`` of that epoch's permutation. So N ranks with batch
+    size b consume the same positions per step as one rank with batch size N * b.
 
     Args:
-        dataset: anything with a length n.
-        shuffle: draw a new order for every epoch; else records come as they are listed.
-        seed: of the orders; the same on all ranks. None (MMEngine's ``diff_rank_seed``) agrees on one among the ranks.
+        dataset: any object with a length n.
+        shuffle: use a new permutation in every epoch; otherwise the order of the records.
+        seed: seed of the permutations, the same on all ranks. None (MMEngine's ``diff_rank_seed``) draws one and
+            synchronises it between the ranks.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: Whole | None = 0) -> None:
@@ -34,25 +35,26 @@ class KeyedSampler(Sampler):
         self.start = 0
 
     def skip(self, samples: int) -> None:
-        """Let the next iteration begin at global position ``samples``: the number that all ranks together consumed.
+        """Start the next iteration at global position ``samples``, the number of samples consumed by all ranks.
 
-        Costs nothing per sample: only the order of the epoch in which it lands is computed.
+        The cost does not depend on ``samples``: only the permutation of the current epoch is computed.
         """
         self.start = samples
 
     def __iter__(self) -> Iterator[SampleKey]:
         length = len(self.dataset)
-        position, known, order = self.start + self.rank, -1, range(0)
+        position, current = self.start + self.rank, -1
+        order: Sequence[int] | np.ndarray = ()
         while True:
-            epoch, place = divmod(position, length)
-            if epoch != known:
-                known, order = epoch, self._order(epoch, length)
-            yield SampleKey(int(order[place]), epoch, position)
+            epoch, offset = divmod(position, length)
+            if epoch != current:
+                current, order = epoch, self._order(epoch, length)
+            yield SampleKey(int(order[offset]), epoch, position)
             position += self.world
 
     def _order(self, epoch: int, length: int) -> Sequence[int] | np.ndarray:
         return np.random.default_rng([self.seed, epoch]).permutation(length) if self.shuffle else range(length)
 
     def __len__(self) -> int:
-        """Samples of one epoch that this rank sees, rounded up. (The iteration itself doesn't end.)"""
+        """Number of samples of this rank per epoch, rounded up; the iteration itself is infinite."""
         return -(-len(self.dataset) // self.world)

@@ -1,4 +1,4 @@
-"""Pictures that are drawn instead of loaded, and photographs turned into night: what photographs by day are not."""
+"""Transforms for content that is rare in photograph sets: flat areas, skies, documents, night scenes, small scales."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LETTERS = 'abcdefghijklmnopqrstuvwxyzabcdeeeiinorstABCDEGHMRST0123456789.,:;-()/
 
 
 def make_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """One colour, a gradient, or a sky with clouds: HWC float32 in [0, 1]."""
+    """Draw one colour, a gradient, or a sky with clouds: HWC float32 in [0, 1]."""
     kind = rng.integers(4)
     grey = rng.random() < 0.5
     ends = rng.random((2, 1 if grey else 3), dtype=np.float32).repeat(3 if grey else 1, 1)
@@ -37,8 +37,9 @@ def make_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         field = np.broadcast_to(along, (*size, 1))
         field = field if rng.random() < 0.6 else smooth_field(size, (2, 3), rng)[..., None]
         return ends[0] * (1 - field) + ends[1] * field
-    # a clear, a cloudy or a misty sky: nothing in it is damage
-    top = np.float32([0.25, 0.45, 0.75]) * rng.uniform(0.6, 1.3) + rng.uniform(-0.08, 0.08, 3).astype(np.float32)
+    # a clear, cloudy or misty sky without degradation
+    blue = np.asarray([0.25, 0.45, 0.75], np.float32)
+    top = blue * rng.uniform(0.6, 1.3) + rng.uniform(-0.08, 0.08, 3).astype(np.float32)
     low = top + (1 - top) * np.float32(rng.uniform(0.2, 0.8))
     down = np.linspace(0, 1, size[0], dtype=np.float32)[:, None, None]
     clear = top * (1 - down) + low * down
@@ -48,7 +49,7 @@ def make_flat(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def make_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A document or a screenshot: flat colours, text, lines, boxes, charts: HWC float32 in [0, 1]."""
+    """Draw a document or a screenshot with text, lines and boxes: HWC float32 in [0, 1]."""
     height, width = size
     dark = rng.random() < 0.3
     paper = rng.uniform(0.0, 0.2) if dark else rng.uniform(0.85, 1)
@@ -77,24 +78,24 @@ def make_page(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def _colour(values: np.ndarray) -> list[int]:
-    """Three numbers -> whole ones within [0, 255]."""
+    """Convert three values in [0, 1] to integers in [0, 255]."""
     return to_uint8(values).tolist()
 
 
 @TRANSFORMS.register_module()
 class DrawnPictures(BaseTransform):
-    """Now and then replace a pair by a drawn one: flat frames, skies, documents, screenshots.
+    """Replace a pair with probability ``p`` by a drawn one: flat areas, skies, documents, screenshots.
 
-    A network that knows photographs alone takes a white page for a veil. What is drawn gets a degradation of its own,
-    since a veil over a flat frame is a flat frame, and nobody can tell which it was.
+    A network trained on photographs only mistakes a white page for a veil. Drawn pictures have a separate degradation,
+    since a veil over a flat picture can't be distinguished from a flat picture.
 
     Args:
-        p: how often, in [0, 1].
-        recipe: config or name of the degradation that drawn pictures get.
-        pages: how many of them are pages, in [0, 1]; the rest is flat or sky.
+        p: probability, in [0, 1].
+        recipe: config or name of the degradation of drawn pictures.
+        pages: fraction of documents and screenshots, in [0, 1]; the others are flat or skies.
 
     Raises:
-        ConfigError: a share outside of [0, 1].
+        ConfigError: ``p`` or ``pages`` is outside [0, 1].
     """
 
     def __init__(self, p: float, recipe: dict | str, pages: float = 0.5) -> None:
@@ -106,7 +107,7 @@ class DrawnPictures(BaseTransform):
         self.recipe = build_degradation(recipe)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replace ``lq`` and ``gt`` of a sample; it stands behind ``Degrade``."""
+        """Replace ``lq`` and ``gt`` of a sample; to be used after ``Degrade``."""
         rng = results['rng']
         if rng.random() < self.p:
             draw = make_page if rng.random() < self.pages else make_flat
@@ -119,14 +120,14 @@ class DrawnPictures(BaseTransform):
 
 @TRANSFORMS.register_module()
 class Night(BaseTransform):
-    """Now and then turn a photograph into one by night: dark, bluish or yellow, its brightest places lit.
+    """Convert a photograph with probability ``p`` to a night scene: darker, tinted, with glowing bright regions.
 
     Args:
-        p: how often, in [0, 1].
-        role: of the clear picture; it stands in front of ``Degrade``.
+        p: probability, in [0, 1].
+        role: role of the clean picture; to be used before ``Degrade``.
 
     Raises:
-        ConfigError: ``p`` outside of [0, 1].
+        ConfigError: ``p`` is outside [0, 1].
     """
 
     def __init__(self, p: float, role: str = 'gt') -> None:
@@ -136,15 +137,15 @@ class Night(BaseTransform):
         self.role = role
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replace the picture by uint8 of the same size."""
+        """Replace the picture by a uint8 picture of the same size."""
         rng = results['rng']
         if rng.random() < self.p:
             picture = to_float(results[self.role])
             dark = picture ** np.float32(rng.uniform(1.0, 1.6)) * np.float32(rng.uniform(0.3, 0.8))
-            tint = np.float32([rng.uniform(0.7, 1.1), rng.uniform(0.8, 1), rng.uniform(0.8, 1.2)])
+            tint = np.asarray([rng.uniform(0.7, 1.1), rng.uniform(0.8, 1), rng.uniform(0.8, 1.2)], np.float32)
             lit = np.clip((picture.mean(-1, keepdims=True) - rng.uniform(0.7, 0.9)) * 6, 0, 1)
             glow = cv2.GaussianBlur(lit, (0, 0), max(picture.shape[:2]) * rng.uniform(0.01, 0.05)).reshape(lit.shape)
-            lamp = np.float32([1, rng.uniform(0.75, 1), rng.uniform(0.45, 1)])
+            lamp = np.asarray([1, rng.uniform(0.75, 1), rng.uniform(0.45, 1)], np.float32)
             night = dark * tint * (1 - lit) + (picture * lit + glow * rng.uniform(0.1, 0.5)) * lamp
             results[self.role] = to_uint8(night)
         return results
@@ -152,15 +153,15 @@ class Night(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ShrinkPictures(BaseTransform):
-    """Make a picture smaller by a random factor, so that large ones are seen near and whole.
+    """Downscale a picture with probability ``p`` by a random factor, so that crops of large pictures vary in scale.
 
     Args:
-        least: the shorter side keeps at least so many pixels; smaller pictures stay as they are.
-        p: how often, in [0, 1].
-        role: of the picture.
+        least: minimum length of the shorter side in pixels; smaller pictures are not changed.
+        p: probability, in [0, 1].
+        role: role of the picture.
 
     Raises:
-        ConfigError: ``p`` outside of [0, 1] or ``least`` below 1.
+        ConfigError: ``p`` is outside [0, 1], or ``least`` below 1.
     """
 
     def __init__(self, least: int, p: float = 1.0, role: str = 'gt') -> None:
@@ -173,12 +174,12 @@ class ShrinkPictures(BaseTransform):
         self.role = role
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resample by areas; factors are even in their logarithm."""
+        """Downscale by area averaging; the logarithm of the factor is uniformly distributed."""
         rng, picture = results['rng'], results[self.role]
-        chosen, place = rng.random(2)  # two draws always
+        chosen, exponent = rng.random(2)  # always two draws, so that later draws don't depend on the picture's size
         short = min(picture.shape[:2])
         if chosen < self.p and short > self.least:
-            factor = (self.least / short) ** place
+            factor = (self.least / short) ** exponent
             height, width = (max(round(side * factor), self.least) for side in picture.shape[:2])
             results[self.role] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         return results

@@ -1,6 +1,6 @@
-"""Directories of TIFF files, and of EXIF, which is one: read as raw values, and written again.
+"""Reading and writing of image file directories (IFD) of TIFF files and EXIF blocks.
 
-Nothing is decoded, so that text stays in its encoding and each value keeps its type.
+Values are kept as raw bytes, so that text keeps its encoding and each value its type.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 
 TIFF_TAGS = {
-    'kind': 254,  # NewSubfileType: 1 a smaller copy, 2 a page, 4 a mask
-    'old_kind': 255,  # SubfileType: 2 a smaller copy
+    'kind': 254,  # NewSubfileType: 1 reduced copy, 2 page, 4 mask
+    'old_kind': 255,  # SubfileType: 2 reduced copy
     'bits': 258,
     'photometric': 262,
     'samples': 277,
@@ -20,10 +20,10 @@ TIFF_TAGS = {
     'dng': 50706,
 }
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
-_POINTERS = {0: (EXIF_IFD, GPS_IFD), EXIF_IFD: (INTEROP_IFD,)}  # who may point to whom: nothing goes in a circle
-# bytes of a value by its type; 13 is an IFD, 16 to 18 are BigTIFF's, 129 is EXIF 3's UTF-8
+_POINTERS = {0: (EXIF_IFD, GPS_IFD), EXIF_IFD: (INTEROP_IFD,)}  # permitted pointers per directory, without cycles
+# bytes per value by type; 13 is IFD, 16 to 18 are types of BigTIFF, 129 is UTF-8 of EXIF 3
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
-_MOST_PAGES = 65536
+_MAX_PAGES = 65536
 
 
 @dataclass
@@ -31,13 +31,14 @@ class Entry:
     """A field of a directory.
 
     Attributes:
-        tag: its number.
-        kind: type of its values.
-        count: how many.
+        tag: number of the tag.
+        kind: type of the values.
+        count: number of values.
         raw: the values in the byte order of the file.
-        at: where the field stands in the file.
-        place: where its values stand.
-        inside: of a pointer to a directory of EXIF, GPS or interoperability: that one's fields; None of all else.
+        at: offset of the field in the file.
+        place: offset of its values in the file.
+        inside: fields of the sub-directory, if this is a pointer to an EXIF, GPS or interoperability directory; else
+            None.
     """
 
     tag: int
@@ -50,10 +51,10 @@ class Entry:
 
 
 def _head(data: bytes) -> tuple[str, str, str, int, int]:
-    """Byte order, struct codes of an offset and of a number of fields, bytes of an offset and of a field.
+    """Return byte order, struct codes of an offset and of the number of fields, and bytes per offset and per field.
 
     Raises:
-        ValueError: no header of a TIFF.
+        ValueError: no TIFF header.
     """
     if data[:2] not in (b'II', b'MM') or data[2:4] not in (b'*\0', b'\0*', b'+\0', b'\0+'):
         raise ValueError('has no TIFF header')
@@ -62,17 +63,17 @@ def _head(data: bytes) -> tuple[str, str, str, int, int]:
 
 
 def first_offset(data: bytes) -> int:
-    """Where the first directory begins.
+    """Return the offset of the first directory.
 
     Raises:
-        ValueError, struct.error: no header of a TIFF.
+        ValueError, struct.error: no TIFF header.
     """
     order, word, _, size, _ = _head(data)
     return struct.unpack_from(order + word, data, size)[0]
 
 
 def first_directory(data: bytes, offset: int) -> bytes:
-    """The file with another directory as its first, by which all readers take that page for the whole file."""
+    """Return the file with the directory at ``offset`` as the first one, so that readers read that page."""
     order, word, _, size, _ = _head(data)
     patched = bytearray(data)
     struct.pack_into(order + word, patched, size, offset)
@@ -80,30 +81,31 @@ def first_directory(data: bytes, offset: int) -> bytes:
 
 
 def read_directory(data: bytes, offset: int, of: int = 0) -> tuple[list[Entry], int, int]:
-    """A directory's fields, the offset of the next one (0 for none), and the place where that is noted.
-
-    Fields of an unknown type or with values beyond the end are left out: they can't be right.
+    """Read a directory; invalid fields (unknown type, values beyond the end of the file) are skipped.
 
     Args:
         data: the file.
-        offset: where the directory begins.
-        of: tag of the field that points to it, 0 for a directory of a TIFF's chain.
+        offset: offset of the directory.
+        of: tag of the field that points to it, 0 for a page directory.
+
+    Returns:
+        The fields, the offset of the next directory (0 for none), and the offset at which that is stored.
 
     Raises:
-        ValueError, struct.error: the directory lies beyond the end.
+        ValueError, struct.error: the directory is beyond the end of the file.
     """
     order, word, short, size, step = _head(data)
     number = struct.unpack_from(order + short, data, offset)[0]
     start = offset + struct.calcsize(short)
     after = start + number * step
     if after > len(data):
-        raise ValueError('a directory lies beyond the end of the file')
+        raise ValueError('a directory is beyond the end of the file')
     following = struct.unpack_from(order + word, data, after)[0] if after + size <= len(data) else 0
     entries = []
     for at in range(start, after, step):
         tag, kind, count = struct.unpack_from(order + 'HH' + word, data, at)
         length = _SIZES.get(kind, 0) * count
-        place = at + 4 + size  # short values stand in the field itself
+        place = at + 4 + size  # values that fit are stored in the field itself
         if length > size:
             place = struct.unpack_from(order + word, data, place)[0]
         if not length or place + length > len(data):
@@ -121,12 +123,12 @@ def read_directory(data: bytes, offset: int, of: int = 0) -> tuple[list[Entry], 
 
 
 def write_directory(entries: list[Entry], head: bytes, place: int, following: int = 0) -> bytes:
-    """A directory with all its values and those that it points to, for a certain place of a file.
+    """Return the bytes of a directory with its values and sub-directories.
 
     Args:
-        entries: their raw values in the byte order of ``head``.
-        head: the first bytes of the file it is for. Fields that only BigTIFF knows are left out of a classic TIFF.
-        place: where it will stand; even.
+        entries: the fields, with raw values in the byte order of ``head``.
+        head: first bytes of the target file. Types of BigTIFF are skipped for a classic TIFF.
+        place: offset in the target file, even.
         following: offset of the next directory.
     """
     order, word, short, size, _ = _head(head)
@@ -151,7 +153,7 @@ def write_directory(entries: list[Entry], head: bytes, place: int, following: in
 
 
 def tiff_fields(data: bytes) -> dict[int, tuple[tuple[int, ...], int]]:
-    """Integer fields of a TIFF's first directory: tag -> (values, place of the first value). Empty when damaged."""
+    """Return the integer fields of a TIFF's first directory: tag -> (values, offset of the first); empty if damaged."""
     codes = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}
     try:
         order = _head(data)[0]
@@ -161,20 +163,21 @@ def tiff_fields(data: bytes) -> dict[int, tuple[tuple[int, ...], int]]:
     return {
         e.tag: (struct.unpack(f'{order}{e.count}{codes[e.kind]}', e.raw), e.place)
         for e in entries
-        if e.kind in codes and e.count <= 16  # the fields that matter here are this short
+        if e.kind in codes and e.count <= 16  # longer fields are not needed
     }
 
 
 def page_offsets(data: bytes) -> list[int]:
-    """Where the pages' directories begin, without smaller copies and masks; the first one where there are only these.
+    """Return the offsets of the page directories, without reduced copies and masks; at least the first one.
 
     Raises:
-        ValueError, struct.error: the chain of pages leads beyond the end of the file, or in a circle.
+        ValueError, struct.error: the list of pages is cyclic or leads beyond the end of the file.
     """
-    offset, seen, pages = first_offset(data), set(), []
+    offset, pages = first_offset(data), []
+    seen: set[int] = set()
     while offset:
-        if offset in seen or len(seen) > _MOST_PAGES:
-            raise ValueError('its pages go in a circle')
+        if offset in seen or len(seen) > _MAX_PAGES:
+            raise ValueError('its list of pages is cyclic or too long')
         seen.add(offset)
         entries, following, _ = read_directory(data, offset)
         order = _head(data)[0]

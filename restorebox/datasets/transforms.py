@@ -1,8 +1,8 @@
-"""From a record to tensors: load, cut, turn, degrade, pack.
+"""Transforms of the data pipeline: loading, cropping, flipping, rotation, degradation, packing.
 
 Every array in a sample's dict is a role (``lq``, ``gt``, ``hq`` and physics layers such as ``streak``). All roles but
-``hq`` and ``real`` show the same scene, so one window and one turn goes for all of them; those two are unrelated
-pictures with draws of their own. Random numbers come from ``results['rng']`` only.
+``hq`` and ``real`` show the same scene and share one crop window, flip and rotation. Those two are unrelated pictures
+with separate draws. Random numbers come from ``results['rng']`` only.
 """
 
 from __future__ import annotations
@@ -37,21 +37,25 @@ Results = dict[str, Any]
 
 @TRANSFORMS.register_module()
 class LoadPictures(BaseTransform):
-    """Read the file of every role: HWC RGB, uint8, or float32 in [0, 1] of 16-bit files.
+    """Read the file of every role: HWC RGB, uint8, or float32 in [0, 1] for 16-bit files.
 
-    A file that two roles share is decoded once; of a side-by-side file each role gets its part.
+    A file shared by two roles is decoded once; a side-by-side file is split.
 
     Args:
-        cache: folder that keeps decoded pictures, see :class:`~restorebox.datasets.cache.PictureCache`; None decodes
-            each time.
-        cache_gib: the most that it may hold, in GiB.
+        cache: cache folder of decoded pictures, see :class:`~restorebox.datasets.cache.PictureCache`; None means no
+            cache.
+        cache_gib: maximum size of the cache in GiB.
     """
 
     def __init__(self, cache: str | None = None, cache_gib: Positive = 20.0) -> None:
         self.read = read_picture if cache is None else PictureCache(cache, cache_gib).read
 
     def transform(self, results: Results) -> Results:
-        """Raises PictureError when a file can't be read or its width can't be divided."""
+        """Add the pictures of all roles.
+
+        Raises:
+            PictureError: a file can't be read, or the width of a side-by-side file can't be divided.
+        """
         decoded = {path: self.read(path) for path in dict.fromkeys(results['paths'].values())}
         for role, path in results['paths'].items():
             picture = decoded[path]
@@ -66,23 +70,28 @@ class LoadPictures(BaseTransform):
 
 
 class GeometricTransform(BaseTransform):
-    """Base of what moves pixels: one draw for all roles of a scene, others for ``hq`` and ``real``.
+    """Base class of geometric transforms: one draw for all roles of a scene, separate ones for ``hq`` and ``real``.
 
     Args:
-        roles: work on these only; None means all that the sample has.
+        roles: roles to transform; None means all roles of the sample.
     """
 
     def __init__(self, roles: Names | None = None) -> None:
         self.roles = roles
 
     def transform(self, results: Results) -> Results:
-        """Raises DataError when a named role is absent or roles of one scene differ in size."""
+        """Transform the roles.
+
+        Raises:
+            DataError: a role is missing, or roles of one scene differ in size.
+            ConfigError: a role has several candidates, see :class:`Degrade`.
+        """
         present = _roles(results, self.roles)
         several = [role for role in present if results[role].ndim == 4]
         if several:
             raise ConfigError(
-                f"{type(self).__name__} stands behind a Degrade with candidates, of which '{several[0]}' has several; "
-                'put it before'
+                f"{type(self).__name__} follows a Degrade with several candidates of '{several[0]}'; put it before "
+                'Degrade'
             )
         scene = [role for role in present if role not in UNRELATED]
         for group in (scene, *([role] for role in UNRELATED if role in present)):
@@ -94,21 +103,21 @@ class GeometricTransform(BaseTransform):
         return results
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> Any:
-        """What to do with a scene of this size; the result goes to :meth:`move`."""
+        """Draw the parameters for a scene of this size, to be passed to :meth:`move`."""
         raise NotImplementedError
 
     def move(self, picture: np.ndarray, drawn: Any) -> np.ndarray:
-        """Do it with one picture or layer, HW or HWC."""
+        """Transform one picture or layer, HW or HWC."""
         raise NotImplementedError
 
 
 @TRANSFORMS.register_module()
 class Resize(GeometricTransform):
-    """Resample to another size, antialiased. Nothing in restorebox resizes unless a config says so.
+    """Resize with antialiasing.
 
     Args:
         size: (height, width) in pixels.
-        short: instead of ``size``, the length of the shorter side; the other one keeps the proportion.
+        short: length of the shorter side, instead of ``size``; the aspect ratio is kept.
         interpolation: 'bicubic', 'bilinear', 'area', 'lanczos' or 'nearest'.
         roles: see :class:`GeometricTransform`.
     """
@@ -130,26 +139,27 @@ class Resize(GeometricTransform):
         self.interpolation = interpolation
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
-        """The new (height, width)."""
+        """Return the new (height, width)."""
         if self.size is not None:
             return self.size
+        assert self.short is not None  # the constructor requires size or short
         factor = self.short / min(height, width)
         return max(1, round(height * factor)), max(1, round(width * factor))
 
     def move(self, picture: np.ndarray, drawn: tuple[int, int]) -> np.ndarray:
-        """uint8 stays uint8; float32 stays within the range of its values."""
-        to, how = (drawn[1], drawn[0]), RESAMPLING[self.interpolation]
+        """Resize; uint8 stays uint8, float32 is clipped to the range of its values."""
+        size, resample = (drawn[1], drawn[0]), RESAMPLING[self.interpolation]
         if picture.dtype == np.uint8 and picture.shape[2:] == (3,):
-            return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(to, how))
-        kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # Pillow resamples floats plane by plane only
+            return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, resample))
+        kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # Pillow supports float images of one channel only
         planes = np.ascontiguousarray(picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1), dtype=kind)
-        other = np.stack([np.asarray(Image.fromarray(plane).resize(to, how)) for plane in planes], axis=-1)
-        return other.clip(planes.min(), planes.max()).reshape(*drawn, *picture.shape[2:])
+        resized = np.stack([np.asarray(Image.fromarray(plane).resize(size, resample)) for plane in planes], axis=-1)
+        return resized.clip(planes.min(), planes.max()).reshape(*drawn, *picture.shape[2:])
 
 
 @TRANSFORMS.register_module()
 class RandomWindow(GeometricTransform):
-    """Cut one window, at the same place in all roles of a scene. Smaller pictures are first padded by reflection.
+    """Crop a random window, the same in all roles of a scene. Smaller pictures are first padded by reflection.
 
     Args:
         size: (height, width) in pixels, or one number for a square.
@@ -161,28 +171,28 @@ class RandomWindow(GeometricTransform):
         self.size = _as_size(size, type(self).__name__)
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
-        """Top and left of the window. Two draws always, so that later draws don't depend on the picture's size."""
+        """Draw top and left of the window. Always two draws, so that later draws don't depend on the picture's size."""
         top, left = rng.random(2)
         return int(top * (max(0, height - self.size[0]) + 1)), int(left * (max(0, width - self.size[1]) + 1))
 
     def move(self, picture: np.ndarray, drawn: tuple[int, int]) -> np.ndarray:
-        """Pad where needed, then cut."""
+        """Pad if needed, then crop."""
         (top, left), (height, width) = drawn, self.size
         return _pad_to(picture, height, width)[top : top + height, left : left + width]
 
 
 @TRANSFORMS.register_module()
 class CentreWindow(RandomWindow):
-    """Cut the window in the middle, for validation on equal sizes. Arguments as in :class:`RandomWindow`."""
+    """Crop the centre window, for validation at equal sizes. Arguments as in :class:`RandomWindow`."""
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
-        """Top and left of the window."""
+        """Return top and left of the window."""
         return max(0, height - self.size[0]) // 2, max(0, width - self.size[1]) // 2
 
 
 @TRANSFORMS.register_module()
 class Flip(GeometricTransform):
-    """Mirror with probability ``p``.
+    """Flip with probability ``p``.
 
     Args:
         p: probability in [0, 1].
@@ -198,11 +208,11 @@ class Flip(GeometricTransform):
         self.direction = direction
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> bool:
-        """Whether to flip."""
+        """Draw whether to flip."""
         return rng.random() < self.p
 
     def move(self, picture: np.ndarray, drawn: bool) -> np.ndarray:
-        """A view; :class:`Pack` makes it contiguous."""
+        """Return a flipped view; :class:`Pack` makes it contiguous."""
         if not drawn:
             return picture
         return picture[:, ::-1] if self.direction == 'horizontal' else picture[::-1]
@@ -210,7 +220,7 @@ class Flip(GeometricTransform):
 
 @TRANSFORMS.register_module()
 class Rotate90(GeometricTransform):
-    """Turn by 90 degrees counter-clockwise with probability ``p``; with both flips that gives all eight positions.
+    """Rotate by 90 degrees counter-clockwise with probability ``p``; with both flips this gives all eight orientations.
 
     Args:
         p: probability in [0, 1].
@@ -222,11 +232,11 @@ class Rotate90(GeometricTransform):
         self.p = p
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> bool:
-        """Whether to turn."""
+        """Draw whether to rotate."""
         return rng.random() < self.p
 
     def move(self, picture: np.ndarray, drawn: bool) -> np.ndarray:
-        """A view; height and width change places."""
+        """Return a rotated view, with height and width swapped."""
         return np.rot90(picture) if drawn else picture
 
 
@@ -236,12 +246,12 @@ class Degrade(BaseTransform):
 
     Args:
         recipe: config of one of DEGRADATIONS, or the name of a recipe.
-        source: role of the clean picture, which stays as it is.
-        target: role that receives the degraded picture, HWC float32 in [0, 1]. Physics layers that the degradation used
-            arrive under their own names, its parameters under 'parameters' (see :class:`Pack`'s ``keep``).
-        candidates: 1, or how many degradations to draw for each sample, of which training takes the one that the
-            current model restores worst (adversarial augmentation, a random search over the sampler's parameters).
-            Target and layers then have one axis more, in front, and only :class:`Pack` may follow.
+        source: role of the clean picture, which is not changed.
+        target: role of the degraded picture, HWC float32 in [0, 1]. Physics layers of the degradation are added under
+            their names, its parameters under 'parameters' (see ``keep`` of :class:`Pack`).
+        candidates: number of degradations drawn per sample. If above 1, training uses the one with the largest loss of
+            the current model (adversarial augmentation by random search over the parameters). Target and layers then
+            have an additional first axis, and only :class:`Pack` may follow.
 
     Raises:
         ConfigError: ``candidates`` below 1.
@@ -249,19 +259,23 @@ class Degrade(BaseTransform):
 
     def __init__(self, recipe: dict | str, source: str = 'gt', target: str = 'lq', candidates: Count = 1) -> None:
         if not isinstance(candidates, int) or candidates < 1:
-            raise ConfigError(f'Degrade: candidates is {candidates!r}; it must be a whole number from 1')
+            raise ConfigError(f'Degrade: candidates is {candidates!r}; it must be an integer, 1 or more')
         self.recipe = build_degradation(recipe)
         self.source = source
         self.target = target
         self.candidates = candidates
-        self.gives = (target,)  # roles that no file has to give
+        self.gives = (target,)  # roles that this transform adds
 
     def transform(self, results: Results) -> Results:
-        """Raises DataError when the source is absent or the target would overwrite another picture."""
+        """Add the degraded picture and the layers.
+
+        Raises:
+            DataError: the source is missing, or the target exists already.
+        """
         _roles(results, (self.source,))
         if self.target in results and self.target != self.source:
             raise DataError(
-                f"Degrade would overwrite '{self.target}' of {results['name']}, which a file gave; "
+                f"Degrade would overwrite '{self.target}' of {results['name']}, which was read from a file; "
                 'for a data set of clean pictures only, set lq=None'
             )
         drawn = [self.recipe(results[self.source], results['rng']) for _ in range(self.candidates)]
@@ -279,11 +293,11 @@ class Degrade(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CopyRole(BaseTransform):
-    """Let a role be the same picture as another: ``lq`` as ``gt`` trains a network to reproduce its input.
+    """Copy a role: ``lq`` equal to ``gt`` trains a network to reproduce its input.
 
     Args:
-        source: role that is there.
-        target: role that is added.
+        source: existing role.
+        target: role to add.
     """
 
     def __init__(self, source: str = 'gt', target: str = 'lq') -> None:
@@ -292,7 +306,11 @@ class CopyRole(BaseTransform):
         self.gives = (target,)
 
     def transform(self, results: Results) -> Results:
-        """Raises DataError when the source is absent or the target is there already."""
+        """Add the target role.
+
+        Raises:
+            DataError: the source is missing, or the target exists already.
+        """
         _roles(results, (self.source,))
         if self.target in results:
             raise DataError(f"CopyRole would overwrite '{self.target}' of {results['name']}")
@@ -302,11 +320,11 @@ class CopyRole(BaseTransform):
 
 @TRANSFORMS.register_module()
 class Pack(BaseTransform):
-    """Arrays -> contiguous CHW tensors; uint8 stays uint8 (a quarter of the transfer), the rest becomes float32.
+    """Convert arrays to contiguous CHW tensors; uint8 stays uint8 (a quarter of the data to transfer), else float32.
 
     Args:
-        roles: hand out these; None means all that the sample has.
-        keep: further keys of the sample's dict to keep in the metainfo, e.g. ('parameters',).
+        roles: roles to pack; None means all roles of the sample.
+        keep: further keys of the sample to store in the metainfo, e.g. ('parameters',).
     """
 
     def __init__(self, roles: Names | None = None, keep: Sequence[str] = ()) -> None:
@@ -314,10 +332,10 @@ class Pack(BaseTransform):
         self.keep = tuple(keep)
 
     def transform(self, results: Results) -> Results:
-        """Returns ``inputs`` (role -> tensor) and ``data_samples`` (name, index, paths, bad and what ``keep`` names).
+        """Return ``inputs`` (role -> tensor) and ``data_samples`` (name, index, paths, bad and the keys of ``keep``).
 
         Raises:
-            DataError: a named role or key is absent.
+            DataError: a role or key is missing.
         """
         inputs = {role: _to_tensor(results[role]) for role in _roles(results, self.roles)}
         missing = [key for key in self.keep if key not in results]
@@ -328,7 +346,7 @@ class Pack(BaseTransform):
 
 
 def _roles(results: Results, wanted: Sequence[str] | None) -> list[str]:
-    """Roles to work on: those wanted, or every array of the sample."""
+    """Return the wanted roles, or every array of the sample."""
     present = [key for key, value in results.items() if isinstance(value, np.ndarray)]
     for role in wanted or ():
         if role not in present:
@@ -337,7 +355,7 @@ def _roles(results: Results, wanted: Sequence[str] | None) -> list[str]:
 
 
 def _common_size(results: Results, roles: list[str]) -> tuple[int, int]:
-    """Height and width that all roles share."""
+    """Return the common height and width of the roles."""
     first = roles[0]
     size = results[first].shape[:2]
     for role in roles[1:]:
@@ -350,15 +368,15 @@ def _common_size(results: Results, roles: list[str]) -> tuple[int, int]:
     return size
 
 
-def _as_size(size: int | Sequence[int], who: str) -> tuple[int, int]:
+def _as_size(size: int | Sequence[int], name: str) -> tuple[int, int]:
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
-        raise ConfigError(f'{who}: size is a number of pixels or (height, width), 1 or more; it is {size!r}')
-    return pair
+        raise ConfigError(f'{name}: size is a number of pixels or (height, width), 1 or more; it is {size!r}')
+    return pair[0], pair[1]
 
 
 def _pad_to(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pad at the bottom and on the right by reflection, again and again where the picture is small; works from 1x1."""
+    """Pad at the bottom and right by reflection, repeated for small pictures; works for 1x1."""
     down, right = max(0, height - picture.shape[0]), max(0, width - picture.shape[1])
     if not down and not right:
         return picture
@@ -366,6 +384,7 @@ def _pad_to(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _to_tensor(picture: np.ndarray) -> torch.Tensor:
-    """HW or HWC -> CHW, KHWC -> KCHW, in memory of its own: it may be a view of a far larger or a read-only array."""
+    """Convert HW or HWC to CHW and KHWC to KCHW; copied, since it may be a view of a larger or a read-only array."""
+
     planes = picture[None] if picture.ndim == 2 else np.moveaxis(picture, -1, -3)
     return torch.from_numpy(np.array(planes, dtype=None if picture.dtype == np.uint8 else np.float32, order='C'))

@@ -1,4 +1,4 @@
-"""Folders and what lies below them: linked ones too, each real folder once, and those that can't be read named."""
+"""Recursive listing of folders, including linked ones, without visiting a folder twice."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from restorebox.errors import DataError
 
 @dataclass
 class Passed:
-    """What a walk did not enter, or did not take.
+    """Record of the folders and files that a walk skipped.
 
     Attributes:
-        strict: a folder that can't be read ends the walk.
-        unread: a line for each folder that can't be read: the folder, and why.
-        again: a line for each link to a folder that the walk has entered under another name.
-        kinds: suffix in lower case, '' for none -> number of files that were not taken; hidden ones don't count.
+        strict: raise an error at an unreadable folder instead of recording it.
+        unread: a message for each unreadable folder, with the reason.
+        again: a message for each link to a folder that was already visited under another name.
+        kinds: suffix in lower case ('' for none) -> number of skipped files, without hidden ones.
     """
 
     strict: bool = False
@@ -28,35 +28,36 @@ class Passed:
     kinds: Counter[str] = field(default_factory=Counter)
 
     def leave(self, path: Path) -> None:
-        """Count a file that is of no kind which is looked for."""
+        """Count a skipped file."""
         if not path.name.startswith('.'):
             self.kinds[path.suffix.lower()] += 1
 
 
 def walk(folder: Path, enter: Callable[[Path], bool], passed: Passed | None = None) -> Iterator[Path]:
-    """All that is no folder in a folder and below it.
+    """Yield all files below a folder.
 
-    Linked folders are entered after the others, and none twice, so that links which loop come to an end.
+    Linked folders are visited after the others, and no folder is visited twice, so that cyclic links end.
 
     Args:
-        folder: where to begin.
-        enter: whether to look into a sub-folder.
-        passed: notes folders that can't be read, and the walk goes on, where it is not strict.
+        folder: the folder to start from.
+        enter: returns whether to visit a sub-folder.
+        passed: records unreadable folders, unless it is strict.
 
     Yields:
-        Paths that begin with ``folder``: files, and whatever else has a name.
+        Paths that begin with ``folder``: everything that is not a folder.
 
     Raises:
-        DataError: a folder can't be read and ``passed`` is None or strict.
+        DataError: a folder can't be read, and ``passed`` is None or strict.
     """
     seen: dict[str, Path] = {}
-    real, linked = [folder], []
+    real = [folder]
+    linked: list[Path] = []
     while real or linked:
         inside = real.pop() if real else linked.pop(0)
         first = seen.setdefault(os.path.realpath(inside), inside)
         if first != inside:
             if passed is not None:
-                passed.again.append(f'{inside}: is the folder {first}, whose pictures are taken under that name')
+                passed.again.append(f'{inside}: is the same folder as {first}; its pictures are listed under that name')
             continue
         try:
             with os.scandir(inside) as entries:
@@ -75,10 +76,10 @@ def walk(folder: Path, enter: Callable[[Path], bool], passed: Passed | None = No
 
 
 def _kind(entry: os.DirEntry) -> str:
-    """'folder', 'link' to a folder, or 'file' for all else."""
+    """Return 'folder', 'link' for a link to a folder, or 'file' for everything else."""
     try:
         if entry.is_dir(follow_symlinks=False):
             return 'folder'
         return 'link' if entry.is_symlink() and os.path.isdir(entry.path) else 'file'
-    except OSError:  # what reads it says why
+    except OSError:  # reading the file gives the reason
         return 'file'

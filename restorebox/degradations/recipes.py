@@ -39,11 +39,8 @@ RECIPES: dict[str, dict] = {
         'angle': (-45, 45),
         'brightness': (0.4, 0.8),
     },
-    # rain with veil, fog, haze, snow
-    'heavy_rain': {
-        'type': 'HeavyRain',
-        'brightness': (0.7, 1.2),
-    },  # covers the brightness of published heavy-rain pairs
+    # rain with veil or fog, haze, snow
+    'heavy_rain': {'type': 'HeavyRain', 'brightness': (0.7, 1.2)},  # covers published heavy-rain pairs
     'outdoor_rain': {'type': 'HeavyRain'},  # the authors' parameters
     'rain_fog': {'type': 'RainFog'},
     'haze': {'type': 'Veil'},

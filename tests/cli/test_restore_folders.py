@@ -63,7 +63,7 @@ def test_one_bad_thing_does_not_end_it(pictures, published, tmp_path, monkeypatc
     printed = capsys.readouterr()
     assert f'5 restored into {out}, 4 could not be restored, 1 folder could not be read' in printed.out
     assert printed.err.splitlines() == [
-        f'not entered: {pictures}/sub/up: is the folder {pictures}, whose pictures are taken under that name',
+        f'not entered: {pictures}/sub/up: is the same folder as {pictures}; its pictures are listed under that name',
         f"not restored: {pictures}/locked: the folder can't be read (Permission denied)",
         f'not restored: {pictures}/gone.png: no such file',
         f"not restored: {pictures}/itself.png: can't be read (Too many levels of symbolic links)",

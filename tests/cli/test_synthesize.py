@@ -186,7 +186,7 @@ def test_one_bad_thing_does_not_end_it(tmp_path, clean, shut, capsys):
         f'  {place}/{"m" * 251}_00.png: File name too long',
         f"  {clean}/pipe.png: can't be read (is no regular file)",
         f"  {clean}/zero.png: can't be read (is no regular file)",
-        f'not entered: {clean}/sub/up: is the folder {clean}, whose pictures are taken under that name',
+        f'not entered: {clean}/sub/up: is the same folder as {clean}; its pictures are listed under that name',
         'folders were skipped:',
         f"  {clean}/locked: the folder can't be read (Permission denied)",
     ]

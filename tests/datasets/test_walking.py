@@ -48,7 +48,7 @@ def test_links_that_loop_come_to_an_end_and_no_folder_is_taken_twice(tree):
     assert sorted(line.split(': ')[0] for line in passed.again) == [
         str(tree / name) for name in ('again', 'sub/up', 'x/other', 'y/other')
     ]
-    assert f'{tree}/again: is the folder {tree}/sub, whose pictures are taken under that name' in passed.again
+    assert f'{tree}/again: is the same folder as {tree}/sub; its pictures are listed under that name' in passed.again
 
 
 def test_a_linked_folder_from_elsewhere_is_entered(tree, tmp_path):

@@ -183,13 +183,13 @@ def test_what_is_no_number_ends_a_test_in_an_error(tmp_path, monkeypatch, value,
         return runner
 
     monkeypatch.setattr(RUNNERS, 'build', spoilt)
-    with pytest.raises(DataError, match=r'test: psnr_y is nan: 1 of 3 .*\(01: the network gave nan or infinity\)'):
+    with pytest.raises(DataError, match=r'psnr_y is nan: 1 of 3 .*\(01: the prediction has nan or infinite values\)'):
         run_config(cfg, 'test')
     scores = scores_of(tmp_path)
     assert scores['mean']['psnr_y'] is None
     assert scores['mean']['input/psnr_y'] > 0
     assert scores['count'] == 3
-    assert 'the network gave nan or infinity' in scores['reasons']['psnr_y']
+    assert 'the prediction has nan or infinite values' in scores['reasons']['psnr_y']
     assert 'psnr_y is nan: 1 of 3' in capsys.readouterr().out
     assert (tmp_path / 'w/sheets/test.png').is_file()
 

@@ -54,7 +54,7 @@ def test_a_layer_that_is_no_number_makes_the_mean_nan(bad):
     metric.process(None, [sample(0), spoilt])
     found = metric.evaluate(2)
     assert [name for name, value in found.items() if np.isnan(value)] == ['psnr_streak']
-    assert 'the network gave nan or infinity' in metric.undefined['psnr_streak']
+    assert 'the prediction has nan or infinite values' in metric.undefined['psnr_streak']
 
 
 def test_mistakes_are_named():

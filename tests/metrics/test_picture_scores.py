@@ -72,7 +72,7 @@ def test_a_picture_too_small_for_a_score_makes_its_mean_nan(samples, warnings_lo
     assert np.isnan(metrics['ssim_y'])
     assert np.isnan(metrics['lpips_vgg'])
     assert metrics['psnr_y'] == np.mean([row['psnr_y'] for row in metric.table])
-    small = '1 of 2 pictures without a number (tiny: 5x5 is too small for it)'
+    small = '1 of 2 pictures without a number (tiny: 5x5 is too small for this score)'
     assert {name: metric.undefined[name] for name in ('ssim_y', 'lpips_vgg')} == {'ssim_y': small, 'lpips_vgg': small}
     assert f'ssim_y is nan: {small}' in warnings_logged
 
@@ -90,7 +90,7 @@ def test_what_a_network_gave_that_is_no_number_is_no_picture(samples, warnings_l
         assert np.isnan(metrics[name]), name
         assert metrics[f'input/{name}'] == np.mean([row[f'input/{name}'] for row in metric.table])
         assert metric.table[1][name] > 0
-    line = r'1 of 3 pictures without a number (a\xe9\n: the network gave nan or infinity)'
+    line = r'1 of 3 pictures without a number (a\xe9\n: the prediction has nan or infinite values)'
     assert metric.undefined == dict.fromkeys(names, line)
     assert warnings_logged == [f'{name} is nan: {line}' for name in names]
     metric.process(None, samples[:3])
@@ -111,7 +111,7 @@ def test_users_mistakes(samples):
             PictureScores().process(None, [without])
     with pytest.raises(DataError, match=r'picture_2.*no index'):
         PictureScores().process(None, [{k: v for k, v in samples[2].items() if k != 'index'}])
-    with pytest.raises(DataError, match=r'picture_2.*restored it is'):
+    with pytest.raises(DataError, match=r'picture_2.*prediction is'):
         PictureScores().process(None, [{**samples[2], 'pred': samples[2]['pred'][:, :-1]}])
     with pytest.raises(ConfigError, match='psnr_y'):
         PictureScores(['psnr_Y', 'ssimm_y'])

@@ -88,13 +88,13 @@ def test_table(tmp_path):
     assert lines[4].split() == ['gain', '+5.50', '+0.1000', '-', '-']  # less LPIPS is a gain
     assert lines[5:] == [
         '2 pictures',
-        'psnr_y: undefined for 1 of them',
+        'psnr_y: undefined for 1 of these pictures',
         'lpips_vgg is not available: weights file vgg16 is not there',
     ]
 
 
 def test_a_mean_that_is_no_number_says_why(tmp_path):
-    reasons = {'psnr_y': r'1 of 2 pictures without a number (caf\xe9: the network gave nan or infinity)'}
+    reasons = {'psnr_y': r'1 of 2 pictures without a number (caf\xe9: the prediction has nan or infinite values)'}
     nan, mean = float('nan'), {'psnr_y': float('nan'), 'input/psnr_y': 24.5}
     rows = [{'index': 0, 'name': 'a', 'psnr_y': 31.0}, {'index': 1, 'name': 'b', 'psnr_y': nan, 'why': {'psnr_y': 'w'}}]
     given = {**GIVEN, 'metrics': mean, 'tables': [rows], 'unavailable': {}, 'reasons': reasons}

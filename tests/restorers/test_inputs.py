@@ -91,5 +91,5 @@ def test_it_trains_and_what_cannot_be_is_refused(tmp_path):
     with pytest.raises(ConfigError, match='candidates is 0'):
         Degrade(NOISE, candidates=0)
     results = {'lq': np.zeros((2, 8, 8, 3), np.float32), 'rng': np.random.default_rng(0)}
-    with pytest.raises(ConfigError, match='put it before'):
+    with pytest.raises(ConfigError, match='put it before Degrade'):
         Flip(1.0).transform(results)
