@@ -233,6 +233,6 @@ def test_a_best_that_is_no_number_blocks_no_resumed_run(tmp_path):
 
 
 def test_a_rule_that_contradicts_the_score_is_refused():
-    with pytest.raises(ConfigError, match="rule is 'greater', but of lpips_vgg less is better"):
+    with pytest.raises(ConfigError, match="rule is 'greater', but a lower lpips_vgg is better"):
         RestorationCheckpointHook(every_samples=2, save_best='lpips_vgg', rule='greater')
     assert RestorationCheckpointHook(every_samples=2, save_best='own', rule='less').rule == 'less'
