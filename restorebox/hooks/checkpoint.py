@@ -32,8 +32,8 @@ class RestorationCheckpointHook(Hook):
     Args:
         every_samples: samples (over all ranks) between checkpoints; rounded up to whole optimiser updates.
         max_keep: number of interval checkpoints to keep.
-        save_best: validation score by which the best model is kept as ``best_NAME.pth``; None keeps none. A NaN score is
-            never the best.
+        save_best: validation score by which the best model is kept as ``best_NAME.pth``; None keeps none. A NaN score
+            is never the best.
         rule: ``'greater'`` or ``'less'`` is better. None infers it from the score's name: less for LPIPS and FID.
 
     Raises:
@@ -66,7 +66,7 @@ class RestorationCheckpointHook(Hook):
         self.best: float | None = None
 
     def before_train(self, runner: RestorationRunner) -> None:
-        """Convert samples to steps, remove files of an interrupted save, and restore the best score of a resumed run."""
+        """Convert samples to steps, remove files of an interrupted save, restore the best score of a resumed run."""
         loop = runner.train_loop
         steps = self.every_samples
         if isinstance(loop, SampleTrainLoop):
@@ -117,7 +117,8 @@ class RestorationCheckpointHook(Hook):
             raise DataError('validation scored no picture; all of them may be unreadable')
         if self.save_best not in metrics:
             raise ConfigError(
-                f"RestorationCheckpointHook: save_best is '{self.save_best}'; {nearest(self.save_best, [*metrics])}"
+                f"RestorationCheckpointHook: save_best is '{self.save_best}'; "
+                + nearest(str(self.save_best), [*metrics])
             )
         value = float(metrics[self.save_best])
         if not math.isfinite(value):

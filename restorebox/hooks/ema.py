@@ -58,6 +58,7 @@ class RoleEMAHook(Hook):
         """Update the average after an optimiser update; the weights do not change while gradients accumulate."""
         if (runner.iter + 1) % self.every:
             return
+        assert self.average is not None  # set by before_train
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         live = self._live(runner)
@@ -85,6 +86,7 @@ class RoleEMAHook(Hook):
 
     def before_save_checkpoint(self, runner: RestorationRunner, checkpoint: dict) -> None:
         """Add the average to the checkpoint."""
+        assert self.average is not None  # set by before_train
         checkpoint[EMA_KEY] = {key: value.cpu() for key, value in self.average.items()}
         checkpoint['ema_steps'] = self.steps
 

@@ -111,7 +111,7 @@ class ScoresHook(Hook):
         """Write the file and print the table."""
         loop, counts = runner.test_loop, {}
         if isinstance(loop, RestorationTestLoop):  # collective: every rank reports its pictures
-            counts = {'skipped': loop.skipped(), 'problems': loop.problems(metrics)}
+            counts = {'skipped': loop.skipped(), 'problems': loop.problems(metrics or {})}
         if not is_main_process():
             return
         each = runner.test_evaluator.metrics
@@ -120,7 +120,7 @@ class ScoresHook(Hook):
         path = Path(runner.work_dir) / 'scores.json'
         scores = write_scores(
             path,
-            metrics=metrics,
+            metrics=metrics or {},
             tables=[m.table for m in each if getattr(m, 'table', None)],
             unavailable={k: v for m in each for k, v in getattr(m, 'unavailable', {}).items()},
             reasons={k: v for m in each for k, v in getattr(m, 'undefined', {}).items()},

@@ -143,9 +143,9 @@ def test_a_picture_in_place_of_another_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('loader', 'expected'),
     [
-        (dict(drop_last=True), 'test_dataloader: drop_last=True leaves pictures out'),
-        (dict(num_batch_per_epoch=1), 'test_dataloader: num_batch_per_epoch=1 leaves pictures out'),
-        (dict(sampler=dict(type='InfiniteSampler', shuffle=False)), 'test_dataloader.sampler: it has no end'),
+        (dict(drop_last=True), 'test_dataloader: drop_last=True drops pictures'),
+        (dict(num_batch_per_epoch=1), 'test_dataloader: num_batch_per_epoch=1 drops pictures'),
+        (dict(sampler=dict(type='InfiniteSampler', shuffle=False)), 'test_dataloader.sampler: it is infinite'),
     ],
 )
 def test_loaders_that_leave_pictures_out_are_refused(tmp_path, loader, expected):
