@@ -1,4 +1,4 @@
-"""Frozen networks that tell what a picture shows, and the files of their weights."""
+"""Frozen networks that extract features of a picture's content, and their weights files."""
 
 from restorebox.encoders.semantic import SemanticEncoder, feature_distance
 

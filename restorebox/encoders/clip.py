@@ -18,22 +18,22 @@ from restorebox.encoders.frozen import CLIP_FILE, load_state, weights_file
 from restorebox.errors import WeightsError
 
 CLIP_FILES = (CLIP_FILE, 'ViT-B-32.pth', 'ViT-B-32.pt')
-"""Names under which CLIP's weights are looked for, the first that is there being read."""
+"""File names of CLIP's weights; the first existing file is used."""
 
 CLIP_SIDE = 224
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-NO_OPEN_CLIP = "CLIP is built from the package open-clip-torch, which is not here: pip install 'restorebox[clip]'"
+NO_OPEN_CLIP = "CLIP needs the package open-clip-torch, which is not installed: pip install 'restorebox[clip]'"
 
 
 def clip_file(weights: str | None = None) -> Path:
-    """Where CLIP's weights lie.
+    """Return the path of CLIP's weights file.
 
     Args:
         weights: a path, or None for the first of ``CLIP_FILES`` in ``$TORCH_HOME/hub/checkpoints``.
 
     Raises:
-        WeightsError: there is no such file, or it is a TorchScript archive, as OpenAI's own ``ViT-B-32.pt``.
+        WeightsError: there is no such file, or it is a TorchScript archive, like OpenAI's ``ViT-B-32.pt``.
     """
     if weights is None:
         folder = Path(torch.hub.get_dir()) / 'checkpoints'
@@ -44,7 +44,7 @@ def clip_file(weights: str | None = None) -> Path:
         if not path.is_file():
             raise WeightsError(f'weights file {path} does not exist')
     if _is_torchscript(path):
-        # reading it would run it; whether to trust it is for its owner to say, once
+        # reading it would execute it; its owner has to decide once whether to trust it
         convert = (
             f"import torch; torch.save(torch.jit.load('{path}', 'cpu').state_dict(), '{path.with_suffix('.pth')}')"
         )
@@ -56,14 +56,14 @@ def clip_file(weights: str | None = None) -> Path:
 
 
 def clip_tower(weights: str | None = None, quick_gelu: bool = True) -> nn.Module:
-    """The network of :class:`CLIPVisual`, which see: RGB ``(N, 3, H, W)`` in [0, 1] -> ``{'embedding': (N, 512)}``."""
-    path = clip_file(weights)  # before the package's slow import, so that an absent file is said at once
+    """Build the network of :class:`CLIPVisual`: RGB ``(N, 3, H, W)`` in [0, 1] -> ``{'embedding': (N, 512)}``."""
+    path = clip_file(weights)  # before the slow import of the package, so that a missing file is reported at once
     try:
         from open_clip.transformer import QuickGELU, VisionTransformer
     except ImportError as error:
         raise WeightsError(NO_OPEN_CLIP if not find_spec('open_clip') else f'open_clip: {error}') from error
 
-    with torch.device('meta'):  # no weights are drawn that the file's would replace
+    with torch.device('meta'):  # weights are loaded from the file, not initialised
         visual = VisionTransformer(
             image_size=CLIP_SIDE,
             patch_size=32,
@@ -83,7 +83,7 @@ def clip_tower(weights: str | None = None, quick_gelu: bool = True) -> nn.Module
 
 
 class _CLIPTower(nn.Module):
-    """Resizing, normalisation, image tower."""
+    """Resizing, normalisation and image tower."""
 
     mean: Tensor
     std: Tensor
@@ -109,7 +109,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _visual_state(path: Path) -> dict[str, Tensor]:
-    """The image tower's part of a file, its keys without their ``visual.``."""
+    """Return the image tower's weights in a file, without the prefix ``visual.``."""
     from safetensors import SafetensorError, safe_open
 
     if path.suffix == '.safetensors':
@@ -120,18 +120,18 @@ def _visual_state(path: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} can't be read as weights: {str(error).splitlines()[0]}") from error
     state = load_state(path)
-    nested = state.get('state_dict')  # as open_clip writes what it trains
+    nested = state.get('state_dict')  # checkpoints of open_clip
     return _visual_keys(nested if isinstance(nested, dict) else state)
 
 
 def _visual_keys(state: dict) -> dict:
-    """What stands under ``visual.*``, or under ``module.visual.*`` as DDP writes it."""
+    """Select the entries under ``visual.*``, or ``module.visual.*`` as DDP names them."""
     keys = {key: key.removeprefix('module.') for key in state if isinstance(key, str)}
     return {bare.removeprefix('visual.'): state[key] for key, bare in keys.items() if bare.startswith('visual.')}
 
 
 def _misfit(state: dict, wanted: dict[str, Tensor]) -> str | None:
-    """What is wrong with a file's weights, the first thing that is; None when they fit."""
+    """Return the first error in a file's weights; None if they fit."""
     if not state:
         return 'it has no visual.* keys'
     for key, like in wanted.items():
@@ -142,4 +142,4 @@ def _misfit(state: dict, wanted: dict[str, Tensor]) -> str | None:
         if state[key].shape != like.shape:
             return f'visual.{key} is {tuple(state[key].shape)}, not {tuple(like.shape)}'
     extra = next((key for key in state if key not in wanted), None)
-    return None if extra is None else f'it has visual.{extra}, which ViT-B/32 has not'
+    return None if extra is None else f'it has visual.{extra}, which ViT-B/32 lacks'

@@ -1,7 +1,7 @@
-"""Third-party networks that are only read: VGG, AlexNet, LPIPS. (CLIP: ``clip.py``.)
+"""Frozen networks of third parties: VGG, AlexNet, LPIPS. (CLIP: ``clip.py``.)
 
-Their weights are never downloaded here. A file is looked for where ``torch.hub`` would put it, read with
-``weights_only=True``, and its absence is one line that names the file and the folder.
+Their weights are never downloaded here. Files are searched in the folder of ``torch.hub`` and read with
+``weights_only=True``. The error for a missing file names file and folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VGG16_FILE = 'vgg16-397923af.pth'
 ALEXNET_FILE = 'alexnet-owt-7be5be79.pth'
 INCEPTION_FILE = 'pt_inception-2015-12-05-6726825d.pth'
 CLIP_FILE = 'ViT-B-32.safetensors'
-# where each is published: a folder that holds it under the same name (with a slash at the end), or said in words
+# download source: a folder URL (with a slash at the end) that contains the file, or a description
 SOURCES = {
     VGG16_FILE: 'https://download.pytorch.org/models/',
     ALEXNET_FILE: 'https://download.pytorch.org/models/',
@@ -40,14 +40,14 @@ for _block, _convs in enumerate((2, 2, 3, 3, 3), start=1):
 
 LPIPS_NETS = ('alex', 'vgg')
 LPIPS_MIN_SIZE = {'alex': 31, 'vgg': 16}
-"""Smallest height and width in pixels that survive the trunk's strides and poolings."""
+"""Minimum height and width in pixels for the trunk's strides and poolings."""
 
 
 def weights_file(name: str) -> Path:
-    """Where a third-party weights file lies: ``$TORCH_HOME/hub/checkpoints/NAME``.
+    """Return the path of a third-party weights file: ``$TORCH_HOME/hub/checkpoints/NAME``.
 
     Raises:
-        WeightsError: it is not there; names the file, the folder and, where known, the source.
+        WeightsError: it is missing; names the file, the folder and, if known, the source.
     """
     path = Path(torch.hub.get_dir()) / 'checkpoints' / name
     if not path.is_file():
@@ -76,10 +76,10 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def randomise(net: nn.Module, seed: int = 0) -> nn.Module:
-    """Give a network reproducible random weights, for tests (He et al. 2015: variance kept through ReLU).
+    """Initialise a network with reproducible random weights, for tests (He et al. 2015).
 
-    Only weights of two or more axes and their biases are drawn; normalisation stays as built. The global random state
-    is not touched.
+    Only weights of two or more axes and their biases are drawn; normalisation layers are unchanged. The global random
+    state is not changed.
     """
     rng = torch.Generator().manual_seed(seed)
     for module in net.modules():
@@ -91,14 +91,15 @@ def randomise(net: nn.Module, seed: int = 0) -> nn.Module:
 
 
 class LazyFrozen:
-    """A network that is read but never trained, built when it is first called.
+    """A frozen network that is built at its first call.
 
-    It is deliberately no ``nn.Module``: a module that holds it keeps it out of ``state_dict``, EMA, DDP and ``.to()``.
-    Copies and pickles of its owner carry the recipe, not the network. Building it neither touches the global random
-    state nor follows a surrounding ``torch.device('meta')``.
+    It is deliberately not an ``nn.Module``: its owner's ``state_dict``, EMA, DDP and ``.to()`` do not include it.
+    Copies and pickles of the owner contain the build function, not the network. Building neither changes the global
+    random state nor follows a surrounding ``torch.device('meta')``.
 
     Args:
-        build: makes the network. Must be picklable: a function of a module, or ``functools.partial`` of one.
+        build: function that builds the network. Must be picklable: a function of a module, or
+            a ``functools.partial`` of one.
     """
 
     def __init__(self, build: Callable[[], nn.Module]) -> None:
@@ -108,10 +109,10 @@ class LazyFrozen:
     def __call__(self, *inputs: Tensor) -> Any:
         """Run the network on float tensors of one device, in float32 even under autocast.
 
-        Gradients reach the inputs, never the weights.
+        Gradients are computed for the inputs, never for the weights.
 
         Raises:
-            WeightsError: at the first call, when the weights file is absent.
+            WeightsError: at the first call, if the weights file is missing.
         """
         device = inputs[0].device
         net = self._on(device)
@@ -119,7 +120,7 @@ class LazyFrozen:
             return net(*(x.float() for x in inputs))
 
     def _on(self, device: torch.device) -> nn.Module:
-        # inference_mode(False): tensors made inside it could not serve a later training step
+        # inference_mode(False): tensors created in inference mode could not be used in a later training step
         with torch.inference_mode(False):
             if self._net is None:
                 with torch.random.fork_rng(devices=[]), torch.device('cpu'):
@@ -139,12 +140,12 @@ class LazyFrozen:
 
 
 class TappedFeatures(nn.Module):
-    """A sequential trunk that also hands out layers on the way.
+    """A sequential trunk that returns the outputs of selected layers.
 
     Args:
         trunk: layers in order.
-        taps: name -> index of the layer whose output is wanted.
-        normalise: whether to give it pictures of ImageNet's mean and deviation.
+        taps: name -> index of the layer.
+        normalise: normalise pictures by ImageNet's mean and standard deviation.
     """
 
     mean: Tensor
@@ -155,12 +156,12 @@ class TappedFeatures(nn.Module):
         self.normalise = normalise
         self.trunk = trunk[: max(taps.values()) + 1]
         self.taps = taps
-        # what torchvision's ImageNet classifiers were trained on
+        # mean and standard deviation of torchvision's ImageNet classifiers
         self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Features of RGB ``(N, 3, H, W)`` in [0, 1]."""
+        """Return the features of RGB ``(N, 3, H, W)`` in [0, 1]."""
         if self.normalise:
             x = (x - self.mean) / self.std
         names = {index: name for name, index in self.taps.items()}
@@ -173,26 +174,26 @@ class TappedFeatures(nn.Module):
 
 
 def vgg16_features(weights: str = 'pretrained') -> nn.Sequential:
-    """The 31 layers of torchvision's ``vgg16().features`` (Simonyan and Zisserman 2015), named by ``VGG16_LAYERS``.
+    """Build the 31 layers of torchvision's ``vgg16().features`` (Simonyan and Zisserman 2015), see ``VGG16_LAYERS``.
 
-    ReLUs are not in place, so that a convolution's output can be tapped.
+    ReLUs are not in place, so that the output of a convolution can be tapped.
 
     Args:
-        weights: ``'pretrained'`` (the ImageNet file, see :func:`weights_file`), ``'random'`` (for tests, always the
-            same) or the path of a state dict with ``features.*`` keys.
+        weights: ``'pretrained'`` (the ImageNet file, see :func:`weights_file`), ``'random'`` (for tests, reproducible)
+            or the path of a state dict with ``features.*`` keys.
 
     Raises:
-        WeightsError: the file is absent or does not fit.
+        WeightsError: the file is missing or does not fit.
     """
     from torchvision.models import vgg16
 
-    with torch.device('meta'):  # the classifier's 120 million weights are never made
+    with torch.device('meta'):  # no memory for the classifier's 120 million weights
         trunk = vgg16(weights=None, init_weights=False).features
     return _fill_trunk(trunk, weights, VGG16_FILE)
 
 
 def alexnet_features(weights: str = 'pretrained') -> nn.Sequential:
-    """The 13 layers of torchvision's ``alexnet().features`` (Krizhevsky 2014). See :func:`vgg16_features`."""
+    """Build the 13 layers of torchvision's ``alexnet().features`` (Krizhevsky 2014), see :func:`vgg16_features`."""
     from torchvision.models import alexnet
 
     with torch.device('meta'):
@@ -206,7 +207,8 @@ def _fill_trunk(trunk: nn.Sequential, weights: str, file: str) -> nn.Sequential:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False
     if weights == 'random':
-        return randomise(trunk)
+        randomise(trunk)
+        return trunk
     path = weights_file(file) if weights == 'pretrained' else weights
     state = {key.removeprefix('features.'): value for key, value in load_state(path).items()}
     try:
@@ -217,7 +219,7 @@ def _fill_trunk(trunk: nn.Sequential, weights: str, file: str) -> nn.Sequential:
 
 
 def vgg16_taps(layers: tuple[str, ...], weights: str = 'pretrained', normalise: bool = True) -> TappedFeatures:
-    """VGG16 from the picture to the deepest of the named layers.
+    """Build VGG16 up to the deepest of the named layers.
 
     Args:
         layers: names of ``VGG16_LAYERS``, e.g. ``('relu1_2', 'relu2_2')``.
@@ -238,28 +240,28 @@ def check_lpips_net(net: str) -> None:
 
 
 def lpips_network(net: str = 'alex', weights: str = 'pretrained') -> nn.Module:
-    """LPIPS 0.1 (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) from the ``lpips`` package.
+    """Build LPIPS 0.1 (Zhang et al. 2018, https://arxiv.org/abs/1801.03924) from the ``lpips`` package.
 
-    The trunk is filled here; the linear heads ship in the package's wheel.
+    The trunk's weights are loaded here; the linear heads are part of the package.
 
     Args:
         net: ``'alex'`` or ``'vgg'``.
-        weights: of the trunk, see :func:`vgg16_features`.
+        weights: weights of the trunk, see :func:`vgg16_features`.
 
     Returns:
-        A module called with two RGB batches in [-1, 1]; gives ``(N, 1, 1, 1)``.
+        A module with two RGB batches in [-1, 1] as input and ``(N, 1, 1, 1)`` as output.
 
     Raises:
         ConfigError: another ``net``.
-        WeightsError: the trunk's file is absent or does not fit.
+        WeightsError: the trunk's file is missing or does not fit.
     """
     check_lpips_net(net)
-    # before the package's slow import, so that an absent file is said at once
+    # before the slow import of the package, so that a missing file is reported at once
     trunk = (alexnet_features if net == 'alex' else vgg16_features)(weights).state_dict()
     import lpips
 
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', UserWarning)  # it still says pretrained=False to torchvision
+        warnings.simplefilter('ignore', UserWarning)  # it uses torchvision's deprecated argument pretrained
         model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     # its keys are 'sliceK.INDEX.weight' with INDEX counted over the whole trunk
     model.net.load_state_dict({key: trunk[key.split('.', 1)[1]] for key in model.net.state_dict()})

@@ -1,7 +1,7 @@
-"""Semantic encoders: picture -> named features of a frozen network, to compare pictures by what they show.
+"""Semantic encoders: named features of a frozen network, for comparing pictures by content.
 
-Contrastive losses ask whether a restored picture is nearer to a clean one than to a degraded one, and ask it here
-rather than among pixels. All that they need of an encoder is :class:`SemanticEncoder`.
+Contrastive losses compare the distances of a restored picture to a clean and to a degraded one, in feature space
+instead of pixel space. :class:`SemanticEncoder` is their interface to an encoder.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from restorebox.values import Whole, Width
 
 
 def feature_distance(a: dict[str, Tensor], b: dict[str, Tensor], weights: dict[str, float]) -> dict[str, Tensor]:
-    """How far two batches are apart in each feature, picture by picture.
+    """Return the distance of two batches in each feature, per picture.
 
-    A ratio of distances has to be formed for each picture and each feature before anything is averaged, hence no sum.
+    Distances are not summed, since ratios are formed per picture and feature before averaging.
 
     Args:
-        a: features ``(N, ...)`` by name, as an encoder gives them.
-        b: of the same shapes.
-        weights: its names are compared; the numbers are for the caller to multiply with.
+        a: features ``(N, ...)`` by name, as an encoder returns them.
+        b: features of the same shapes.
+        weights: its names select the features; the caller applies the numbers.
 
     Returns:
         The mean absolute difference ``(N,)`` of each named feature, unweighted.
 
     Raises:
-        ValueError: shapes differ (broadcasting would hide a mistake).
+        ValueError: shapes differ (broadcasting would hide an error).
     """
     distances = {}
     for name in weights:
         if a[name].shape != b[name].shape:
-            raise ValueError(f"feature '{name}' is {tuple(a[name].shape)} here and {tuple(b[name].shape)} there")
+            raise ValueError(f"feature '{name}': shapes {tuple(a[name].shape)} and {tuple(b[name].shape)} differ")
         distances[name] = (a[name] - b[name]).abs().flatten(1).mean(dim=1)
     return distances
 
 
 class SemanticEncoder:
-    """A frozen network that tells what a picture shows; base of all in ``ENCODERS``.
+    """Base of all encoders in ``ENCODERS``: a frozen network that extracts features of a picture's content.
 
-    It is deliberately no ``nn.Module``, just as :class:`LazyFrozen <restorebox.encoders.frozen.LazyFrozen>`: nothing of
-    it reaches the ``state_dict``, DDP or the moving average of its owner, and copies and pickles carry the recipe only.
+    Deliberately not an ``nn.Module``, like :class:`LazyFrozen <restorebox.encoders.frozen.LazyFrozen>`: the owner's
+    ``state_dict``, DDP and moving average do not include it, and copies and pickles contain its arguments only.
 
     Attributes:
         distance_weights: feature name -> its weight in a distance between pictures.
@@ -59,7 +59,7 @@ class SemanticEncoder:
     Args:
         network: RGB ``(N, 3, H, W)`` in [0, 1] -> features ``(N, ...)`` by name.
         distance_weights: see above.
-        min_size: height and width in pixels that the network needs; less is continued with its last row and column.
+        min_size: minimum height and width in pixels; smaller pictures are padded by replication.
     """
 
     distance_weights: dict[str, float]

@@ -1,4 +1,4 @@
-"""Our Runner: safe loading, CPU ranks, exact resume; optimiser wrappers; the training loop."""
+"""Runner, loops, optimiser wrappers and checkpoint files."""
 
 from restorebox.engine.checkpoint import load_file, save_file
 from restorebox.engine.loops import RestorationTestLoop, RestorationValLoop, SampleTrainLoop

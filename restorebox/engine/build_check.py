@@ -1,8 +1,9 @@
-"""Build what a config names on the meta device, to find what only a constructor knows."""
+"""Check of a config by building its components on the meta device, which runs the constructors' own checks."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from importlib.util import find_spec
 
 import torch
@@ -20,7 +21,7 @@ from restorebox.metrics.fid import FID
 from restorebox.registry import constructor_keys, nearest
 from restorebox.values import short
 
-# what MMEngine's backends of a visualiser import when they first log something, any one of the packages in a group
+# packages that MMEngine's visualiser backends import at the first log call; one package of each group suffices
 BACKEND_PACKAGES = {
     'TensorboardVisBackend': (('tensorboard', 'tensorboardX'),),
     'WandbVisBackend': (('wandb',),),
@@ -33,13 +34,13 @@ BACKEND_PACKAGES = {
 
 
 def build_all(cfg: Config) -> list[str]:
-    """Build what a config names on the meta device: no data is read, no memory taken.
+    """Build all components of a config on the meta device: no data is read, no memory for weights is allocated.
 
     Returns:
-        Warnings, one line each: what can run but is hardly meant.
+        Warnings, one line each: valid settings that are probably unintended.
 
     Raises:
-        ConfigError: a constructor refuses its values, or parts don't fit each other; says where in the config.
+        ConfigError: a constructor refuses its values, or components are incompatible; names the place in the config.
     """
     plain = cfg.to_dict()
     _check_plain(plain)
@@ -67,7 +68,7 @@ def build_all(cfg: Config) -> list[str]:
 
 
 def _check_plain(plain: dict) -> None:
-    """Values and keys that no constructor looks at."""
+    """Check values and keys that no constructor checks."""
     if not plain.get('model'):
         raise ConfigError("config, top level: needs the key 'model'")
     build_part('runner_type', lambda: own.RUNNERS.get(plain.get('runner_type', 'RestorationRunner')))
@@ -89,7 +90,7 @@ def _check_plain(plain: dict) -> None:
 
 
 def _check_loop(plain: dict, part: str) -> None:
-    """The keys that a loop needs from the config; the Runner gives the rest."""
+    """Check the keys that a loop needs from the config; the Runner provides the others."""
     loop = plain[f'{part}_cfg']
     kind = loop.get('type', {'val': 'RestorationValLoop', 'test': 'RestorationTestLoop'}.get(part))
     if not isinstance(kind, str):
@@ -116,12 +117,12 @@ def _check_evaluators(plain: dict, part: str) -> None:
     for each in evaluators:
         if not isinstance(each, dict) or 'type' not in each:
             raise ConfigError(f'config, {part}_evaluator: {short(each)} must be a dict with a type')
-        metric = build_part(f'{part}_evaluator', lambda each=each: own.METRICS.build(dict(each)))
+        metric = build_part(f'{part}_evaluator', partial(own.METRICS.build, dict(each)))
         names = ['fid'] if isinstance(metric, FID) else getattr(metric, 'protocols', None)
         twice = sorted(set(given or ()).intersection(names or ()))
-        if twice:  # MMEngine would notice when all is scored
+        if twice:  # MMEngine would raise only after everything has been scored
             raise ConfigError(f'config, {part}_evaluator: two metrics give {twice[0]}; leave one of them out')
-        given = None if given is None or names is None else [*given, *names]  # another's may give anything
+        given = None if given is None or names is None else [*given, *names]  # other classes: scores are unknown
     hook = (plain.get('default_hooks') or {}).get('checkpoint') or {}
     best = hook.get('save_best')
     if part == 'val' and given is not None and best is not None and best.removeprefix('input/') not in given:
@@ -140,14 +141,14 @@ def _check_hooks(plain: dict) -> None:
             if isinstance(priority, str) and priority not in Priority.__members__:
                 known = nearest(priority, [*Priority.__members__])
                 raise ConfigError(f"config, {where}: there is no priority '{priority}'; {known}")
-            build_part(f'{where}.priority', lambda priority=priority: get_priority(priority))
+            build_part(f'{where}.priority', partial(get_priority, priority))
         if not isinstance(interval, int) or interval < -1 or interval == 0:
             raise ConfigError(f'config, {where}: interval is {interval!r}; it must be a positive number')
-        build_part(where, lambda hook=hook: own.HOOKS.build(hook))
+        build_part(where, partial(own.HOOKS.build, hook))
 
 
 def _check_epochs(plain: dict) -> None:
-    """Refuse a log or a hook that counts epochs, of which a loop that counts samples has none."""
+    """Refuse a log processor or a hook that counts epochs: a loop that counts samples has none."""
     if (plain.get('train_cfg') or {}).get('type') != 'SampleTrainLoop':
         return
     named = {f'default_hooks.{name}': hook for name, hook in (plain.get('default_hooks') or {}).items()}
@@ -159,7 +160,7 @@ def _check_epochs(plain: dict) -> None:
 
 
 def _check_packages(plain: dict) -> None:
-    """A backend imports its package at the first line of the log: too late to begin with another."""
+    """Check that the package of a visualiser backend is installed; MMEngine imports it only at the first log call."""
     backends = (plain.get('visualizer') or {}).get('vis_backends') or []
     for number, backend in enumerate([backends] if isinstance(backends, dict) else backends):
         kind = backend.get('type') if isinstance(backend, dict) else None
@@ -167,5 +168,5 @@ def _check_packages(plain: dict) -> None:
             if not any(find_spec(name) for name in names):
                 raise ConfigError(
                     f'config, visualizer.vis_backends.{number}: {kind} needs the package {names[0]}, which is not '
-                    f'here: pip install {names[0]}'
+                    f'installed: pip install {names[0]}'
                 )

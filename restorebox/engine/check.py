@@ -1,4 +1,4 @@
-"""Checks of a config before anything expensive starts."""
+"""Check of a config's names, keys and values without building anything."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from restorebox.errors import ConfigError
 from restorebox.registry import RegistryKeyError, constructor_keys, nearest
 from restorebox.values import Count, NotNegative, Pixels, Positive, Range, Samples, Whole, check_value, hints, short
 
-# numbers of parameter schedulers that count samples
+# keys of parameter schedulers that are numbers of samples
 SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'total_steps', 'milestones', 'periods')
 
-# a config key -> the registry of what stands there; other places are looked up in all of them
+# config key -> registry of the component below it; other keys are looked up in all registries
 PLACES: dict[str, own.Registry] = {
     'model': own.RESTORERS,
     'backbone': own.BACKBONES,
@@ -54,9 +54,9 @@ PLACES: dict[str, own.Registry] = {
     'log_processor': own.LOG_PROCESSORS,
     'data_preprocessor': own.RESTORERS,
 }
-# places that hold several by name
+# keys that hold several components by name
 COLLECTIONS = ('losses', 'default_hooks', 'stems')
-# places of one component, which must say its type
+# keys that hold one component, which needs the key 'type'
 TYPED = (
     'model',
     'backbone',
@@ -70,7 +70,7 @@ TYPED = (
     'semantic_encoder',
     'vis_backends',
 )
-# what MMEngine or our Runner takes where a config names no type
+# types that MMEngine or our Runner uses where a config gives none
 DEFAULTS = {
     'visualizer': 'Visualizer',
     'log_processor': 'LogProcessor',
@@ -78,7 +78,7 @@ DEFAULTS = {
     'val_cfg': 'RestorationValLoop',
     'test_cfg': 'RestorationTestLoop',
 }
-# keys beside ``type`` that MMEngine takes out before it calls the constructor
+# keys beside ``type`` that MMEngine removes before it calls the constructor
 TAKEN_OUT = {'_scope_', '_delete_', 'constructor', 'priority', 'convert_to_iter_based', 'paramwise_cfg'}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 LOADER: dict[str, Any] = {
@@ -100,7 +100,7 @@ LOADER: dict[str, Any] = {
     'disable_subprocess_warning': bool,
 }
 LOADER.pop('self')
-# dicts without a type that the Runner reads key by key, so that no constructor refuses a misspelt or wrong one
+# dicts without a type that the Runner reads key by key; no constructor checks them
 PLAIN: dict[str, dict[str, Any]] = {
     **dict.fromkeys(LOADERS, LOADER),
     'env_cfg': {
@@ -113,7 +113,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     'randomness': {'seed': Annotated[int, Range(0, 2**32 - 1)] | None, 'deterministic': bool},
     'auto_scale_lr': {'enable': bool, 'base_batch_size': Samples},
 }
-# what OptimWrapper hands on to torch; its 'type' is no component
+# passed on by OptimWrapper to torch; 'type' is not a component here
 CLIP_GRAD: dict[str, Any] = {
     'type': Literal['norm', 'value'],
     'max_norm': Positive,
@@ -122,14 +122,14 @@ CLIP_GRAD: dict[str, Any] = {
     'clip_value': Positive,
     'foreach': bool | None,
 }
-# ranges that MMEngine's own hints do not tell
+# ranges that MMEngine's type hints do not contain
 RANGES: dict[str, dict[str, Any]] = {
     'LogProcessor': {'window_size': Samples, 'num_digits': Annotated[int, Range(0, 20)]},
     'Visualizer': {'vis_backends': list[dict] | dict | None},
     'OptimWrapper': {'accumulative_counts': Samples},
     'AutocastOptimWrapper': {'accumulative_counts': Samples},
 }
-# the top level, which MMEngine's Runner takes in part and ours in part
+# top-level keys of MMEngine's Runner and ours
 TOP: dict[str, Any] = {
     **hints(Runner),
     'model': dict,
@@ -148,7 +148,7 @@ for _name in LOADERS:
 
 
 def _find(kind: str, registry: own.Registry | None) -> Any:
-    """The class that a name means at its place."""
+    """Return the class registered under a name; without a registry, search all of them."""
     if registry is not None:
         return registry.get(kind)
     everywhere = [r for r in vars(own).values() if isinstance(r, own.Registry)]
@@ -160,27 +160,26 @@ def _find(kind: str, registry: own.Registry | None) -> Any:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value of a config stands.
+    """Position in a config.
 
     Attributes:
         path: dotted, from the top of the config.
-        registry: in which a ``type`` here is looked up; None for all.
-        hint: what the constructor around it says that it takes here.
+        registry: registry in which a ``type`` here is looked up; None for all.
+        hint: type hint of the enclosing constructor's argument.
     """
 
     path: str = ''
     registry: own.Registry | None = None
     hint: Any = Any
 
-    def takes(self, node: dict) -> tuple[str, dict[str, Any]] | None:
-        """What a dict at this place may hold.
+    def takes(self, node: dict) -> tuple[str, dict[str, Any] | None] | None:
+        """Return what a dict at this position may contain.
 
         Returns:
-            The component's name ('' where there is none), and name -> type hint of each key; None where it can't be
-            told.
+            The component's name ('' if there is none), and key -> type hint; None where they can't be determined.
 
         Raises:
-            ConfigError: its ``type`` is unknown or no name.
+            ConfigError: its ``type`` is unknown or not a name.
         """
         if self.path.startswith('optim_wrapper') and self.path.endswith('.clip_grad'):
             return '', CLIP_GRAD
@@ -199,24 +198,26 @@ class Place:
             return '', PLAIN[self.path]
         if self.path == 'optim_wrapper' and 'constructor' in node:  # an optimiser for each step of a restorer
             return None
-        for each in typing.get_args(self.hint):  # ``Network | dict``: a dict of what the class takes
+        for each in typing.get_args(self.hint):  # ``Network | dict``: a dict with the arguments of the class
             if isinstance(each, type) and (each.__module__.startswith('restorebox.') or each is OptimWrapper):
                 return each.__name__, _arguments(each)
         return None
 
     def lacks_type(self, node: dict) -> bool:
-        """Whether a component stands here that must say its type, and does not."""
+        """Whether a component at this position needs the key ``type`` and lacks it."""
         *_, around, last = ('', *self.path.split('.'))
         needed = last in TYPED or around in COLLECTIONS or (self.registry is not None and last.isdigit())
-        return needed and 'type' not in node and self.path.split('.')[0] in TOP  # other names are the files' own
+        # other top-level names are variables of the config files
+        return needed and 'type' not in node and self.path.split('.')[0] in TOP
 
-    def inside(self, node: dict, key: str, takes: tuple[str, dict[str, Any]] | None) -> Place:
-        """The place of one of its values."""
+    def inside(self, node: dict, key: str, takes: tuple[str, dict[str, Any] | None] | None) -> Place:
+        """Return the position of the value under a key."""
         path = f'{self.path}.{key}' if self.path else key
         if self.path == 'optim_wrapper' and 'constructor' in node and key not in TAKEN_OUT:
             return Place(path, None, OptimWrapper | dict)
+        known = (takes[1] if takes is not None else None) or {}
         in_collection = not isinstance(node.get('type'), str) and self.path.split('.')[-1] in COLLECTIONS
-        return Place(path, self.registry if in_collection else PLACES.get(key), (takes or ('', {}))[1].get(key, Any))
+        return Place(path, self.registry if in_collection else PLACES.get(key), known.get(key, Any))
 
 
 def _arguments(build: Any) -> dict[str, Any] | None:
@@ -227,10 +228,10 @@ def _arguments(build: Any) -> dict[str, Any] | None:
 
 
 def check_types(cfg: Config | dict) -> None:
-    """Look up every ``type`` in a config and check keys and values beside it, without building anything.
+    """Look up every ``type`` in a config and check the keys and values beside it, without building anything.
 
     Raises:
-        ConfigError: an unknown name or key, or a value of another kind; says where in the config, and what is right.
+        ConfigError: an unknown name or key, or an invalid value; names the position in the config and what is allowed.
     """
     try:
         _walk(cfg._cfg_dict if isinstance(cfg, Config) else cfg, Place())
@@ -239,7 +240,7 @@ def check_types(cfg: Config | dict) -> None:
 
 
 def known_keys(cfg: Config, path: str) -> list[str] | None:
-    """The keys that something reads of the dict at a dotted path; None where that can't be told."""
+    """Return the keys that are read from the dict at a dotted path; None where they can't be determined."""
     node, place = cfg._cfg_dict, Place()
     try:
         for key in path.split('.') if path else ():
@@ -277,9 +278,9 @@ def _walk(node: Any, place: Place) -> None:
 
 
 def _check_given(node: dict, place: Place, takes: tuple[str, dict[str, Any] | None] | None) -> None:
-    if takes is None or takes[1] is None:
+    name, known = takes or ('', None)
+    if known is None:
         return
-    name, known = takes
     for key, value in node.items():
         if (key == 'type' and known is not CLIP_GRAD) or key in TAKEN_OUT or (key not in known and not place.path):
             continue
@@ -290,10 +291,10 @@ def _check_given(node: dict, place: Place, takes: tuple[str, dict[str, Any] | No
 
 
 def build_part(where: str, make: Callable[[], Any]) -> Any:
-    """Run a constructor; what it refuses is the config's mistake.
+    """Call a constructor and report its exceptions as errors of the config.
 
     Raises:
-        ConfigError: says where in the config.
+        ConfigError: names the position in the config.
     """
     try:
         return make()
@@ -305,11 +306,11 @@ def build_part(where: str, make: Callable[[], Any]) -> Any:
 
 
 def check_roles(restorer: Any, dataset: Any) -> None:
-    """Refuse a data set that does not give what the restorer trains on.
+    """Refuse a data set that does not provide the picture roles the restorer trains on.
 
     Raises:
-        ConfigError: an unpaired method with a paired set, the other way round, nothing that makes a role, or a data set
-            that takes no keys.
+        ConfigError: an unpaired method with a paired set or the reverse, a role that nothing provides, or a data set
+            without sample keys.
     """
     if not isinstance(dataset, BasePictures):
         raise ConfigError(no_base(type(dataset)))

@@ -1,8 +1,8 @@
-"""Reading checkpoints without running what is in them, and writing them whole or not at all.
+"""Reading of checkpoints without running pickled code, and atomic writing of files.
 
-A pickle can run code. Everything here is loaded with ``weights_only=True``; the few classes that MMEngine puts into its
-own checkpoints are allowed by name. MMEngine's loaders, of which most run pickled code, stay as they are for other
-programs; while our Runner works, :func:`safe_loaders` puts :func:`load_any` in their place.
+A pickle can run code. Everything is loaded with ``weights_only=True``; the few classes in MMEngine's own checkpoints
+are allowed by name. Most of MMEngine's loaders run pickled code. They are not modified for other programs; while our
+Runner works, :func:`safe_loaders` replaces them by :func:`load_any`.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ EMA_KEY = 'ema_state_dict'
 
 
 def _history_method(owner: Any, name: str) -> Callable:
-    """Stand-in for ``getattr`` in pickles: serves the statistics methods of HistoryBuffer and nothing else."""
+    """Replacement for ``getattr`` in pickles: returns the statistics methods of HistoryBuffer only."""
     if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
         return getattr(HistoryBuffer, name)
     raise pickle.UnpicklingError(f'getattr of {owner!r} is not allowed')
 
 
 def _allowed() -> list:
-    """What MMEngine's own checkpoints hold besides tensors and plain values."""
-    scalar = np.core.multiarray.scalar if not hasattr(np, '_core') else np._core.multiarray.scalar
+    """Return the classes in MMEngine's own checkpoints besides tensors and plain values."""
+    numpy_core: Any = getattr(np, '_core', None) or np.core  # numpy 2 renamed it
+    scalar = numpy_core.multiarray.scalar
     reconstruct = np.empty(0).__reduce__()[0]
     numpy = [(scalar, f'numpy.{core}.multiarray.scalar') for core in ('core', '_core')]
     numpy += [(reconstruct, f'numpy.{core}.multiarray._reconstruct') for core in ('core', '_core')]
@@ -55,13 +56,13 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
     Args:
         path: ``.pth`` (a training checkpoint, or a bare state dict) or ``.safetensors`` (a published one).
         map_location: as in :func:`torch.load`.
-        key: under which the file has its weights; other people's have several networks.
+        key: key of the weights in the file; other projects store several networks in one file.
 
     Returns:
-        A dict with ``state_dict``, and whatever else the file holds; a published file's metadata under ``meta``.
+        A dict with ``state_dict`` and the other entries of the file; a published file's metadata under ``meta``.
 
     Raises:
-        CheckpointError: no such file, damaged, or holding pickled objects other than weights.
+        CheckpointError: the file is absent, damaged, or contains pickled objects other than weights.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,7 +72,7 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
     try:
         _refuse_compressed(path)
         with torch.serialization.safe_globals(_allowed()), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of torch about what is refused below
+            warnings.simplefilter('ignore')  # torch's, about files that are refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
         _refuse_odd_arrays(checkpoint)
     except pickle.UnpicklingError as error:
@@ -80,7 +81,7 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
         raise CheckpointError(
             f'checkpoint {path} is refused: it holds more than weights or is damaged ({reason[:200]}); nothing was run'
         ) from error
-    except Exception as error:  # what a damaged or forged file makes the reader raise is open-ended
+    except Exception as error:  # a damaged or forged file can make the reader raise anything
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"checkpoint {path} can't be read: {line[:200]}") from error
     if not isinstance(checkpoint, dict):
@@ -100,12 +101,12 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
         if fault := _weight_fault(value):
             raise CheckpointError(f'checkpoint {path}: weight {name} {fault}')
     _check_meta(meta, path)
-    meta.pop('config', None)  # MMEngine's resume would execute it
+    meta.pop('config', None)  # MMEngine would execute it when it resumes
     return checkpoint
 
 
 def _check_meta(meta: dict, path: Path) -> None:
-    """What is printed or written on must be plain data."""
+    """Check that metadata which is printed or extended is plain data."""
     for name in ('compute', 'scores', 'licence', 'limits', 'average'):
         try:
             check_plain(meta.get(name))
@@ -116,18 +117,18 @@ def _check_meta(meta: dict, path: Path) -> None:
 
 
 def _weight_fault(value: Any) -> str | None:
-    """Why something is no plain tensor with all its numbers in the file; None where it is."""
+    """Return why a value is not a plain tensor with all its elements in the file; None if it is one."""
     if not isinstance(value, torch.Tensor):
         return f'is a {type(value).__name__}, not a tensor'
     if value.is_nested or value.layout is not torch.strided or value.is_quantized or value.is_meta:
-        return 'is sparse, nested, quantised or without its numbers; it must be a plain tensor'
+        return 'is sparse, nested, quantised or without data; it must be a plain tensor'
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         return f'is {tuple(value.shape)}, more numbers than the file holds'
     return None
 
 
 def _refuse_compressed(path: Path) -> None:
-    """Refuse a zip archive whose members are compressed, which torch never writes: some KB may become many GB."""
+    """Refuse a zip archive with compressed members: torch never writes one, and some KB may expand to many GB."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             odd = [each.filename for each in archive.infolist() if each.compress_type != zipfile.ZIP_STORED]
@@ -136,8 +137,10 @@ def _refuse_compressed(path: Path) -> None:
 
 
 def _refuse_odd_arrays(value: Any) -> None:
-    """Arrays of numbers only: a forged dtype can claim that bytes are pointers to objects."""
-    waiting, seen = [value], set()  # one object may stand in many places, and in itself
+    """Refuse arrays that are not numeric: a forged dtype can make bytes be read as pointers to objects."""
+    # an object may occur several times, and may contain itself
+    waiting: list = [value]
+    seen: set[int] = set()
     while waiting:
         item = waiting.pop()
         if isinstance(item, np.ndarray):
@@ -163,7 +166,7 @@ def _load_safetensors(path: Path) -> dict:
 
 
 def _from_json(text: str) -> Any:
-    """Our metadata is JSON; other people's is plain text."""
+    """Decode a metadata entry: ours are JSON, those of other projects are plain text."""
     try:
         return read_json(text)
     except ValueError:
@@ -171,21 +174,21 @@ def _from_json(text: str) -> Any:
 
 
 def deployed_state(checkpoint: dict) -> dict[str, torch.Tensor]:
-    """The weights to restore with: the moving average where there is one, over the live weights."""
+    """Return the deployed weights: the current weights, replaced by the moving average where there is one."""
     return {**checkpoint['state_dict'], **(checkpoint.get(EMA_KEY) or {})}
 
 
 def _load_http(filename: str, map_location: Any) -> dict:
-    """Download once a machine, then load like a local file. A hash in the file name is checked."""
+    """Download a file once per machine and load it. The hash in the file name, if any, is checked."""
     name = filename.split('?')[0].rsplit('/', 1)[-1]
     digest = hashlib.sha256(filename.encode()).hexdigest()[:12]  # many files are called iter_N.pth
     target = Path(torch.hub.get_dir(), 'checkpoints', 'restorebox', digest, name)
     failure = None
     if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not target.exists():
         stem_hash = Path(name).stem.rsplit('-', 1)[-1] if '-' in Path(name).stem else ''
-        digest = stem_hash if len(stem_hash) >= 8 and all(c in '0123456789abcdef' for c in stem_hash) else None
+        expected = stem_hash if len(stem_hash) >= 8 and all(c in '0123456789abcdef' for c in stem_hash) else None
         try:
-            download(filename, target, digest)
+            download(filename, target, expected)
         except CheckpointError as error:
             failure = str(error)
     barrier()
@@ -195,15 +198,15 @@ def _load_http(filename: str, map_location: Any) -> dict:
     try:
         return load_file(target, map_location)
     except CheckpointError as error:
-        target.unlink(missing_ok=True)  # a cut download must not be taken for the file next time
+        target.unlink(missing_ok=True)  # a damaged file must not be used next time
         raise CheckpointError(f'{error} (downloaded from {filename})') from None
 
 
 def load_any(filename: str, map_location: Any = None) -> dict:
-    """Load a checkpoint by its path or its http(s) address, see :func:`load_file`.
+    """Load a checkpoint from a path or an http(s) URL, see :func:`load_file`.
 
     Raises:
-        CheckpointError: unreadable or refused; also every other scheme of MMEngine's (``openmmlab://``, ``s3://`` ...).
+        CheckpointError: unreadable or refused; also for MMEngine's other schemes (``openmmlab://``, ``s3://`` ...).
     """
     filename = str(filename)
     if filename.startswith(('http://', 'https://')):
@@ -219,9 +222,9 @@ def load_any(filename: str, map_location: Any = None) -> dict:
 
 @contextmanager
 def safe_loaders() -> Iterator[None]:
-    """Let MMEngine's own code load through :func:`load_any` while the context lasts (``init_cfg``, hooks of others)."""
+    """Make MMEngine load through :func:`load_any` inside the context (``init_cfg``, hooks of other packages)."""
     held = CheckpointLoader._schemes
-    CheckpointLoader._schemes = {'': load_any}  # a prefix that every name has
+    CheckpointLoader._schemes = {'': load_any}  # the empty prefix matches every name
     try:
         yield
     finally:
@@ -229,7 +232,7 @@ def safe_loaders() -> Iterator[None]:
 
 
 def write_bytes(data: bytes | memoryview, path: str | Path) -> None:
-    """Write a file whole and flushed to the disk, or not at all, see :func:`restorebox.files.replacing`.
+    """Write a file atomically and flush it to disk, see :func:`restorebox.files.replacing`.
 
     Raises:
         CheckpointError: the disk is full or not writable.
@@ -242,14 +245,14 @@ def write_bytes(data: bytes | memoryview, path: str | Path) -> None:
 
 
 def save_file(checkpoint: dict, path: str | Path) -> None:
-    """Save a training checkpoint whole or not at all, see :func:`write_bytes`."""
+    """Save a training checkpoint atomically, see :func:`write_bytes`."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_bytes(buffer.getbuffer(), path)
 
 
 def sha256(path: str | Path) -> str:
-    """Hash of a file, as hexadecimal digits."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(2**20):

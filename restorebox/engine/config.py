@@ -1,4 +1,4 @@
-"""Reading a config, with overrides that must reach something."""
+"""Reading of config files, their rows and command-line overrides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from restorebox.files import configs_dir
 from restorebox.registry import nearest, remember_imports
 from restorebox.rows import find_row
 
-# what the Runner reads at the top level of a config
+# top-level keys of a config that the Runner reads
 TOP_KEYS = [
     'model',
     'work_dir',
@@ -61,7 +61,7 @@ FREE_FORM = ('env_cfg', 'env_cfg.mp_cfg', 'env_cfg.dist_cfg', 'randomness', 'com
 
 
 def find_config(path: str | Path) -> Path:
-    """A config's file: a path, or a path below ``configs/`` for those who installed without a clone.
+    """Return the path of a config file; a path below ``configs/`` is also found in the installed package.
 
     Raises:
         ConfigError: there is none; names the nearest.
@@ -82,23 +82,23 @@ def find_config(path: str | Path) -> Path:
 
 
 def load_config(path: str | Path, overrides: dict | None = None, row: str | None = None) -> Config:
-    """Read a config with its bases, and merge a row's differences and overrides into it.
+    """Read a config with its bases, and merge a row's differences and the overrides into it.
 
     Args:
         path: see :func:`find_config`.
         overrides: dotted key -> value, as ``--cfg-options`` gives them.
-        row: name of a row of the config, see :mod:`restorebox.rows`; the config's ``row`` says it.
+        row: name of a row of the config, see :mod:`restorebox.rows`; stored under the config's key ``row``.
 
     Raises:
-        ConfigError: no such file, a mistake in it (names file and line), no such row, or an override that reaches
-            nothing.
+        ConfigError: the file is absent or invalid (names file and line), there is no such row, or an override changes
+            a key that is not read.
     """
     file = find_config(path)
     differences = find_row(file, row).differences if row else {}
     try:
-        # a config elsewhere inherits ours as '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'
+        # lets a config in another folder inherit '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'
         os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
-        _files(file)  # parses each file under its own name, which MMEngine's message lacks
+        _files(file)  # reports a syntax error under the name of the file that has it, which MMEngine's message lacks
         cfg = Config.fromfile(str(file))
     except SyntaxError as error:
         line = f', line {error.lineno}' if error.lineno else ''
@@ -136,12 +136,12 @@ def _merge(cfg: Config, values: dict, where: str) -> None:
 
 
 def check_override(cfg: Config, dotted: str, origin: str = '--cfg-options ') -> None:
-    """Refuse an override of a key that nothing would read.
+    """Refuse an override of a key that is not read.
 
-    A key that exists may be overridden. A new key is taken where a constructor or the Runner reads it.
+    An existing key may be overridden. A new key is accepted if a constructor or the Runner reads it.
 
     Raises:
-        ConfigError: names the part that does not exist and the nearest that does.
+        ConfigError: names the part that does not exist and the nearest existing one.
     """
     here = cfg._cfg_dict
     parts = dotted.split('.')
@@ -173,7 +173,7 @@ def check_override(cfg: Config, dotted: str, origin: str = '--cfg-options ') -> 
 
 
 def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
-    """Dotted paths and values of everything in a config that is no container."""
+    """Yield the dotted path and the value of every leaf of a config."""
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else None
     if items is None:
         yield path, node
@@ -183,7 +183,7 @@ def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def set_data_root(cfg: Config, root: str) -> None:
-    """Point the data sets of training, validation and test to another folder.
+    """Set the folder of the training, validation and test data sets.
 
     Raises:
         ConfigError: a data set has no ``data_root``.
@@ -197,10 +197,10 @@ def set_data_root(cfg: Config, root: str) -> None:
 
 
 def check_top_level(cfg: Config) -> None:
-    """Refuse a top-level name that neither the Runner nor any file of the config reads.
+    """Refuse a top-level key that neither the Runner nor a file of the config reads.
 
     Raises:
-        ConfigError: names the key and the nearest that is read.
+        ConfigError: names the key and the nearest valid one.
     """
     if cfg.filename is None:
         return
@@ -217,10 +217,10 @@ def check_top_level(cfg: Config) -> None:
 
 
 def _files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
-    """A config file and all its bases, environment variables put in as MMEngine does.
+    """Return a config file and all its bases; environment variables are substituted as MMEngine does.
 
     Raises:
-        ConfigError: ``_base_`` is computed, names no files, or leads back to the file itself.
+        ConfigError: ``_base_`` is computed, is not a path or list of paths, or forms a cycle.
     """
     if file.resolve() in above:
         raise ConfigError(f'config {above[-1]}: its _base_ leads back to {file}')
@@ -240,7 +240,7 @@ def _files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
             bases = [bases] if isinstance(bases, str) else bases
             if not isinstance(bases, (list, tuple)) or not all(isinstance(base, str) for base in bases):
                 raise ConfigError(f'config {file}, line {node.lineno}: _base_ must be a path or a list of paths')
-            for base in [base for base in bases if '::' not in base]:  # those are another package's
+            for base in [base for base in bases if '::' not in base]:  # '::' marks a config of another package
                 below = file.parent / base
                 if not below.is_file():
                     raise ConfigError(f'config {file}, line {node.lineno}: its _base_ {base} is no file')

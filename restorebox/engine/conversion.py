@@ -1,8 +1,8 @@
-"""Weights of other people's networks -> ours.
+"""Conversion of public weights of other projects.
 
-Public checkpoints name layers by their place in a list. Where a network of ours computes the same function, its layers
-come in the same order, so that order maps one onto the other and every shape is checked on the way. Where names say
-what a layer is, a table maps them (``conversion_names.py``).
+Public checkpoints name layers by index. If our network computes the same function, its layers have the same order:
+layers are mapped by order, and every shape is checked. Where layer names are descriptive, a table maps them
+(``conversion_names.py``).
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from torch import Tensor, nn
 from restorebox.errors import CheckpointError
 from restorebox.layers.resampling import BlurDouble, BlurHalve
 
-WRAPPERS = ('module.',)  # what DataParallel puts in front of every name
+WRAPPERS = ('module.',)  # prefix that DataParallel adds to every name
 
 
 def unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A public state without wrappers' names."""
+    """Remove wrapper prefixes from the names of a state dict."""
     for wrapper in WRAPPERS:
         state = {key.removeprefix(wrapper): value for key, value in state.items()}
     return state
 
 
 def _natural(name: str) -> list:
-    """Sorts ``model.10`` behind ``model.9``."""
+    """Sort key by which ``model.10`` follows ``model.9``."""
     return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', name)]
 
 
 def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Layer name -> its tensors, in the order of the state: for ours that of registration, which is of computation."""
+    """Group a state dict by layer, in its order; for our networks the order of registration and of computation."""
     layers: dict[str, dict[str, Tensor]] = {}
     for key, value in state.items():
         layer, _, tensor = key.rpartition('.')
@@ -41,13 +41,13 @@ def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def _numbered_layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """As :func:`_layers` of a public state: without wrappers' names, in the order of its numbers."""
+    """Group a public state dict by layer, without wrapper prefixes, in the order of the layer indices."""
     layers = _layers(unwrapped(state))
     return {name: layers[name] for name in sorted(layers, key=_natural)}
 
 
 def _check_filters(found: Iterable[Tensor], network: nn.Module) -> None:
-    """Anti-aliasing has no weights, so that shapes alone would not tell that it is missing."""
+    """Compare anti-aliasing filters, which have no weights: layer shapes do not show whether they are present."""
     blurs = [module for module in network.modules() if isinstance(module, (BlurHalve, BlurDouble))]
     found = list(found)
     if len(found) != len(blurs):
@@ -64,27 +64,27 @@ def _check_filters(found: Iterable[Tensor], network: nn.Module) -> None:
 
 
 def convert_by_order(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Name a public network's weights as ours.
+    """Rename a public network's weights to our names.
 
     Args:
-        state: weights of a network that computes what ``network`` does, layers numbered in the order of computation.
-        network: ours; only its names and shapes are read.
+        state: weights of a network that computes what ``network`` does, with layer indices in the order of computation.
+        network: our network; only names and shapes are read.
 
     Returns:
         A state dict of ``network``.
 
     Raises:
-        CheckpointError: another number of layers, other shapes, or other anti-aliasing.
+        CheckpointError: number of layers, shapes or anti-aliasing differ.
     """
     theirs = _numbered_layers(state)
     _check_filters([layer['filt'] for layer in theirs.values() if 'filt' in layer], network)
-    # instance norm of old torch versions left statistics that it never used
+    # instance norm of old torch versions stored statistics that it never used
     theirs = {name: layer for name, layer in theirs.items() if 'weight' in layer}
     ours = _layers(network.state_dict())
     if len(theirs) != len(ours):
         raise CheckpointError(
-            f'it has {len(theirs)} layers with weights and the network of the config has {len(ours)}; are its '
-            'blocks, norm or halvings others?'
+            f'it has {len(theirs)} layers with weights and the network of the config has {len(ours)}; the number of '
+            'blocks or downsamplings, or the norm, may differ'
         )
     converted = {}
     for (their_name, their_layer), (our_name, our_layer) in zip(theirs.items(), ours.items(), strict=True):
@@ -96,14 +96,14 @@ def convert_by_order(state: dict[str, Tensor], network: nn.Module) -> dict[str, 
                     f'its {their_name}.{tensor} is {has}, {our_name}.{tensor} of the config is {tuple(own.shape)}'
                 )
             converted[f'{our_name}.{tensor}'] = value
-        # pix2pix tests with the statistics of its batch of one, which is our instance norm: its averages are not needed
+        # pix2pix tests with batch statistics of one image, which is our instance norm: running averages are not needed
         left = their_layer.keys() - our_layer.keys() - {'running_mean', 'running_var', 'num_batches_tracked'}
         if left:
-            raise CheckpointError(f'its {their_name} has a {min(left)}, which {our_name} of the config has not')
+            raise CheckpointError(f'its {their_name} has {min(left)}, which {our_name} of the config lacks')
     return converted
 
 
-# names in OWAN's public state dict -> ours; groups of layers are numbered 0, 2, 4 .. (attention) and 1, 3, 5 .. there
+# names in OWAN's public state dict -> ours; attention layers have even indices there, operation layers odd ones
 OWAN_NAMES: tuple[tuple[str, Callable[[re.Match], str]], ...] = (
     (r'FEB\.0\.weight', lambda m: 'backbone.first.weight'),
     (r'FEB\.(\d+)\.(conv[12]\.weight)', lambda m: f'backbone.blocks.{int(m[1]) - 1}.{m[2]}'),
@@ -123,15 +123,15 @@ OWAN_NAMES: tuple[tuple[str, Callable[[re.Match], str]], ...] = (
 
 
 def convert_owan(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Name public weights of OWAN (Suganuma et al., CVPR 2019) as ours.
+    """Rename public weights of OWAN (Suganuma et al., CVPR 2019) to our names.
 
-    Its pictures are transposed: RL-Restore's generator stores patches with height and width in each other's place, and
-    the authors' loader turns the test pictures to match. So the kernels are transposed here. Its attention is of linear
-    layers, ours of 1x1 convolutions; its last convolution has no bias, ours gets zeros.
+    OWAN's images are transposed: RL-Restore's generator stores patches with height and width swapped, and the authors'
+    loader transposes the test images to match. The kernels are therefore transposed here. OWAN's attention uses linear
+    layers, ours 1x1 convolutions; its last convolution has no bias, ours gets zeros.
 
     Args:
         state: weights under the names of the authors' code.
-        network: an ``OWAN`` with a ``PictureHead``; only its names and shapes are read.
+        network: an ``OWAN`` with a ``PictureHead``; only names and shapes are read.
 
     Returns:
         A state dict of ``network``.
@@ -145,7 +145,7 @@ def convert_owan(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tens
         key = key.removeprefix(WRAPPERS[0])
         found = next((name(m) for pattern, name in OWAN_NAMES if (m := re.fullmatch(pattern, key))), None)
         if found not in own:
-            raise CheckpointError(f'its {key} has no place in the network of the config; is it OWAN of another size?')
+            raise CheckpointError(f'its {key} is not in the network of the config; the size of the OWAN may differ')
         if value.dim() == 2:
             value = value[:, :, None, None]
         converted[found] = value.mT if value.dim() == 4 else value
@@ -156,5 +156,5 @@ def convert_owan(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tens
     converted.setdefault('head.conv.bias', torch.zeros(own['head.conv.weight'].shape[0]))
     missing = sorted(own.keys() - converted.keys())
     if missing:
-        raise CheckpointError(f'it has nothing for {missing[0]} of the config, and {len(missing) - 1} more')
+        raise CheckpointError(f'it lacks {missing[0]} of the config, and {len(missing) - 1} more')
     return converted

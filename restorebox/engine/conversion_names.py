@@ -1,6 +1,6 @@
-"""Weights of other people's networks -> ours, by the names of their layers.
+"""Conversion of public weights of other projects by a table of layer names.
 
-For checkpoints that hold several networks under names that say what each layer is.
+For checkpoints that contain several networks with descriptive layer names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Names = dict[str, str]
 
 
 def _unet(theirs: str, ours: str, leave: str) -> Names:
-    """A U-Net of double convolutions, as the authors of heavy rain have it twice."""
+    """Map a U-Net of double convolutions, which the authors of heavy rain use twice."""
     pairs = [('inc.conv.conv', 'down.0')]
     pairs += [(f'down{i}.mpconv.1.conv', f'down.{i}') for i in range(1, 5)]
     pairs += [(f'up{i}.conv.conv', f'up.{i - 1}') for i in range(1, 5)]
@@ -23,11 +23,11 @@ def _unet(theirs: str, ours: str, leave: str) -> Names:
 
 
 def _chain(theirs: str, ours: str, first: int, last: int) -> Names:
-    """Numbered convolutions -> every second place of a sequence."""
+    """Map numbered convolutions to the even positions of a sequence."""
     return {f'{theirs}{i}': f'{ours}.{2 * (i - first)}' for i in range(first, last + 1)}
 
 
-# role -> (key of the file, layer of theirs -> layer of ours); the code of Li, Cheong and Tan (CVPR 2019)
+# role -> (key in the file, their layer -> our layer); from the code of Li, Cheong and Tan (CVPR 2019)
 HEAVY_RAIN: dict[str, tuple[str, Names]] = {
     'physics': (
         'G',
@@ -65,16 +65,16 @@ HEAVY_RAIN: dict[str, tuple[str, Names]] = {
         },
     ),
 }
-# layers that the authors declare and never call
+# layers that the authors define and never call
 UNUSED = ('conv9',)
 
 
 def convert_by_name(state: dict[str, Tensor], network: nn.Module, role: str) -> dict[str, Tensor]:
-    """Name the heavy-rain authors' weights of one role as ours.
+    """Rename the heavy-rain authors' weights of one role to our names.
 
     Args:
-        state: what their file has under ``G`` or ``D``; layers of other roles are passed over.
-        network: ours; only its names and shapes are read.
+        state: the entry ``G`` or ``D`` of their file; layers of other roles are skipped.
+        network: our network; only names and shapes are read.
         role: a key of ``HEAVY_RAIN``.
 
     Returns:
@@ -95,7 +95,7 @@ def convert_by_name(state: dict[str, Tensor], network: nn.Module, role: str) -> 
                 raise CheckpointError(f'its {key} is {tuple(value.shape)}, {ours} of the config is {has}')
             converted[ours] = value
         elif layer not in elsewhere and layer not in UNUSED:
-            raise CheckpointError(f'its {key} is of no network of heavy rain')
+            raise CheckpointError(f'its {key} is in no network of heavy rain')
     missing = [key for key in own if key not in converted]
     if missing:
         raise CheckpointError(f'it lacks {missing[0]} of the config' + (' and others' if len(missing) > 1 else ''))

@@ -1,4 +1,4 @@
-"""A checkpoint of ours from files of public weights."""
+"""Conversion of files of public weights to a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from restorebox.registry import RESTORERS, nearest
 
 
 def convert_files(kind: str, files: Mapping[str, str], out: Path, config: str) -> int:
-    """Make a checkpoint of public weights; it is written whole or not at all.
+    """Convert public weights to a checkpoint, which is written atomically.
 
     Args:
-        kind: 'owan' and 'heavy_rain' have names of layers of their own; of all others the order counts.
-        files: role of the restorer -> file of its weights.
+        kind: 'owan' and 'heavy_rain' map layers by name, every other value by order.
+        files: role of the restorer -> its weights file.
         out: the checkpoint, .pth or .safetensors.
-        config: of the networks.
+        config: path of the config of the networks.
 
     Returns:
-        How many weights.
+        Number of weights.
 
     Raises:
-        ConfigError: the config is wrong, or has no such role.
-        CheckpointError: another suffix, a file that can't be read or does not fit the config's networks.
+        ConfigError: the config is invalid or has no such role.
+        CheckpointError: wrong suffix, or a file that is unreadable or does not fit the config's networks.
     """
     if out.suffix not in ('.pth', '.safetensors'):
         raise CheckpointError(f'{out}: give it the suffix .pth or .safetensors')
@@ -57,13 +57,13 @@ def convert_files(kind: str, files: Mapping[str, str], out: Path, config: str) -
             if value.is_floating_point() and not torch.isfinite(value).all():
                 raise CheckpointError(f'{role}={file}: weight {key} is NaN or infinite')
             state[f'{role}.{key}'] = value.contiguous()
-    facts = {
+    metadata = {
         'format': 'restorebox 1',
         'cfg_json': json.dumps(cfg.to_dict(), default=str),
         'converted_from': {role: {'kind': kind, 'sha256': sha256(file)} for role, file in files.items()},
     }
     if out.suffix == '.pth':
-        save_file({'state_dict': state, 'meta': facts}, out)
+        save_file({'state_dict': state, 'meta': metadata}, out)
     else:
-        write_bytes(save(state, {key: json.dumps(value) for key, value in facts.items()}), out)
+        write_bytes(save(state, {key: json.dumps(value) for key, value in metadata.items()}), out)
     return sum(value.numel() for value in state.values())

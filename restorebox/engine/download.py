@@ -1,4 +1,4 @@
-"""Downloads that end: bounded in time and size, by http and https alone, whole or not there."""
+"""Downloads over http and https with limits on time and size, written atomically."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from urllib.error import HTTPError, URLError
 from restorebox.errors import CheckpointError
 from restorebox.files import replacing
 
-STALLED = 60.0  # seconds in which at least CRUMB bytes must come
-CRUMB = 2**14
-LARGEST = 8 * 2**30  # bytes
-EVERY = 10.0  # seconds between two lines about how far it is
+STALLED = 60.0  # seconds within which at least MIN_BYTES bytes must arrive
+MIN_BYTES = 2**14
+MAX_BYTES = 8 * 2**30
+REPORT_INTERVAL = 10.0  # seconds between two progress lines
 _BLOCK = 2**16
 
 
 def download(url: str, target: Path, digest: str | None = None) -> None:
-    """Bring the file behind a URL to a place, whole or not at all.
+    """Download a URL to a file, atomically.
 
-    What takes long is told on stderr. Redirections lead to http and https alone.
+    The progress of a long download is printed to stderr. Redirections are followed to http and https only.
 
     Args:
         url: http or https.
-        target: the place; its folder is made where it is missing.
-        digest: the SHA-256 that it must have, or the beginning of it.
+        target: path of the file; its folder is created if missing.
+        digest: expected SHA-256 or its first digits.
 
     Raises:
-        CheckpointError: no such address, a server's error, nothing for a while, cut, too large, another hash, or a disk
-            that can't take it.
+        CheckpointError: invalid URL, server error, stalled, incomplete or too large, wrong hash, or the file can't be
+            written.
     """
     try:
         with replacing(target) as beside, open(beside, 'wb') as file:
             own = _watch(_Download(url, file))
             if digest is not None and not own.startswith(digest):
-                raise _failed(url, f'its sha256 is {own}, it should be {digest}; it is damaged or another file')
+                raise _failed(url, f'its sha256 is {own}, expected {digest}; it is damaged or another file')
     except OSError as error:
         raise _failed(url, f'{error.filename}: {error.strerror}') from None
 
@@ -51,7 +51,7 @@ def _failed(url: str, reason: str) -> CheckpointError:
 
 
 class _Download(threading.Thread):
-    """Fetches into an open file, and shows how far it is. Left behind where it stalls: nothing can stop a read."""
+    """Thread that downloads to an open file. A stalled thread is abandoned: a blocking read can't be interrupted."""
 
     def __init__(self, url: str, file: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -63,22 +63,22 @@ class _Download(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Fetch."""
+        """Download."""
         try:
             request = urllib.request.Request(self.url, headers={'User-Agent': 'restorebox'})
             with _opener().open(request, timeout=2 * STALLED) as answer:
                 self.total = int(answer.headers.get('Content-Length') or 0)
-                if self.total > LARGEST:
+                if self.total > MAX_BYTES:
                     raise _too_large()
-                # at most what has come, so that a trickle is seen as one
+                # read1 returns what has arrived, so that a slow connection is detected
                 while not self.given_up and (block := answer.read1(_BLOCK)):
                     self.file.write(block)
                     self.hash.update(block)
                     self.bytes += len(block)
-                    if self.bytes > LARGEST:
+                    if self.bytes > MAX_BYTES:
                         raise _too_large()
                 if self.bytes < self.total:
-                    raise HTTPException(f'cut after {self.bytes} of {self.total} bytes')
+                    raise HTTPException(f'incomplete: {self.bytes} of {self.total} bytes')
         except BaseException as error:  # the caller raises it
             self.error = error
         finally:
@@ -86,24 +86,24 @@ class _Download(threading.Thread):
 
 
 def _too_large() -> HTTPException:
-    return HTTPException(f'more than {LARGEST / 2**30:g} GiB; download it yourself and give its path')
+    return HTTPException(f'more than {MAX_BYTES / 2**30:g} GiB; download it yourself and give its path')
 
 
 def _watch(job: _Download) -> str:
-    """Wait for a download to end, for as long as it comes on -> its SHA-256."""
+    """Wait for a download while data arrives and return its SHA-256."""
     url = job.url
     job.start()
-    tick, idle, before, said = min(1.0, STALLED), 0.0, 0, time.monotonic()
+    tick, idle, before, reported = min(1.0, STALLED), 0.0, 0, time.monotonic()
     while not job.ended.wait(tick):
-        # counted in waits, so that a process which was stopped for a while blames no server
+        # counted in waits, so that the time for which this process was suspended is not counted
         idle += tick
-        if job.bytes - before >= CRUMB:
+        if job.bytes - before >= MIN_BYTES:
             idle, before = 0.0, job.bytes
         if idle >= STALLED:
             job.given_up = True
-            raise _failed(url, f'only {job.bytes - before} bytes came in {STALLED:g} seconds; try again later')
-        if time.monotonic() - said >= EVERY:
-            said = time.monotonic()
+            raise _failed(url, f'only {job.bytes - before} bytes arrived in {STALLED:g} seconds; try again later')
+        if time.monotonic() - reported >= REPORT_INTERVAL:
+            reported = time.monotonic()
             of = f' of {job.total / 2**20:.0f}' if job.total else ''
             print(f'{url}: {job.bytes / 2**20:.1f}{of} MiB', file=sys.stderr, flush=True)
     if job.error is None:
@@ -116,7 +116,7 @@ def _watch(job: _Download) -> str:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """urllib's, without its handlers of files, FTP and data URLs, to which a server could redirect."""
+    """Return urllib's opener without its handlers for file, FTP and data URLs, to which a server could redirect."""
     opener = urllib.request.OpenerDirector()
     kinds: list[Callable[[], urllib.request.BaseHandler]] = [
         urllib.request.ProxyHandler,

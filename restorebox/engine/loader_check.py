@@ -1,4 +1,4 @@
-"""The data loaders of a config: options that contradict each other, and windows that don't fit the networks."""
+"""Check of the data loaders of a config: contradicting options, and windows that do not fit the networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from restorebox.errors import ConfigError, MissingPackageError, PictureError, Re
 
 
 def check_loader(plain: dict, part: str, model: Any) -> None:
-    """Check a part's loader and build its data set, without a look at the disk.
+    """Check a data loader and build its data set without reading the disk.
 
     Args:
         plain: the config as a dict.
@@ -24,7 +24,7 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
         model: the restorer.
 
     Raises:
-        ConfigError: says which key of the loader.
+        ConfigError: names the key of the loader.
     """
     where = f'{part}_dataloader'
     loader = plain[where]
@@ -41,13 +41,15 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
     if part != 'train':
         _try_pipeline(dataset, None, f'{where}.dataset.pipeline')
         if _is_endless(sampler):
-            raise ConfigError(f"config, {where}.sampler: it has no end; use dict(type='DefaultSampler', shuffle=False)")
+            raise ConfigError(
+                f"config, {where}.sampler: it is infinite; use dict(type='DefaultSampler', shuffle=False)"
+            )
         return
     build_part(f'{where}.dataset', lambda: check_roles(model, dataset))
     if plain['train_cfg'].get('type') == 'SampleTrainLoop':
         build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
     elif plain['train_cfg'].get('type') == 'EpochBasedTrainLoop' and _is_endless(sampler):
-        raise ConfigError(f'config, {where}.sampler: it has no end, so that no epoch would; use SampleTrainLoop')
+        raise ConfigError(f'config, {where}.sampler: it is infinite, an epoch would not end; use SampleTrainLoop')
     _try_pipeline(dataset, model, f'{where}.dataset.pipeline')
     if hasattr(model, 'needs'):
         _check_windows(dataset.pipeline.transforms, loader['batch_size'], model, f'{where}.dataset.pipeline')
@@ -58,27 +60,27 @@ def _is_endless(sampler: Any) -> bool:
 
 
 def check_options(loader: dict, where: str, part: str) -> None:
-    """Refuse options of a data loader that torch refuses when the first batch is fetched, or that drop pictures.
+    """Refuse options that torch rejects when the first batch is fetched, or that drop pictures.
 
     Raises:
-        ConfigError: says which two don't go together.
+        ConfigError: names the options that contradict each other.
     """
     if not loader.get('num_workers', 0):
         for key in ('persistent_workers', 'prefetch_factor', 'timeout', 'multiprocessing_context'):
             if loader.get(key):
                 raise ConfigError(
-                    f'config, {where}: {key}={loader[key]!r} is about workers, but num_workers is 0; leave it out or '
+                    f'config, {where}: {key}={loader[key]!r} applies to workers, but num_workers is 0; leave it out or '
                     'set num_workers to 1 or more'
                 )
     if loader.get('batch_sampler') is not None:
         raise ConfigError(f'config, {where}: batch_sampler contradicts batch_size and sampler, which are needed')
     if loader.get('shuffle'):
-        raise ConfigError(f'config, {where}: shuffle=True contradicts the sampler; write it there: sampler.shuffle')
+        raise ConfigError(f'config, {where}: shuffle=True contradicts the sampler; set sampler.shuffle instead')
     for key in ('drop_last', 'num_batch_per_epoch') if part != 'train' else ():
         if loader.get(key):
             raise ConfigError(
-                f'config, {where}: {key}={loader[key]!r} leaves pictures out, and scores are of all of the set; leave '
-                'it out, or take a smaller set by limit=N in the data set'
+                f'config, {where}: {key}={loader[key]!r} drops pictures, but the whole set is scored; leave it out, '
+                'or use a smaller set by limit=N in the data set'
             )
     collate = loader.get('collate_fn')
     if collate is not None:
@@ -91,23 +93,23 @@ def check_options(loader: dict, where: str, part: str) -> None:
 
 
 def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
-    """Send a made-up picture through the transforms: an order or a role that fails does so for every picture."""
+    """Apply the transforms to a synthetic picture: a wrong order or a missing role fails for every picture."""
     roles, transforms = getattr(dataset, 'roles', None), getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
-    if roles is None or transforms is None:  # not one of ours
+    if roles is None or transforms is None:  # a class of another package
         return
     large = [max(t.size) for t in transforms if isinstance(t, (RandomWindow, Resize)) and t.size is not None]
     if max(large, default=0) > 4096:
         return
     roles = [*roles, *(['real'] if getattr(dataset, 'real', None) is not None else [])]
     known = {'name': 'a picture', 'index': 0, 'paths': dict.fromkeys(roles, 'a picture'), 'bad': []}
-    sample = {**known, 'rng': np.random.default_rng(0), 'key': None}
+    sample: dict[str, Any] = {**known, 'rng': np.random.default_rng(0), 'key': None}
     for number, transform in enumerate(transforms):
         try:
             if isinstance(transform, LoadPictures):
                 sample.update({role: np.zeros((96, 128, 3), np.uint8) for role in roles})
             else:
                 sample = transform(sample)
-        except (WeightsError, MissingPackageError, PictureError):  # said when it runs: a matter of this machine
+        except (WeightsError, MissingPackageError, PictureError):  # depends on this machine; reported when it runs
             return
         except RestoreboxError as error:
             raise ConfigError(f'config, {where}.{number}: {error}') from None
@@ -115,7 +117,7 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
             line = ' '.join(str(error).split())[:300]
             kind = type(transform).__name__
             raise ConfigError(
-                f"config, {where}.{number}: {kind} can't stand here ({type(error).__name__}: {line})"
+                f"config, {where}.{number}: {kind} can't be used here ({type(error).__name__}: {line})"
             ) from error
         if not isinstance(sample, dict):
             raise ConfigError(f'config, {where}.{number}: {type(transform).__name__} returned no sample')
@@ -125,7 +127,7 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
     for role in wanted:
         if role not in sample['inputs']:
             got = ', '.join(sample['inputs']) or 'nothing'
-            raise ConfigError(f"config, {where}: it hands out {got}, but '{role}' is needed")
+            raise ConfigError(f"config, {where}: it gives {got}, but '{role}' is needed")
 
 
 def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> None:

@@ -1,29 +1,29 @@
-"""The training loop, counted in samples, and the loops that score, which count every picture."""
+"""Training loop that counts samples, and validation and test loops that account for every picture."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from mmengine.dist import all_gather_object
 from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
 from restorebox.engine.check import SCHEDULE_KEYS, check_roles
-from restorebox.engine.short_memory import InMemory
+from restorebox.engine.short_memory import InMemory, LoopMixin
 from restorebox.errors import ConfigError, NonFiniteError, RestoreboxError, out_of_memory
 from restorebox.registry import LOOPS
 from restorebox.values import NotEmpty, Range, Samples, Whole, check_value
 
 
-def samples_to_steps(samples: float, total_batch: int) -> int:
-    """Steps of ``total_batch`` samples that see at least ``samples`` of them."""
+def samples_to_steps(samples: float, total_batch: float) -> int:
+    """Return the number of steps of ``total_batch`` samples that covers ``samples``."""
     return math.ceil(samples / total_batch)
 
 
-def scale_schedule(cfg: dict, total_batch: int) -> dict:
-    """A parameter scheduler's config with numbers in samples -> in steps.
+def scale_schedule(cfg: dict, total_batch: float) -> dict:
+    """Convert the numbers of a parameter scheduler's config from samples to steps.
 
     Raises:
         ConfigError: the scheduler counts epochs, which this loop does not have, or ends before its first step.
@@ -50,7 +50,7 @@ def scale_schedule(cfg: dict, total_batch: int) -> dict:
 
 
 def check_schedule(cfg: dict) -> None:
-    """Refuse numbers of a parameter scheduler that are no places in a training.
+    """Refuse invalid sample numbers of a parameter scheduler.
 
     Raises:
         ConfigError: names the key.
@@ -70,23 +70,23 @@ def check_schedule(cfg: dict) -> None:
 
 @LOOPS.register_module()
 class SampleTrainLoop(BaseLoop):
-    """Train for a number of samples, whatever the number of ranks and the batch size.
+    """Train for a number of samples, independent of the number of ranks and the batch size.
 
-    N ranks x batch b see the data as one rank x batch N*b would. All numbers of the schedule are in samples: those
-    here, ``every_samples`` of the checkpoint hook, and ``begin``, ``end``, ``T_max``, ``milestones`` ... of parameter
+    N ranks x batch b process the data like one rank x batch N*b. All schedule lengths are in samples: those here,
+    ``every_samples`` of the checkpoint hook, and ``begin``, ``end``, ``T_max``, ``milestones`` ... of parameter
     schedulers.
 
-    A resumed run starts the sampler at the next sample, so nothing that was already trained on is read again, and
-    restores every rank's random state right before the first step.
+    A resumed run starts the sampler at the next sample, so no sample is repeated. It restores the random state of
+    every rank right before its first step.
 
     Args:
         runner: the runner.
         dataloader: the training data loader or its config.
-        max_samples: how many samples to train on, counting repeats.
-        val_samples: validate every so many samples, and at the end.
+        max_samples: number of samples to train on, counting repeats.
+        val_samples: samples between validations; the last one is at the end. 0: at the end only.
     """
 
-    def __init__(self, runner: object, dataloader: object, max_samples: Samples, val_samples: Whole = 0) -> None:
+    def __init__(self, runner: Any, dataloader: Any, max_samples: Samples, val_samples: Whole = 0) -> None:
         self.check_numbers(max_samples, val_samples)
         super().__init__(runner, dataloader)
         check_roles(runner.restorer, self.dataloader.dataset)
@@ -99,16 +99,16 @@ class SampleTrainLoop(BaseLoop):
         self._iter = 0
         self._epoch = 0
         self.stop_training = False
-        self.waited = 0.0  # seconds that steps waited for data
-        self.seconds_before = 0.0  # of the sessions that a resumed run continues
+        self.waited = 0.0  # seconds spent waiting for data
+        self.seconds_before = 0.0  # training time of the previous sessions of a resumed run
         self._began: float | None = None
 
     @staticmethod
     def check_numbers(max_samples: int, val_samples: int) -> None:
-        """Refuse numbers that are no counts of samples.
+        """Refuse invalid numbers of samples.
 
         Raises:
-            ConfigError: says which.
+            ConfigError: names the argument.
         """
         if not isinstance(max_samples, int) or max_samples < 1:
             raise ConfigError(f'max_samples is {max_samples!r}; it must be a positive whole number')
@@ -117,25 +117,25 @@ class SampleTrainLoop(BaseLoop):
 
     @staticmethod
     def check_sampler(sampler: type) -> None:
-        """Refuse a sampler that a resumed run could not skip in.
+        """Refuse a sampler that can't skip samples when a run is resumed.
 
         Raises:
-            ConfigError: names the one that can.
+            ConfigError: names a sampler that can.
         """
         if not hasattr(sampler, 'skip'):
             raise ConfigError(
-                f'train_dataloader.sampler: {sampler.__name__} ends with the set, and a resumed run could not skip in '
-                "it; use dict(type='KeyedSampler')"
+                f'train_dataloader.sampler: {sampler.__name__} ends with the set and can not skip samples when a run '
+                "is resumed; use dict(type='KeyedSampler')"
             )
 
     @property
     def max_epochs(self) -> int:
-        """1: the whole training is one epoch to MMEngine's hooks."""
+        """1: for MMEngine's hooks the whole training is one epoch."""
         return 1
 
     @property
     def max_iters(self) -> int:
-        """Steps of the whole training."""
+        """Number of steps of the whole training."""
         return self._max_iters
 
     @property
@@ -145,24 +145,24 @@ class SampleTrainLoop(BaseLoop):
 
     @property
     def iter(self) -> int:
-        """Steps done."""
+        """Number of completed steps."""
         return self._iter
 
     @property
     def samples(self) -> int:
-        """Samples seen by all ranks together."""
+        """Number of samples processed by all ranks together."""
         return self._iter * self.total_batch
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds of training so far, over all sessions, validation included."""
+        """Wall-clock seconds of training so far, over all sessions, including validation."""
         return self.seconds_before + (time.perf_counter() - self._began if self._began is not None else 0.0)
 
     def run(self) -> object:
         """Train.
 
         Raises:
-            NonFiniteError: a loss term became NaN or infinite; names the term, the step and the last checkpoint.
+            NonFiniteError: a loss term is NaN or infinite; names the term, the step and the last checkpoint.
         """
         runner = self.runner
         runner.logger.info(
@@ -174,9 +174,9 @@ class SampleTrainLoop(BaseLoop):
         if self._iter:
             self.dataloader.sampler.skip(self.samples)
             if runner.val_loop is not None and not runner.loaded_meta.get('validated', True):
-                runner.val_loop.run()  # the run was killed in the validation that follows this checkpoint
+                runner.val_loop.run()  # the run was stopped during the validation that follows this checkpoint
         batches = iter(self.dataloader)
-        runner.restore_random_state()  # after everything that draws while it is set up
+        runner.restore_random_state()  # after the set-up, which draws random numbers too
         self._began = time.perf_counter()
         while self._iter < self._max_iters and not self.stop_training:
             runner.model.train()
@@ -196,7 +196,7 @@ class SampleTrainLoop(BaseLoop):
         return due and self.runner.val_loop is not None
 
     def run_iter(self, batch: dict) -> None:
-        """One step with its hooks."""
+        """Run one step with its hooks."""
         self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
         try:
             outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
@@ -216,15 +216,15 @@ class SampleTrainLoop(BaseLoop):
         self._iter += 1
 
 
-class _Counting:
-    """What both loops that score share: every sample of the set counts once, or it is known which did not.
+class _Counting(LoopMixin):
+    """Common base of the validation and test loops: records which samples are scored and which are not.
 
     Batches may be empty: all their pictures were unreadable and ``bad_picture='skip'``.
     """
 
     phase: str
 
-    def __init__(self, runner: object, dataloader: object, evaluator: object, fp16: bool = False) -> None:
+    def __init__(self, runner: Any, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:
         if isinstance(dataloader, dict):
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed, scored=True)
         super().__init__(runner, dataloader, evaluator, fp16)
@@ -239,7 +239,7 @@ class _Counting:
         """Restore and score a batch."""
         self._scored.update(sample.metainfo.get('index', -1) for sample in data_batch['data_samples'])
         for sample in data_batch.get('dropped', ()):
-            self._scored.discard(sample.index)  # too large for the memory, as was only seen when it was to be scored
+            self._scored.discard(sample.index)  # too large for the memory, detected only when it was scored
             self._skipped[sample.index] = {'index': sample.index, 'name': sample.name, 'reason': '; '.join(sample.bad)}
         if data_batch['data_samples']:
             super().run_iter(idx, data_batch)
@@ -247,12 +247,12 @@ class _Counting:
             self.runner.call_hook(f'after_{self.phase}_iter', batch_idx=idx, data_batch=data_batch, outputs=[])
 
     def skipped(self) -> list[dict]:
-        """The unreadable pictures of all ranks: ``index``, ``name`` and ``reason``. Every rank must call it."""
+        """Return ``index``, ``name`` and ``reason`` of the unreadable pictures. Collective: every rank must call it."""
         found = {index: facts for part in all_gather_object(self._skipped) for index, facts in part.items()}
         return [found[index] for index in sorted(found)]
 
     def problems(self, metrics: dict[str, float]) -> list[str]:
-        """Why the scores are not those of the whole set, a line each; empty where they are. Every rank must call it."""
+        """Return why the scores do not cover the whole set, one line each. Collective: every rank must call it."""
         size = len(self.dataloader.dataset)
         scored = set().union(*all_gather_object(self._scored))
         skipped = {facts['index'] for facts in self.skipped()}
@@ -265,20 +265,21 @@ class _Counting:
             )
         elif not scored:
             lines.append(f'none of {size} pictures was scored')
-        why = {name: line for each in self.evaluator.metrics for name, line in getattr(each, 'undefined', {}).items()}
+        undefined = [getattr(each, 'undefined', {}) for each in self.evaluator.metrics]
+        reasons = {name: line for each in undefined for name, line in each.items()}
         nan = [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]
-        return lines + [f'{name} is nan{f": {why[name]}" if name in why else ""}' for name in nan]
+        return lines + [f'{name} is nan{f": {reasons[name]}" if name in reasons else ""}' for name in nan]
 
 
 @LOOPS.register_module()
 class RestorationValLoop(_Counting, InMemory, ValLoop):
-    """MMEngine's, in which every picture of the set counts once."""
+    """MMEngine's validation loop, with every picture of the set scored exactly once."""
 
     phase = 'val'
 
 
 @LOOPS.register_module()
 class RestorationTestLoop(_Counting, InMemory, TestLoop):
-    """See :class:`RestorationValLoop`."""
+    """MMEngine's test loop, see :class:`RestorationValLoop`."""
 
     phase = 'test'

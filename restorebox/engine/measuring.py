@@ -1,4 +1,4 @@
-"""Time and memory of a network's work, for benchmarks: waiting for the device, peaks of memory."""
+"""Measurement of time and memory for benchmarks."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ T = TypeVar('T')
 
 
 def device_name() -> str:
-    """The GPU's name, or 'cpu'."""
+    """Return the name of the GPU, or 'cpu'."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
 
 
 def synchronise() -> None:
-    """Wait for the GPU, where there is one."""
+    """Wait for the GPU, if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def clocked(work: Callable[[T], object], item: T) -> tuple[float, float]:
-    """Seconds that a call takes, by the clock and of the processor."""
+    """Return the wall-clock and CPU seconds of a call."""
     synchronise()
     start, busy = time.perf_counter(), time.process_time()
     work(item)
@@ -35,14 +35,14 @@ def clocked(work: Callable[[T], object], item: T) -> tuple[float, float]:
 
 
 def time_in_turn(works: Sequence[Callable[[T], object]], items: Sequence[T], rounds: int) -> list[list[float]]:
-    """Seconds of each function for each item in each round, the functions in turn; each does the first item before."""
+    """Return the seconds of each function per item and round; functions alternate, after a warm-up."""
     for work in works:
         work(items[0])
     return [[clocked(work, item)[0] for work in works] for _ in range(rounds) for item in items]
 
 
 def peak_memory() -> int:
-    """Bytes since the process began: torch's allocations on a GPU, the process's resident size on a CPU."""
+    """Return the peak in bytes since the process started: torch's allocations on a GPU, resident size on a CPU."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     import resource  # Windows has none
@@ -51,7 +51,7 @@ def peak_memory() -> int:
 
 
 def held_before() -> int:
-    """Bytes that are held now; the peak is counted anew from here.
+    """Return the bytes in use now and reset the peak.
 
     Raises:
         ConfigError: on a CPU of another system than Linux.
@@ -67,12 +67,12 @@ def held_before() -> int:
 
 
 def peak_since() -> int:
-    """Bytes at the peak since :func:`held_before`."""
+    """Return the peak in bytes since :func:`held_before`."""
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident('VmHWM')
 
 
 def _resident(key: str) -> int:
-    """Bytes of this process under a key of /proc/self/status; getrusage's peak would include the parent's."""
+    """Return a size of this process in /proc/self/status; the peak of getrusage would include the parent's."""
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith(f'{key}:'):
             return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""Optimiser wrappers: bf16 on any device, and one optimiser per step of a restorer."""
+"""Optimiser wrappers: bfloat16 autocast on any device, and one optimiser per step of a restorer."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ from restorebox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, near
 
 
 def steps_per_update(wrapper: OptimWrapper | OptimWrapperDict) -> int:
-    """Steps after which every optimiser has just taken one: 1 unless gradients accumulate."""
+    """Return the number of steps between two updates of all optimisers: 1 unless gradients accumulate."""
     each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     return math.lcm(*(w._accumulative_counts for w in each))
 
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
-    """Forward passes in bfloat16 autocast, on a CPU as on a GPU.
+    """Forward passes under bfloat16 autocast, on a CPU or a GPU.
 
-    bfloat16 has float32's exponent, so no loss scaling is needed. Weights, gradients and the optimiser stay float32.
+    bfloat16 has float32's exponent range, so no loss scaling is needed. Weights, gradients and optimiser stay float32.
 
     Args:
-        emulate: where the device has no bfloat16 of its own, a step takes many times longer than in float32. True does
-            it all the same, False trains in float32 there; the log says which.
+        emulate: on a device without native bfloat16 a step takes many times longer than in float32. True uses bfloat16
+            all the same, False uses float32 there; a warning is logged.
         kwargs: of MMEngine's ``OptimWrapper``.
     """
 
-    _told = False
+    _warned = False
 
     def __init__(self, *args: Any, emulate: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.emulate = emulate
 
     def reduces(self, device: torch.device) -> bool:
-        """Whether passes on this device are in bfloat16."""
+        """Whether forward passes on this device use bfloat16."""
         return self.emulate or has_bf16(device)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast around MMEngine's context (no gradient exchange while gradients accumulate)."""
+        """Add autocast to MMEngine's context (no gradient synchronisation while gradients accumulate)."""
         device = next(model.parameters()).device
-        if not AutocastOptimWrapper._told and not has_bf16(device):
-            AutocastOptimWrapper._told = True
-            so = (
+        if not AutocastOptimWrapper._warned and not has_bf16(device):
+            AutocastOptimWrapper._warned = True
+            consequence = (
                 "it is several times slower than float32 (no --amp, optim_wrapper.type='OptimWrapper')"
                 if self.emulate
                 else 'training in float32'
             )
-            print_log(f'bfloat16 is only emulated on this {device.type}: {so}', 'current', logging.WARNING)
+            print_log(f'bfloat16 is only emulated on this {device.type}: {consequence}', 'current', logging.WARNING)
         reduced = torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.reduces(device))
         with super().optim_context(model), reduced:
             yield
@@ -79,7 +79,7 @@ class RoleOptimWrapperConstructor:
 
     Args:
         optim_wrapper_cfg: step -> wrapper config; steps are those of the restorer's ``steps``.
-        paramwise_cfg: unused here; MMEngine passes it.
+        paramwise_cfg: not supported; MMEngine passes it.
 
     Raises:
         ConfigError: a step is missing or unknown.
@@ -91,21 +91,22 @@ class RoleOptimWrapperConstructor:
         self.cfg = {key: value for key, value in optim_wrapper_cfg.items() if key not in ('type', 'constructor')}
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        """Build the wrappers for a restorer, wrapped for DDP or not."""
-        model = model.module if is_model_wrapper(model) else model
+        """Build the wrappers of a restorer, with or without DDP."""
+        restorer: Any = model.module if is_model_wrapper(model) else model
         for key in self.cfg:
-            if key not in model.steps:
+            if key not in restorer.steps:
                 raise ConfigError(
-                    f"optim_wrapper: {type(model).__name__} has no step '{key}'; {nearest(key, tuple(model.steps))}"
+                    f"optim_wrapper: {type(restorer).__name__} has no step '{key}'; "
+                    + nearest(key, tuple(restorer.steps))
                 )
         wrappers = {}
-        for step, roles in model.steps.items():
+        for step, roles in restorer.steps.items():
             if step not in self.cfg or 'optimizer' not in self.cfg[step]:
                 raise ConfigError(f"optim_wrapper: needs an optimiser for the step '{step}'")
             cfg = {'type': 'OptimWrapper', **self.cfg[step]}
-            params = [p for role in roles for p in getattr(model, role).parameters() if p.requires_grad]
+            params = [p for role in roles for p in getattr(restorer, role).parameters() if p.requires_grad]
             cfg['optimizer'] = OPTIMIZERS.build({**cfg['optimizer'], 'params': params})
             wrappers[step] = OPTIM_WRAPPERS.build(cfg)
-            if len(model.steps) > 1 and hasattr(wrappers[step], 'grad_name'):
-                wrappers[step].grad_name = f'grad_norm_{step}'  # both under one name would be logged as their mean
+            if len(restorer.steps) > 1 and hasattr(wrappers[step], 'grad_name'):
+                wrappers[step].grad_name = f'grad_norm_{step}'  # under one name the mean would be logged
         return OptimWrapperDict(**wrappers)

@@ -1,4 +1,4 @@
-"""What a checkpoint says about the run that made it, and whether another run may go on from it."""
+"""Metadata of a run in its checkpoints, and the check whether a run can be resumed from a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from restorebox.errors import CheckpointError, printable
 from restorebox.untrusted import read_json
 from restorebox.version import __version__
 
-# parts of a model's config that don't change what the deployed networks compute from their weights
+# parts of a model's config that do not change the output of the deployed networks for given weights
 TRAINING_ONLY = ('losses', 'feature_losses', 'statistics_window', 'data_preprocessor', 'sampling')
 
 
 def precision(runner: Any) -> str:
-    """``'bf16'`` or ``'fp32'``, of the forward passes."""
+    """Return the precision of the forward passes, ``'bf16'`` or ``'fp32'``."""
     wrapper = runner.optim_wrapper
     each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     device = next(runner.model.parameters()).device
@@ -30,7 +30,7 @@ def precision(runner: Any) -> str:
 
 
 def compute(runner: Any, meta: dict) -> dict:
-    """What a training has cost so far: every stored result carries it."""
+    """Return device, time, steps, seed and precision of a training so far; stored with every result."""
     loop = runner._train_loop
     steps = meta.get('iter', runner.iter + 1)
     return {
@@ -47,11 +47,11 @@ def compute(runner: Any, meta: dict) -> dict:
 
 
 def checkpoint_meta(runner: Any, meta: dict) -> dict:
-    """What a checkpoint says about its run.
+    """Return the metadata of a checkpoint.
 
     Args:
-        runner: that saves it.
-        meta: what is said besides, or instead.
+        runner: the runner that saves it.
+        meta: further entries; they take precedence.
     """
     loop = runner._train_loop
     return {
@@ -62,7 +62,7 @@ def checkpoint_meta(runner: Any, meta: dict) -> dict:
         'max_samples': getattr(loop, 'max_samples', None),
         'schedule_samples': runner.schedule_samples or getattr(loop, 'max_samples', None),
         'compute': compute(runner, meta),
-        'cfg': runner._cfg_text,  # for people; what reads it back takes the JSON, which can't be executed
+        'cfg': runner._cfg_text,  # for reading by people; programs read cfg_json, which can't be executed
         'cfg_json': json.dumps(runner.cfg.to_dict(), default=str),
         'experiment_name': runner.experiment_name,
         'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
@@ -74,7 +74,7 @@ def checkpoint_meta(runner: Any, meta: dict) -> dict:
 
 
 def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
-    """Log what of the model differs from the checkpoint's: weights fit by shape, a residual head shows in none."""
+    """Log differences from the checkpoint's model: weights may fit although e.g. the head's residual differs."""
     try:
         trained = read_json(checkpoint['meta'].get('cfg_json'))['model']
     except (KeyError, TypeError, ValueError):
@@ -93,13 +93,13 @@ def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
 
 
 def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] | None:
-    """See whether a run can go on from a checkpoint, and log what will differ from the run that made it.
+    """Check whether a run can be resumed from a checkpoint, and log the differences from the run that saved it.
 
     Returns:
         The random state of each rank.
 
     Raises:
-        CheckpointError: it holds weights only, or was trained with another total batch or kind of optimiser.
+        CheckpointError: it contains weights only, or another total batch or type of optimiser was used.
     """
     meta, loop = checkpoint['meta'], runner.train_loop
     instead = 'start from its weights with --cfg-options load_from=...'
@@ -122,16 +122,18 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
     if budget is not None and budget != planned:
         runner.logger.warning(f'this run was planned for {budget} samples and now for {planned}')
     check_optimiser(runner, meta, filename)
-    recorded = getattr(runner.restorer, 'provenance', dict)()
+    recorded: dict = getattr(runner.restorer, 'provenance', dict)()
     for key, value in recorded.items():
         before = meta.get('compute', {}).get(key, value)
         if before != value:
             raise CheckpointError(
                 f"checkpoint {filename}: was trained with {key} '{before}', this run has '{value}'; its scores would "
-                'name one of them only'
+                'record one of them only'
             )
     trained_in = meta.get('compute', {}).get('precision', precision(runner))
     if trained_in != precision(runner):
-        runner.logger.warning(f'this run trained in {trained_in} and goes on in {precision(runner)}: give --amp again?')
+        runner.logger.warning(
+            f'this run trained in {trained_in} and goes on in {precision(runner)}; --amp selects bf16'
+        )
     loop.seconds_before = 60 * meta.get('compute', {}).get('minutes', 0.0)
     return states

@@ -1,4 +1,4 @@
-"""A restorer from a file alone: training checkpoints and published files hold the config that their weights fit."""
+"""Building of a restorer from one file: training checkpoints and published files contain their config."""
 
 from __future__ import annotations
 
@@ -16,27 +16,25 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
 from restorebox.untrusted import checked_config, read_json
 
-MODULES = 100_000  # that a model may have, weights counted in
-WEIGHTS = 2**28  # of networks that only training reads: 1 GiB in float32
+MODULES = 100_000  # upper limit of modules plus weights of a model
+WEIGHTS = 2**28  # upper limit of weights used in training only: 1 GiB in float32
 
 
 def stored_config(checkpoint: dict, path: str | Path) -> dict:
-    """The config inside a checkpoint: plain data, whose ``model`` names registered components only.
+    """Return the config stored in a checkpoint: plain data, with registered component names only in ``model``.
 
-    It is read as JSON. MMEngine keeps the text of the config file as well, which would have to be executed.
+    It is read as JSON. MMEngine also stores the text of the config file, which would have to be executed.
 
     Raises:
-        CheckpointError: there is none, or one that is refused, see :func:`restorebox.untrusted.checked_config`.
+        CheckpointError: there is none, or it is refused, see :func:`restorebox.untrusted.checked_config`.
     """
     text = checkpoint['meta'].get('cfg_json')
     if text is None:
-        raise CheckpointError(
-            f'checkpoint {path}: has no config inside, so that nobody can tell which network its weights are of'
-        )
+        raise CheckpointError(f'checkpoint {path}: contains no config, so the network of its weights is unknown')
     try:
         cfg = read_json(text)
     except ValueError as error:
-        raise CheckpointError(f'checkpoint {path}: has no config inside that can be read: {error}') from None
+        raise CheckpointError(f'checkpoint {path}: contains no readable config: {error}') from None
     try:
         checked_config(cfg.get('model') if isinstance(cfg, dict) else None)
     except ConfigError as error:
@@ -48,15 +46,15 @@ def stored_config(checkpoint: dict, path: str | Path) -> dict:
 
 
 def load_restorer(path: str | Path, device: str | torch.device = 'cpu', model: dict | None = None) -> BaseRestorer:
-    """Build the restorer of a training checkpoint (.pth) or published file (.safetensors), with its weights.
+    """Build the restorer of a training checkpoint (.pth) or published file (.safetensors) and load its weights.
 
     Args:
         path: the file.
-        device: where the restorer goes.
-        model: the restorer's config; None for the one inside the file.
+        device: device of the restorer.
+        model: the restorer's config; None reads it from the file.
 
     Returns:
-        In evaluation mode, ready for ``restore``; networks that only training reads have no weights.
+        The restorer in evaluation mode; networks used in training only have no weights.
 
     Raises:
         CheckpointError: no such file, no config inside, or weights that do not fit it.
@@ -65,7 +63,7 @@ def load_restorer(path: str | Path, device: str | torch.device = 'cpu', model: d
     try:
         if model is None:
             model = stored_config(checkpoint, path)['model']
-            # before any memory is taken: whatever sizes the config inside names, the weights must have them
+            # before memory is allocated: the weights in the file must have the sizes that its config names
             check_deployed(checkpoint, build_on_meta(model, path), path)
         restorer = RESTORERS.build(model)
         restorer.load_weights(deployed_state(checkpoint), restorer.deployed)
@@ -76,19 +74,19 @@ def load_restorer(path: str | Path, device: str | torch.device = 'cpu', model: d
 
 
 def build_on_meta(model: dict, path: str | Path) -> BaseRestorer:
-    """The restorer of a config that came out of a file, without memory for its weights.
+    """Build the restorer of an untrusted config without memory for its weights.
 
     Args:
-        model: what :func:`stored_config` let through.
+        model: config returned by :func:`stored_config`.
         path: the file, for the message.
 
     Raises:
-        CheckpointError: it can't be built, or is larger than any real model.
+        CheckpointError: it can't be built, or exceeds the limits of this module.
     """
     try:
         with torch.device('meta'), _bounded_building():
             restorer = RESTORERS.build(model)
-    except Exception as error:  # constructors refuse values that make no sense in many ways
+    except Exception as error:  # constructors raise various exceptions for invalid values
         reason = ' '.join(str(error).split())[:200]
         kind = '' if isinstance(error, ConfigError) else f'{type(error).__name__}: '
         raise CheckpointError(f"checkpoint {path}: the config inside can't be built: {kind}{reason}") from error
@@ -102,7 +100,7 @@ def build_on_meta(model: dict, path: str | Path) -> BaseRestorer:
 
 
 def check_deployed(checkpoint: dict, restorer: BaseRestorer, path: str | Path) -> None:
-    """See whether a file's weights fit the deployed networks.
+    """Check that a file's weights fit the deployed networks.
 
     Raises:
         CheckpointError: see :meth:`BaseRestorer.check_weights`.
@@ -115,22 +113,22 @@ def check_deployed(checkpoint: dict, restorer: BaseRestorer, path: str | Path) -
 
 @contextmanager
 def _bounded_building() -> Iterator[None]:
-    """Stop what builds more modules or weights than any real model has; for the meta device.
+    """Limit the number of modules and weights that are built; for the meta device.
 
     Raises:
         ConfigError: more than :data:`MODULES` modules and weights.
     """
     count = 0
 
-    def seen(*_: Any) -> None:
+    def count_registration(*_: Any) -> None:
         nonlocal count
         count += 1
         if count > MODULES:
             raise ConfigError(f'the model has more than {MODULES} layers and weights')
 
     hooks = [
-        torch.nn.modules.module.register_module_module_registration_hook(seen),
-        torch.nn.modules.module.register_module_parameter_registration_hook(seen),
+        torch.nn.modules.module.register_module_module_registration_hook(count_registration),
+        torch.nn.modules.module.register_module_parameter_registration_hook(count_registration),
     ]
     try:
         yield

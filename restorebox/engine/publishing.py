@@ -1,4 +1,4 @@
-"""A published file from a training checkpoint: the deployed weights and what is known about them, as safetensors."""
+"""Publishing of a training checkpoint: the deployed weights and their metadata as safetensors."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
     """Write a published file.
 
     Args:
-        checkpoint: of a training (.pth).
-        out: the file to write (.safetensors).
-        licence: what may be done with the weights.
-        limits: what the model was not made for.
-        scores: ``scores.json`` of a test of this checkpoint.
+        checkpoint: path of a training checkpoint (.pth).
+        out: path of the published file (.safetensors).
+        licence: terms of use of the weights.
+        limits: intended use and known limits.
+        scores: path of ``scores.json`` of a test of this checkpoint.
 
     Returns:
-        How many weights.
+        Number of weights.
 
     Raises:
-        CheckpointError: another suffix, or a checkpoint that can't be read or has no config inside.
-        ConfigError: licence or limits say nothing, or the scores can't be read or are of another checkpoint.
+        CheckpointError: wrong suffix, or a checkpoint that is unreadable or contains no config.
+        ConfigError: licence or limits are empty, or the scores are unreadable or of another checkpoint.
     """
     if out.suffix != '.safetensors':
         raise CheckpointError(f'{out}: a published file is named *.safetensors')
@@ -37,10 +37,10 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
     restorer = build_on_meta(cfg['model'], checkpoint)
     check_deployed(source, restorer, checkpoint)
     if not licence.strip() or not limits.strip():
-        raise ConfigError('--licence and --limits must say something: people will rely on them')
+        raise ConfigError('--licence and --limits must not be empty: users rely on them')
     roles = tuple(f'{role}.' for role in restorer.deployed)
     state = {k: v.contiguous() for k, v in deployed_state(source).items() if k.startswith(roles)}
-    facts = {
+    metadata = {
         'format': 'restorebox 1',
         'cfg_json': json.dumps(without_folders(cfg)),
         'source_sha256': sha256(checkpoint),
@@ -51,12 +51,12 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         'scores': None if not scores else _scores(scores, checkpoint),
         'restorebox_version': __version__,
     }
-    write_bytes(save(state, {key: json.dumps(value) for key, value in facts.items()}), out)
+    write_bytes(save(state, {key: json.dumps(value) for key, value in metadata.items()}), out)
     return sum(v.numel() for v in state.values())
 
 
 def _scores(file: str, checkpoint: str) -> dict:
-    """The scores of a checkpoint, without those of each picture."""
+    """Read the scores of a checkpoint, without those of single pictures."""
     try:
         scores = json.loads(Path(file).read_bytes())
         tested = scores['checkpoint']['sha256']
@@ -69,7 +69,7 @@ def _scores(file: str, checkpoint: str) -> dict:
 
 
 def without_folders(value: object) -> object:
-    """A config whose absolute paths are cut to their last part: those who get the file have no use for the rest."""
+    """Reduce absolute paths in a config to their last part: folders of this machine are not published."""
     if isinstance(value, dict):
         return {key: without_folders(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

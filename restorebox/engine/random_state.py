@@ -1,8 +1,9 @@
-"""State of a rank as plain values, so that a resumed run draws what an uninterrupted one would have drawn."""
+"""Random state of a rank as plain values, for an exact resume."""
 
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +11,8 @@ from mmengine.dist import get_world_size, is_distributed, is_main_process
 
 
 def get_random_state() -> dict:
-    """State of the generators that layers such as dropout draw from: torch (CPU, this rank's GPU), numpy, Python."""
-    name, keys, position, has_gauss, cached = np.random.get_state()
+    """Return the states of the global generators: torch (CPU, this rank's GPU), numpy, Python."""
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         'torch': torch.get_rng_state(),
         'cuda': torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
@@ -21,7 +22,7 @@ def get_random_state() -> dict:
 
 
 def set_random_state(state: dict) -> None:
-    """Undo of :func:`get_random_state`; takes states that went through a checkpoint on any device."""
+    """Restore the states of :func:`get_random_state`, which may have been loaded onto any device."""
     torch.set_rng_state(state['torch'].cpu())
     if state['cuda'] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())
@@ -32,9 +33,9 @@ def set_random_state(state: dict) -> None:
 
 
 def gather_on_first(state: dict) -> list[dict] | None:
-    """Each rank's own on the first rank, None on the others: image pools are too large to hand to all."""
+    """Gather the state of each rank on the first rank; None on the others, since image pools are large."""
     if not is_distributed():
         return [state]
-    gathered = [None] * get_world_size() if is_main_process() else None
+    gathered: list[Any] | None = [None] * get_world_size() if is_main_process() else None
     torch.distributed.gather_object(state, gathered)
     return gathered

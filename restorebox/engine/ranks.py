@@ -1,4 +1,4 @@
-"""A restorer over several ranks: each role wrapped by DDP on its own."""
+"""Distributed training of a restorer: each role is wrapped by DDP separately."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def wrap_roles(
 
     Args:
         model: a restorer.
-        sync_bn: ``'torch'`` shares the statistics of batch norm between GPUs.
-        find_unused_parameters: for roles of which a step reads a part.
-        logger: takes a warning about batch norm that is not shared.
+        sync_bn: ``'torch'`` synchronises the statistics of batch norm between GPUs.
+        find_unused_parameters: for roles of which a step uses only a part.
+        logger: receives a warning about unsynchronised batch norm.
 
     Raises:
-        ConfigError: ``sync_bn`` on ranks without a GPU.
+        ConfigError: ``sync_bn`` without a GPU.
     """
     has_bn = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
     kwargs: dict[str, Any] = {'find_unused_parameters': find_unused_parameters}
@@ -40,6 +40,6 @@ def wrap_roles(
             "sync_bn: batch norm can't be synchronised between ranks on a CPU; use norm='instance', one rank or GPUs"
         )
     if has_bn and not sync_bn:
-        logger.warning("batch norm over each rank's own batch: set sync_bn='torch' to share its statistics")
-    # no broadcast of buffers: a rank with one test picture less would leave the others waiting
+        logger.warning("batch norm uses each rank's own batch: set sync_bn='torch' to synchronise its statistics")
+    # buffers are not broadcast: with unequal numbers of test pictures the other ranks would wait for ever
     return MMSeparateDistributedDataParallel(model, broadcast_buffers=False, **kwargs)

@@ -1,7 +1,7 @@
-"""Where a resumed run's config differs from the one that made its checkpoint: what goes on, what changes, what is said.
+"""Differences between a resumed run's config and the config of its checkpoint.
 
-Weights, the optimiser's state and with it the learning rate come out of the checkpoint. The schedules are those of the
-config: where they or ``max_samples`` changed, the rate goes on as if they had held from the start.
+Weights, optimiser state and thus the learning rate come from the checkpoint. The schedules come from the config: if
+they or ``max_samples`` changed, the learning rate is set as if they had been used from the start.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def _plain(cfg: Any) -> dict:
 
 
 def check_optimiser(runner: Any, meta: dict, filename: str) -> None:
-    """Log the settings of the config's optimiser that are not applied, since the checkpoint's go on.
+    """Log the optimiser settings of the config that are not applied, since the checkpoint's are used.
 
     Raises:
-        CheckpointError: another kind of optimiser, which can't read the state of the one in the checkpoint.
+        CheckpointError: another type of optimiser, which can't load the checkpoint's state.
     """
     was = _config_of(meta)
     if was is None:
@@ -49,17 +49,17 @@ def check_optimiser(runner: Any, meta: dict, filename: str) -> None:
                 f'same, or start from its weights with --cfg-options load_from={filename} and another --work-dir'
             )
     if changed:
-        told = printable(
+        ignored = printable(
             '; '.join(f'{key} {new} (the checkpoint has {old})' for key, (old, new) in sorted(changed.items()))
         )
         runner.logger.warning(
-            f"--resume: not applied: {told}. The checkpoint's optimiser and its learning rate go on; to begin anew "
-            f'with other settings: --cfg-options load_from={filename} and another --work-dir'
+            f"--resume: not applied: {ignored}. The checkpoint's optimiser and its learning rate are kept; to start a "
+            f'new run with other settings: --cfg-options load_from={filename} and another --work-dir'
         )
 
 
 def _kept(cfg: dict) -> dict:
-    """What of a config an optimiser's state fixes."""
+    """Return the settings that a saved optimiser state determines."""
     wrapper = cfg.get('optim_wrapper') or {}
     steps = {'': wrapper} if 'optimizer' in wrapper else {k: v for k, v in wrapper.items() if isinstance(v, dict)}
     kept = {}
@@ -73,10 +73,10 @@ def _kept(cfg: dict) -> dict:
 
 
 def settle_schedule(runner: Any) -> None:
-    """Let the config's schedules hold where they, or the length of the run, are not those of the checkpoint.
+    """Apply the config's schedules if they, or the length of the run, differ from the checkpoint's.
 
-    A schedule that ended with the run it was written for is stretched to a run that is longer now; otherwise the added
-    samples would be trained at the rate it ended with, usually 0.
+    A schedule that ended with the run it was written for is stretched if the run is longer now. Otherwise the added
+    samples would be trained at its final learning rate, usually 0.
     """
     meta, loop = runner.loaded_meta, runner.train_loop
     was, planned = _config_of(meta), getattr(loop, 'max_samples', None)
@@ -102,7 +102,7 @@ def settle_schedule(runner: Any) -> None:
 
 
 def _without_epochs(node: Any) -> Any:
-    """Schedules without ``by_epoch=False``, which is the same as nothing."""
+    """Remove ``by_epoch=False``, the default, from schedules."""
     if isinstance(node, list):
         return [_without_epochs(each) for each in node]
     if not isinstance(node, dict):
@@ -125,7 +125,7 @@ def _ends_at(cfg: dict, samples: int) -> bool:
 
 
 def _stretched(node: Any, factor: float) -> Any:
-    """Schedules with all numbers of samples times a factor."""
+    """Multiply all sample numbers of schedules by a factor."""
     if isinstance(node, list):
         return [_stretched(each, factor) for each in node]
     if not isinstance(node, dict):
@@ -151,13 +151,13 @@ def _rates(wrapper: Any) -> list[str]:
 
 
 def _replay(runner: Any, schedulers: Any) -> None:
-    """Build schedules anew and step them to where the run stands."""
+    """Rebuild the schedules and step them to the current step of the run."""
     for wrapper in _wrappers(runner.optim_wrapper):
         for group in wrapper.param_groups:
             for key in [key for key in group if key.startswith('initial_')]:
                 group[key.removeprefix('initial_')] = group[key]
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # about steps of the optimiser, of which there are none in between
+        warnings.simplefilter('ignore')  # torch's, about scheduler steps without optimiser steps
         runner.param_schedulers = runner.build_param_scheduler(schedulers or [])
         built = runner.param_schedulers
         each = [one for part in built.values() for one in part] if isinstance(built, dict) else built

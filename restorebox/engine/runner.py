@@ -1,4 +1,4 @@
-"""Our Runner: MMEngine's, with safe loading, ranks on a CPU, exact resume and files that are whole."""
+"""MMEngine's Runner with safe loading, CPU ranks, exact resume and atomic checkpoints."""
 
 from __future__ import annotations
 
@@ -44,44 +44,47 @@ from restorebox.version import __version__
 
 @RUNNERS.register_module()
 class RestorationRunner(Runner):
-    """MMEngine's Runner with what it lacks.
+    """MMEngine's Runner with the following additions.
 
-    - Checkpoints load weights-only and are written whole or not at all.
-    - Ranks on a machine without a GPU talk through gloo; every role is wrapped by DDP on its own.
+    - Checkpoints are loaded weights-only and written atomically.
+    - Without a GPU, ranks communicate through gloo; every role is wrapped by DDP separately.
     - A resumed run equals an uninterrupted one: sampler position, random state per rank, optimisers, schedules, moving
       average.
-    - ``randomness=dict(seed=..., deterministic=...)``: weights and data order come from the seed, dropout from the seed
-      plus the rank.
+    - ``randomness=dict(seed=..., deterministic=...)``: the seed determines weights and data order, the seed plus the
+      rank dropout.
     """
+
+    _has_loaded: bool
+    _resume: bool
 
     @classmethod
     def from_cfg(cls, cfg: Any) -> RestorationRunner:
-        """Build from a config after checking every type's name and keys.
+        """Build from a config after checking its names, keys and values.
 
         Raises:
-            ConfigError: an unknown type or key, or parts that don't fit each other.
-            BusyError: another training is at work in the work directory.
+            ConfigError: an unknown type or key, or incompatible components.
+            BusyError: another training uses the work directory.
         """
         check_types(cfg)
         if cfg.get('train_cfg') is not None and int(os.environ.get('RANK', 0)) == 0:
-            with locked(cfg.work_dir, 'training'):  # before anything is written there; train() keeps it
+            with locked(cfg.work_dir, 'training'):  # before anything is written there; train() takes the lock again
                 pass
         return super().from_cfg(cfg)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._random_states: list[dict] | None = None
         self.loaded_meta: dict = {}
-        self.schedule_samples: int | None = None  # the length that the config's schedules were written for
+        self.schedule_samples: int | None = None  # length of the run for which the schedules were written
         super().__init__(*args, **kwargs)
-        # all ranks built the same weights and buffers; from here on each draws its own
+        # all ranks built the same weights and buffers; from here on their random draws differ
         set_random_seed(self.seed + self.rank, deterministic=self.deterministic)
 
     def get_hooks_info(self) -> str:
-        """The hooks' names in the order of their priority, on one line; MMEngine's table is longer than most logs."""
+        """Return the hooks' names by priority on one line; MMEngine's table is longer than most logs."""
         return ', '.join(type(hook).__name__ for hook in self.hooks)
 
     def _log_env(self, env_cfg: dict) -> None:
-        """One line; MMEngine's hundred (environment, whole config) are in files of the work directory."""
+        """Log one line, and write the environment to a file; MMEngine logs about a hundred lines."""
         lines = [f'{key}: {value}' for key, value in collect_env().items()]
         self._cfg_text = self.cfg.pretty_text
         if self.rank == 0:
@@ -95,10 +98,10 @@ class RestorationRunner(Runner):
     # -- environment ---------------------------------------------------------------------------------------------
 
     def setup_env(self, env_cfg: dict) -> None:
-        """MMEngine's, after joining the ranks through gloo where there is no GPU.
+        """Set up the environment; without a GPU the ranks are joined through gloo.
 
         Raises:
-            ConfigError: more ranks on this machine than GPUs, or ranks that nobody launched.
+            ConfigError: more ranks on this machine than GPUs, or ranks without a launcher.
         """
         if self.distributed and not is_distributed():
             if 'RANK' not in os.environ:
@@ -111,7 +114,7 @@ class RestorationRunner(Runner):
         super().setup_env(env_cfg)
 
     def set_randomness(self, seed: int | None = None, deterministic: bool = False) -> None:
-        """Seed everything; ``self.seed`` is the same on all ranks."""
+        """Seed all random number generators; ``self.seed`` is the same on all ranks."""
         seed = sync_random_seed() if seed is None else seed
         if deterministic:
             os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # matrix products refuse without it
@@ -120,7 +123,7 @@ class RestorationRunner(Runner):
         self._seed = seed
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Wrap each role by DDP on its own.
+        """Wrap each role by DDP separately.
 
         Raises:
             ConfigError: ``sync_bn`` on ranks without a GPU.
@@ -134,12 +137,12 @@ class RestorationRunner(Runner):
     def build_dataloader(
         self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False, scored: bool = False
     ) -> DataLoader:
-        """MMEngine's, with our collate, the run's seed in the dataset, and a random number generator of its own.
+        """Build a data loader with our collate function, the run's seed in the data set, and its own generator.
 
         ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`.
 
-        A data loader draws a number each time it is iterated; from the global one that would shift dropout after
-        a resume.
+        A data loader draws a number each time it is iterated; drawn from the global generator, this would
+        change dropout after a resume.
         """
         if isinstance(dataloader, DataLoader):
             return dataloader
@@ -157,57 +160,58 @@ class RestorationRunner(Runner):
         return loader
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """MMEngine's, whose file takes every name: of one that is not UTF-8 it would lose the line."""
+        """Build the logger with a log file that accepts every file name, also one that is not valid UTF-8."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
+                assert handler.stream is not None  # opened without delay
                 handler.stream.reconfigure(errors='backslashreplace')
         return logger
 
     def build_val_loop(self, loop: Any) -> Any:
-        """MMEngine's, with our loop where the config names none."""
+        """Build the validation loop; the default is ours."""
         return super().build_val_loop({'type': 'RestorationValLoop', **loop} if isinstance(loop, dict) else loop)
 
     def build_test_loop(self, loop: Any) -> Any:
-        """MMEngine's, with our loop where the config names none."""
+        """Build the test loop; the default is ours."""
         return super().build_test_loop({'type': 'RestorationTestLoop', **loop} if isinstance(loop, dict) else loop)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """MMEngine's; with several optimisers a step that is not named keeps its learning rate."""
+        """Build the schedulers; with several optimisers, a step without one keeps its learning rate."""
         if isinstance(self.optim_wrapper, OptimWrapperDict) and isinstance(scheduler, dict) and 'type' not in scheduler:
             scheduler = {step: scheduler.get(step, []) for step in self.optim_wrapper.keys()}  # noqa: SIM118
         return super().build_param_scheduler(scheduler)
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: Any) -> list:
-        """MMEngine's, after converting samples to steps when the loop counts samples."""
+        """Build the schedulers of one optimiser; sample numbers are converted to steps if the loop counts samples."""
         if isinstance(self._train_loop, SampleTrainLoop):
             each = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
             scheduler = [scale_schedule(s, self._train_loop.total_batch) if isinstance(s, dict) else s for s in each]
         return super()._build_param_scheduler(scheduler, optim_wrapper)
 
     def _counts_samples(self) -> bool:
-        """Whether the loop has samples instead of epochs: no scheduler, hook or log has to be told so in the config."""
+        """Whether the loop counts samples instead of epochs; the config need not repeat this for each part."""
         loop = self._train_loop
         kind = loop.get('type') if isinstance(loop, dict) else type(loop).__name__
         return loop is None or kind == 'SampleTrainLoop'
 
     def build_log_processor(self, log_processor: Any) -> Any:
-        """MMEngine's, with steps instead of epochs in the log."""
+        """Build the log processor; it logs steps instead of epochs if the loop counts samples."""
         if isinstance(log_processor, dict) and self._counts_samples():
             log_processor = {'by_epoch': False, **log_processor}
         return super().build_log_processor(log_processor)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """MMEngine's, with our checkpoint hook where the config names none, and steps instead of epochs in the log."""
+        """Register the hooks, with our checkpoint hook by default, and steps instead of epochs in the log."""
         hooks = {'checkpoint': dict(type='RestorationCheckpointHook', every_samples=20_000), **(hooks or {})}
         if self._counts_samples() and hooks.get('logger', {}) is not None:
             hooks['logger'] = {'type': 'LoggerHook', 'log_metric_by_epoch': False, **hooks.get('logger', {})}
-        # MMEngine takes None for "without it" only where the name is one of its own
+        # MMEngine interprets None as "without this hook" only for its own names
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})
 
     def train(self) -> nn.Module:
-        """MMEngine's, while no other training works in the work directory; a ``BusyError`` names one that does."""
+        """Train while holding the lock of the work directory; ``BusyError`` names another training that holds it."""
         with ExitStack() as stack:
             stack.enter_context(safe_loaders())
             if is_main_process() and (unlocked := stack.enter_context(locked(self.work_dir, 'training'))):
@@ -215,39 +219,39 @@ class RestorationRunner(Runner):
             return super().train()
 
     def val(self) -> dict:
-        """MMEngine's, loading weights only."""
+        """Validate, loading weights only."""
         with safe_loaders():
             return super().val()
 
     def test(self) -> dict:
-        """MMEngine's, loading weights only."""
+        """Test, loading weights only."""
         with safe_loaders():
             return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     @property
-    def restorer(self) -> nn.Module:
+    def restorer(self) -> Any:
         """The model without a DDP wrapper."""
         return getattr(self.model, 'module', self.model)
 
     def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint of this run."""
+        """Return the newest checkpoint of this run; None where there is none."""
         found = find_checkpoints(self.work_dir)
         return found[-1] if found else None
 
     def load_or_resume(self) -> None:
-        """Resume from the newest checkpoint in the work directory, or start from the weights of ``load_from``.
+        """Resume from the newest checkpoint in the work directory, or load the weights of ``load_from``.
 
         Raises:
-            ConfigError: the work directory holds another run, and resuming was not asked for.
-            CheckpointError: not every rank sees the checkpoint.
+            ConfigError: the work directory contains another run, and resuming was not requested.
+            CheckpointError: not every rank can read the checkpoint.
         """
         if self._has_loaded:
             return
         self._has_loaded = True
         own = [self.last_checkpoint() if self._train_loop is not None else None]
-        broadcast_object_list(own)  # ranks that look for themselves could start at different steps
+        broadcast_object_list(own)  # the first rank decides, so that all ranks start at the same step
         if own[0] is not None and not self._resume:
             raise ConfigError(
                 f'{self.work_dir} holds checkpoints of an earlier run ({own[0].name}); give --resume or another '
@@ -267,9 +271,9 @@ class RestorationRunner(Runner):
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', strict: bool = True, revise_keys: list | None = None
     ) -> dict:
-        """Load weights: the deployed roles for testing, all for resuming, and to start a training those that are there.
+        """Load weights: the deployed roles for a test, all roles for a resume, the available roles for a new training.
 
-        Except for resuming, where a checkpoint has a moving average it is taken.
+        The moving average is preferred where there is one, except for a resume.
 
         Args:
             filename: path or http(s) URL.
@@ -294,9 +298,9 @@ class RestorationRunner(Runner):
             elif self._resume:
                 self.restorer.load_weights(checkpoint['state_dict'])
                 states = checkpoint.get('training_states') or []
-                if states:  # a rank that is new goes on from the first one's: what all ranks share is in it
+                if states:  # an additional rank uses the first rank's state, which contains what all ranks share
                     self.restorer.load_training_state(states[min(self.rank, len(states) - 1)])
-            else:  # a first stage, or a published file: what it has, each role whole
+            else:  # a first stage, or a published file: its roles, each of them completely
                 roles = self.restorer.roles_in(checkpoint['state_dict'])
                 self.restorer.load_weights(deployed_state(checkpoint), roles)
         except CheckpointError as error:
@@ -317,12 +321,12 @@ class RestorationRunner(Runner):
         resume_param_scheduler: bool = True,
         map_location: Any = 'default',
     ) -> None:
-        """Go on where a checkpoint was saved.
+        """Resume from a checkpoint.
 
         Raises:
             CheckpointError: it holds weights only, or was trained with another total batch.
         """
-        self._resume = True  # tells load_checkpoint and hooks that all of it is wanted
+        self._resume = True  # makes load_checkpoint and the hooks load the whole state
         seed = self.seed
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
@@ -330,12 +334,12 @@ class RestorationRunner(Runner):
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             reason = f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
             raise CheckpointError(f"checkpoint {filename} can't be resumed by this config: {reason}") from error
-        if self.seed != seed:  # the loader was built before the checkpoint's seed was known
+        if self.seed != seed:  # the data loader was built before the checkpoint's seed was known
             loader = self.train_dataloader
             loader.dataset.seed = loader.sampler.seed = self.seed
 
     def restore_random_state(self) -> None:
-        """Set this rank's random state from the checkpoint that was resumed, once."""
+        """Restore this rank's random state from the resumed checkpoint, once."""
         if self._random_states and self.rank < len(self._random_states):
             set_random_state(self._random_states[self.rank])
         self._random_states = None
@@ -351,10 +355,10 @@ class RestorationRunner(Runner):
         by_epoch: bool = False,
         backend_args: dict | None = None,
     ) -> None:
-        """Save a checkpoint whole or not at all. All ranks call it: each one's random state goes in.
+        """Save a checkpoint atomically. Collective: it contains the random state of every rank.
 
         Raises:
-            CheckpointError: no room, or a weight is NaN or infinite; the last good checkpoint stays.
+            CheckpointError: the disk is full, or a weight is NaN or infinite; the last checkpoint is kept.
         """
         random_states = all_gather_object(get_random_state())
         training_states = gather_on_first(
@@ -389,6 +393,6 @@ class RestorationRunner(Runner):
             raise CheckpointError(f'{error}; {self.last_good()}') from None
 
     def last_good(self) -> str:
-        """The end of a message about a run that stops: what is left of it."""
+        """Return the end of an error message of a stopped run: its last checkpoint."""
         last = self.last_checkpoint()
         return f'last good checkpoint: {last}' if last else 'no checkpoint had been saved yet'

@@ -1,4 +1,4 @@
-"""From a config to a finished run: check, build, train or test."""
+"""Checking of a config, and running its training or test."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 
 def check_config(path: str, overrides: dict | None = None, row: str | None = None) -> list[str]:
-    """Build everything that a config names on the meta device, without data or memory.
+    """Build all components of a config on the meta device, without data or memory for weights.
 
     Args:
         path: the config.
-        overrides: dotted keys and their values.
+        overrides: dotted key -> value.
         row: name of a row of the config.
 
     Returns:
@@ -44,12 +44,12 @@ def check_config(path: str, overrides: dict | None = None, row: str | None = Non
 
 
 def keep_test(cfg: Config, name: str, checkpoint: str) -> Config:
-    """A config without its training part, to run a checkpoint on its test set; changes and returns it.
+    """Remove the training part of a config, to test a checkpoint on its test set; changes and returns the config.
 
     Args:
         cfg: the config.
-        name: of it, for messages.
-        checkpoint: a training checkpoint or a published file, or its URL.
+        name: name of the config, for messages.
+        checkpoint: path or URL of a training checkpoint or a published file.
 
     Raises:
         ConfigError: there is no test set.
@@ -63,13 +63,13 @@ def keep_test(cfg: Config, name: str, checkpoint: str) -> Config:
 
 
 def load_for_test(cfg: Config) -> tuple[BaseRestorer, DataLoader]:
-    """A restorer with the weights of ``cfg.load_from``, in evaluation mode, and the loader of its test set.
+    """Build the restorer with the weights of ``cfg.load_from``, in evaluation mode, and the test data loader.
 
     Args:
-        cfg: what :func:`keep_test` left.
+        cfg: config returned by :func:`keep_test`.
 
     Raises:
-        ConfigError, CheckpointError, DataError: the config, the weights or the data are wrong.
+        ConfigError, CheckpointError, DataError: the config, the weights or the data are invalid.
     """
     build_all(cfg)
     runner = RUNNERS.build(cfg)
@@ -80,17 +80,16 @@ def load_for_test(cfg: Config) -> tuple[BaseRestorer, DataLoader]:
 def run_config(cfg: Config, job: str, look: Callable[[], str | None] | None = None) -> RestorationRunner:
     """Build the config's runner and call ``runner.train()`` or ``runner.test()``.
 
-    One of several ranks does not return: it leaves when all are done.
+    With several ranks the process exits here when all ranks have finished.
 
     Args:
         cfg: a config with ``work_dir`` and ``launcher``.
         job: 'train' or 'test'.
-        look: called when the config has been checked and before anything is built; what it returns is logged as a
-            warning.
+        look: called after the config has been checked and before anything is built; its result is logged as a warning.
 
     Raises:
-        ConfigError: the config is wrong, or a constructor refuses a value.
-        DataError: the scores of a test are not those of the whole set; all is written.
+        ConfigError: the config is invalid, or a constructor refuses a value.
+        DataError: the scores of a test do not cover the whole set; all files have been written.
     """
     check_types(cfg)
     warnings = build_all(cfg)
@@ -99,7 +98,7 @@ def run_config(cfg: Config, job: str, look: Callable[[], str | None] | None = No
         runner = RUNNERS.build(cfg)
     except (RestoreboxError, OSError):
         raise
-    except Exception as error:  # a value that no check knows and a constructor refuses
+    except Exception as error:  # an invalid value that only a constructor detects
         if os.environ.get('RESTOREBOX_TRACEBACK'):
             raise
         reason = f'{type(error).__name__}: {one_line(error)}'
@@ -108,9 +107,9 @@ def run_config(cfg: Config, job: str, look: Callable[[], str | None] | None = No
         runner.logger.warning(line)
     metrics = getattr(runner, job)()
     problems = runner.test_loop.problems(metrics) if job == 'test' and hasattr(runner.test_loop, 'problems') else []
-    if problems:  # on every rank; all files are written
+    if problems:  # the same on every rank
         raise DataError(f'test: {"; ".join(problems)}')
     if dist.is_available() and dist.is_initialized():
-        dist.barrier()  # a rank that is still busy may need the first one, which keeps the store
+        dist.barrier()  # other ranks may still need the first rank, which hosts the store
         leave(0)
     return runner

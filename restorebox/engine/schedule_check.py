@@ -1,4 +1,4 @@
-"""Optimisers and learning rates of a config: what torch refuses at the first step, and schedules that train nothing."""
+"""Check of optimisers and learning rate schedules: invalid values, and schedules that train nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import warnings
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,9 +18,9 @@ from restorebox.engine.loops import check_schedule, scale_schedule
 from restorebox.errors import ConfigError
 from restorebox.registry import nearest
 
-LOOKS = 400  # points at which the rate of a schedule is looked at
-NOTHING = 1e-6  # a rate of this part of the highest one moves no weight that is kept in float32
-RUNAWAY = 1e3  # times the optimiser's own rate
+POINTS = 400  # number of points at which a schedule is evaluated
+NEGLIGIBLE = 1e-6  # relative to the highest learning rate: float32 weights do not change
+RUNAWAY = 1e3  # upper limit relative to the optimiser's learning rate
 
 
 def check_optimisers(plain: dict, model: Any) -> list[str]:
@@ -30,10 +31,10 @@ def check_optimisers(plain: dict, model: Any) -> list[str]:
         model: the restorer, which may be on the meta device.
 
     Returns:
-        Warnings: schedules that stop early or are cut off.
+        Warnings: schedules that end early or are cut off.
 
     Raises:
-        ConfigError: a value that is refused, a schedule that never begins, or one that trains nothing.
+        ConfigError: an invalid value, a schedule that never begins, or one that trains nothing.
     """
     if not plain.get('optim_wrapper'):
         return []
@@ -83,7 +84,7 @@ def _check_clipping(clip: dict, where: str) -> None:
 
 
 def _check_schedules(plain: dict, schedulers: list, wrapper: Any, where: str) -> list[str]:
-    """Schedules of one optimiser, each on its own, then what they make of the rate together."""
+    """Check the schedules of one optimiser, each separately and all together."""
     loop = plain['train_cfg']
     counts = loop.get('type') == 'SampleTrainLoop'
     batch = plain['train_dataloader']['batch_size'] * int(os.environ.get('WORLD_SIZE', 1))
@@ -91,17 +92,17 @@ def _check_schedules(plain: dict, schedulers: list, wrapper: Any, where: str) ->
         at = f'{where}.{number}'
         if not isinstance(each, dict):
             raise ConfigError(f'config, {at}: it is {each!r}; it must be a dict with a type')
-        build_part(at, lambda each=each: check_schedule(each))
-        scaled = build_part(at, lambda each=each: scale_schedule(each, batch)) if counts else each
+        build_part(at, partial(check_schedule, each))
+        scaled = build_part(at, partial(scale_schedule, each, batch)) if counts else each
         extra = dict(optimizer=wrapper, epoch_length=1)
-        build_part(at, lambda scaled=scaled, extra=extra: mm.PARAM_SCHEDULERS.build(dict(scaled), default_args=extra))
+        build_part(at, partial(mm.PARAM_SCHEDULERS.build, dict(scaled), default_args=extra))
     rates = [each for each in schedulers if not str(each.get('type')).endswith('Momentum')]
     if not counts or not rates:
         return []
-    # a run that is cut on the command line is a trial, and a resumed one fits its schedule to its new length
+    # a run shortened on the command line is a trial; a resumed one adapts its schedule to the new length
     lenient = 'train_cfg.max_samples' in (plain.get('overrides') or {}) or bool(plain.get('resume'))
     group = wrapper.param_groups[0]
-    base = group.get('initial_lr', group['lr'])  # building a schedule has set the rate of its first step
+    base = group.get('initial_lr', group['lr'])  # building a schedule sets lr to the value of its first step
     return _check_rates(rates, loop['max_samples'], batch, base, where, lenient)
 
 
@@ -136,9 +137,9 @@ def _check_rates(schedulers: list[dict], total: int, batch: int, rate: float, wh
         wrong = next(i for i, value in enumerate(curve) if not 0 <= value <= RUNAWAY * rate)
         at = wrong * total // len(curve)
         raise ConfigError(f'config, {where}: the rate becomes {curve[wrong]:g} at sample {at:,}; lr is {rate:g}')
-    still = len(list(itertools.takewhile(lambda value: value <= NOTHING * highest, reversed(curve))))
-    if still > 1 + 0.05 * len(curve):  # MMEngine's reach their end a step early
-        from_sample = total - still * total // len(curve)
+    ending = len(list(itertools.takewhile(lambda value: value <= NEGLIGIBLE * highest, reversed(curve))))
+    if ending > 1 + 0.05 * len(curve):  # MMEngine's schedules reach their end one step early
+        from_sample = total - ending * total // len(curve)
         refuse(
             f'{where}: the rate is {curve[-1]:.2g} from sample {from_sample:,} of {total:,} on, which trains nothing; '
             f'let the schedule end at {total} (max_samples)'
@@ -153,31 +154,31 @@ def _check_rates(schedulers: list[dict], total: int, batch: int, rate: float, wh
 
 
 def rate_curve(schedulers: list[dict], total: int, batch: int, rate: float) -> list[float]:
-    """The learning rate at evenly spaced places of a training.
+    """Return the learning rate at evenly spaced samples of a training.
 
     Args:
         schedulers: configs with numbers in samples.
         total: samples of the training.
-        batch: samples of a step.
-        rate: of the optimiser.
+        batch: samples per step.
+        rate: learning rate of the optimiser.
 
     Returns:
-        One number per place; none where a schedule is too short to be looked at so coarsely.
+        One number per point; empty where a schedule is too short for this spacing.
     """
     optimiser = torch.optim.SGD([torch.zeros(1)], lr=rate)
-    apart = max(batch, total / LOOKS)
+    spacing = max(batch, total / POINTS)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # no step is taken between those of the schedules
+        warnings.simplefilter('ignore')  # torch's, about scheduler steps without optimiser steps
         try:
-            scaled = [scale_schedule(each, apart) for each in schedulers]
+            scaled = [scale_schedule(each, spacing) for each in schedulers]
             for each in scaled:
                 if str(each['type']).startswith('Exponential'):  # counts steps, not samples
-                    each['gamma'] = each['gamma'] ** (apart / batch)
+                    each['gamma'] = each['gamma'] ** (spacing / batch)
         except ConfigError:
             return []
         built = [mm.PARAM_SCHEDULERS.build(each, default_args=dict(optimizer=optimiser)) for each in scaled]
         curve = []
-        for _ in range(math.ceil(total / apart)):
+        for _ in range(math.ceil(total / spacing)):
             curve.append(float(optimiser.param_groups[0]['lr']))
             for each in built:
                 each.step()

@@ -1,19 +1,25 @@
-"""Scoring where the memory is too little for a picture."""
+"""Scoring of pictures under limited memory."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from restorebox.errors import DataError, out_of_memory
 
+if TYPE_CHECKING:
+    from mmengine.runner.loops import ValLoop as LoopMixin
+else:
+    LoopMixin = object  # the mixins of the loops are combined with ValLoop and TestLoop
 
-class InMemory:
-    """What both loops that score share: a batch that is too large goes one by one, and a picture that is gets named.
 
-    Scores are those of whole pictures, so that a picture which is too large is not cut into tiles behind one's back.
+class InMemory(LoopMixin):
+    """Base of the validation and test loops: a batch that exceeds the memory is processed picture by picture.
+
+    A single picture that exceeds the memory is an error that names it, or skipped. It is not cut into tiles, since
+    scores are defined for whole pictures.
     """
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
@@ -29,7 +35,7 @@ class InMemory:
         except Exception as error:
             if not out_of_memory(error):
                 raise
-        # out of the block above, which holds on to what the network had made
+        # outside the except block, whose traceback keeps the network's activations in memory
         for metric, count in zip(self.evaluator.metrics, before, strict=True):
             del metric.results[count:]
         if torch.cuda.is_available():
@@ -54,12 +60,12 @@ def _line(sample: Any, inputs: dict[str, Tensor | list[Tensor]]) -> str:
     paths = sample.metainfo.get('paths') or {}
     name = paths.get('lq') or paths.get('gt') or sample.metainfo.get('name')
     return (
-        f'{name}: not enough memory to score a picture of {width} x {height}, which is restored whole for that; close '
-        'other programs, take another machine'
+        f'{name}: not enough memory to score a picture of {width} x {height}, which is restored whole; close other '
+        'programs or use another machine'
     )
 
 
 def _skips(dataset: Any) -> bool:
-    """Whether a data set, or each one inside of it, leaves bad pictures out."""
+    """Whether a data set, or each data set inside it, skips unreadable pictures."""
     inner = getattr(dataset, 'datasets', None)
     return all(map(_skips, inner)) if inner else getattr(dataset, 'bad_picture', None) == 'skip'

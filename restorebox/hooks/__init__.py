@@ -1,1 +1,1 @@
-"""What happens around the loop: checkpoints, moving average, sheets, curves, reports."""
+"""Training hooks: checkpoints, moving average, comparison sheets, training curves, reports."""

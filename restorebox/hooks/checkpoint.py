@@ -1,9 +1,10 @@
-"""Saving during training."""
+"""Checkpoint hook."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
@@ -17,23 +18,26 @@ from restorebox.metrics.protocols import lower_is_better
 from restorebox.registry import HOOKS, nearest
 from restorebox.values import Samples
 
+if TYPE_CHECKING:
+    from restorebox.engine.runner import RestorationRunner
+
 
 @HOOKS.register_module()
 class RestorationCheckpointHook(Hook):
-    """Save every so many samples, at the end, and whenever validation finds a better model.
+    """Save a checkpoint at a fixed interval of samples, at the end, and when the validation score improves.
 
-    Unlike MMEngine's it removes an old checkpoint only after the new one is complete, and all ranks take part, since
-    each one's random state belongs to the checkpoint.
+    Unlike MMEngine's hook, it removes an old checkpoint only after the new one is complete. All ranks take part, since
+    a checkpoint contains the random state of every rank.
 
     Args:
         every_samples: samples (over all ranks) between checkpoints; rounded up to whole optimiser updates.
-        max_keep: how many of them to keep.
-        save_best: name of a validation score to keep the best model of as ``best_NAME.pth``; None keeps none.
-            A validation that gives nan is never the best.
-        rule: ``'greater'`` or ``'less'`` is better. None takes what the score's name says: less of LPIPS and FID.
+        max_keep: number of interval checkpoints to keep.
+        save_best: validation score by which the best model is kept as ``best_NAME.pth``; None keeps none. A NaN score
+            is never the best.
+        rule: ``'greater'`` or ``'less'`` is better. None infers it from the score's name: less for LPIPS and FID.
 
     Raises:
-        ConfigError: ``rule`` is neither or the wrong one, or validation does not give that score.
+        ConfigError: ``rule`` is invalid or contradicts the score, or validation does not compute that score.
     """
 
     priority = 'VERY_LOW'
@@ -46,7 +50,7 @@ class RestorationCheckpointHook(Hook):
         less = save_best is not None and lower_is_better(save_best)
         if less and rule == 'greater':
             raise ConfigError(
-                f"RestorationCheckpointHook: rule is 'greater', but of {save_best} less is better; leave rule out"
+                f"RestorationCheckpointHook: rule is 'greater', but a lower {save_best} is better; leave rule out"
             )
         if not isinstance(every_samples, int) or every_samples < 1:
             raise ConfigError(
@@ -61,13 +65,13 @@ class RestorationCheckpointHook(Hook):
         self.again = False
         self.best: float | None = None
 
-    def before_train(self, runner: object) -> None:
-        """Turn samples into steps; find what a resumed run's best was and what an interrupted save left behind."""
+    def before_train(self, runner: RestorationRunner) -> None:
+        """Convert samples to steps, remove files of an interrupted save, restore the best score of a resumed run."""
         loop = runner.train_loop
         steps = self.every_samples
         if isinstance(loop, SampleTrainLoop):
             steps = samples_to_steps(self.every_samples, loop.total_batch)
-        whole = steps_per_update(runner.optim_wrapper)  # a half-accumulated gradient is not saved
+        whole = steps_per_update(runner.optim_wrapper)  # partially accumulated gradients are not saved
         self.interval = math.ceil(steps / whole) * whole
         if not is_main_process():
             best = None
@@ -78,18 +82,18 @@ class RestorationCheckpointHook(Hook):
         broadcast_object_list(held)
         self.best = held[0] if runner._resume else None
 
-    def _best_on_disk(self, runner: object) -> float | None:
-        """The score of the best model so far: a checkpoint saved before its validation does not know it."""
+    def _best_on_disk(self, runner: RestorationRunner) -> float | None:
+        """Return the score stored in the best checkpoint; the resumed one may be older than that validation."""
         path = Path(runner.work_dir) / f'best_{self.save_best}.pth'
         best = load_file(path)['meta'].get(self.save_best) if self.save_best and path.is_file() else None
         return best if best is not None and math.isfinite(best) else None
 
-    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Save when it is time."""
+    def after_train_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Save a checkpoint if one is due."""
         step = runner.iter + 1
         if step % self.interval and step != runner.max_iters:
             return
-        # a validation that is due now may raise the best score: the checkpoint is then saved again, knowing it
+        # a validation due at this step may improve the best score: the checkpoint is then saved again with it
         self.again = getattr(runner.train_loop, 'validates_at', lambda _: False)(step)
         runner.save_checkpoint(runner.work_dir, f'iter_{step}.pth', meta={'iter': step, 'validated': not self.again})
         if is_main_process():
@@ -97,8 +101,8 @@ class RestorationCheckpointHook(Hook):
             for old in find_checkpoints(runner.work_dir)[: -self.max_keep]:
                 old.unlink(missing_ok=True)
 
-    def after_val_epoch(self, runner: object, metrics: dict | None = None) -> None:
-        """Keep the best."""
+    def after_val_epoch(self, runner: RestorationRunner, metrics: dict | None = None) -> None:
+        """Save the best model, and repeat the checkpoint that preceded this validation."""
         if runner._train_loop is None:
             return
         if self.save_best is not None:
@@ -108,16 +112,19 @@ class RestorationCheckpointHook(Hook):
             meta = {'iter': runner.iter, 'validated': True}
             runner.save_checkpoint(runner.work_dir, f'iter_{runner.iter}.pth', meta=meta)
 
-    def _keep_best(self, runner: object, metrics: dict | None) -> None:
+    def _keep_best(self, runner: RestorationRunner, metrics: dict | None) -> None:
         if not metrics:
-            raise DataError('validation scored no picture; were all of them unreadable?')
+            raise DataError('validation scored no picture; all of them may be unreadable')
         if self.save_best not in metrics:
             raise ConfigError(
-                f"RestorationCheckpointHook: save_best is '{self.save_best}'; {nearest(self.save_best, [*metrics])}"
+                f"RestorationCheckpointHook: save_best is '{self.save_best}'; "
+                + nearest(str(self.save_best), [*metrics])
             )
         value = float(metrics[self.save_best])
         if not math.isfinite(value):
-            runner.logger.warning(f'{self.save_best} is {value} at step {runner.iter}: no best model can be told by it')
+            runner.logger.warning(
+                f'{self.save_best} is {value} at step {runner.iter}: not considered for the best model'
+            )
             return
         best = self.best
         if best is not None and (value <= best if self.rule == 'greater' else value >= best):

@@ -1,6 +1,8 @@
-"""A network that begins anew now and then."""
+"""Periodic reinitialisation of a network."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.hooks import Hook
@@ -10,21 +12,23 @@ from restorebox.errors import ConfigError
 from restorebox.registry import HOOKS, nearest
 from restorebox.values import Samples
 
+if TYPE_CHECKING:
+    from restorebox.engine.runner import RestorationRunner
+
 
 @HOOKS.register_module()
 class ResetRoleHook(Hook):
-    """Give a role new weights, and forget what its optimiser remembers, every so many samples.
+    """Reinitialise the weights of a role and clear its optimiser state at a fixed interval of samples.
 
-    The code of Li, Cheong and Tan (CVPR 2019) makes its discriminator anew each epoch. Weights are drawn by
-    ``reset_parameters`` of each layer, under a seed of their own, so that all ranks draw the same and nothing else
-    depends on it.
+    The code of Li, Cheong and Tan (CVPR 2019) reinitialises its discriminator each epoch. Weights are drawn by each
+    layer's ``reset_parameters`` under a separate seed: all ranks draw the same, and other random draws do not change.
 
     Args:
-        role: name of the role; the optimiser's step of the same name is the one that forgets.
-        every_samples: samples over all ranks between two beginnings.
+        role: name of the role; the state of the optimiser step of the same name is cleared.
+        every_samples: samples over all ranks between two resets.
 
     Raises:
-        ConfigError: ``every_samples`` is no positive whole number.
+        ConfigError: ``every_samples`` is not a positive whole number.
     """
 
     def __init__(self, role: str, every_samples: Samples) -> None:
@@ -33,14 +37,18 @@ class ResetRoleHook(Hook):
         self.role = role
         self.every_samples = every_samples
 
-    def before_train(self, runner: object) -> None:
-        """Raises ConfigError where there is no such role."""
+    def before_train(self, runner: RestorationRunner) -> None:
+        """Check that an optimiser step of this name exists.
+
+        Raises:
+            ConfigError: there is none.
+        """
         if self.role not in runner.restorer.steps:
             known = nearest(self.role, [*runner.restorer.steps])
             raise ConfigError(f"ResetRoleHook: there is no step '{self.role}'; {known}")
 
-    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Begin anew when the step just taken completed another ``every_samples``."""
+    def after_train_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Reset the role if the last step completed an interval of ``every_samples``."""
         batch = runner.train_loop.total_batch
         before, now = runner.iter * batch // self.every_samples, (runner.iter + 1) * batch // self.every_samples
         if now == before:

@@ -1,8 +1,9 @@
-"""What a run says about itself: curves, scores, unreadable pictures, and a log that does not slow it down."""
+"""Reports of a run: training curves, scores, unreadable pictures, and a limit on the length of the log history."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook
@@ -15,20 +16,23 @@ from restorebox.metrics.scores import score_table, write_scores
 from restorebox.registry import HOOKS
 from restorebox.values import Samples
 
+if TYPE_CHECKING:
+    from restorebox.engine.runner import RestorationRunner
+
 
 @HOOKS.register_module()
 class CapHistoryHook(Hook):
-    """Keep the log's history short: MMEngine appends to an array that it copies at each step.
+    """Limit the length of the log history: MMEngine appends to an array that it copies at each step.
 
     Args:
-        length: values kept per logged name; more than any smoothing window.
+        length: values kept per logged name; must exceed every smoothing window.
     """
 
     def __init__(self, length: Samples = 10_000) -> None:
         self.length = length
 
-    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Cap names that are new since the last look."""
+    def after_train_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Set the limit on all names logged so far, every 1,000 steps."""
         if batch_idx % 1000 == 0 or self.every_n_train_iters(runner, 1000):
             for buffer in runner.message_hub.log_scalars.values():
                 buffer.max_length = self.length
@@ -36,62 +40,62 @@ class CapHistoryHook(Hook):
 
 @HOOKS.register_module()
 class TrainingCurveHook(Hook):
-    """Draw losses, validation scores and learning rates over steps as ``curves.png`` when training ends."""
+    """Plot losses, validation scores and learning rates over steps as ``curves.png`` when training ends."""
 
     priority = 'LOWEST'
 
     @master_only
-    def after_train(self, runner: object) -> None:
-        """Draw, over all sessions of this run."""
+    def after_train(self, runner: RestorationRunner) -> None:
+        """Plot the logs of all sessions of this run."""
         logs = sorted(Path(runner.work_dir).glob('*/vis_data/scalars.json'))
         save_curves(logs, Path(runner.work_dir) / 'curves.png')
 
 
 @HOOKS.register_module()
 class BadPictureHook(Hook):
-    """Count pictures that could not be read and were skipped (``bad_picture='skip'``) and report them at the end."""
+    """Count pictures that could not be read and were skipped (``bad_picture='skip'``) and list them at the end."""
 
     def __init__(self) -> None:
         self.bad: dict[str, dict[str, None]] = {'train': {}, 'val': {}, 'test': {}}
 
-    def _collect(self, data_batch: dict, what: str) -> None:
-        self.bad[what].update(dict.fromkeys(data_batch.get('bad', ())))
+    def _collect(self, data_batch: dict, split: str) -> None:
+        self.bad[split].update(dict.fromkeys(data_batch.get('bad', ())))
 
-    def _report(self, runner: object, what: str) -> None:
-        found = sorted({line for lines in all_gather_object(list(self.bad[what])) for line in lines})
+    def _report(self, runner: RestorationRunner, split: str) -> None:
+        found = sorted({line for lines in all_gather_object(list(self.bad[split])) for line in lines})
         if not found or not is_main_process():
             return
-        path = Path(runner.work_dir) / f'skipped_pictures_{what}.txt'
+        path = Path(runner.work_dir) / f'skipped_pictures_{split}.txt'
         path.write_text('\n'.join(found) + '\n', encoding='utf-8')
         runner.logger.warning(f'{len(found)} unreadable picture(s) were skipped, listed in {path}; first: {found[0]}')
 
-    def after_train_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: dict) -> None:
-        """Collect."""
+    def after_train_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Record the batch's unreadable pictures."""
         self._collect(data_batch, 'train')
 
-    def after_val_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
-        """Collect."""
+    def after_val_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: list) -> None:
+        """Record the batch's unreadable pictures."""
         self._collect(data_batch, 'val')
 
-    def after_test_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
-        """Collect."""
+    def after_test_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: list) -> None:
+        """Record the batch's unreadable pictures."""
         self._collect(data_batch, 'test')
 
-    def after_train_epoch(self, runner: object) -> None:
-        """Report."""
+    def after_train_epoch(self, runner: RestorationRunner) -> None:
+        """List the pictures skipped in training."""
         self._report(runner, 'train')
 
-    def after_val(self, runner: object) -> None:
-        """Report."""
+    def after_val(self, runner: RestorationRunner) -> None:
+        """List the pictures skipped in validation."""
         self._report(runner, 'val')
 
-    def after_test(self, runner: object) -> None:
-        """Report."""
+    def after_test(self, runner: RestorationRunner) -> None:
+        """List the pictures skipped in the test."""
         self._report(runner, 'test')
 
 
-def _from_here(path: str | None) -> str | None:
-    """A path below the current folder relative to it: results say nothing about whose machine they are from."""
+def _relative_to_cwd(path: str | None) -> str | None:
+    """Make a path below the current folder relative: stored results contain no path of the machine."""
     if path and Path(path).is_absolute() and Path(path).is_relative_to(Path.cwd()):
         return str(Path(path).relative_to(Path.cwd()))
     return path
@@ -103,11 +107,11 @@ class ScoresHook(Hook):
 
     priority = 'LOW'
 
-    def after_test_epoch(self, runner: object, metrics: dict | None = None) -> None:
-        """Write and print."""
+    def after_test_epoch(self, runner: RestorationRunner, metrics: dict | None = None) -> None:
+        """Write the file and print the table."""
         loop, counts = runner.test_loop, {}
-        if isinstance(loop, RestorationTestLoop):  # every rank tells which pictures it had
-            counts = {'skipped': loop.skipped(), 'problems': loop.problems(metrics)}
+        if isinstance(loop, RestorationTestLoop):  # collective: every rank reports its pictures
+            counts = {'skipped': loop.skipped(), 'problems': loop.problems(metrics or {})}
         if not is_main_process():
             return
         each = runner.test_evaluator.metrics
@@ -116,12 +120,12 @@ class ScoresHook(Hook):
         path = Path(runner.work_dir) / 'scores.json'
         scores = write_scores(
             path,
-            metrics=metrics,
+            metrics=metrics or {},
             tables=[m.table for m in each if getattr(m, 'table', None)],
             unavailable={k: v for m in each for k, v in getattr(m, 'unavailable', {}).items()},
             reasons={k: v for m in each for k, v in getattr(m, 'undefined', {}).items()},
-            config=_from_here(runner.cfg.filename),
-            checkpoint=_from_here(checkpoint),
+            config=_relative_to_cwd(runner.cfg.filename),
+            checkpoint=_relative_to_cwd(checkpoint),
             sha256=sha256(checkpoint) if local else None,
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),

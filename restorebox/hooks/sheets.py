@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
@@ -16,7 +17,10 @@ from restorebox.registry import HOOKS
 from restorebox.sample import RestorationSample
 from restorebox.values import Whole
 
-# what a sheet shows of a sample, from left to right
+if TYPE_CHECKING:
+    from restorebox.engine.runner import RestorationRunner
+
+# columns of a sheet, from left to right: role of the sample -> title
 TITLES = {
     'lq': 'degraded',
     'streak': 'streaks',
@@ -32,13 +36,13 @@ SCORED = ('lq', 'physics', 'pred')
 
 @HOOKS.register_module()
 class ComparisonSheetHook(Hook):
-    """Draw a sheet of a few pictures of each validation and test, in a thread beside the run.
+    """Draw a sheet of a few pictures at each validation and test, in a background thread.
 
-    Layers that a method estimates stand between the degraded and the restored picture.
+    Layers estimated by the method are placed between the degraded and the restored picture.
 
     Args:
-        pictures: how many, spread evenly over the set; the same ones each time.
-        score: protocol written under the pictures that have a clean partner.
+        pictures: number of pictures, evenly spaced over the data set; the same ones each time.
+        score: protocol whose value is written under the pictures that have a clean partner.
     """
 
     def __init__(self, pictures: Whole = 6, score: str = 'psnr_y') -> None:
@@ -49,7 +53,7 @@ class ComparisonSheetHook(Hook):
         self.pool = ThreadPoolExecutor(1)
         self.drawn: list = []
 
-    def _collect(self, loop: object, outputs: list[RestorationSample]) -> None:
+    def _collect(self, loop: Any, outputs: list[RestorationSample]) -> None:
         count = len(loop.dataloader.dataset)
         chosen = {round(i) for i in np.linspace(0, count - 1, min(self.pictures, count))}
         for sample in outputs:
@@ -59,7 +63,7 @@ class ComparisonSheetHook(Hook):
                 }
                 self.rows.append((sample.index, sample.name, layers))
 
-    def _draw(self, runner: object, name: str) -> None:
+    def _draw(self, runner: RestorationRunner, name: str) -> None:
         rows = {row[0]: row for part in all_gather_object(self.rows) for row in part}
         self.rows = []
         if rows and is_main_process():
@@ -80,7 +84,7 @@ class ComparisonSheetHook(Hook):
         path.parent.mkdir(parents=True, exist_ok=True)
         save_sheet(cells, path)
 
-    def _wait(self, runner: object) -> None:
+    def _wait(self, runner: RestorationRunner) -> None:
         for path, future in self.drawn:
             if future.exception() is not None:
                 runner.logger.warning(f'the sheet {path} could not be drawn: {future.exception()}')
@@ -88,22 +92,22 @@ class ComparisonSheetHook(Hook):
                 runner.logger.info(f'sheet: {path}')
         self.drawn = []
 
-    def after_val_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
+    def after_val_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: list) -> None:
         """Keep the chosen pictures."""
         self._collect(runner.val_loop, outputs)
 
-    def after_test_iter(self, runner: object, batch_idx: int, data_batch: dict, outputs: list) -> None:
+    def after_test_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: list) -> None:
         """Keep the chosen pictures."""
         self._collect(runner.test_loop, outputs)
 
-    def after_val_epoch(self, runner: object, metrics: dict | None = None) -> None:
-        """Hand them to the thread."""
+    def after_val_epoch(self, runner: RestorationRunner, metrics: dict | None = None) -> None:
+        """Submit the sheet to the thread."""
         self._draw(runner, f'val_{runner.iter}' if runner._train_loop is not None else 'val')
 
-    def after_test_epoch(self, runner: object, metrics: dict | None = None) -> None:
-        """Hand them to the thread."""
+    def after_test_epoch(self, runner: RestorationRunner, metrics: dict | None = None) -> None:
+        """Submit the sheet to the thread."""
         self._draw(runner, 'test')
 
-    def after_run(self, runner: object) -> None:
-        """Wait for the thread, so that what was drawn is on disk."""
+    def after_run(self, runner: RestorationRunner) -> None:
+        """Wait for the thread until all sheets are on disk."""
         self._wait(runner)

@@ -1,4 +1,4 @@
-"""Small blocks that two or more networks share."""
+"""Building blocks that two or more networks share."""
 
 from restorebox.layers.information_accumulation import BaseStem
 from restorebox.layers.initialise import he_init, normal_init

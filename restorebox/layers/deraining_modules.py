@@ -1,7 +1,7 @@
-"""Modules of other deraining papers, in the place of the information-accumulation module (Kang et al., Fig 14).
+"""Modules of other deraining papers as alternatives to the information-accumulation module (Kang et al., Fig 14).
 
-The figure names them without layers; each is the core of its paper at a width that the module's cost allows. All keep
-the input beside what they compute, as the module does.
+The figure names them without layers. Each is the core of its paper, at a width of similar cost. All concatenate the
+input with their output, as the information-accumulation module does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ContextGate(LocalStatistics):
     Args:
         channels: C.
         stride: see :class:`LocalStatistics`.
-        reduction: channels between are C / reduction.
+        reduction: channels of the hidden layer are C / reduction.
     """
 
     def __init__(self, channels: int, stride: int, reduction: int = 4) -> None:
@@ -30,7 +30,7 @@ class ContextGate(LocalStatistics):
         self.gate = nn.Sequential(nn.Conv2d(channels, inner, 1), nn.ReLU(), nn.Conv2d(inner, channels, 1), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` times a gate in (0, 1) per channel."""
+        """Multiply ``(N, C, H, W)`` by a gate in (0, 1) per channel."""
         window = self.local_window(x)
         mean = x.mean((-2, -1), keepdim=True)
         if window is not None:
@@ -40,15 +40,15 @@ class ContextGate(LocalStatistics):
 
 @STEMS.register_module()
 class ContextualDilated(BaseStem):
-    """Parallel paths of two 3x3 convolutions with dilation 1, 2 and 3, summed and added, several times.
+    """Parallel paths of two 3x3 convolutions with dilation 1, 2 and 3, summed as a residual, several times.
 
     Yang et al., "Deep joint rain detection and removal from a single image" (JORDER, CVPR 2017).
 
     Args:
         in_channels: see :class:`BaseStem`.
         stride: see :class:`BaseStem`.
-        steps: how often.
-        width: channels inside.
+        steps: number of repetitions, each with its own weights.
+        width: channels of the hidden layers.
     """
 
     def __init__(self, in_channels: Width, stride: Count = 1, steps: Count = 3, width: Width = 24) -> None:
@@ -68,6 +68,7 @@ class ContextualDilated(BaseStem):
         """See :class:`BaseStem`."""
         y = torch.relu(self.first(x))
         for paths in self.steps:
+            assert isinstance(paths, nn.ModuleList)
             y = torch.relu(y + sum(path(y) for path in paths))
         return torch.cat((x, y), 1)
 
@@ -81,7 +82,7 @@ class ContextAggregation(BaseStem):
     Args:
         in_channels: see :class:`BaseStem`.
         stride: see :class:`BaseStem`.
-        width: channels inside.
+        width: channels of the hidden layers.
     """
 
     def __init__(self, in_channels: Width, stride: Count = 1, width: Width = 24) -> None:
@@ -101,15 +102,15 @@ class ContextAggregation(BaseStem):
 
 @STEMS.register_module()
 class RecursiveStem(BaseStem):
-    """One residual block, applied several times with the same weights.
+    """One residual block, applied repeatedly with the same weights.
 
     Tai et al., "Image super-resolution via deep recursive residual network" (CVPR 2017).
 
     Args:
         in_channels: see :class:`BaseStem`.
         stride: see :class:`BaseStem`.
-        times: how often.
-        width: channels inside.
+        times: number of repetitions.
+        width: channels of the hidden layers.
     """
 
     def __init__(self, in_channels: Width, stride: Count = 1, times: Count = 6, width: Width = 32) -> None:
@@ -132,15 +133,15 @@ class RecursiveStem(BaseStem):
 
 @STEMS.register_module()
 class AttentiveRecurrent(BaseStem):
-    """A convolutional LSTM that draws an attention map, several times over the same picture.
+    """A convolutional LSTM that estimates an attention map in several iterations on the same picture.
 
     Qian et al., "Attentive generative adversarial network for raindrop removal from a single image" (CVPR 2018).
 
     Args:
         in_channels: see :class:`BaseStem`.
         stride: see :class:`BaseStem`.
-        times: how often.
-        width: channels inside.
+        times: number of iterations.
+        width: channels of the hidden layers.
     """
 
     def __init__(self, in_channels: Width, stride: Count = 1, times: Count = 4, width: Width = 16) -> None:
@@ -158,12 +159,12 @@ class AttentiveRecurrent(BaseStem):
     def forward(self, x: Tensor) -> Tensor:
         """See :class:`BaseStem`."""
         count, _, height, width = x.shape
-        seen = x.new_full((count, 1, height, width), 0.5)
+        attention = x.new_full((count, 1, height, width), 0.5)
         state = cell = x.new_zeros((count, self.width, height, width))
         for _ in range(self.times):
-            read = self.body(torch.cat((x, seen), 1))
+            read = self.body(torch.cat((x, attention), 1))
             enter, forget, leave, new = self.gates(torch.cat((read, state), 1)).chunk(4, 1)
             cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(new)
             state = torch.sigmoid(leave) * torch.tanh(cell)
-            seen = self.attention(state)
-        return torch.cat((x, state, seen), 1)
+            attention = self.attention(state)
+        return torch.cat((x, state, attention), 1)

@@ -1,7 +1,7 @@
-"""Blocks of noise estimators: a step of diffusion as a vector, residual blocks that read it, attention, resampling.
+"""Blocks of noise estimators: timestep embedding, residual blocks, attention, resampling.
 
-Ho et al., "Denoising Diffusion Probabilistic Models" (NeurIPS 2020). Layer details follow the public DDPM networks as
-WeatherDiffusion (Özdenizci and Legenstein, TPAMI 2023) sets them.
+Ho et al., "Denoising Diffusion Probabilistic Models" (NeurIPS 2020). Layer details follow the DDPM networks of
+WeatherDiffusion (Özdenizci and Legenstein, TPAMI 2023).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ EPS = 1e-6
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm of 32 groups; of fewer where they don't divide a narrow network's channels."""
+    """Return a GroupNorm of 32 groups, or of fewer if 32 does not divide the channels."""
     return nn.GroupNorm(math.gcd(GROUPS, channels), channels, eps=EPS)
 
 
 class StepEmbedding(nn.Module):
-    """A step of diffusion -> a vector: sines and cosines of falling frequency, then linear, SiLU, linear.
+    """Timestep embedding: sines and cosines of decreasing frequency, then linear, SiLU, linear.
 
     Args:
-        size: of the sines and cosines together, even, from 4.
-        width: of the vector.
+        size: number of sines and cosines together, even, at least 4.
+        width: length of the vector.
     """
 
     def __init__(self, size: int, width: int) -> None:
@@ -35,24 +35,26 @@ class StepEmbedding(nn.Module):
         self.layers = nn.Sequential(nn.Linear(size, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, timestep: Tensor) -> Tensor:
-        """``(N,)`` steps -> ``(N, width)``."""
-        weight = self.layers[0].weight
-        place = torch.arange(self.count, device=weight.device) * (-math.log(10000) / (self.count - 1))
-        angle = timestep.to(weight.device).float()[:, None] * place.exp()
+        """Map ``(N,)`` timesteps to ``(N, width)``."""
+        first = self.layers[0]
+        assert isinstance(first, nn.Linear)
+        weight = first.weight
+        exponent = torch.arange(self.count, device=weight.device) * (-math.log(10000) / (self.count - 1))
+        angle = timestep.to(weight.device).float()[:, None] * exponent.exp()
         return self.layers(torch.cat((angle.sin(), angle.cos()), 1).to(weight.dtype))
 
 
 class StepBlock(nn.Module):
-    """Residual block that reads the step.
+    """Residual block conditioned on the timestep.
 
     ::
 
-        x -> norm -> SiLU -> 3x3 -> + linear(SiLU(step)) -> norm -> SiLU -> 3x3 -> + x (1x1 where widths differ)
+            x -> norm -> SiLU -> 3x3 -> + linear(SiLU(step)) -> norm -> SiLU -> 3x3 -> + x (1x1 if the widths differ)
 
     Args:
         inside: channels of ``x``.
         outside: channels of the result.
-        step_width: of the step's vector.
+        step_width: length of the timestep's vector.
     """
 
     def __init__(self, inside: int, outside: int, step_width: int) -> None:
@@ -65,17 +67,17 @@ class StepBlock(nn.Module):
         self.shortcut = nn.Identity() if inside == outside else nn.Conv2d(inside, outside, 1)
 
     def forward(self, x: Tensor, step: Tensor) -> Tensor:
-        """``(N, inside, H, W)`` and ``(N, step_width)`` -> ``(N, outside, H, W)``."""
+        """Map ``(N, inside, H, W)`` and ``(N, step_width)`` to ``(N, outside, H, W)``."""
         y = self.conv1(F.silu(self.norm1(x)))
         y = y + self.step(F.silu(step))[:, :, None, None]
         return self.shortcut(x) + self.conv2(F.silu(self.norm2(y)))
 
 
 class SelfAttention(nn.Module):
-    """Every pixel looks at every other, with one head, and adds what it finds.
+    """Single-head self-attention over all pixels, with a residual connection.
 
     Args:
-        channels: of the maps.
+        channels: C.
     """
 
     def __init__(self, channels: int) -> None:
@@ -85,42 +87,42 @@ class SelfAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` -> the same shape."""
+        """Map ``(N, C, H, W)`` to the same shape."""
         q, k, v = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, 2)
         y = F.scaled_dot_product_attention(q.contiguous(), k.contiguous(), v.contiguous())
         return x + self.out(y.transpose(1, 2).reshape(x.shape))
 
 
 class ConvHalve(nn.Module):
-    """3x3 convolution of stride 2, padded by one pixel at the right and at the bottom alone."""
+    """3x3 convolution of stride 2, padded by one pixel at the right and the bottom only."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)``, even -> ``(N, C, H / 2, W / 2)``."""
+        """Map ``(N, C, H, W)``, H and W even, to ``(N, C, H / 2, W / 2)``."""
         return self.conv(F.pad(x, (0, 1, 0, 1)))
 
 
 class ConvDouble(nn.Module):
-    """Every pixel twice along both axes, then a 3x3 convolution."""
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution."""
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inside, outside, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, inside, H, W)`` -> ``(N, outside, 2 H, 2 W)``."""
+        """Map ``(N, inside, H, W)`` to ``(N, outside, 2 H, 2 W)``."""
         return self.conv(F.interpolate(x, scale_factor=2, mode='nearest'))
 
 
 class NoiseReadout(nn.Module):
-    """The last layers of a noise estimator: norm, SiLU, 3x3 convolution.
+    """Last layers of a noise estimator: norm, SiLU, 3x3 convolution.
 
     Args:
-        channels: of the features.
-        out_channels: of the noise.
+        channels: channels of the features.
+        out_channels: channels of the noise.
     """
 
     def __init__(self, channels: int, out_channels: int) -> None:
@@ -129,20 +131,20 @@ class NoiseReadout(nn.Module):
         self.conv = nn.Conv2d(channels, out_channels, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, channels, H, W)`` -> ``(N, out_channels, H, W)``."""
+        """Map ``(N, channels, H, W)`` to ``(N, out_channels, H, W)``."""
         return self.conv(F.silu(self.norm(x)))
 
 
 class TopDown(nn.Module):
-    """Features of falling resolution -> one map at full size.
+    """Merge feature maps of decreasing resolution into one map at full size.
 
-    From the coarsest on: doubled, added to the next finer level through a 1x1 convolution, and passed through a
-    block that reads the step.
+    Starting at the coarsest level, the map is upsampled by 2, added to a 1x1 convolution of the next finer level, and
+    passed through a :class:`StepBlock`.
 
     Args:
-        channels: of the levels, finest first; each level has half the sides of the one before, the first is full size.
-        width: of the result.
-        step_width: of the step's vector.
+        channels: channels of the levels, finest first; each level halves the size, the first has full size.
+        width: channels of the result.
+        step_width: length of the timestep's vector.
     """
 
     def __init__(self, channels: list[int], width: int, step_width: int) -> None:
@@ -152,7 +154,7 @@ class TopDown(nn.Module):
         self.blocks = nn.ModuleList(StepBlock(width, width, step_width) for _ in channels[1:])
 
     def forward(self, levels: list[Tensor], step: Tensor) -> Tensor:
-        """Maps, finest first, and ``(N, step_width)`` -> ``(N, width, H, W)``."""
+        """Map feature maps, finest first, and ``(N, step_width)`` to ``(N, width, H, W)``."""
         x = self.lateral[-1](levels[-1])
         for i in reversed(range(len(self.doubles))):
             x = self.blocks[i](self.doubles[i](x) + self.lateral[i](levels[i]), step)

@@ -1,4 +1,4 @@
-"""Blocks of FDR-Net: feature disentanglement, aggregation, and what stands between them.
+"""Blocks of FDR-Net: feature disentanglement, feature aggregation, residual blocks and channel attention.
 
 Li et al., "Learning Disentangled Feature Representation for Hybrid-distorted Image Restoration" (ECCV 2020).
 """
@@ -26,15 +26,15 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` -> the same shape."""
+        """Map ``(N, C, H, W)`` to the same shape."""
         return x + self.conv2(torch.relu(self.conv1(x)))
 
 
 class ChannelAttention(LocalStatistics):
-    """Multiply each channel by a gate in (0, 1) that is read off the means of all channels.
+    """Multiply each channel by a gate in (0, 1) computed from the means of all channels.
 
     Zhang et al., "Image Super-Resolution Using Very Deep Residual Channel Attention Networks" (ECCV 2018). At test the
-    means are those of a local window where one is set, so that tiles and whole pictures agree.
+    means are taken over a local window if one is set, so that tiles and whole pictures agree.
 
     Args:
         channels: C.
@@ -49,11 +49,11 @@ class ChannelAttention(LocalStatistics):
         self.excite = nn.Conv2d(hidden, channels, 1)
 
     def gate(self, x: Tensor) -> Tensor:
-        """``(N, C, 1, 1)``, or ``(N, C, H, W)`` with a local window; in (0, 1)."""
+        """Return the gate in (0, 1): ``(N, C, 1, 1)``, or ``(N, C, H, W)`` with a local window."""
         return torch.sigmoid(self.excite(torch.relu(self.squeeze(self.mean(x)))))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` -> the same shape."""
+        """Map ``(N, C, H, W)`` to the same shape."""
         return x * self.gate(x)
 
 
@@ -70,7 +70,7 @@ class DisentangleLayer(nn.Module):
         self.gain = GainControl(channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(N, C, H, W)`` -> (D, S): what the gain control gave and what it was given, of the same shape."""
+        """Map ``(N, C, H, W)`` to (D, S), output and input of the gain control, both of the same shape."""
         s = self.conv(x)
         return self.gain(s), s
 
@@ -78,16 +78,16 @@ class DisentangleLayer(nn.Module):
 class AggregateLayer(nn.Module):
     """FA layer: channel attention, the inverse gain, a 3x3 convolution (equations 6 and 7).
 
-    The inverse gain belongs to an FD layer, see ``inverse``:
+    The inverse gain uses the parameters of an FD layer, see ``inverse``:
 
-    - ``'paper'``: equation 7 to the letter. It pools what it is given, so it does not undo equation 4;
-    - ``'stored'``: multiply by the normaliser that the FD layer divided by;
-    - ``'solve'``: the exact inverse, from what it is given alone.
+    - ``'paper'``: equation 7 as printed. It pools its own input, so it is not the inverse of equation 4;
+    - ``'stored'``: multiply by the normaliser by which the FD layer divided;
+    - ``'solve'``: the exact inverse, computed from its input only.
 
     Args:
         channels: C.
         inverse: one of the three.
-        skip: how D of the FD layer enters: ``'add'``, or ``'concat'`` with a 1x1 convolution back to C channels.
+        skip: combination with D of the FD layer: ``'add'``, or ``'concat'`` and a 1x1 convolution to C channels.
         stride: see :class:`ChannelAttention`.
 
     Raises:
@@ -105,19 +105,19 @@ class AggregateLayer(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, 1, 1)
 
     def forward(self, x: Tensor, d: Tensor, s: Tensor, gain: GainControl) -> Tensor:
-        """Aggregate.
+        """Aggregate features.
 
         Args:
-            x: ``(N, C, H, W)``, from the layer before.
+            x: ``(N, C, H, W)``, output of the previous layer.
             d: D of the FD layer of the same depth.
-            s: S of that layer; only ``'stored'`` reads it.
-            gain: the gain control whose inverse is taken, of that layer or one of this layer's own.
+            s: S of that layer; read by ``'stored'`` only.
+            gain: the gain control to invert, of that layer or of this layer.
         """
         x = x + d if self.join is None else self.join(torch.cat((x, d), 1))
         return self.conv(self.invert(self.attention(x), s, gain))
 
     def invert(self, p: Tensor, s: Tensor, gain: GainControl) -> Tensor:
-        """The inverse gain of ``p``."""
+        """Apply the inverse gain to ``p``."""
         if self.inverse == 'paper':
             return gain.multiply(p)
         if self.inverse == 'solve':

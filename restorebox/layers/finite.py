@@ -1,4 +1,4 @@
-"""Numbers that are not finite must stay visible."""
+"""Handling of numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def nan_where_infinite(x: Tensor) -> Tensor:
-    """Infinite numbers become NaN, which a later ``clamp`` keeps; it would make a plausible 0 or 1 of infinity."""
-    return x + (x - x)  # plain arithmetic, which every export format has
+    """Replace infinite numbers by NaN: a later ``clamp`` keeps NaN, but would turn infinity into a plausible value."""
+    return x + (x - x)  # arithmetic operations, which every export format supports

@@ -1,43 +1,44 @@
-"""Divisive gain control across channels and its inverses, cheap in time and memory.
+"""Divisive gain control across channels and its inverses, efficient in time and memory.
 
-Schwartz and Simoncelli, "Natural signal statistics and sensory gain control" (Nature Neuroscience 2001); as a layer of
-networks GDN, Ballé et al. (ICLR 2016), whose non-negative parameters are used here; for restoration Li et al.,
-"Learning Disentangled Feature Representation for Hybrid-distorted Image Restoration" (ECCV 2020), equations 4 and 7.
+Schwartz and Simoncelli, "Natural signal statistics and sensory gain control" (Nature Neuroscience 2001); as a network
+layer GDN, Ballé et al. (ICLR 2016), whose non-negative parametrisation is used; for restoration Li et al., "Learning
+Disentangled Feature Representation for Hybrid-distorted Image Restoration" (ECCV 2020), equations 4 and 7.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from restorebox.errors import ConfigError
 from restorebox.layers.precision import at_least_float32, traced, without_autocast
 
-PEDESTAL = 2.0**-36  # added to a parameter under its square root, so that its gradient is bounded at zero
+PEDESTAL = 2.0**-36  # added under the square root of a parameter, which bounds the gradient at zero
 LEAST_BIAS = 1e-6
-CHUNK = 2**17  # numbers worked on at once on a CPU: what a pass makes on its way stays in the cache
+CHUNK = 2**17  # elements per block on a CPU: intermediate results stay in the cache
 
 
 class _LowerBound(torch.autograd.Function):
-    """max(x, bound), with a gradient also below the bound where a step would lead back above it."""
+    """max(x, bound), whose gradient below the bound is kept if a step would increase x."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, bound: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
         ctx.save_for_backward(x)
         ctx.bound = bound
         return x.clamp_min(bound)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
         return grad * ((x >= ctx.bound) | (grad < 0)), None
 
 
 class _NonNegative(nn.Module):
-    """A parameter that stays at or above ``least``: stored as a root, kept up by :class:`_LowerBound`."""
+    """A parameter of at least ``least``: stored as its square root, bounded by :class:`_LowerBound`."""
 
     def __init__(self, start: Tensor, least: float = 0.0) -> None:
         super().__init__()
@@ -45,13 +46,13 @@ class _NonNegative(nn.Module):
         self.root = nn.Parameter((start + PEDESTAL).sqrt())
 
     def forward(self) -> Tensor:
-        # a tracer can't save functions of our own, and takes no gradients
+        # a tracer can't record custom autograd functions, and needs no gradients
         bounded = self.root.clamp_min if torch.jit.is_tracing() else partial(_LowerBound.apply, self.root)
         return bounded(self.bound) ** 2 - PEDESTAL
 
 
 def _pieces(x: Tensor) -> list[tuple[slice, slice, slice]]:
-    """``(N, C, P)`` -> indices of pieces: some pixels of a picture or some pictures, for a CPU's cache."""
+    """Split ``(N, C, P)`` into index blocks of pixels or of pictures that fit a CPU's cache."""
     whole = slice(None)
     if x.device.type != 'cpu':
         return [(whole, whole, whole)]
@@ -68,13 +69,13 @@ def _pieces(x: Tensor) -> list[tuple[slice, slice, slice]]:
 
 
 class _Gain(torch.autograd.Function):
-    """x_i n_i^(-1/2), or x_i n_i^(1/2), with n_i = sum_j w_ij s_j^2 + b_i; keeps x and s alone for the way back.
+    """x_i n_i^(-1/2), or x_i n_i^(1/2), with n_i = sum_j w_ij s_j^2 + b_i; saves only x and s for the backward pass.
 
-    ``s`` None stands for x itself.
+    ``s`` is None if it is x itself.
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, s: Tensor | None, weight: Tensor, bias: Tensor, inverse: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, s: Tensor | None, weight: Tensor, bias: Tensor, inverse: bool) -> Tensor:
         ctx.save_for_backward(x, s, weight, bias)
         ctx.inverse = inverse
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
@@ -90,15 +91,15 @@ class _Gain(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         with without_autocast(grad):
-            return _Gain._slopes(ctx, grad)
+            return _Gain._gradients(ctx, grad)
 
     @staticmethod
-    def _slopes(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, s, weight, bias = ctx.saved_tensors
         dx = torch.empty_like(x, memory_format=torch.contiguous_format)
-        ds = None if s is None else torch.empty_like(s, memory_format=torch.contiguous_format)
+        ds = x if s is None else torch.empty_like(s, memory_format=torch.contiguous_format)
         dweight, dbias = torch.zeros_like(weight), torch.zeros_like(bias)
         flat, flat_grad, flat_dx = x.flatten(2), grad.flatten(2), dx.flatten(2)
         flat_s, flat_ds = (flat, flat_dx) if s is None else (s.flatten(2), ds.flatten(2))
@@ -108,7 +109,7 @@ class _Gain(torch.autograd.Function):
             source = part if s is None else flat_s[piece].to(weight.dtype)
             square = source * source
             root = torch.matmul(weight, square).add_(bias[:, None]).rsqrt_()
-            # what reaches n_i: half of g_i x_i n_i^(-1/2), or minus half of g_i x_i n_i^(-3/2)
+            # gradient of n_i: half of g_i x_i n_i^(-1/2), or minus half of g_i x_i n_i^(-3/2)
             pooled = slope * part * root
             if ctx.inverse:
                 pooled.mul_(0.5)
@@ -123,20 +124,20 @@ class _Gain(torch.autograd.Function):
                 flat_dx[piece] = direct.add_(through)
             else:
                 flat_dx[piece], flat_ds[piece] = direct, through
-        return dx, ds, dweight, dbias, None
+        return dx, None if s is None else ds, dweight, dbias, None
 
 
 class GainControl(nn.Module):
-    """D_i = S_i / sqrt(sum_j w_ij S_j^2 + b_i) at each pixel, across channels; and ways back.
+    """D_i = S_i / sqrt(sum_j w_ij S_j^2 + b_i) at each pixel, across channels; and its inverses.
 
-    ``w_ij`` weighs channel j in the pool of channel i. Both w and b are non-negative, b at least 1e-6. Computed in
-    float32 (float64 for float64 input) whatever autocast says: the squares of half-precision activations overflow.
-    Only the input is kept for the backward pass.
+    ``w_ij`` is the weight of channel j in the pool of channel i. w and b are non-negative, b at least 1e-6. Computed in
+    float32 (float64 for float64 input) even under autocast: the squares of half-precision activations overflow. Only
+    the input is saved for the backward pass.
 
     Args:
         channels: C.
-        weight: w starts as this times the identity.
-        bias: b starts as this.
+        weight: initial w is this number times the identity.
+        bias: initial b.
     """
 
     def __init__(self, channels: int, weight: float = 0.1, bias: float = 1.0) -> None:
@@ -156,48 +157,48 @@ class GainControl(nn.Module):
 
     def _apply_gain(self, x: Tensor, inverse: bool, s: Tensor | None = None) -> Tensor:
         if traced():  # compilers and exporters fuse the plain expression themselves
-            exact = at_least_float32(x)
-            normaliser = self.normaliser(exact if s is None else s)
-            return (exact * normaliser if inverse else exact / normaliser).to(x.dtype)
-        exact = x.dtype if x.dtype == torch.float64 else torch.float32
-        return _Gain.apply(x, s, self.weight.to(exact), self.bias.to(exact), inverse)
+            wide = at_least_float32(x)
+            normaliser = self.normaliser(wide if s is None else s)
+            return (wide * normaliser if inverse else wide / normaliser).to(x.dtype)
+        dtype = x.dtype if x.dtype == torch.float64 else torch.float32
+        return _Gain.apply(x, s, self.weight.to(dtype), self.bias.to(dtype), inverse)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Divide: ``(N, C, H, W)`` -> the same shape and type (Li et al., equation 4)."""
+        """Divide ``(N, C, H, W)``; the result has the same shape and type (Li et al., equation 4)."""
         return self._apply_gain(x, inverse=False)
 
     def multiply(self, x: Tensor) -> Tensor:
-        """x_i sqrt(sum_j w_ij x_j^2 + b_i) (Li et al., equation 7).
+        """Return x_i sqrt(sum_j w_ij x_j^2 + b_i) (Li et al., equation 7).
 
-        This undoes :meth:`forward` only where w = 0, since it pools what it is given and not what was divided.
+        This inverts :meth:`forward` only for w = 0, since it pools its own input instead of the divided one.
         """
         return self._apply_gain(x, inverse=True)
 
     def restore(self, p: Tensor, s: Tensor) -> Tensor:
-        """p times what :meth:`forward` divided ``s`` by: the inverse where p is ``forward(s)``.
+        """Multiply p by the normaliser of :meth:`forward` for ``s``: the inverse if p is ``forward(s)``.
 
-        Linear in p, while :meth:`multiply` grows with its square.
+        Linear in p, while :meth:`multiply` grows with the square of its input.
         """
         return self._apply_gain(p, inverse=True, s=s)
 
     def normaliser(self, x: Tensor) -> Tensor:
-        """sqrt(sum_j w_ij x_j^2 + b_i), float32 or float64: ``forward(x) * normaliser(x)`` is x."""
+        """Return sqrt(sum_j w_ij x_j^2 + b_i), float32 or float64: ``forward(x) * normaliser(x)`` is x."""
         x = at_least_float32(x)
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         with without_autocast(x):
             return nn.functional.conv2d(x * x, weight[:, :, None, None], bias).sqrt()
 
     def solve(self, d: Tensor) -> Tensor:
-        """The S with ``forward(S) = d``, exactly: a linear system in S^2 per pixel.
+        """Return the S with ``forward(S) = d``, exactly: a linear system in S^2 per pixel.
 
-        With v = d^2 and u = S^2: (I - diag(v) w) u = diag(v) b. Every d that came out of :meth:`forward` has such an S.
+        With v = d^2 and u = S^2: (I - diag(v) w) u = diag(v) b. For every output d of :meth:`forward` such an S exists.
         """
         wide = at_least_float32(d)
         v = wide.square().movedim(1, -1)
         weight, bias = self.weight.to(v.dtype), self.bias.to(v.dtype)
         system = torch.eye(v.shape[-1], dtype=v.dtype, device=v.device) - v[..., None] * weight
         u = torch.linalg.solve(system, v * bias).movedim(-1, 1)
-        # the root of zero has an infinite slope; what is zero stays zero
+        # the square root has an infinite gradient at zero; zeros are kept
         size = torch.where(u > 0, u, 1.0).sqrt() * (u > 0)
         return (torch.sign(wide) * size).to(d.dtype)
 
@@ -206,10 +207,10 @@ INVERSES = ('paper', 'stored', 'solve')
 
 
 def check_inverse(inverse: str, owner: str) -> None:
-    """Refuse an unknown way back.
+    """Refuse an unknown kind of inverse.
 
     Raises:
-        ConfigError: names the owner.
+        ConfigError: names the layer.
     """
     if inverse not in INVERSES:
         raise ConfigError(f"{owner}: inverse is '{inverse}'; it must be 'paper', 'stored' or 'solve'")

@@ -1,7 +1,7 @@
-"""Statistics of a whole picture on a fixed grid, for networks that must judge all of it and see a part.
+"""Global statistics of a picture on a fixed grid, for networks that process tiles.
 
-A network that takes means of its features judges another picture in each tile. One that reads these statistics instead
-is a function of the pixels around it and of one small array, the same for every tile.
+A network that averages its own features computes different results in each tile. A network that reads these
+statistics instead depends on the local pixels and on one small array, which is equal for all tiles.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ STATISTICS = 7  # numbers per cell
 
 
 def scene_statistics(x: Tensor) -> Tensor:
-    """Seven numbers for each of 32x32 cells of a picture, whatever its size.
+    """Return seven statistics for each of 32x32 cells of a picture of any size.
 
-    The means of red, green and blue; the standard deviation of their mean; its mean absolute slopes along rows and
-    columns (times ten: they are small); the least value of any channel. Worked out for one row of cells after the
-    other, so that the memory is a 32nd of what the picture's size would take.
+    The means of red, green and blue; the standard deviation of grey; its mean absolute differences along rows and
+    columns (times ten, since they are small); the minimum over all channels. Cells are computed row by row, which
+    reduces the memory to a 32nd.
 
     Args:
-        x: ``(N, 3, H, W)`` in [0, 1], or of whole numbers (uint8, uint16).
+        x: ``(N, 3, H, W)`` in [0, 1], or integers (uint8, uint16).
 
     Returns:
         ``(N, 7, 32, 32)`` float32.
@@ -37,7 +37,7 @@ def scene_statistics(x: Tensor) -> Tensor:
 
 
 def _row_of_cells(band: Tensor, height: int) -> Tensor:
-    """``(N, 3, height or height + 1, W)`` -> ``(N, 7, 1, 32)``; the row past ``height`` is read for slopes alone."""
+    """Map ``(N, 3, height or height + 1, W)`` to ``(N, 7, 1, 32)``; a row after ``height`` is for differences only."""
     grey = band.mean(1, keepdim=True)
     below = F.pad(grey.diff(dim=-2), (0, 0, 0, 1))[..., :height, :] if grey.shape[-2] == height else grey.diff(dim=-2)
     band, grey = band[..., :height, :], grey[..., :height, :]
@@ -50,7 +50,7 @@ def _row_of_cells(band: Tensor, height: int) -> Tensor:
 
 
 class SceneEncoder(nn.Module):
-    """Scene statistics -> one vector: three convolutions that halve, then the mean and the maximum over the grid.
+    """Scene encoder: three convolutions of stride 2 on the statistics, then the mean and the maximum over the grid.
 
     Args:
         width: channels of the last convolution, a multiple of 4.
@@ -64,7 +64,7 @@ class SceneEncoder(nn.Module):
         self.last = nn.Conv2d(2 * width, out, 1)
 
     def forward(self, statistics: Tensor) -> Tensor:
-        """``(N, 7, 32, 32)`` -> ``(N, out, 1, 1)``."""
+        """Map ``(N, 7, 32, 32)`` to ``(N, out, 1, 1)``."""
         y = statistics
         for conv in self.convs:
             y = torch.relu(conv(y))

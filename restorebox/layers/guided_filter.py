@@ -1,8 +1,8 @@
-"""Low and high frequencies of a rainy picture, by guided filters of several sizes in one pass.
+"""Low and high frequencies of a rainy picture by guided filters of several sizes.
 
-He, Sun, Tang, "Guided image filtering" (ECCV 2010); the residue as guide Li, Cheong, Tan, "Heavy Rain Image
-Restoration: Integrating Physics Model and Conditional Adversarial Learning" (CVPR 2019): streaks have no colour, so the
-spread of a pixel's channels hardly shows them, and what follows it is the scene.
+He, Sun, Tang, "Guided image filtering" (ECCV 2010). The residue channel as guide: Li, Cheong, Tan, "Heavy Rain Image
+Restoration: Integrating Physics Model and Conditional Adversarial Learning" (CVPR 2019). Streaks are colourless, so
+the range of a pixel's channels hardly contains them, while it contains the edges of the scene.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ GUIDES = ('residue', 'input', 'none')
 
 
 def residue(x: Tensor) -> Tensor:
-    """The largest minus the smallest channel of each pixel: ``(N, C, H, W)`` -> ``(N, 1, H, W)``.
+    """Return the largest minus the smallest channel of each pixel: ``(N, C, H, W)`` -> ``(N, 1, H, W)``.
 
-    0 where a picture is grey, and blind to what adds the same to all channels.
+    It is 0 for grey pixels, and unchanged by adding the same value to all channels.
     """
     return x.amax(1, keepdim=True) - x.amin(1, keepdim=True)
 
 
 def _window_sums(x: Tensor, radii: Sequence[int], axis: int) -> dict[int, Tensor]:
-    """Sums over ``2 r + 1`` neighbours along an axis of -1 or -2, for several r; what lies outside counts as 0.
+    """Return sums over ``2 r + 1`` neighbours along axis -1 or -2 for several r, with zero padding.
 
-    Sums of 1, 2, 4, ... neighbours are made by doubling, and a window is put together of them. Nothing is ever
-    subtracted, so that no digits are lost as in a running sum.
+    Sums of 1, 2, 4, ... neighbours are computed by doubling and combined to windows. There is no subtraction, so no
+    precision is lost as in a running sum.
     """
     length, edge = x.shape[axis], max(radii)
     power = F.pad(x, (edge, edge) if axis == -1 else (0, 0, edge, edge))  # entry i: the sum of i .. i + width - 1
@@ -55,14 +55,14 @@ def _window_sums(x: Tensor, radii: Sequence[int], axis: int) -> dict[int, Tensor
 
 
 def box_means(x: Tensor, radii: Sequence[int]) -> Iterator[Tensor]:
-    """Means over windows of ``(2 r + 1)^2`` pixels, of those that lie inside the picture, for each r in turn.
+    """Yield means over windows of ``(2 r + 1)^2`` pixels, cropped to the picture, for each r in turn.
 
     Args:
         x: ``(N, C, H, W)`` float, of any size from 1x1.
-        radii: whole numbers from 1; a window may be larger than the picture.
+        radii: integers from 1; a window may be larger than the picture.
 
     Yields:
-        ``(N, C, H, W)`` per radius, in their order.
+        ``(N, C, H, W)`` per radius, in the given order.
     """
     height, width = x.shape[-2:]
     rows = _window_sums(x, radii, -1)
@@ -78,23 +78,23 @@ def box_means(x: Tensor, radii: Sequence[int]) -> Iterator[Tensor]:
 def guided_filters(
     x: Tensor, guide: Tensor, radii: Sequence[int] = RADII, epsilons: Sequence[float] = EPSILONS
 ) -> Tensor:
-    """Guided filters of every radius with every eps.
+    """Apply guided filters of every radius with every eps.
 
-    In each window the picture is fitted as ``a guide + b``, with ``a = cov / (var + eps)``, and a pixel takes the mean
-    of all fits that cover it. Means are over the pixels that lie inside the picture. Statistics that depend on the
-    radius alone are made once for all eps, and windows of all radii out of the same sums.
+    In each window the picture is fitted as ``a guide + b``, with ``a = cov / (var + eps)``; a pixel is the mean of all
+    fits whose window covers it. Windows are cropped to the picture. Statistics that depend on the radius only are
+    shared by all eps, and the sums by all radii.
 
     Args:
         x: ``(N, C, H, W)`` in [0, 1].
         guide: ``(N, 1, H, W)`` for all channels, or ``(N, C, H, W)``.
-        radii: of the windows, in pixels.
-        epsilons: added to the guide's variance: edges of less than its root are smoothed.
+        radii: radii of the windows in pixels.
+        epsilons: values added to the guide's variance: edges below their square root are smoothed.
 
     Returns:
         ``(N, len(radii) len(epsilons) C, H, W)``: the radius varies slowest, then eps, then the channel.
     """
     x, guide = at_least_float32(x), at_least_float32(guide)
-    centre = x.mean((-2, -1), keepdim=True)  # squares of small numbers keep the digits that a variance needs
+    centre = x.mean((-2, -1), keepdim=True)  # centring preserves the precision of the variance
     y, g = x - centre, guide - guide.mean((-2, -1), keepdim=True)
     sizes = (g.shape[1], y.shape[1], g.shape[1], y.shape[1])
     filtered = []
@@ -112,14 +112,14 @@ def guided_filters(
 
 
 class Decomposition(nn.Module):
-    """Picture -> what its streak network and what its veil networks read; no parameters.
+    """Split a picture into the inputs of the streak network and of the veil networks; no parameters.
 
     Args:
-        guide: of the ten filters: ``'residue'``, ``'input'`` (the picture itself) or ``'none'``: no filters.
+        guide: guide of the ten filters: ``'residue'``, ``'input'`` (the picture itself) or ``'none'`` for no filters.
 
     Attributes:
-        channels: of each of the two results: 33, or 3 without filters.
-        reach: pixels around one that a result of it depends on.
+        channels: channels of each of the two results: 33, or 3 without filters.
+        reach: distance in pixels up to which a result depends on the input.
 
     Raises:
         ConfigError: another guide.
@@ -140,8 +140,8 @@ class Decomposition(nn.Module):
             x: ``(N, 3, H, W)`` in [0, 1].
 
         Returns:
-            The picture with ten low frequencies of it, and the picture with ten high ones, picture minus low:
-            ``(N, 33, H, W)`` each. Without filters the picture twice.
+            The picture with its ten low-frequency parts, and the picture with the ten high-frequency parts (picture
+            minus low): ``(N, 33, H, W)`` each. Without filters the picture twice.
         """
         if self.guide == 'none':
             return x, x

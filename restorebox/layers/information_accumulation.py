@@ -1,4 +1,4 @@
-"""Blocks that stand in front of an encoder level and hand it more than the feature itself.
+"""Stems: blocks before an encoder level that extend its input features.
 
 Kang, Xie, Qin, Wong, "Rethinking Generative Methods for Image Restoration in Physics-based Vision" (arXiv 2212.02198):
 the information-accumulation module, eq 14, and the first two of the modules that its Fig 14 compares it with.
@@ -19,18 +19,18 @@ from restorebox.values import Count, Counts, Depth, Width
 
 
 class BaseStem(nn.Module):
-    """Features ``(N, C, H, W)`` -> features ``(N, out_channels, H, W)``.
+    """Map features ``(N, C, H, W)`` to ``(N, out_channels, H, W)``.
 
-    A subclass takes ``in_channels`` and ``stride`` (pixels of the network's input per pixel here, for local statistics)
-    by name; the backbone passes them. It sets ``out_channels``, and ``reach``: the side of the square of pixels that
-    one of its output pixels reads.
+    A subclass takes ``in_channels`` and ``stride`` (input pixels of the network per pixel here, for local statistics)
+    by name; the backbone passes them. It sets ``out_channels`` and ``reach``, the side of the receptive field of one
+    output pixel.
     """
 
     out_channels: int
     reach: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Return the features, see the class."""
         raise NotImplementedError
 
 
@@ -38,9 +38,9 @@ def check_stems(stems: dict[str, dict] | None, levels: int, owner: str) -> dict[
     """Refuse a stem at a level that a backbone does not have.
 
     Args:
-        stems: ``down1`` .. ``downN`` -> config of one of STEMS; None for none.
+        stems: ``down1`` .. ``downN`` -> config of a stem; None for none.
         levels: N.
-        owner: the backbone, for the message.
+        owner: name of the backbone, for the message.
 
     Raises:
         ConfigError: names the nearest level.
@@ -53,22 +53,22 @@ def check_stems(stems: dict[str, dict] | None, levels: int, owner: str) -> dict[
 
 
 def build_stem(cfg: dict, channels: int, stride: int) -> BaseStem:
-    """Build the stem of a level that ``channels`` enter at ``stride``."""
+    """Build the stem of a level with ``channels`` input channels at ``stride``."""
     return STEMS.build({'in_channels': channels, 'stride': stride, **cfg})
 
 
 class AccumulationLayer(nn.Module):
-    """Norm and ReLU, then a 3x3 convolution for each dilation; their outputs side by side.
+    """Norm and ReLU, then one 3x3 convolution per dilation; the outputs are concatenated.
 
-    The branches share norm and ReLU: their statistics are the same.
+    The branches share norm and ReLU, since their statistics are equal.
 
     Args:
-        in_channels: of what was accumulated so far.
+        in_channels: channels accumulated so far.
         growth: output channels of each branch.
         dilations: one branch each.
         norm: see :class:`InfoAccum`.
         stride: see :class:`BaseStem`.
-        first: the first layer has neither norm nor ReLU, which would erase half of a picture in [-1, 1].
+        first: the first layer has neither norm nor ReLU, which would remove the negative half of a picture in [-1, 1].
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class AccumulationLayer(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, in_channels, H, W)`` -> ``(N, growth * branches, H, W)``."""
+        """Map ``(N, in_channels, H, W)`` to ``(N, growth * branches, H, W)``."""
         x = self.before(x)
         return torch.cat([branch(x) for branch in self.branches], 1)
 
@@ -95,23 +95,22 @@ class InfoAccum(BaseStem):
 
         x_0 = x,  x_l = cat(x_(l-1), F_l(x_(l-1)), G_l(x_(l-1)), H_l(x_(l-1)))      F, G, H: dilation 1, 3, 5
 
-    The first channels of the result are the input, untouched; those of a layer are not changed by later ones. Channels
-    out: ``in_channels + len(dilations) * growth * layers``. With ``dilations=(1,)`` it is the plain dense module of
-    Fig 14.
+    The first channels of the result are the unchanged input. It has ``in_channels + len(dilations) * growth * layers``
+    channels. With ``dilations=(1,)`` it is the plain dense module of Fig 14.
 
     Args:
-        in_channels: of the input; the backbone passes it.
+        in_channels: channels of the input; the backbone passes it.
         stride: see :class:`BaseStem`; the backbone passes it.
         layers: L, 15 in the paper; 0 is the identity.
-        growth: new channels of each branch of a layer. The paper says "relatively small"; ours is 4.
-        dilations: of the branches.
+        growth: new channels of each branch of a layer. The paper says "relatively small"; the default is 4.
+        dilations: dilations of the branches.
         norm: ``'instance'``, ``'batch'`` or None.
-        recompute: store the new channels of each layer alone, once, and compute the rest again in the backward pass:
-            less memory, more time, the same gradients.
+        recompute: save only the new channels of each layer, and recompute the rest in the backward pass: less memory,
+            more time, the same gradients.
 
     Raises:
-        ConfigError: negative ``layers``, ``growth`` below 1 or no dilation; or ``recompute`` with batch norm, which
-            would count each batch twice.
+        ConfigError: negative ``layers``, ``growth`` below 1 or no dilation; or ``recompute`` with batch norm, whose
+            running statistics would be updated twice per step.
     """
 
     def __init__(
@@ -131,9 +130,7 @@ class InfoAccum(BaseStem):
                 'at least 1, and not empty'
             )
         if recompute and norm == 'batch':
-            raise ConfigError(
-                "InfoAccum: recompute=True would move the statistics of norm='batch' twice a step; set norm='instance'"
-            )
+            raise ConfigError("InfoAccum: recompute=True would update norm='batch' twice per step; set norm='instance'")
         new = growth * len(dilations)
         self.layers = nn.ModuleList(
             AccumulationLayer(in_channels + i * new, growth, dilations, norm, stride, first=i == 0)
@@ -144,7 +141,7 @@ class InfoAccum(BaseStem):
         self.reach = 1 + 2 * max(dilations) * layers
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``."""
+        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``."""
         if self.recompute and torch.is_grad_enabled():
             return self._recomputed(x)
         for layer in self.layers:
@@ -152,7 +149,7 @@ class InfoAccum(BaseStem):
         return x
 
     def _recomputed(self, x: Tensor) -> Tensor:
-        # what enters a layer grows, so storing it would take the square of the depth: each layer joins the parts itself
+        # layer inputs grow, so saving them takes memory quadratic in the depth: each layer joins the parts itself
         parts = [x]
         for layer in self.layers:
             new = checkpoint(lambda *own, layer=layer: layer(torch.cat(own, 1)), *parts, use_reentrant=False)
@@ -162,13 +159,13 @@ class InfoAccum(BaseStem):
 
 @STEMS.register_module()
 class ResidualStem(BaseStem):
-    """A 3x3 convolution, then residual blocks of two, beside the untouched input: the residual module of Fig 14.
+    """A 3x3 convolution, then residual blocks of two, concatenated with the input: the residual module of Fig 14.
 
     Args:
         in_channels: see :class:`BaseStem`.
         stride: see :class:`BaseStem`.
-        blocks: residual blocks.
-        width: channels inside.
+        blocks: number of residual blocks.
+        width: channels of the hidden layers.
         norm: ``'instance'``, ``'batch'`` or None.
     """
 

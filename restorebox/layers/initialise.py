@@ -1,4 +1,4 @@
-"""Initial weights."""
+"""Weight initialisation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from restorebox.registry import nearest
 def he_init(module: nn.Module, slope: float = 0.0) -> None:
     """Draw all convolutions from normal(0, sqrt(2 / ((1 + slope^2) fan_in))), biases zero (He et al., ICCV 2015).
 
-    Keeps the variance through layers without normalisation; ``slope`` is that of the leaky ReLU in front.
+    Preserves the variance through layers without normalisation; ``slope`` is that of the preceding leaky ReLU.
     """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -28,7 +28,7 @@ def he_init(module: nn.Module, slope: float = 0.0) -> None:
 
 
 def normal_init(module: nn.Module, std: float = 0.02) -> None:
-    """Draw all convolutions from normal(0, std), biases zero: the pix2pix family's start."""
+    """Draw all convolutions from normal(0, std), biases zero, as the pix2pix family does."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, 0.0, std)
@@ -39,7 +39,7 @@ def normal_init(module: nn.Module, std: float = 0.02) -> None:
 def xavier_init(module: nn.Module, gain: float = 0.02) -> None:
     """Draw all convolutions and linear layers from Xavier's normal, ``std = gain sqrt(2 / (fan_in + fan_out))``.
 
-    Glorot and Bengio, AISTATS 2010; with this gain what CUT and its successors start from. Biases are zero.
+    Glorot and Bengio, AISTATS 2010; CUT and its successors use this gain. Biases are zero.
     """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
@@ -52,7 +52,7 @@ INITS: dict[str, Callable[[nn.Module], None]] = {'he': he_init, 'normal': normal
 
 
 def initialise(module: nn.Module, name: str) -> None:
-    """Draw a network's weights anew by the name of a scheme in ``INITS``.
+    """Initialise a network's weights by a scheme of ``INITS``.
 
     Raises:
         ConfigError: an unknown name.

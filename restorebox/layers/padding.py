@@ -1,4 +1,4 @@
-"""Padding that works from 1x1 up."""
+"""Padding for pictures of any size from 1x1."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def reflect_index(size: int, before: int, after: int) -> Tensor:
-    """Indices that continue an axis by reflection, as often as it takes.
+    """Return indices that extend an axis by reflection, repeated if necessary.
 
     Reflection does not repeat the edge sample (``c b | a b c | b a``). An axis of one sample repeats it.
 
     Args:
         size: length of the axis, at least 1.
-        before: samples to add in front.
-        after: samples to add behind.
+        before: samples to add before the first.
+        after: samples to add after the last.
 
     Returns:
         ``before + size + after`` int64 indices in ``[0, size)``.
@@ -30,10 +30,10 @@ def pad_to_multiple(x: Tensor, multiple: int, minimum: int = 1) -> Tensor:
     Args:
         x: ``(..., H, W)``.
         multiple: the padded height and width are multiples of it.
-        minimum: and at least this large.
+        minimum: minimum of the padded height and width.
 
     Returns:
-        ``(..., H', W')``; ``x`` itself where nothing is to be added. Crop with ``y[..., :H, :W]``.
+        ``(..., H', W')``; ``x`` itself if no padding is needed. Crop with ``y[..., :H, :W]``.
     """
     for axis in (-2, -1):
         size = x.shape[axis]

@@ -1,4 +1,4 @@
-"""The same few positions of several feature maps."""
+"""Sampling of feature vectors at random positions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def draw_positions(height: int, width: int, count: int, rng: torch.Generator) -> Tensor:
-    """Draw positions of a map without repetition.
+    """Draw positions of a feature map without replacement.
 
     Args:
-        height: of the map.
-        width: of the map.
-        count: how many; all of them, in random order, where the map has fewer.
-        rng: on the CPU, so that ranks and devices draw the same.
+        height: height of the map.
+        width: width of the map.
+        count: number of positions; all of them, in random order, if the map has fewer.
+        rng: random number generator on the CPU, so that ranks and devices draw the same.
 
     Returns:
         ``(P,)`` int64 indices into the flattened map.
@@ -22,5 +22,5 @@ def draw_positions(height: int, width: int, count: int, rng: torch.Generator) ->
 
 
 def gather_positions(x: Tensor, positions: Tensor) -> Tensor:
-    """Features at positions: ``(N, C, H, W)`` and ``(P,)`` -> ``(N, P, C)``."""
+    """Gather the features at positions: ``(N, C, H, W)`` and ``(P,)`` -> ``(N, P, C)``."""
     return x.flatten(2)[:, :, positions.to(x.device)].transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Learning regimes: networks + losses + optimisers."""
+"""Restorers: networks, losses and optimisation steps of each training method."""
 
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.network import Network, build_network

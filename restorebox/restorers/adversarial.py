@@ -1,4 +1,4 @@
-"""Paired restoration with a conditional GAN: the pix2pix family.
+"""Paired restoration by a conditional GAN: the pix2pix family.
 
 Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017); Kang et al., "Rethinking
 Generative Methods for Image Restoration in Physics-based Vision" (arXiv 2212.02198).
@@ -21,7 +21,7 @@ from restorebox.values import NotNegative, StatisticsWindow
 
 @RESTORERS.register_module()
 class AdversarialRestorer(BaseRestorer):
-    """A generator that stays near the clean partner and that a discriminator takes for it.
+    """A generator trained with losses against the clean target and a conditional adversarial loss.
 
     ::
 
@@ -33,10 +33,10 @@ class AdversarialRestorer(BaseRestorer):
         generator: ``dict(backbone=..., head=...)``; the head's output is ``'picture'``.
         discriminator: the same with a realness head; its input is the degraded picture and the candidate, 6 channels
             in this order.
-        losses: name -> config of a loss between prediction and clean partner; logged as ``loss_NAME``.
+        losses: name -> config of a loss between prediction and clean target; logged as ``loss_NAME``.
         gan_mode: see :class:`AdversarialLoss`; ``'lsgan'`` is eqs 16 and 17 of Kang et al., ``'vanilla'`` pix2pix.
-        lambda_gan: weight of the adversarial loss of the generator; 0 leaves out the discriminator, and what remains
-            is regression.
+        lambda_gan: weight of the generator's adversarial loss; 0 leaves out the discriminator, which makes the training
+            plain regression.
         statistics_window: see :class:`BaseRestorer`.
         data_preprocessor: see :class:`BaseRestorer`.
 
@@ -65,14 +65,14 @@ class AdversarialRestorer(BaseRestorer):
         self.generator = build_network(generator, 'generator')
         self.lambda_gan = lambda_gan
         self.steps = {'generator': ('generator',)}
-        if lambda_gan:
+        if lambda_gan and discriminator is not None:
             self.discriminator = build_network(discriminator, 'discriminator')
             self.steps = {'discriminator': ('discriminator',), **self.steps}
         self.adversarial = AdversarialLoss(gan_mode)
         self.loss_terms = build_picture_losses(losses, type(self).__name__)
 
     def prepare(self, inputs: Inputs) -> dict:
-        """The generator's pass, which both steps read."""
+        """Run the generator once for both steps."""
         lq = self.to_range(inputs['lq'])
         return {'lq': lq, 'gt': self.to_range(inputs['gt']), 'pred': self.generator(lq)['picture']}
 
@@ -83,20 +83,20 @@ class AdversarialRestorer(BaseRestorer):
         return self.generator_terms(inputs, prepared)
 
     def discriminator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """What tells clean partners from predictions, each beside the degraded picture."""
+        """Return the discriminator loss of clean and predicted pictures, conditioned on the degraded picture."""
         lq, gt, pred = prepared['lq'], prepared['gt'], prepared['pred']
         real = self.discriminator(torch.cat((lq, gt), 1))['realness']
         fake = self.discriminator(torch.cat((lq, pred.detach()), 1))['realness']
         return {'loss_d': (self.adversarial(real, True) + self.adversarial(fake, False)) / 2}
 
     def generator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """The losses against the clean partner, and how far the discriminator is from being deceived."""
+        """Return the losses against the clean target and the generator's adversarial loss."""
         lq, gt, pred = prepared['lq'], prepared['gt'], prepared['pred']
         terms = {f'loss_{name}': self.apply_loss(loss, pred, gt, lq) for name, loss in self.loss_terms.items()}
         if self.lambda_gan:
-            terms['loss_adv'] = self.lambda_gan * self.deceive(lq, pred)
+            terms['loss_adv'] = self.lambda_gan * self.generator_gan_loss(lq, pred)
         return terms
 
-    def deceive(self, lq: Tensor, pred: Tensor) -> Tensor:
-        """The generator's adversarial loss, unweighted; its gradient reaches ``pred``."""
+    def generator_gan_loss(self, lq: Tensor, pred: Tensor) -> Tensor:
+        """Return the generator's adversarial loss, unweighted; its gradient reaches ``pred``."""
         return self.adversarial(self.discriminator(torch.cat((lq, pred), 1))['realness'], True)

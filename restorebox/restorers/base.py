@@ -1,9 +1,10 @@
-"""What all restorers do: ranges, padding, one training step for any number of optimisers, prediction."""
+"""Base of all restorers: value ranges, padding, a training step with any number of optimisers, prediction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel, is_model_wrapper
@@ -14,7 +15,6 @@ from restorebox.backbones.base import Needs
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.layers.finite import nan_where_infinite
-from restorebox.losses.base import BaseLoss
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.restorers.network import combined_needs
@@ -24,26 +24,26 @@ from restorebox.values import StatisticsWindow
 
 
 class BaseRestorer(BaseModel):
-    """A learning regime: networks (roles), losses, and the steps of one iteration.
+    """A training method: networks (roles), losses, and the optimiser steps of one iteration.
 
-    Roles are direct children: each is wrapped by DDP on its own, and in training is called itself
-    (``self.generator(x, taps=...)``), never a part inside it. A subclass says:
+    Roles are direct children. DDP wraps each role separately, and training calls the role itself
+    (``self.generator(x, taps=...)``), never a submodule of it. A subclass defines:
 
     - ``picture_roles``: the picture roles that training reads, e.g. ``('lq', 'gt')``;
-    - ``optional_roles``: further ones that it reads where the data set gives them, e.g. layers of rain;
-    - ``deployed``: the roles that restoring needs; EMA and publishing cover them;
+    - ``optional_roles``: further picture roles that it reads if the data set provides them, e.g. layers of rain;
+    - ``deployed``: the roles needed for restoration; EMA and publishing cover them;
     - ``steps``: optimiser step -> roles it updates, in the order of the steps of an iteration;
-    - ``rng_names``: the random number generators that training draws from, ``self.rngs[name]``, on the CPU; the base
-      seeds them, and checkpoints hold their states under these names;
-    - ``frozen``: further roles that stand still, neither trained nor deployed; checkpoints keep them for a resume;
-    - :meth:`losses`: the terms of a step;
-    - :meth:`infer` where restoring is more than one pass of ``generator``;
-    - :meth:`training_state` where training remembers more than weights and states of ``rngs``, and :meth:`provenance`
-      where it depends on more than its config.
+    - ``rng_names``: names of the random number generators of the training, ``self.rngs[name]``, on the CPU; the base
+      seeds them, and checkpoints store their states under these names;
+    - ``frozen``: further roles that are neither trained nor deployed; checkpoints store them for a resume;
+    - :meth:`losses`: the loss terms of a step;
+    - :meth:`infer` if restoration is more than one pass of ``generator``;
+    - :meth:`training_state` if training has more state than weights and ``rngs``, and :meth:`provenance` if it depends
+      on more than its config.
 
     Args:
-        statistics_window: side in input pixels of the window over which statistics (instance norm) are taken at test,
-            usually the training crop; None takes them over the whole picture. Scores record it.
+        statistics_window: side in input pixels of the window over which statistics (instance norm) are computed at
+            test, usually the training crop; None uses the whole picture. Scores record it.
         data_preprocessor: see :class:`RestorationPreprocessor`.
     """
 
@@ -64,16 +64,16 @@ class BaseRestorer(BaseModel):
                 f'{type(self).__name__}: statistics_window is {statistics_window!r}; it must be None or at least 8'
             )
         self.statistics_window = statistics_window
-        # all ranks build the model under one seed, so that they draw alike
+        # all ranks build the model with the same seed, so that their generators are equal
         self.rngs = {name: torch.Generator('cpu').manual_seed(torch.initial_seed()) for name in self.rng_names}
         self._needs: Needs | None = None
         self._smallest: int | None = None
         self._register_state_dict_hook(names_without_wrappers)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Every network has the window from when it becomes a role, and a new window reaches all of them.
+        """Set the statistics window of a new role, and pass a new window on to all roles.
 
-        What a network computes then depends on its weights and input alone, not on what was restored before.
+        The output of a network then depends on its weights and input only, not on earlier calls.
         """
         super().__setattr__(name, value)
         if isinstance(value, nn.Module):
@@ -83,16 +83,16 @@ class BaseRestorer(BaseModel):
 
     # -- roles ---------------------------------------------------------------------------------------------------
 
-    def role(self, name: str) -> nn.Module:
-        """A role without its DDP wrapper: for reading, testing and saving, never for a training pass."""
+    def role(self, name: str) -> Any:
+        """Return a role without its DDP wrapper: for inference and saving, never for a training pass."""
         module = getattr(self, name)
         return module.module if is_model_wrapper(module) else module
 
     def roles_in(self, state: dict[str, Tensor]) -> tuple[str, ...]:
-        """The roles that a file has weights of.
+        """Return the roles whose weights a state dict contains.
 
         Raises:
-            CheckpointError: none.
+            CheckpointError: there are none.
         """
         own = [name for name, child in self.named_children() if child.state_dict()]
         roles = tuple(name for name in own if any(key.startswith(f'{name}.') for key in state))
@@ -101,25 +101,25 @@ class BaseRestorer(BaseModel):
         return roles
 
     def check_weights(self, state: dict[str, Tensor], roles: tuple[str, ...]) -> dict[str, dict[str, Tensor]]:
-        """See whether weights fit these roles.
+        """Check that weights fit these roles.
 
         Returns:
             role -> its part of ``state``.
 
         Raises:
-            CheckpointError: weights are missing, left over, of another shape or kind, NaN or infinite.
+            CheckpointError: weights are missing, unknown, of another shape or kind, NaN or infinite.
         """
         return fitting_weights({name: self.role(name) for name in roles}, state)
 
     def load_weights(self, state: dict[str, Tensor], roles: tuple[str, ...] | None = None) -> None:
-        """Load weights by role, whole or not at all.
+        """Load weights by role, completely or not at all.
 
         Args:
-            state: role-prefixed weights as :meth:`state_dict` gives them.
-            roles: what must be there; None for every role that has weights. Other keys are left alone.
+            state: weights with the role as prefix, as :meth:`state_dict` returns them.
+            roles: roles to load; None for every role that has weights. Other keys are ignored.
 
         Raises:
-            CheckpointError: see :meth:`check_weights`; nothing has been loaded then.
+            CheckpointError: see :meth:`check_weights`; nothing has been loaded.
         """
         roles = roles or tuple(name for name, child in self.named_children() if child.state_dict())
         for name, part in self.check_weights(state, roles).items():
@@ -127,47 +127,46 @@ class BaseRestorer(BaseModel):
 
     @property
     def needs(self) -> Needs:
-        """What the inference path needs as a whole.
+        """Combined requirements of the deployed networks.
 
         Raises:
-            ConfigError: deployed networks that want different value ranges.
+            ConfigError: the deployed networks have different value ranges.
         """
-        if self._needs is None:  # asked for several times a step, and networks don't change
+        if self._needs is None:  # cached: read several times per step, and networks don't change
             self._needs = self._combined_needs()
         return self._needs
 
     @property
     def smallest_crop(self) -> int:
-        """Side in pixels that training pictures need: the largest ``min_size`` of the networks that are trained."""
-        if self._smallest is None:  # asked for at each step, like needs
+        """Minimum side of training pictures in pixels: the largest ``min_size`` of the trained networks."""
+        if self._smallest is None:  # cached like needs
             networks = [self.role(name) for roles in self.steps.values() for name in roles]
-            self._smallest = max(network.needs.min_size for network in networks if hasattr(network, 'needs'))
+            self._smallest = int(max(network.needs.min_size for network in networks if hasattr(network, 'needs')))
         return self._smallest
 
-    def _combined_needs(self, roles: tuple[str, ...] | None = None) -> Needs:
-        each = {name: self.role(name).needs for name in roles or self.deployed}
-        return combined_needs(each, type(self).__name__)
+    def _combined_needs(self) -> Needs:
+        return combined_needs({name: self.role(name).needs for name in self.deployed}, type(self).__name__)
 
     def to_range(self, x: Tensor) -> Tensor:
-        """[0, 1] -> the network's value range."""
+        """Map [0, 1] to the network's value range."""
         low, high = self.needs.value_range
         return x if (low, high) == (0.0, 1.0) else x * (high - low) + low
 
     def from_range(self, x: Tensor) -> Tensor:
-        """The network's value range -> [0, 1], unclamped."""
+        """Map the network's value range to [0, 1], unclamped."""
         low, high = self.needs.value_range
         return x if (low, high) == (0.0, 1.0) else (x - low) / (high - low)
 
     # -- restoring -----------------------------------------------------------------------------------------------
 
     def estimate_shared(self, lq: Tensor) -> dict[str, Tensor] | None:
-        """What the whole picture must agree on, to be handed to every tile as ``shared``.
+        """Compute what all tiles of a picture have to share; passed to each tile as ``shared``.
 
         Args:
             lq: ``(N, 3, H, W)`` in [0, 1], the whole picture; for global statistics also uint8 or uint16.
 
         Returns:
-            The generator's global statistics, by name; None where tiles are independent.
+            The generator's global statistics by name; None where tiles are independent.
         """
         reads = 'generator' in self.deployed and self.role('generator').needs.global_statistics
         return self.role('generator').backbone.global_statistics(lq) if reads else None
@@ -183,9 +182,9 @@ class BaseRestorer(BaseModel):
 
         Args:
             x: ``(N, 3, H, W)`` in the network's value range, sizes multiples of the stride.
-            shared: what :meth:`estimate_shared` gave.
+            shared: result of :meth:`estimate_shared`.
             rng: random number generator of methods that draw at test.
-            progress: called with (done, total) by methods of many passes.
+            progress: called with (done, total) by methods with many passes.
 
         Returns:
             ``pred`` in the network's value range and estimated layers in [0, 1], all ``(N, C, H, W)``.
@@ -203,23 +202,23 @@ class BaseRestorer(BaseModel):
         rng: torch.Generator | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> dict[str, Tensor]:
-        """Restore pictures of any size from 1x1 up.
+        """Restore pictures of any size from 1x1.
 
         Args:
             lq: ``(N, 3, H, W)`` RGB float in [0, 1].
-            shared: what :meth:`estimate_shared` gave for the whole picture when ``lq`` is a tile of it.
+            shared: result of :meth:`estimate_shared` for the whole picture if ``lq`` is a tile of it.
             rng: random number generator of methods that draw at test.
             progress: called with (done, total).
 
         Returns:
-            ``pred`` and every estimated layer, ``(N, C, H, W)`` float32 in [0, 1]; NaN where a network gave a number
-            that is not finite.
+            ``pred`` and every estimated layer, ``(N, C, H, W)`` float32 in [0, 1]; NaN where the network's output is
+            not finite.
         """
         if self.training:
             raise RuntimeError('restore() needs the evaluation mode: call .eval() first')
         height, width = lq.shape[-2:]
         needs = self.needs
-        if shared is None and needs.global_statistics:  # of the picture as it is, without its padding
+        if shared is None and needs.global_statistics:  # of the unpadded picture
             shared = self.estimate_shared(lq)
         x = pad_to_multiple(self.to_range(lq), needs.stride, needs.min_size)
         out = self.infer(x, shared, rng, progress)
@@ -227,21 +226,21 @@ class BaseRestorer(BaseModel):
         return {name: nan_where_infinite(y[..., :height, :width].float()).clamp(0, 1) for name, y in out.items()}
 
     def predict(self, inputs: Inputs, data_samples: list[RestorationSample]) -> list[RestorationSample]:
-        """Restore a batch; pictures of unequal sizes, and those of a sampler that draws, go one by one.
+        """Restore a batch. Pictures of unequal sizes, and those of a sampling method, are restored one by one.
 
         Args:
-            inputs: ``lq``, and ``gt`` where there is one, see :class:`RestorationPreprocessor`.
-            data_samples: one per picture; filled with ``pred``, layers, ``lq`` and ``gt``. Of a layer that is estimated
-                and known, the known one is ``true_LAYER``.
+            inputs: ``lq``, and ``gt`` if available, see :class:`RestorationPreprocessor`.
+            data_samples: one per picture; filled with ``pred``, layers, ``lq`` and ``gt``. If a layer is both
+                estimated and known, the known one is stored as ``true_LAYER``.
         """
         if not data_samples:  # every picture of the batch was unreadable and skipped
             return []
         lq = inputs['lq']
         together = isinstance(lq, Tensor) and self.needs.tiling == 'spatial'
-        groups = [lq] if together else [picture[None] for picture in lq]
+        groups: list[Tensor] = [lq] if together else [picture[None] for picture in lq]
         first = 0
         for group in groups:
-            # what a sampler draws is keyed by the picture, so that ranks and batch sizes make no difference
+            # seeded by the picture's index, so that ranks and batch sizes make no difference
             rng = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
             out = self.restore(group, shared=self.estimate_shared(group), rng=rng)
             for i in range(group.shape[0]):
@@ -256,45 +255,45 @@ class BaseRestorer(BaseModel):
     # -- training ------------------------------------------------------------------------------------------------
 
     def prepare(self, inputs: Inputs) -> dict:
-        """Passes that several steps of an iteration read, made once, before the first of them.
+        """Compute what several steps of an iteration use, once, before the first of them.
 
-        All roles have gradients here, while in a step only those that it updates have.
+        All roles have gradients here; in a step only the roles it updates have.
 
         Args:
             inputs: role -> ``(N, C, H, W)`` in [0, 1].
 
         Returns:
-            What :meth:`losses` gets as ``prepared``.
+            Passed to :meth:`losses` as ``prepared``.
         """
         return {}
 
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """The terms of one optimiser step.
+        """Return the loss terms of one optimiser step.
 
         Args:
             step: a key of ``steps``.
             inputs: role -> ``(N, C, H, W)`` in [0, 1].
-            prepared: what :meth:`prepare` gave; a step may add to it for the next.
+            prepared: result of :meth:`prepare`; a step may add entries for the next.
 
         Returns:
-            Scalars. Those whose name starts with ``loss`` are summed and minimised, the rest is only logged.
+            Scalars. Those whose name starts with ``loss`` are summed and minimised; the others are only logged.
         """
         raise NotImplementedError
 
     def training_state(self) -> dict:
-        """What training remembers besides weights and the global random state, for an exact resume; of this rank.
+        """Return this rank's training state besides weights and the global random state, for an exact resume.
 
         Returns:
-            Tensors, plain values, dicts and lists of them; a checkpoint holds that of each rank. Here: name -> state of
+            Tensors, plain values, dicts and lists of them; a checkpoint stores them per rank. Here: name -> state of
             each of ``rngs``.
         """
         return {name: rng.get_state() for name, rng in self.rngs.items()}
 
     def load_training_state(self, state: dict) -> None:
-        """Undo of :meth:`training_state`.
+        """Restore the result of :meth:`training_state`.
 
         Raises:
-            CheckpointError: the state of a random number generator is absent.
+            CheckpointError: the state of a random number generator is missing.
         """
         for name, rng in self.rngs.items():
             if name not in state:
@@ -302,17 +301,17 @@ class BaseRestorer(BaseModel):
             rng.set_state(state[name].cpu())
 
     def provenance(self) -> dict:
-        """What a stored score must say about this training beyond its config: plain values by name."""
+        """Return what stored scores must record about this training besides its config: plain values by name."""
         return {}
 
-    def apply_loss(self, loss: BaseLoss, pred: Tensor, target: Tensor, degraded: Tensor | None = None) -> Tensor:
-        """Call a loss on tensors in the network's range, mapped to [0, 1] first for losses that ask for it."""
-        given = (pred, target, degraded) if loss.reads_degraded else (pred, target)
+    def apply_loss(self, loss: nn.Module, pred: Tensor, target: Tensor, degraded: Tensor | None = None) -> Tensor:
+        """Call a :class:`BaseLoss` on tensors in the network's range, mapped to [0, 1] if the loss requires it."""
+        given: tuple[Any, ...] = (pred, target, degraded) if loss.reads_degraded else (pred, target)
         return loss(*(given if loss.value_range is None else map(self.from_range, given)))
 
     @contextmanager
     def updating(self, roles: tuple[str, ...]) -> Iterator[None]:
-        """No gradients for the roles that this step does not update."""
+        """Disable gradients of the roles that a step does not update."""
         trained = dict.fromkeys(name for names in self.steps.values() for name in names)
         frozen = [p for name in trained if name not in roles for p in self.role(name).parameters() if p.requires_grad]
         for parameter in frozen:
@@ -325,7 +324,7 @@ class BaseRestorer(BaseModel):
 
     @contextmanager
     def _contexts(self, wrappers: dict[str, OptimWrapper]) -> Iterator[None]:
-        """Autocast, and no gradient exchange while gradients accumulate, for the roles of these steps."""
+        """Enter the steps' contexts: autocast, and no gradient synchronisation while gradients accumulate."""
         with ExitStack() as stack:
             for step, wrapper in wrappers.items():
                 for name in self.steps[step]:
@@ -333,19 +332,19 @@ class BaseRestorer(BaseModel):
             yield
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, Tensor]:
-        """One iteration: every step of ``steps`` in turn.
+        """Run one iteration: all optimiser steps in order.
 
         Args:
-            data: a batch as the data loader gives it.
-            optim_wrapper: one, or a dict of them by step.
+            data: a batch of the data loader.
+            optim_wrapper: one wrapper, or a dict of them by step.
 
         Returns:
-            Terms to log: those of :meth:`losses`, and ``loss`` (the sum; ``total_STEP`` with several steps).
+            Values to log: the terms of :meth:`losses`, and their sum ``loss`` (``total_STEP`` with several steps).
 
         Raises:
-            ConfigError: the batch lacks a role, or its sizes don't fit the networks.
-            NonFiniteError: a step's sum, or the gradient where it is clipped, is NaN or infinite; no weight has been
-                touched by it.
+            ConfigError: the batch lacks a role, or its sizes do not fit the networks.
+            NonFiniteError: the sum of a step, or the gradient if it is clipped, is NaN or infinite; the step has
+                changed no weight.
         """
         inputs = training_inputs(self, data)
         several = isinstance(optim_wrapper, OptimWrapperDict)
@@ -366,19 +365,19 @@ class BaseRestorer(BaseModel):
                     raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
             try:
                 wrappers[step].update_params(total)
-            except RuntimeError as error:  # of clip_grad=dict(..., error_if_nonfinite=True)
+            except RuntimeError as error:  # raised by clip_grad=dict(..., error_if_nonfinite=True)
                 if 'non-finite' not in str(error):
                     raise
                 raise NonFiniteError(f'{step}: the gradient is NaN or infinite, its losses are not') from error
             repeated = sorted(log.keys() & terms.keys())
             if repeated:
-                raise ConfigError(f"{type(self).__name__}: two steps log '{repeated[0]}'; name their terms apart")
+                raise ConfigError(f"{type(self).__name__}: two steps log '{repeated[0]}'; use different names")
             log.update({name: value.detach() for name, value in terms.items()})
             log['loss' if len(self.steps) == 1 else f'total_{step}'] = total.detach()
         return log
 
-    def forward(self, inputs: Inputs, data_samples: list | None = None, mode: str = 'tensor') -> object:
-        """MMEngine's three modes.
+    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor') -> object:
+        """Run one of MMEngine's three modes.
 
         Args:
             inputs: role -> pictures in [0, 1].
@@ -388,7 +387,7 @@ class BaseRestorer(BaseModel):
         if mode == 'tensor':
             return self.restore(inputs['lq'])
         if mode == 'predict':
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples or [])
         if mode == 'loss':
             prepared = self.prepare(inputs)
             return {k: v for step in self.steps for k, v in self.losses(step, inputs, prepared).items()}

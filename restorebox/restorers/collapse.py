@@ -1,4 +1,4 @@
-"""Watches whether generators of an unpaired method have become the identity."""
+"""Detection of generators that have become the identity in unpaired training."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from mmengine.logging import MMLogger
 from torch import Tensor
 
 THRESHOLD = 0.01  # mean absolute difference in [-1, 1]
-STEPS = 100  # that a judgement averages over
+STEPS = 100  # steps averaged per check
 
 
-class CollapseWatch:
-    """Mean differences between pictures and what is generated from them, and a loud line when all of them vanish.
+class CollapseMonitor:
+    """Average the differences between pictures and those generated from them, and warn when all of them vanish.
 
     Attributes:
-        last: name -> mean over the last complete stretch of ``STEPS`` steps; empty before the first.
+        last: name -> mean over the last complete interval of ``STEPS`` steps; empty before the first.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,11 @@ class CollapseWatch:
 
     @property
     def collapsed(self) -> bool:
-        """Whether all differences of the last stretch lie under the threshold."""
+        """Whether all differences of the last interval are below the threshold."""
         return bool(self.last) and all(value < THRESHOLD for value in self.last.values())
 
     def add(self, shifts: dict[str, Tensor]) -> None:
-        """Note a step's differences; judged, and read from the device, once a stretch."""
+        """Add the differences of a step; they are read from the device and checked once per interval."""
         for name, value in shifts.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().double()
         self._count += 1
@@ -42,15 +42,15 @@ class CollapseWatch:
             MMLogger.get_current_instance().warning(
                 f'COLLAPSE: the generators have become the identity ({each}, both under {THRESHOLD} over {STEPS} '
                 'steps): pseudo pictures look like their sources, and the denoiser learns to copy its condition. '
-                'Hold those of a CycleGAN or use domain_prior; see configs/raindiffusion/README.md'
+                'Freeze the generators of a CycleGAN or use domain_prior; see configs/raindiffusion/README.md'
             )
 
     def state(self) -> dict:
-        """For a checkpoint."""
+        """Return the state for a checkpoint."""
         sums = {name: torch.as_tensor(total).cpu() for name, total in self._sums.items()}
         return {'last': dict(self.last), 'sums': sums, 'count': self._count}
 
     def load(self, state: dict) -> None:
-        """Undo of :meth:`state`."""
+        """Restore the result of :meth:`state`."""
         self.last, self._count = dict(state['last']), state['count']
         self._sums = dict(state['sums'])

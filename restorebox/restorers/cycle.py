@@ -1,9 +1,9 @@
-"""Unpaired restoration between two domains: CCLGAN, and CycleGAN and CUT as other settings of the same parts.
+"""Unpaired restoration between two domains: CCLGAN, CycleGAN and CUT as settings of one class.
 
 Zhao, Cai, Hu, Yuan, "Cycle contrastive adversarial learning for unsupervised image deraining" (arXiv 2407.11750);
 Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks" (ICCV 2017); Park et al.,
-"Contrastive learning for unpaired image-to-image translation" (ECCV 2020). CCLGAN's formulas are lost in its public
-text: equations are its reconstruction from prose and the authors' code, see ``configs/cclgan/README.md``.
+"Contrastive learning for unpaired image-to-image translation" (ECCV 2020). CCLGAN's formulas are missing in its public
+text: equation numbers refer to its reconstruction from prose and the authors' code, ``configs/cclgan/README.md``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
 from restorebox.values import Names, NotNegative, PoolSize, Samples, StatisticsWindow
 
-# every picture of an iteration -> the domain it belongs to
+# picture of an iteration -> its domain
 DOMAIN = {
     'rainy': 'rainy',  # I_r
     'clean': 'clean',  # I_n
@@ -37,7 +37,7 @@ DOMAIN = {
     'same_clean': 'clean',  # G_n(I_n)
     'same_rainy': 'rainy',  # G_r(I_r)
 }
-# (query, key) of the location loss in CCLGAN
+# (query, key) pairs of the location loss in CCLGAN
 LCL_PAIRS = (
     ('fake_clean', 'rainy'),
     ('fake_rainy', 'clean'),
@@ -49,27 +49,27 @@ Features = dict[str, Tensor]
 
 @RESTORERS.register_module()
 class CycleRestorer(BaseRestorer):
-    """Two generators between a degraded ("rainy") and a clean domain, learnt from unrelated pictures of both.
+    """Two generators between a degraded ("rainy") and a clean domain, trained on unpaired pictures of both.
 
     ::
 
-        I_r -> generator -> F_n -> rain_generator -> R_r      discriminator judges F_n against I_n
-        I_n -> rain_generator -> F_r -> generator -> R_n      rain_discriminator judges F_r against I_r
-                  |  features on the way                          |  features on the way
+            I_r -> generator -> F_n -> rain_generator -> R_r      discriminator compares F_n with I_n
+            I_n -> rain_generator -> F_r -> generator -> R_n      rain_discriminator compares F_r with I_r
+                                |  intermediate features                        |  intermediate features
                   v                                               v
           projector, rain_projector                     inter_projector, rain_inter_projector
           location loss, eq 7                           inter loss, eqs 4 to 6
         R_r, I_r, I_n, F_n (and R_n, I_n, I_r, F_r) -> frozen encoder -> intra loss, eqs 1 to 3
 
-    Networks and heads whose losses have weight 0 are not built. Nothing is computed twice: features for the location
-    loss come from the passes that make the pictures, and only the two reconstructions need an encoder pass of their
-    own. A picture goes through the encoder and the projector of the generator that takes its domain.
+    Networks and heads of losses with weight 0 are not built. Features for the location loss are taken from the passes
+    that generate the pictures; only the two reconstructions need a separate encoder pass. A picture is encoded by the
+    generator that takes its domain, and embedded by that generator's projector.
 
     Args:
-        generator: deployed network, degraded -> clean, ``dict(backbone=..., head=...)``; ``rain_generator`` is another
-            of the same kind.
-        discriminator: network with a realness head; ``rain_discriminator`` is another of the same kind.
-        directions: 2, or 1 for degraded -> clean alone (CUT), with neither cycle nor rain networks.
+        generator: deployed network, degraded -> clean, ``dict(backbone=..., head=...)``; ``rain_generator`` has the
+            same config.
+        discriminator: network with a realness head; ``rain_discriminator`` has the same config.
+        directions: 2, or 1 for degraded -> clean only (CUT), without cycle and rain networks.
         gan_mode: see :class:`AdversarialLoss`; eqs 8 to 10.
         lambda_lcl: weight of the location contrastive loss.
         lambda_intra: weight of the intra cycle contrastive loss.
@@ -77,15 +77,15 @@ class CycleRestorer(BaseRestorer):
         lambda_idt: weight of the identity L1.
         lambda_cycle: weight of CycleGAN's cycle L1.
         lcl_pairs: (query, key) pictures whose losses are averaged, names as in ``DOMAIN``.
-        lcl_taps: features of the generator's backbone that it contrasts.
+        lcl_taps: features of the generator's backbone used by the location loss.
         lcl_positions: positions per feature.
         intra_negatives: ``'both'``, ``'real'`` or ``'fake'``, see :class:`IntraContrastiveLoss`.
         inter_positives: ``'both'``, ``'real'`` or ``'fake'``, see :class:`InterContrastiveLoss`.
         inter_taps: features of the discriminator's backbone.
         inter_positions: positions per feature.
-        inter_updates_d: let the inter loss, with generated pictures held fixed, train the discriminators too.
-        semantic_encoder: one of ENCODERS, for the intra loss.
-        image_pool: generated pictures that each discriminator remembers, see :class:`ImagePool`.
+        inter_updates_d: use the inter loss, with detached generated pictures, to train the discriminators too.
+        semantic_encoder: config of an encoder, for the intra loss.
+        image_pool: size of the pool of generated pictures per discriminator, see :class:`ImagePool`.
         statistics_window: see :class:`BaseRestorer`.
         data_preprocessor: see :class:`BaseRestorer`.
 
@@ -94,7 +94,7 @@ class CycleRestorer(BaseRestorer):
     """
 
     picture_roles = ('lq', 'hq')
-    # positions, the same on all ranks; and what pools choose, which is apart since ranks differ in how often they do
+    # positions, equal on all ranks; image pools draw separately, since ranks draw for them unequally often
     rng_names = ('draws', 'coins')
 
     def __init__(
@@ -129,7 +129,7 @@ class CycleRestorer(BaseRestorer):
         if any(isinstance(pair, str) or len(pair) != 2 for pair in lcl_pairs):
             raise ConfigError(f'{type(self).__name__}: lcl_pairs are (query, key) pairs of names, not {lcl_pairs!r}')
         self.lcl_pairs = tuple((query, key) for query, key in lcl_pairs) if lambda_lcl else ()
-        # of a single position there is nothing to tell apart
+        # with a single position there are no negatives
         counts = {'lcl_positions': (lcl_positions, 2), 'inter_positions': (inter_positions, 1)}
         self._check(directions, semantic_encoder, inter_updates_d, counts)
         self.counts = dict(lcl=lcl_positions, inter=inter_positions)
@@ -151,7 +151,7 @@ class CycleRestorer(BaseRestorer):
         if lambda_inter:
             self._add_projectors(inter_projectors, discriminators, self.inter_taps)
         self.discriminators, self.inter_projectors = discriminators, inter_projectors
-        # what encodes a picture of a domain is the generator that takes it
+        # a picture is encoded by the generator that takes its domain
         self.encoders = {'rainy': 'generator', 'clean': generators.get('rainy', 'generator')}
         self.projectors = {'rainy': projectors.get('rainy', 'projector'), 'clean': 'projector'}
         trained = [*generators.values()]
@@ -205,24 +205,24 @@ class CycleRestorer(BaseRestorer):
     # -- training state and record -------------------------------------------------------------------------------
 
     def training_state(self) -> dict:
-        """States of the random number generators, and what the pools hold."""
+        """Return the states of the random number generators and the contents of the image pools."""
         pools = {domain: [picture.cpu() for picture in pool.pictures] for domain, pool in self.pools.items()}
         return {**super().training_state(), 'pools': pools}
 
     def load_training_state(self, state: dict) -> None:
-        """See :meth:`training_state`."""
+        """Restore the result of :meth:`training_state`."""
         super().load_training_state(state)
         for domain, pictures in state['pools'].items():
             self.pools[domain].pictures = list(pictures)
 
     def provenance(self) -> dict:
-        """Which encoder the intra loss really read."""
+        """Return the description of the semantic encoder that was used."""
         return {'semantic_encoder': self.encoder.describe()} if self.encoder is not None else {}
 
     # -- passes --------------------------------------------------------------------------------------------------
 
     def prepare(self, inputs: Inputs) -> dict:
-        """All passes of the generators, with the features that the location loss reads from them."""
+        """Run all generator passes, and keep the features for the location loss."""
         prepared: dict = {'pictures': {role: self.to_range(inputs[key]) for role, key in
                                      (('rainy', 'lq'), ('clean', 'hq'))}, 'features': {}}  # fmt: skip
         self._translate(prepared, 'generator', 'rainy', 'fake_clean', 'clean', 'same_clean')
@@ -239,10 +239,10 @@ class CycleRestorer(BaseRestorer):
     def _translate(
         self, prepared: dict, role: str, source: str, target: str, own: str | None = None, same: str | None = None
     ) -> None:
-        """One pass of a generator, over its source and, for the identity losses, over a picture of its own domain."""
+        """Run a generator on its source picture and, for the identity losses, on a picture of its target domain."""
         pictures, features = prepared['pictures'], prepared['features']
         names = {source: target}
-        if own is not None and (self.weights['idt'] or self._in_pairs('same_')):
+        if own is not None and same is not None and (self.weights['idt'] or self._in_pairs('same_')):
             names[own] = same
         out = getattr(self, role)(torch.cat([pictures[name] for name in names]), taps=self.taps)
         parts = {key: value.chunk(len(names)) for key, value in out.items()}
@@ -252,7 +252,7 @@ class CycleRestorer(BaseRestorer):
                 features[name] = {tap: parts[tap][i] for tap in self.taps}
 
     def _encode(self, prepared: dict, names: list[str]) -> None:
-        """Encoder passes for the pictures that no generator took, those of one encoder together."""
+        """Encode the pictures that no generator has taken, in one batch per encoder."""
         for role in dict.fromkeys(self.encoders.values()):
             absent = [n for n in names if n not in prepared['features'] and self.encoders[DOMAIN[n]] == role]
             if absent:
@@ -269,7 +269,7 @@ class CycleRestorer(BaseRestorer):
         return self._discriminator_losses(prepared) if step == 'discriminator' else self._generator_losses(prepared)
 
     def _discriminator_losses(self, prepared: dict) -> dict[str, Tensor]:
-        """Eqs 9 and 10."""
+        """Return the terms of eqs 9 and 10."""
         pictures, terms = prepared['pictures'], {}
         for domain, role in self.discriminators.items():
             network = getattr(self, role)
@@ -279,11 +279,11 @@ class CycleRestorer(BaseRestorer):
                 self.adversarial(on_real['realness'], True) + self.adversarial(on_fake['realness'], False)
             ) / 2
             if self.inter_updates_d:
-                terms[f'loss_d_inter_{domain}'] = self.weights['inter'] * self._inter(prepared, domain, held=True)
+                terms[f'loss_d_inter_{domain}'] = self.weights['inter'] * self._inter(prepared, domain, detach=True)
         return terms
 
     def _generator_losses(self, prepared: dict) -> dict[str, Tensor]:
-        """Eq 11, and what shows a collapse: the mean colour of the generated pictures."""
+        """Return the terms of eq 11, and the mean colours of generated pictures, which reveal a collapse."""
         pictures, weights = prepared['pictures'], self.weights
         terms, count = {}, len(self.discriminators)
         judged = {
@@ -310,10 +310,10 @@ class CycleRestorer(BaseRestorer):
         return terms
 
     def _positions(self, features: Features, count: int) -> dict[str, Tensor]:
-        return {tap: draw_positions(*x.shape[-2:], count, self.rngs['draws']) for tap, x in features.items()}
+        return {tap: draw_positions(x.shape[-2], x.shape[-1], count, self.rngs['draws']) for tap, x in features.items()}
 
     def _location(self, prepared: dict) -> Tensor:
-        """Eq 7 over all pairs, at the same positions."""
+        """Return eq 7, averaged over all pairs at the same positions."""
         queries = list(dict.fromkeys(query for query, _ in self.lcl_pairs))
         keys = list(dict.fromkeys(key for _, key in self.lcl_pairs if key not in queries))
         self._encode(prepared, queries)
@@ -339,42 +339,43 @@ class CycleRestorer(BaseRestorer):
         return torch.stack(each).mean()
 
     def _intra(self, pictures: dict[str, Tensor]) -> Tensor:
-        """Eqs 1 to 3; the encoder sees six pictures, and only the two anchors with gradient."""
+        """Return eqs 1 to 3; six pictures are encoded, the two anchors with gradient."""
+        assert self.encoder is not None  # built if lambda_intra is not 0
         anchors, others = ('rec_rainy', 'rec_clean'), ('rainy', 'clean', 'fake_clean', 'fake_rainy')
-        seen: dict[str, Features] = {}
+        encoded: dict[str, Features] = {}
         for names, trained in ((anchors, True), (others, False)):
             with torch.set_grad_enabled(trained):
                 out = self.encoder(torch.cat([self.from_range(pictures[name]) for name in names]))
             for i, name in enumerate(names):
-                seen[name] = {key: value.chunk(len(names))[i] for key, value in out.items()}
+                encoded[name] = {key: value.chunk(len(names))[i] for key, value in out.items()}
         shares = self.encoder.distance_weights
-        first = self.intra(seen['rec_rainy'], seen['rainy'], seen['clean'], seen['fake_clean'], shares)
-        second = self.intra(seen['rec_clean'], seen['clean'], seen['rainy'], seen['fake_rainy'], shares)
+        first = self.intra(encoded['rec_rainy'], encoded['rainy'], encoded['clean'], encoded['fake_clean'], shares)
+        second = self.intra(encoded['rec_clean'], encoded['clean'], encoded['rainy'], encoded['fake_rainy'], shares)
         return (first + second) / 2
 
-    def _inter(self, prepared: dict, domain: str, judged: Features | None = None, held: bool = False) -> Tensor:
-        """Eq 4 or 5: the domain's discriminator reads F, R, I and the other domain's I.
+    def _inter(self, prepared: dict, domain: str, judged: Features | None = None, detach: bool = False) -> Tensor:
+        """Return eq 4 or 5: the domain's discriminator encodes F, R, I and the other domain's I.
 
         Args:
-            prepared: of the iteration.
-            domain: whose discriminator reads.
-            judged: its features of F, where it has read it already.
-            held: generated pictures are data, and the discriminator is what learns.
+            prepared: result of :meth:`prepare`.
+            domain: domain of the discriminator.
+            judged: the discriminator's features of F if already computed.
+            detach: detach the generated pictures; the discriminator is trained.
         """
         pictures, network = prepared['pictures'], getattr(self, self.discriminators[domain])
         names = [f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean']
-        seen = {} if judged is None else {names[0]: {tap: judged[tap] for tap in self.inter_taps}}
-        # without gradient where neither the picture nor the discriminator has one
-        for group, trained in ((names[:2], True), (names[2:], held)):
-            absent = [name for name in group if name not in seen]
+        known = {} if judged is None else {names[0]: {tap: judged[tap] for tap in self.inter_taps}}
+        # no gradient if neither the pictures nor the discriminator are trained
+        for group, trained in ((names[:2], True), (names[2:], detach)):
+            absent = [name for name in group if name not in known]
             with torch.set_grad_enabled(trained):
-                batch = torch.cat([pictures[name].detach() if held else pictures[name] for name in absent])
+                batch = torch.cat([pictures[name].detach() if detach else pictures[name] for name in absent])
                 out = network(batch, taps=self.inter_taps, only_taps=True)
             for i, name in enumerate(absent):
-                seen[name] = {tap: value.chunk(len(absent))[i] for tap, value in out.items()}
-        positions = self._positions(seen[names[0]], self.counts['inter'])
+                known[name] = {tap: value.chunk(len(absent))[i] for tap, value in out.items()}
+        positions = self._positions(known[names[0]], self.counts['inter'])
         vectors = {
-            tap: torch.cat([gather_positions(seen[name][tap], at) for name in names]) for tap, at in positions.items()
+            tap: torch.cat([gather_positions(known[name][tap], at) for name in names]) for tap, at in positions.items()
         }
         out = getattr(self, self.inter_projectors[domain])(vectors)
         return self.inter(*({tap: value.chunk(4)[i] for tap, value in out.items()} for i in range(4)))

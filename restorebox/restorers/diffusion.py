@@ -1,4 +1,4 @@
-"""Paired restoration by a conditional diffusion model: from noise to a picture, looking at the degraded one.
+"""Paired restoration by a diffusion model conditioned on the degraded picture.
 
 Ho et al., "Denoising Diffusion Probabilistic Models" (NeurIPS 2020); Saharia et al., "Image Super-Resolution via
 Iterative Refinement" (TPAMI 2022), SR3: the condition as further input channels; Özdenizci and Legenstein, "Restoring
@@ -31,7 +31,7 @@ from restorebox.losses.pixel import MSELoss
 from restorebox.registry import RESTORERS, check_keys, nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
-from restorebox.restorers.network import Network, build_network
+from restorebox.restorers.network import Network, build_network, combined_needs
 from restorebox.values import Timesteps
 
 PREDICTIONS = ('noise', 'x0', 'residual', 'preconditioned')
@@ -40,39 +40,39 @@ CONDITION_ERROR = 0.1  # mean squared error of a degraded picture in [-1, 1]: 16
 
 @RESTORERS.register_module()
 class DiffusionRestorer(BaseRestorer):
-    """A denoiser that is shown the degraded picture, and a sampler that begins with noise.
+    """A denoiser conditioned on the degraded picture, and a sampler that starts from noise.
 
     ::
 
         training:   gt, t, noise -> noisy;  cat(lq, noisy), t -> denoiser -> estimate against the noise
         restoring:  noise -> denoiser -> step -> ... -> picture, S times
 
-    The condition comes first in the input's channels, what is noisy second, as in WeatherDiffusion.
+    The input channels are the condition, then the noisy picture, as in WeatherDiffusion.
 
-    Steps and noise are drawn per sample from a generator of its own that goes into the checkpoint. They depend on a
-    sample's place in the batches of all ranks, so N ranks x batch b and one rank x batch N*b draw alike.
+    Timesteps and noise are drawn per sample from a separate generator that is stored in checkpoints. They depend on a
+    sample's index in the batches of all ranks: N ranks x batch b draw the same as one rank x batch N*b.
 
     Args:
         denoiser: deployed network, ``dict(backbone=..., head=...)``; 6 channels in, 3 out, reads ``timestep``.
         schedule: ``'linear'`` or ``'cosine'``, see :class:`~restorebox.diffusion.NoiseSchedule`.
         timesteps: T.
-        prediction: what the denoiser estimates: ``'noise'`` as in the papers; ``'x0'``, the clean picture: a short
-            training goes further with it, since at large t an error of the noise is amplified by a hundred; or
-            ``'residual'``, what is to be added to the degraded picture to have the clean one, where both are alike; or
-            ``'preconditioned'``, what is to be added to the best mixture of degraded and noisy picture, in units of the
-            error that is expected of it: at small t the noisy one is nearly the answer, at large t it says nothing
-            (Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", NeurIPS 2022, section
-            5, with a second picture to begin from).
-        sampling: how pictures are made at test, see :class:`~restorebox.diffusion.Sampling`.
+        prediction: target of the denoiser: ``'noise'`` as in the papers; ``'x0'``, the clean picture, which is better
+            after a short training, since at large t an error of the noise is amplified a hundredfold; ``'residual'``,
+            the clean minus the degraded picture, for similar pictures; or ``'preconditioned'``, the residual of the
+            best linear combination of degraded and noisy picture, divided by its expected error. At small t the noisy
+            picture is nearly the clean one, at large t it contains no information. Karras et al., "Elucidating the
+            Design Space of Diffusion-Based Generative Models" (NeurIPS 2022, section 5), extended by the degraded
+            picture.
+        sampling: settings of the sampler at test, see :class:`~restorebox.diffusion.Sampling`.
         data_preprocessor: see :class:`BaseRestorer`.
 
     Raises:
-        ConfigError: settings that don't exist or don't fit each other.
+        ConfigError: invalid or incompatible settings.
     """
 
-    deployed = ('denoiser',)
+    deployed: tuple[str, ...] = ('denoiser',)
     steps = {'denoiser': ('denoiser',)}
-    rng_names = ('draws',)  # steps and noise
+    rng_names = ('draws',)  # timesteps and noise
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class DiffusionRestorer(BaseRestorer):
         self.sampling = Sampling(**(sampling or {}))
         self.schedule = NoiseSchedule(schedule, timesteps)
         self.prediction = prediction
-        self.visited = spaced_steps(timesteps, self.sampling.steps, self.sampling.spacing)
+        self.timesteps = spaced_steps(timesteps, self.sampling.steps, self.sampling.spacing)
         needs = self.denoiser.needs
         if self.sampling.mode == 'overlap' and (
             self.sampling.window % needs.stride or self.sampling.window < needs.min_size
@@ -116,8 +116,8 @@ class DiffusionRestorer(BaseRestorer):
             raise ConfigError(f'{owner}: the denoiser takes {network.needs.in_channels} channels; two pictures are 6')
 
     def _combined_needs(self) -> Needs:
-        """The network's, for one of the two pictures that it reads; and a window at least."""
-        needs = super()._combined_needs(('denoiser',))
+        """Return the denoiser's requirements for one of its two input pictures; min_size is at least the window."""
+        needs = combined_needs({'denoiser': self.role('denoiser').needs}, type(self).__name__)
         window = self.sampling.window if self.sampling.mode == 'overlap' else 1
         return replace(
             needs,
@@ -130,17 +130,17 @@ class DiffusionRestorer(BaseRestorer):
     # -- training ------------------------------------------------------------------------------------------------
 
     def draw(self, make: Callable[..., Tensor], count: int) -> Tensor:
-        """This rank's ``count`` of what is drawn for the batches of all ranks.
+        """Draw for the batches of all ranks and return the ``count`` values of this rank.
 
         Args:
-            make: called with ``size`` and ``generator``.
-            count: samples of this rank.
+            make: function that draws, called with ``size`` and ``generator``.
+            count: number of samples of this rank.
         """
         rank, world = get_dist_info()
         return make(size=(world * count,), generator=self.rngs['draws'])[rank::world]
 
     def draw_step_and_noise(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps ``(N,)`` int64 on the CPU, even over 1 .. T, and standard normal noise of the shape of ``like``."""
+        """Draw timesteps ``(N,)`` int64 on the CPU, uniform over 1 .. T, and normal noise of the shape of ``like``."""
         count = like.shape[0]
         t = self.draw(lambda **kw: torch.randint(1, self.schedule.steps + 1, **kw), count)
         seeds = self.draw(lambda **kw: torch.randint(2**62, **kw), count)
@@ -148,23 +148,23 @@ class DiffusionRestorer(BaseRestorer):
         return t, torch.stack(noise)
 
     def estimate(self, role: str, condition: Tensor, noisy: Tensor, t: Tensor) -> Estimate:
-        """A training pass of a denoiser.
+        """Run a denoiser in training.
 
         Args:
-            role: the denoiser.
+            role: name of the denoiser.
             condition: ``(N, 3, H, W)`` in [-1, 1].
             noisy: of the same shape.
-            t: ``(N,)`` steps from 1.
+            t: ``(N,)`` timesteps from 1.
         """
-        # networks of the DDPM family count steps from 0
+        # networks of the DDPM family count timesteps from 0
         out = getattr(self, role)(torch.cat((condition, noisy), 1), timestep=(t - 1).to(noisy.device))['estimate']
         return self._complete(out, condition, noisy, self.schedule.abar[t].to(noisy)[:, None, None, None])
 
     def _complete(
         self, out: Tensor, condition: Tensor, noisy: Tensor, abar: Tensor | float, clip: bool = False
     ) -> Estimate:
-        """What the network gave, with what it is added to and what follows from it; ``clip``: a clean picture in
-        [-1, 1], where that is what it gives.
+        """Convert the network's output to noise and clean picture. ``clip``: limit the clean picture to [-1, 1] if the
+        network predicts it.
         """
         if self.prediction == 'noise':
             return Estimate.of_noise(noisy, out, abar)
@@ -172,16 +172,16 @@ class DiffusionRestorer(BaseRestorer):
             out = condition + out
         elif self.prediction == 'preconditioned':
             both = CONDITION_ERROR * abar + 1 - abar
-            begin = (CONDITION_ERROR * abar**0.5 * noisy + (1 - abar) * condition) / both
-            out = begin + (CONDITION_ERROR * (1 - abar) / both) ** 0.5 * out
+            mixture = (CONDITION_ERROR * abar**0.5 * noisy + (1 - abar) * condition) / both
+            out = mixture + (CONDITION_ERROR * (1 - abar) / both) ** 0.5 * out
         return Estimate.of_clean(noisy, out.clamp(-1, 1) if clip else out, abar)
 
     def compared(self, estimate: Estimate, truth: Estimate) -> tuple[Tensor, Tensor]:
-        """What the loss is taken of: (estimated, true) noise, or clean picture, see ``prediction``."""
+        """Return the (estimated, true) pair that the loss compares: noise or clean picture, see ``prediction``."""
         return (estimate.noise, truth.noise) if self.prediction == 'noise' else (estimate.clean, truth.clean)
 
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """The simple loss, eq 14 of Ho et al."""
+        """Return the simple loss, eq 14 of Ho et al."""
         lq, gt = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
         t, noise = self.draw_step_and_noise(gt)
         estimate = self.estimate('denoiser', lq, self.schedule.noisy(gt, t, noise), t)
@@ -196,12 +196,12 @@ class DiffusionRestorer(BaseRestorer):
         rng: torch.Generator | None,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Tensor]:
-        """Sample; without ``rng`` always the same.
+        """Sample a picture; without ``rng`` the result is deterministic.
 
         Args:
             x: see :meth:`BaseRestorer.infer`.
             shared: see :meth:`BaseRestorer.infer`.
-            rng: of the noise to begin with, and of that on the way.
+            rng: random number generator of the initial noise and of the noise in each step.
             progress: called with (steps done, all steps).
         """
         s = self.sampling
@@ -216,11 +216,11 @@ class DiffusionRestorer(BaseRestorer):
             )
 
         start = draw_noise(x.shape, x, rng)
-        visited = self.visited[:1] if x.is_meta else self.visited  # shapes show in one step
-        pred = sample(estimate, start, visited, self.schedule, s.sampler, s.eta, s.clip_x0, rng, progress)
+        timesteps = self.timesteps[:1] if x.is_meta else self.timesteps  # one step suffices for the shapes
+        pred = sample(estimate, start, timesteps, self.schedule, s.sampler, s.eta, s.clip_x0, rng, progress)
         return {'pred': pred}
 
     def _network(self, x: Tensor, t: int) -> Tensor:
-        """What the denoiser gives for condition and noisy picture at one step, in the input's precision."""
+        """Run the denoiser on condition and noisy picture at one timestep, in the input's precision."""
         timestep = torch.full((x.shape[0],), t - 1, device=x.device)
         return nan_where_infinite(self.role('denoiser')(x, timestep=timestep)['estimate'].to(x.dtype))

@@ -1,7 +1,7 @@
-"""Rain with its veil: what physics made of it, refined by a conditional GAN.
+"""Second and third stage of heavy rain restoration: a conditional GAN refines the physics-based estimate.
 
 Li, Cheong, Tan, "Heavy Rain Image Restoration: Integrating Physics Model and Conditional Adversarial Learning" (CVPR
-2019). What differs between the paper, its code and here is in ``configs/heavy_rain/README.md``.
+2019). For differences between the paper, its code and this implementation see ``configs/heavy_rain/README.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from restorebox.layers.finite import nan_where_infinite
 from restorebox.losses.pixel import L1Loss
 from restorebox.registry import RESTORERS, check_keys
 from restorebox.restorers.adversarial import AdversarialRestorer
-from restorebox.restorers.heavy_rain_physics import LAYERS, build_layer_losses, layer_terms, shown_layers
+from restorebox.restorers.heavy_rain_physics import LAYERS, build_layer_losses, layer_outputs, layer_terms
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
 from restorebox.values import Fraction, NotNegative
@@ -28,16 +28,16 @@ from restorebox.values import Fraction, NotNegative
 
 @dataclass(frozen=True)
 class RefinementObjective:
-    """Weights of the losses that have no config of their own.
+    """Weights of the losses that have no config.
 
     Attributes:
-        lambda_gan: of the generator's adversarial loss; the discriminator's is binary cross entropy.
-        lambda_depth: of the two losses of the discriminator's map.
-        lambda_teacher: of the mean absolute difference to the teacher's picture.
-        real_rate: share of the iterations that judge pictures of real rain as well, 0 to 1.
+        lambda_gan: weight of the generator's adversarial loss; the discriminator uses binary cross entropy.
+        lambda_depth: weight of the two losses of the discriminator's depth map.
+        lambda_teacher: weight of the mean absolute difference from the teacher's picture.
+        real_rate: share of the iterations that include the adversarial loss of real rainy pictures, 0 to 1.
 
     Raises:
-        ConfigError: a share that is none.
+        ConfigError: ``real_rate`` outside [0, 1].
     """
 
     lambda_gan: NotNegative = 0.01
@@ -46,45 +46,47 @@ class RefinementObjective:
     real_rate: Fraction = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse a share outside [0, 1]."""
+        """Check ``real_rate``."""
         if not 0 <= self.real_rate <= 1:
             raise ConfigError(f'objective: real_rate is {self.real_rate}; it must be from 0 to 1')
 
 
 @RESTORERS.register_module()
 class HeavyRainRestorer(AdversarialRestorer):
-    """J0 of a trained network of physics, refined by a generator under a discriminator that looks for the veil.
+    """Refine J0 of a trained physics network by a generator with a depth-guided discriminator.
 
     ::
 
         lq -> physics -> S, T, A -> J0 -> generator -> pred -> losses against gt
                              |  depth = 1 - T, A ^      |
-        cat(lq, pred), cat(lq, gt) -> discriminator -> score, and a map of depth: 1 - T of a fake pair, 0 of a real one
+            cat(lq, pred), cat(lq, gt) -> discriminator -> score, and a depth map: 1 - T for a fake pair, 0 for a real
+            one
 
-    It begins from the checkpoint of :class:`HeavyRainPhysics`, through ``load_from``. Pictures of ``real`` rain, where
-    the data set gives them, are judged as well: in an iteration of ``real_rate`` of all, the same on all ranks.
+    Training starts from the checkpoint of :class:`HeavyRainPhysics`, through ``load_from``. If the data set provides
+    ``real`` rainy pictures, a share ``real_rate`` of the iterations, the same on all ranks, includes their adversarial
+    loss.
 
     Args:
         physics: as in :class:`HeavyRainPhysics`.
         generator: network from J0 (3 channels), or J0 and depth (4), to ``'picture'``.
         discriminator: network with a realness head and a tap ``depth``; reads 6 channels.
-        losses: name -> config of a loss between prediction and clean partner.
+        losses: name -> config of a loss between prediction and clean target.
         objective: ``dict(lambda_gan=..., ...)``, see :class:`RefinementObjective`.
-        physics_losses: None, the paper's second stage: the network of physics stands still in evaluation mode. Given,
-            its third: all networks are trained further, see :class:`HeavyRainPhysics` for the form.
-        depth_network: network from the degraded picture to one channel, which the generator is told in the place of
-            1 - T. Trained with the generator on how far things are by the known transmission (or the estimated one,
-            where the set gives none): ``-ln T``, over its highest.
-        teacher: a generator that stands still, whose picture the generator is to hit as well (Hinton et al. 2015).
-            ``load_from`` of a checkpoint without one takes its generator for it.
+        physics_losses: None, the paper's second stage: the physics network is frozen in evaluation mode. Otherwise its
+            third stage: all networks are trained further, see :class:`HeavyRainPhysics` for the form.
+        depth_network: network from the degraded picture to one channel, which replaces 1 - T as the generator's depth
+            input. It is trained with the generator. Its target is the relative distance ``-ln T`` divided by its
+            maximum, with T the known transmission, or the estimated one if the data set has none.
+        teacher: a frozen generator whose prediction is a further target of the generator (Hinton et al. 2015).
+            ``load_from`` of a checkpoint without a teacher loads its generator as the teacher.
         data_preprocessor: see :class:`BaseRestorer`.
 
     Raises:
-        ConfigError: parts that are missing or don't fit.
+        ConfigError: components that are missing or incompatible.
     """
 
     optional_roles = (*LAYERS, 'real')
-    rng_names = ('draws',)  # which iterations judge real pictures
+    rng_names = ('draws',)  # selects the iterations with real pictures
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class HeavyRainRestorer(AdversarialRestorer):
             self.frozen = ('teacher',)
         self.physics = build_network(physics, 'physics')
         self.joint = physics_losses is not None
-        if self.joint:
+        if physics_losses is not None:
             self.layer_losses = build_layer_losses(physics_losses, owner)
         else:
             self.physics.requires_grad_(False)
@@ -136,7 +138,7 @@ class HeavyRainRestorer(AdversarialRestorer):
             self.deployed += ('depth_network',)
 
     def train(self, mode: bool = True) -> HeavyRainRestorer:
-        """MMEngine's; a network of physics that is not trained stays in evaluation mode, and a teacher always."""
+        """Set the mode; a frozen physics network and the teacher stay in evaluation mode."""
         super().train(mode)
         if not self.joint:
             self.role('physics').eval()
@@ -145,7 +147,7 @@ class HeavyRainRestorer(AdversarialRestorer):
         return self
 
     def _with_teacher(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a checkpoint whose generator becomes the teacher, unless it has one."""
+        """Rename the generator of a checkpoint to the teacher, unless it has one."""
         if not hasattr(self, 'teacher') or any(key.startswith('teacher.') for key in state):
             return state
         own = 'generator.'
@@ -164,42 +166,46 @@ class HeavyRainRestorer(AdversarialRestorer):
 
     @torch.no_grad()
     def estimate_shared(self, lq: Tensor) -> dict[str, Tensor]:
-        """The airlight of the whole picture: ``airlight`` -> ``(N, 3, 1, 1)``."""
+        """Estimate the airlight of the whole picture: ``airlight`` -> ``(N, 3, 1, 1)``."""
         return self.role('physics').backbone(lq, taps=('airlight',), only_taps=True)
 
     def infer(self, x: Tensor, shared: dict[str, Tensor] | None, rng: Any, progress: Any) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 as ``physics``."""
-        seen = self.role('physics')(x, taps=LAYERS, **(shared or {}))
-        out = shown_layers(seen, x)
+        estimates = self.role('physics')(x, taps=LAYERS, **(shared or {}))
+        out = layer_outputs(estimates, x)
         if 'depth_network' in self.deployed:
-            seen['depth'] = self.role('depth_network')(x)['picture']
-            out['depth'] = seen['depth'].expand_as(out['depth'])
-        return {'pred': self._refine(self.role('generator'), seen), **out}
+            estimates['depth'] = self.role('depth_network')(x)['picture']
+            out['depth'] = estimates['depth'].expand_as(out['depth'])
+        return {'pred': self._refine(self.role('generator'), estimates), **out}
 
-    def _refine(self, generator: nn.Module, seen: dict[str, Tensor]) -> Tensor:
-        plain = generator.module if is_model_wrapper(generator) else generator
-        x = seen['picture']
+    def _refine(self, generator: nn.Module, estimates: dict[str, Tensor]) -> Tensor:
+        plain: Any = generator.module if is_model_wrapper(generator) else generator
+        x = estimates['picture']
         if plain.needs.in_channels == 4:
-            depth = nan_where_infinite(seen['depth']).clamp(0, 1) if 'depth' in seen else 1 - seen['transmission']
+            depth = (
+                nan_where_infinite(estimates['depth']).clamp(0, 1)
+                if 'depth' in estimates
+                else 1 - estimates['transmission']
+            )
             x = torch.cat((x, depth), 1)
-        given = {name: seen[name] for name in plain.backbone.given}
+        given = {name: estimates[name] for name in plain.backbone.given}
         return generator(x, **given)['picture']
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def prepare(self, inputs: Inputs) -> dict:
-        """The passes of the network of physics and of the generator; of real pictures as well."""
+        """Run the physics network and the generator, in some iterations also on real pictures."""
         if not self._loaded:
             self._loaded = True
-            message = 'training begins with an untrained network of physics: set load_from to a checkpoint'
+            message = 'training starts with an untrained physics network: set load_from to a checkpoint'
             print_log(f'{type(self).__name__}: {message}', 'current', logging.WARNING)
-        prepared = {'lq': inputs['lq'], 'gt': inputs['gt'], 'seen': self._estimate(inputs['lq'])}
-        prepared['pred'] = self._refine(self.generator, prepared['seen'])
+        prepared: dict[str, Any] = {'lq': inputs['lq'], 'gt': inputs['gt'], 'estimates': self._estimate(inputs['lq'])}
+        prepared['pred'] = self._refine(self.generator, prepared['estimates'])
         if hasattr(self, 'teacher'):
             with torch.no_grad():
-                taught = {name: value for name, value in prepared['seen'].items() if name != 'depth'}
-                prepared['taught'] = self._refine(self.teacher, taught)
-        # drawn whether there are real pictures or not, so that nothing else depends on it
+                teacher_inputs = {name: value for name, value in prepared['estimates'].items() if name != 'depth'}
+                prepared['teacher_pred'] = self._refine(self.teacher, teacher_inputs)
+        # drawn in any case, so that the random sequence does not depend on the presence of real pictures
         drawn = torch.rand((), generator=self.rngs['draws'], device='cpu') < self.objective.real_rate
         if drawn and self.lambda_gan and 'real' in inputs:
             prepared['real_pred'] = self._refine(self.generator, self._estimate(inputs['real']))
@@ -207,49 +213,49 @@ class HeavyRainRestorer(AdversarialRestorer):
 
     def _estimate(self, lq: Tensor) -> dict[str, Tensor]:
         if self.joint:
-            seen = self.physics(lq, taps=LAYERS)
+            estimates = self.physics(lq, taps=LAYERS)
         else:
             with torch.no_grad():
-                seen = self.role('physics')(lq, taps=LAYERS)
+                estimates = self.role('physics')(lq, taps=LAYERS)
         if 'depth_network' in self.deployed:
-            seen['depth'] = self.depth_network(lq)['picture']
-        return seen
+            estimates['depth'] = self.depth_network(lq)['picture']
+        return estimates
 
     def discriminator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """Cross entropy of both scores, and the map: it should show nothing of a real pair, the veil of a fake one."""
+        """Return cross entropy of the scores, and the depth map loss: target 0 for real pairs, 1 - T for fake ones."""
         lq, gt, pred = prepared['lq'], prepared['gt'], prepared['pred'].detach()
         real = self.discriminator(torch.cat((lq, gt), 1), taps=('depth',))
         fake = self.discriminator(torch.cat((lq, pred), 1), taps=('depth',))
         known = inputs.get('transmission')
-        veil = 1 - (prepared['seen']['transmission'].detach() if known is None else known.mean(1, keepdim=True))
+        veil = 1 - (prepared['estimates']['transmission'].detach() if known is None else known.mean(1, keepdim=True))
         score = self.adversarial(real['realness'], True) + self.adversarial(fake['realness'], False)
         maps = real['depth'].float().square().mean() + (fake['depth'].float() - veil).square().mean()
         return {'loss_d': score, 'loss_depth': self.objective.lambda_depth * maps}
 
     def generator_terms(self, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """Those of the base class, of real pictures and, where the network of physics is trained, of the layers."""
+        """Return the base class's terms and those of depth network, teacher, real pictures and layers, if used."""
         terms = super().generator_terms(inputs, prepared)
-        if 'depth' in prepared['seen']:
+        if 'depth' in prepared['estimates']:
             known = inputs.get('transmission')
-            t = prepared['seen']['transmission'].detach() if known is None else known.mean(1, keepdim=True)
-            terms['loss_distance'] = self.l1(prepared['seen']['depth'], relative_distance(t))
-        if 'taught' in prepared:
-            terms['loss_teacher'] = self.objective.lambda_teacher * self.l1(prepared['pred'], prepared['taught'])
+            t = prepared['estimates']['transmission'].detach() if known is None else known.mean(1, keepdim=True)
+            terms['loss_distance'] = self.l1(prepared['estimates']['depth'], relative_distance(t))
+        if 'teacher_pred' in prepared:
+            terms['loss_teacher'] = self.objective.lambda_teacher * self.l1(prepared['pred'], prepared['teacher_pred'])
         if 'real_pred' in prepared:
-            terms['loss_adv_real'] = self.lambda_gan * self.deceive(inputs['real'], prepared['real_pred'])
+            terms['loss_adv_real'] = self.lambda_gan * self.generator_gan_loss(inputs['real'], prepared['real_pred'])
         if self.joint:
-            terms.update(layer_terms(self.layer_losses, self.apply_loss, prepared['seen'], inputs))
+            terms.update(layer_terms(self.layer_losses, self.apply_loss, prepared['estimates'], inputs))
         return terms
 
 
 def relative_distance(transmission: Tensor) -> Tensor:
-    """How far things are, from how little of their light arrives: ``-ln T`` over its highest in each picture.
+    """Return the relative distance ``-ln T``, divided by its maximum in each picture.
 
     Args:
         transmission: ``(N, 1, H, W)`` in (0, 1]; limited to 0.01 from below.
 
     Returns:
-        ``(N, 1, H, W)`` in [0, 1]; zeros where nothing is veiled.
+        ``(N, 1, H, W)`` in [0, 1]; zeros where T is 1 everywhere.
     """
     far = -transmission.float().clamp(0.01, 1).log()
     return far / far.amax((-2, -1), keepdim=True).clamp_min(1e-6)

@@ -1,7 +1,7 @@
-"""The first stage of heavy rain's restoration: a network of physics that inverts the model of rain and veil.
+"""First stage of heavy rain restoration: a network that inverts the physical model of rain streaks and veil.
 
 Li, Cheong, Tan, "Heavy Rain Image Restoration: Integrating Physics Model and Conditional Adversarial Learning" (CVPR
-2019). What differs between the paper, its code and here is in ``configs/heavy_rain/README.md``.
+2019). For differences between the paper, its code and this implementation see ``configs/heavy_rain/README.md``.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ LAYERS = ('streak', 'transmission', 'airlight')
 
 @RESTORERS.register_module()
 class HeavyRainPhysics(BaseRestorer):
-    """``I = T (J + S) + (1 - T) A``, inverted by a network that estimates S, T and A; ``pred`` is its J0.
+    """Inversion of ``I = T (J + S) + (1 - T) A`` by a network that estimates S, T and A; ``pred`` is its J0.
 
     ::
 
         lq -> physics -> S, T, A -> J0
                             |
-                losses against what is known
+                            losses against the known layers
 
-    Layers that a set does not give leave out their losses. Without a transmission there is no veil, and the streaks are
-    what the degraded picture has more than the clean one. :class:`HeavyRainRestorer` refines J0.
+    Losses of layers that the data set does not provide are left out. Without a transmission there is no veil, and the
+    streaks are the degraded minus the clean picture. :class:`HeavyRainRestorer` refines J0.
 
     Args:
         physics: ``dict(backbone=..., head=...)`` of a :class:`PhysicsEstimator` and a :class:`PhysicsHead`.
@@ -42,7 +42,7 @@ class HeavyRainPhysics(BaseRestorer):
         data_preprocessor: see :class:`BaseRestorer`.
 
     Raises:
-        ConfigError: no losses, or those of a layer that does not exist.
+        ConfigError: no losses, or losses of an unknown layer.
     """
 
     optional_roles = LAYERS
@@ -61,13 +61,13 @@ class HeavyRainPhysics(BaseRestorer):
 
     @torch.no_grad()
     def estimate_shared(self, lq: Tensor) -> dict[str, Tensor]:
-        """The airlight of the whole picture: ``airlight`` -> ``(N, 3, 1, 1)``."""
+        """Estimate the airlight of the whole picture: ``airlight`` -> ``(N, 3, 1, 1)``."""
         return self.role('physics').backbone(lq, taps=('airlight',), only_taps=True)
 
     def infer(self, x: Tensor, shared: dict[str, Tensor] | None, rng: Any, progress: Any) -> dict[str, Tensor]:
-        """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 once more as ``physics``."""
-        seen = self.role('physics')(x, taps=LAYERS, **(shared or {}))
-        return {'pred': seen['picture'], **shown_layers(seen, x)}
+        """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 also as ``physics``."""
+        estimates = self.role('physics')(x, taps=LAYERS, **(shared or {}))
+        return {'pred': estimates['picture'], **layer_outputs(estimates, x)}
 
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""
@@ -75,14 +75,14 @@ class HeavyRainPhysics(BaseRestorer):
 
 
 def build_layer_losses(cfgs: dict[str, dict[str, dict]], owner: str) -> nn.ModuleDict:
-    """Losses of the layers: layer -> name -> loss.
+    """Build the losses of the layers: layer -> name -> loss.
 
     Args:
         cfgs: layer -> name -> config of a loss.
-        owner: whose they are, for the message.
+        owner: name of the restorer, for the message.
 
     Raises:
-        ConfigError: there are none, or a layer does not exist.
+        ConfigError: there are none, or a layer is unknown.
     """
     if not cfgs:
         raise ConfigError(f'{owner}: physics_losses is empty; give at least those of one layer: {", ".join(LAYERS)}')
@@ -94,36 +94,39 @@ def build_layer_losses(cfgs: dict[str, dict[str, dict]], owner: str) -> nn.Modul
     return losses
 
 
-def layer_terms(losses: nn.ModuleDict, apply: Callable, seen: dict[str, Tensor], inputs: Inputs) -> dict[str, Tensor]:
-    """Losses of the layers that are known.
+def layer_terms(
+    losses: nn.ModuleDict, apply: Callable, estimates: dict[str, Tensor], inputs: Inputs
+) -> dict[str, Tensor]:
+    """Return the losses of the known layers.
 
     Args:
-        losses: what :func:`build_layer_losses` gave.
+        losses: result of :func:`build_layer_losses`.
         apply: calls a loss, see :meth:`BaseRestorer.apply_loss`.
-        seen: estimated layers.
+        estimates: estimated layers.
         inputs: known layers, ``lq`` and ``gt``, ``(N, C, H, W)`` in [0, 1].
     """
     known = {layer: inputs[layer] for layer in LAYERS if layer in inputs}
     if not known.keys() & {'streak', 'transmission'}:
         known['streak'] = (inputs['lq'] - inputs['gt']).clamp(0, 1)
-    if 'airlight' in known:  # stored as a picture of one colour
+    if 'airlight' in known:  # stored as a picture of uniform colour
         known['airlight'] = known['airlight'].mean((-2, -1), keepdim=True).expand(-1, 3, -1, -1)
     terms = {}
     for layer, each in losses.items():
         if layer in known:
-            pred = seen[layer].expand_as(known[layer])
+            assert isinstance(each, nn.ModuleDict)  # see build_layer_losses
+            pred = estimates[layer].expand_as(known[layer])
             for name, loss in each.items():
                 terms[f'loss_{layer}_{name}'] = apply(loss, pred, known[layer])
     return terms
 
 
-def shown_layers(seen: dict[str, Tensor], x: Tensor) -> dict[str, Tensor]:
-    """What a prediction shows of an estimate: the layers and ``depth = 1 - T`` as pictures of 3 channels, and J0 as
-    ``physics``.
+def layer_outputs(estimates: dict[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+    """Return the layers and ``depth = 1 - T`` as pictures of 3 channels, and J0 as ``physics``.
+
 
     Args:
-        seen: the outputs of the network of physics.
+        estimates: outputs of the physics network.
         x: its input, ``(N, 3, H, W)``.
     """
-    out = {layer: seen[layer].expand(-1, 3, *x.shape[-2:]) for layer in LAYERS}
-    return {'physics': seen['picture'], 'depth': 1 - out['transmission'], **out}
+    out = {layer: estimates[layer].expand(-1, 3, *x.shape[-2:]) for layer in LAYERS}
+    return {'physics': estimates['picture'], 'depth': 1 - out['transmission'], **out}

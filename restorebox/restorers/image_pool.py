@@ -1,4 +1,4 @@
-"""A pool of generated pictures for a discriminator."""
+"""Image pool: generated pictures of earlier iterations for a discriminator."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from restorebox.errors import ConfigError
 
 
 class ImagePool:
-    """Shows a discriminator earlier generated pictures half of the time.
+    """Replace half of the generated pictures by earlier ones.
 
     Shrivastava et al., "Learning from simulated and unsupervised images through adversarial training" (CVPR 2017), as
-    CycleGAN uses it. A full pool answers a picture, by a fair coin, with itself or with a stored one, which it takes
-    the place of.
+    CycleGAN uses it. With probability 0.5 a full pool returns a stored picture, which the new one replaces; otherwise
+    it returns the new picture.
 
     Args:
-        size: pictures to keep; 0 hands every picture back.
-        rng: random number generator of the coin and of the choice, on the CPU.
+        size: capacity of the pool; 0 returns every picture unchanged.
+        rng: random number generator, on the CPU.
 
     Raises:
         ConfigError: a negative size.
@@ -31,7 +31,7 @@ class ImagePool:
         self.pictures: list[Tensor] = []
 
     def query(self, batch: Tensor) -> Tensor:
-        """``(N, C, H, W)`` generated now -> as many, generated now or earlier. No gradient."""
+        """Return as many pictures as ``batch`` ``(N, C, H, W)``, new or earlier ones, without gradient."""
         batch = batch.detach()
         if self.size == 0:
             return batch
@@ -42,5 +42,5 @@ class ImagePool:
             elif torch.rand((), generator=self.rng, device='cpu') < 0.5:
                 k = int(torch.randint(self.size, (), generator=self.rng, device='cpu'))
                 picture, self.pictures[k] = self.pictures[k], picture.clone()
-            shown.append(picture.to(batch.device))  # a resumed pool lies on the CPU
+            shown.append(picture.to(batch.device))  # pictures of a resumed pool are on the CPU
         return torch.stack(shown)

@@ -1,33 +1,34 @@
-"""What a training step is given."""
+"""Inputs of a training step: selection of candidates and checks."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from restorebox.errors import ConfigError
 
-Inputs = dict[str, Tensor | list[Tensor]]
+Inputs = dict[str, Tensor]  # of a training step
+Batch = dict[str, Tensor | list[Tensor]]  # of the preprocessor: lists where sizes differ
 
 
 def training_inputs(restorer: Any, batch: dict) -> Inputs:
-    """What a training step reads of a batch as the data loader gives it, checked.
+    """Preprocess and check a batch of the data loader for a training step.
 
     Raises:
         ConfigError: see :func:`check_training_inputs`.
     """
     inputs = take_hardest(restorer, restorer.data_preprocessor(batch, True)['inputs'])
     check_training_inputs(restorer, inputs)
-    return inputs
+    return cast(Inputs, inputs)  # the check refuses lists
 
 
-def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
-    """Say what is wrong with the pipeline before a network fails on it.
+def check_training_inputs(restorer: Any, inputs: Batch) -> None:
+    """Check roles and sizes before a network fails on them.
 
     Raises:
-        ConfigError: a role is absent, sizes within it differ, or don't fit the networks.
+        ConfigError: a role is missing, or sizes differ within it or do not fit the networks.
     """
     stride, smallest = restorer.needs.stride, restorer.smallest_crop
     sizes = {}
@@ -64,21 +65,21 @@ def check_training_inputs(restorer: Any, inputs: Inputs) -> None:
 
 
 @torch.no_grad()
-def take_hardest(restorer: Any, inputs: Inputs) -> Inputs:
-    """Of several degradations of each picture keep the one that the restorer restores worst now.
+def take_hardest(restorer: Any, inputs: Batch) -> Batch:
+    """Select, of several degradations of each picture, the one with the largest restoration error.
 
-    Worst by mean absolute error against ``gt``, for each picture on its own, in evaluation mode. Inputs without
-    candidates are handed back.
+    The error is the mean absolute error against ``gt`` per picture, in evaluation mode. Inputs without candidates are
+    returned unchanged.
 
     Args:
-        restorer: as it is trained.
-        inputs: ``lq`` and layers ``(N, K, C, H, W)`` of K candidates, the rest ``(N, C, H, W)``, all in [0, 1].
+        restorer: the restorer in its present state of training.
+        inputs: ``lq`` and layers ``(N, K, C, H, W)`` of K candidates, the others ``(N, C, H, W)``, all in [0, 1].
 
     Returns:
         All ``(N, C, H, W)``.
 
     Raises:
-        ConfigError: candidates without the clean pictures that tell which is restored worst.
+        ConfigError: candidates without clean pictures, or a method that does not train on them.
     """
     several = [role for role, x in inputs.items() if isinstance(x, Tensor) and x.dim() == 5]
     if not several:
@@ -88,11 +89,11 @@ def take_hardest(restorer: Any, inputs: Inputs) -> Inputs:
             f'train_dataloader: Degrade with candidates needs lq and a method that trains on gt; '
             f'{type(restorer).__name__} trains on {", ".join(restorer.picture_roles)}; set candidates=1'
         )
-    lq, gt = inputs['lq'], inputs['gt']
+    lq, gt = cast(Inputs, inputs)['lq'], cast(Inputs, inputs)['gt']
     training = restorer.training
-    restorer.eval()  # no dropout, and no statistics of a batch norm are moved
+    restorer.eval()  # disables dropout, and updates of batch norm statistics
     errors = [(restorer.restore(lq[:, k])['pred'] - gt).abs().flatten(1).mean(1) for k in range(lq.shape[1])]
     restorer.train(training)
     worst = torch.stack(errors, 1).argmax(1)
     rows = torch.arange(len(worst), device=worst.device)
-    return {role: x[rows, worst] if role in several else x for role, x in inputs.items()}
+    return {role: x[rows, worst] if isinstance(x, Tensor) and role in several else x for role, x in inputs.items()}

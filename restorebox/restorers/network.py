@@ -1,9 +1,10 @@
-"""Backbone + head: the one form of every network here."""
+"""Network: a backbone with a head, the form of all networks here."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from restorebox.registry import BACKBONES, HEADS, check_keys
 
 
 class Network(nn.Module):
-    """A backbone with a head on it.
+    """A backbone with a head.
 
     ::
 
@@ -27,13 +28,14 @@ class Network(nn.Module):
     Args:
         backbone: a backbone or its config.
         head: a head or its config; ``in_channels`` and ``scale`` are taken from the backbone where not given.
-        init: how all convolutions start, a name of :data:`restorebox.layers.initialise.INITS`; None leaves them as
-            backbone and head made them.
-        channels_last: keep weights and activations with the channels innermost. The same numbers; whether
-            convolutions are faster in it depends on the processor (measured for the shipped model: docs/restoring.md).
+        init: initialisation of all convolutions, a name of :data:`restorebox.layers.initialise.INITS`; None keeps that
+            of backbone and head.
+        channels_last: use the memory format ``channels_last`` for weights and activations. The results are equal;
+            whether convolutions are faster depends on the processor (measured for the shipped model:
+            docs/restoring.md).
 
     Raises:
-        ConfigError: parts that don't fit, or an unknown ``init``.
+        ConfigError: incompatible parts, or an unknown ``init``.
     """
 
     def __init__(
@@ -44,16 +46,16 @@ class Network(nn.Module):
         channels_last: bool = False,
     ) -> None:
         super().__init__()
-        if isinstance(backbone, dict):
-            backbone = BACKBONES.build(backbone)
+        self.backbone = BACKBONES.build(backbone) if isinstance(backbone, dict) else backbone
         for name in ('needs', 'out_channels', 'out_stride'):
-            if not hasattr(backbone, name):
-                raise ConfigError(f"{type(backbone).__name__} does not set '{name}'; every backbone's constructor must")
+            if not hasattr(self.backbone, name):
+                kind = type(self.backbone).__name__
+                raise ConfigError(f"{kind} does not set '{name}'; every backbone's constructor must")
         if isinstance(head, dict):
-            head = HEADS.build({'in_channels': backbone.out_channels, 'scale': backbone.out_stride, **head})
-        backbone.check_taps(head.taps)
-        self.backbone = backbone
-        self.head = head
+            sizes = {'in_channels': self.backbone.out_channels, 'scale': self.backbone.out_stride}
+            head = HEADS.build({**sizes, **head})
+        self.head = cast(BaseHead, head)
+        self.backbone.check_taps(self.head.taps)
         if init is not None:
             initialise(self, init)
         self.channels_last = channels_last
@@ -62,7 +64,7 @@ class Network(nn.Module):
 
     @property
     def needs(self) -> Needs:
-        """The backbone's needs, with the receptive field of the head's output."""
+        """The backbone's requirements, with the receptive field of the head's output."""
         return replace(self.backbone.needs, receptive_field=self.backbone.field(self.head.reach))
 
     def forward(
@@ -74,7 +76,7 @@ class Network(nn.Module):
             x: ``(N, C, H, W)`` in the backbone's value range, sizes multiples of its stride.
             taps: backbone features to return as well.
             only_taps: run the backbone as far as the deepest tap, and no head.
-            given: what the backbone reads besides the picture, by the names of its ``given``.
+            given: further inputs of the backbone, by the names in its ``given``.
 
         Returns:
             The head's output under ``head.output`` (unless ``only_taps``), and each tap under its name.
@@ -92,10 +94,10 @@ class Network(nn.Module):
 
 
 def build_network(cfg: Network | dict, role: str) -> Network:
-    """Build a role's network from ``dict(backbone=..., head=...)``, and ``init=...`` where wanted.
+    """Build a role's network from ``dict(backbone=..., head=...)``, optionally with ``init=...``.
 
     Raises:
-        ConfigError: other keys, or one of the two missing.
+        ConfigError: an unknown key, or one of the two is missing.
     """
     if isinstance(cfg, nn.Module):
         return cfg
@@ -104,26 +106,26 @@ def build_network(cfg: Network | dict, role: str) -> Network:
 
 
 def combined_needs(each: dict[str, Needs], owner: str) -> Needs:
-    """What several networks that run one after the other need together.
+    """Combine the requirements of networks that run one after the other.
 
     Args:
-        each: role -> needs of its network; the first one reads the picture.
-        owner: whose networks they are, for the message.
+        each: role -> needs of its network; the first network reads the picture.
+        owner: name of the restorer, for the message.
 
     Raises:
-        ConfigError: they want different value ranges.
+        ConfigError: their value ranges differ.
     """
     ranges = {needs.value_range for needs in each.values()}
     if len(ranges) > 1:
         raise ConfigError(f'{owner}: deployed networks differ in value_range: {each}')
-    fields = [needs.receptive_field for needs in each.values()]
+    fields = [needs.receptive_field for needs in each.values() if needs.receptive_field is not None]
     first = next(iter(each.values()))
     return Needs(
         stride=math.lcm(*(needs.stride for needs in each.values())),
         min_size=max(needs.min_size for needs in each.values()),
         in_channels=first.in_channels,
         value_range=first.value_range,
-        receptive_field=None if None in fields else max(fields),
+        receptive_field=max(fields) if len(fields) == len(each) else None,
         global_statistics=any(needs.global_statistics for needs in each.values()),
         tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
     )

@@ -1,4 +1,4 @@
-"""A diffusion model that refines what physics made of a rainy picture."""
+"""Diffusion model that refines the physics-based estimate of a rainy picture."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from restorebox.values import Timesteps
 
 @RESTORERS.register_module()
 class PhysicsDiffusion(DiffusionRestorer):
-    """Diffusion given J0, the picture that a network of physics has rid of its veil, instead of the degraded one.
+    """Diffusion conditioned on J0, the estimate of a physics network without the veil, instead of the degraded picture.
 
     ::
 
         lq -> physics -> J0 -> condition of the denoiser
 
-    In the place of heavy rain's second stage (Li, Cheong and Tan, CVPR 2019), as its replication report proposes. The
-    network of physics stands still: ``load_from`` of the first stage's checkpoint brings it.
+    It replaces heavy rain's second stage (Li, Cheong and Tan, CVPR 2019), as its replication report proposes. The
+    physics network is frozen: ``load_from`` of the first stage's checkpoint provides its weights.
 
     Args:
         physics: ``dict(backbone=..., head=...)`` of a :class:`PhysicsEstimator` and a :class:`PhysicsHead`.
@@ -55,7 +55,7 @@ class PhysicsDiffusion(DiffusionRestorer):
         self.physics = build_network(physics, 'physics').requires_grad_(False)
 
     def train(self, mode: bool = True) -> PhysicsDiffusion:
-        """MMEngine's; the network of physics stays in evaluation mode."""
+        """Set the mode; the physics network stays in evaluation mode."""
         super().train(mode)
         self.role('physics').eval()
         return self
@@ -67,7 +67,7 @@ class PhysicsDiffusion(DiffusionRestorer):
 
     @torch.no_grad()
     def _physics(self, lq: Tensor) -> Tensor:
-        """J0 of RGB in [0, 1], limited to it: dark transmissions blow up what is left of rain."""
+        """Return J0 of RGB in [0, 1], clamped to [0, 1]: low transmissions amplify residual rain."""
         return nan_where_infinite(self.role('physics')(lq)['picture']).clamp(0, 1)
 
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:

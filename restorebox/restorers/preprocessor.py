@@ -1,4 +1,4 @@
-"""Batch -> device and [0, 1]."""
+"""Data preprocessor: a batch to the device, in [0, 1]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from restorebox.registry import RESTORERS
 
 @RESTORERS.register_module()
 class RestorationPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the model's device; uint8 pictures become float32 in [0, 1] there, which makes the copy small."""
+    """Move a batch to the model's device; uint8 pictures are converted to float32 in [0, 1] there, after the copy."""
 
     def _to_float(self, picture: Tensor) -> Tensor:
         return at_least_float32(unit_range(picture))

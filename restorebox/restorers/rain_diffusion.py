@@ -1,7 +1,7 @@
-"""Unpaired deraining by a translation cycle and two diffusion models.
+"""Unpaired deraining by two cycle-consistent generators and two diffusion models.
 
 Wei, Shen, Wang, Xie, Qin, Wang, "RainDiffusion: When Unsupervised Learning Meets Diffusion Models for Real-world Image
-Deraining" (arXiv 2301.09430 v3). No code of it is public. What is the paper's and what is ours: see
+Deraining" (arXiv 2301.09430 v3). The authors have published no code. For what the paper specifies and what we added see
 ``configs/raindiffusion/README.md``.
 """
 
@@ -18,7 +18,7 @@ from restorebox.diffusion import Estimate
 from restorebox.errors import ConfigError
 from restorebox.losses.pixel import L1Loss
 from restorebox.registry import RESTORERS, nearest
-from restorebox.restorers.collapse import CollapseWatch
+from restorebox.restorers.collapse import CollapseMonitor
 from restorebox.restorers.diffusion import DiffusionRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
@@ -31,9 +31,9 @@ TERMS = {
     'L3': ('rain_denoiser', 'rainy', 'fake_clean'),
     'L4': ('denoiser', 'fake_clean', 'rec_rainy'),
 }
-REAL = ('L1', 'L3')  # terms whose target is a photograph
+REAL = ('L1', 'L3')  # terms with a real target
 # generated picture -> (generator, source)
-MADE = {
+GENERATED = {
     'fake_rainy': ('rain_generator', 'clean'),  # x' = G_A(x)
     'fake_clean': ('generator', 'rainy'),  # y' = G_B(y)
     'rec_clean': ('generator', 'fake_rainy'),  # x'' = G_B(x')
@@ -42,18 +42,18 @@ MADE = {
 DETACH = ('none', 'target', 'all')
 
 
-def behind(picture: str) -> tuple[str, ...]:
-    """The generators that a picture came through."""
+def generators_of(picture: str) -> tuple[str, ...]:
+    """Return the generators that produced a picture, the last one first."""
     roles: tuple[str, ...] = ()
-    while picture in MADE:
-        role, picture = MADE[picture]
+    while picture in GENERATED:
+        role, picture = GENERATED[picture]
         roles += (role,)
     return roles
 
 
 @RESTORERS.register_module()
 class RainDiffusion(DiffusionRestorer):
-    """Two generators make pseudo pairs of unrelated pictures, two denoisers learn from them; one of these is deployed.
+    """Two generators make pseudo pairs of unpaired pictures, two denoisers are trained on them; one is deployed.
 
     ::
 
@@ -63,31 +63,30 @@ class RainDiffusion(DiffusionRestorer):
         L4: denoiser of y', given y''        L3: rain_denoiser of y, given y'
         cycle: |x'' - x| + |y'' - y|, eq 12
 
-    As printed nothing makes x' look rainy or y' clean: generators that return their input have no cycle loss, show each
-    denoiser its own target, and the deployed one learns to copy. How far x' is from x and y' from y is logged as
-    ``shift_rainy`` and ``shift_clean``, a warning is given when both vanish, and stored scores say so. Two remedies,
-    neither of the paper: generators that are those of a CycleGAN of this toolbox (the roles have its names:
-    ``load_from`` of its checkpoint takes them) and held, and ``domain_prior``. Only to start from a CycleGAN is not
-    enough: trained further by this objective it is the identity within a hundred steps
+    As published, no term makes x' rainy or y' clean. If the generators are the identity, the cycle loss is 0, each
+    denoiser receives its own target as condition, and the deployed one learns to copy. The differences |x' - x| and
+    |y' - y| are logged as ``shift_rainy`` and ``shift_clean``, a warning is logged when both vanish, and stored scores
+    record it. There are two remedies, both not in the paper: frozen generators of a CycleGAN of this toolbox (the role
+    names are equal: ``load_from`` of its checkpoint loads them), and ``domain_prior``. Initialisation by a CycleGAN is
+    not sufficient: under this objective it becomes the identity within a hundred steps
     (docs/results/raindiffusion_demo.md).
 
     Networks that no term reads are not built.
 
     Args:
-        denoiser: deployed network, see :class:`DiffusionRestorer`; ``rain_denoiser`` is another of the same kind.
-        generator: degraded -> clean, ``dict(backbone=..., head=...)``; ``rain_generator`` is another of the same kind.
-        terms: those of L1 .. L4 that are trained on.
+        denoiser: deployed network, see :class:`DiffusionRestorer`; ``rain_denoiser`` has the same config.
+        generator: degraded -> clean, ``dict(backbone=..., head=...)``; ``rain_generator`` has the same config.
+        terms: the terms of L1 .. L4 to train on.
         lambda_cyc: weight of the cycle loss; 1 in the paper.
-        cycles: of ``'clean'`` (x, x', x'') and ``'rainy'`` (y, y', y''), those that are closed.
-        detach: ``'none'``, gradients reach generators from everywhere, the paper; ``'target'``, not through the pseudo
-            targets of L2 and L4; ``'all'``, from the cycle alone. With ``lambda_cyc=0`` that leaves none: the
-            generators are held as ``load_from`` brought them, and the denoisers learn from their pseudo pairs.
-        domain_prior: L1 and L3 train the denoisers alone. L2 and L4 train the generators alone, through frozen
-            denoisers that are shown no condition (with one, the identity would still be the cheapest), so that a
-            pseudo target is pulled towards what the denoiser of its domain finds likely. Two optimiser steps.
-        condition_dropout: share of samples of L1 and L3 whose condition is zeros, so that a denoiser learns to go
-            without; ``domain_prior`` needs it.
-        schedule: see :class:`DiffusionRestorer`.
+        cycles: cycles of the cycle loss, of ``'clean'`` (x, x', x'') and ``'rainy'`` (y, y', y'').
+        detach: ``'none'``, the paper: all terms have gradients for the generators; ``'target'``: not through the pseudo
+            targets of L2 and L4; ``'all'``: the cycle loss only. With ``'all'`` and ``lambda_cyc=0`` the generators are
+            frozen as loaded by ``load_from``, and the denoisers are trained on their pseudo pairs.
+        domain_prior: L1 and L3 train the denoisers only. L2 and L4 train the generators only, through frozen denoisers
+            with an empty condition (with a condition, the identity would still minimise them). Pseudo targets thus
+            become more likely under the denoiser of their domain. Two optimiser steps.
+        condition_dropout: share of samples of L1 and L3 whose condition is zeros, which trains a denoiser for an empty
+            condition; ``domain_prior`` needs it.
         timesteps: see :class:`DiffusionRestorer`.
         prediction: see :class:`DiffusionRestorer`.
         sampling: see :class:`DiffusionRestorer`.
@@ -124,7 +123,7 @@ class RainDiffusion(DiffusionRestorer):
         self.condition_dropout = condition_dropout
         self._check(tuple(cycles))
         self.pictures = self._needed()
-        used = dict.fromkeys(role for picture in self.pictures for role in behind(picture))
+        used = dict.fromkeys(role for picture in self.pictures for role in generators_of(picture))
         for name in used:
             setattr(self, name, build_network(generator, name))
         denoisers = tuple(dict.fromkeys(TERMS[term][0] for term in self.terms))
@@ -140,7 +139,7 @@ class RainDiffusion(DiffusionRestorer):
         else:
             self.steps = {'joint': denoisers if self.frozen else denoisers + self.generators}
         self.l1 = L1Loss()
-        self.watch = CollapseWatch()
+        self.monitor = CollapseMonitor()
 
     def _check(self, cycles: tuple[str, ...]) -> None:
         owner = type(self).__name__
@@ -164,14 +163,14 @@ class RainDiffusion(DiffusionRestorer):
             raise ConfigError(f"{owner}: domain_prior needs all four terms, detach='none' and a condition_dropout")
 
     def _needed(self) -> tuple[str, ...]:
-        """Generated pictures that something reads, sources before what is made of them."""
+        """Return the generated pictures that are needed, each after its source."""
         read = {picture for term in self.terms for picture in TERMS[term][1:]}
         read |= {f'rec_{cycle}' for cycle in self.cycles}
-        read |= {MADE[picture][1] for picture in read if picture in MADE}
-        return tuple(picture for picture in MADE if picture in read)
+        read |= {GENERATED[picture][1] for picture in read if picture in GENERATED}
+        return tuple(picture for picture in GENERATED if picture in read)
 
     def train(self, mode: bool = True) -> RainDiffusion:
-        """MMEngine's; generators that are held stay in evaluation mode."""
+        """Set the mode; frozen generators stay in evaluation mode."""
         super().train(mode)
         for name in self.frozen:
             self.role(name).eval()
@@ -185,32 +184,32 @@ class RainDiffusion(DiffusionRestorer):
     # -- training state and record -------------------------------------------------------------------------------
 
     def training_state(self) -> dict:
-        """The state of the random number generator, and what the watch has seen."""
-        return {**super().training_state(), 'watch': self.watch.state()}
+        """Return the state of the random number generator and of the collapse detection."""
+        return {**super().training_state(), 'watch': self.monitor.state()}
 
     def load_training_state(self, state: dict) -> None:
-        """See :meth:`training_state`."""
+        """Restore the result of :meth:`training_state`."""
         super().load_training_state(state)
-        self.watch.load(state['watch'])
+        self.monitor.load(state['watch'])
 
     def provenance(self) -> dict:
-        """How far generated pictures were from their sources in the end."""
-        return {**self.watch.last, 'collapsed': self.watch.collapsed} if self.watch.last else {}
+        """Return the last mean differences between generated pictures and their sources."""
+        return {**self.monitor.last, 'collapsed': self.monitor.collapsed} if self.monitor.last else {}
 
     # -- passes --------------------------------------------------------------------------------------------------
 
     def prepare(self, inputs: Inputs) -> dict:
-        """The generators' passes, and what is drawn for each of the two denoisers (algorithm 1)."""
+        """Run the generators, and draw timesteps and noise for the two denoisers (algorithm 1)."""
         if not self._loaded:
             self._loaded = True
             message = (
-                "detach='all' and lambda_cyc=0 hold untrained generators: set load_from to a CycleGAN's checkpoint"
+                "detach='all' and lambda_cyc=0 freeze untrained generators: set load_from to a CycleGAN's checkpoint"
             )
             print_log(f'{type(self).__name__}: {message}', 'current', logging.WARNING)
         pictures = {'clean': self.to_range(inputs['hq']), 'rainy': self.to_range(inputs['lq'])}
         self._check_crop(pictures['clean'])
         for name in self.pictures:
-            role, source = MADE[name]
+            role, source = GENERATED[name]
             pictures[name] = getattr(self, role)(pictures[source])['picture']
         drawn = {role: self.draw_step_and_noise(pictures['clean']) for role in ('denoiser', 'rain_denoiser')}
         return {'pictures': pictures, 'drawn': drawn}
@@ -225,14 +224,14 @@ class RainDiffusion(DiffusionRestorer):
                 )
 
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """Algorithm 1, all of it or a step's part."""
+        """Return the terms of algorithm 1, or of one step of it."""
         pictures = prepared['pictures']
         if step == 'denoiser':
-            return self._noise_terms(prepared, REAL, held=True)
+            return self._noise_terms(prepared, REAL, detach=True)
         if step == 'generator':
             terms = self._noise_terms(prepared, ('L2', 'L4'), unconditional=True)
         else:
-            terms = self._noise_terms(prepared, self.terms, held=self.detach == 'all')
+            terms = self._noise_terms(prepared, self.terms, detach=self.detach == 'all')
         if self.cycles:
             each = [self.l1(pictures[f'rec_{cycle}'], pictures[cycle]) for cycle in self.cycles]
             terms['loss_cyc'] = self.lambda_cyc * sum(each)
@@ -241,19 +240,19 @@ class RainDiffusion(DiffusionRestorer):
             for domain, source in (('rainy', 'clean'), ('clean', 'rainy'))
             if f'fake_{domain}' in pictures
         }
-        self.watch.add(shifts)
+        self.monitor.add(shifts)
         return {**terms, **shifts}
 
     def _noise_terms(
-        self, prepared: dict, names: Sequence[str], held: bool = False, unconditional: bool = False
+        self, prepared: dict, names: Sequence[str], detach: bool = False, unconditional: bool = False
     ) -> dict[str, Tensor]:
-        """Those of L1 .. L4 that are named; the two of one denoiser are one pass.
+        """Return the named terms of L1 .. L4; two terms of one denoiser are computed in one pass.
 
         Args:
-            prepared: of the iteration.
-            names: of the terms.
-            held: generated pictures are data.
-            unconditional: all conditions are zeros.
+            prepared: result of :meth:`prepare`.
+            names: names of the terms.
+            detach: detach the generated pictures.
+            unconditional: use zeros for all conditions.
         """
         pictures, terms = prepared['pictures'], {}
         for role, (t, noise) in prepared['drawn'].items():
@@ -263,9 +262,9 @@ class RainDiffusion(DiffusionRestorer):
             targets, conditions = [], []
             for name in own:
                 _, target, condition = TERMS[name]
-                stop = held or (self.detach == 'target' and name not in REAL)
+                stop = detach or (self.detach == 'target' and name not in REAL)
                 targets.append(pictures[target].detach() if stop else pictures[target])
-                condition = pictures[condition].detach() if held else pictures[condition]
+                condition = pictures[condition].detach() if detach else pictures[condition]
                 conditions.append(torch.zeros_like(condition) if unconditional else self._drop(name, condition))
             clean, many = torch.cat(targets), len(own)
             t, noise = t.repeat(many), noise.repeat(many, 1, 1, 1)
@@ -276,7 +275,7 @@ class RainDiffusion(DiffusionRestorer):
         return {f'loss_{name}': terms[f'loss_{name}'] for name in names}
 
     def _drop(self, name: str, condition: Tensor) -> Tensor:
-        """Zeros instead of some conditions of the real targets."""
+        """Replace some conditions of terms with a real target by zeros."""
         if not self.condition_dropout or name not in REAL:
             return condition
         kept = self.draw(torch.rand, condition.shape[0]) >= self.condition_dropout

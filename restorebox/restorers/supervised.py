@@ -1,4 +1,4 @@
-"""Supervised restoration: one network, its clean partner, a weighted sum of losses."""
+"""Supervised restoration: one network and a weighted sum of losses against the clean target."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from restorebox.values import StatisticsWindow
 
 @RESTORERS.register_module()
 class SupervisedRestorer(BaseRestorer):
-    """Minimise losses between the network's picture and its clean partner.
+    """Minimise losses between the network's picture and the clean target.
 
     Args:
         generator: ``dict(backbone=..., head=...)``; the head's output is ``'picture'``.
         losses: name -> loss config; logged as ``loss_NAME``.
         feature_losses: name -> ``dict(taps=('phase*_d*', ...), loss=dict(type='SVDOLoss', ...))``: a loss of features
-            of the generator's backbone, averaged over the taps that one of the patterns fits; logged as ``loss_NAME``.
+            of the generator's backbone, averaged over the taps that match a pattern; logged as ``loss_NAME``.
         statistics_window: see :class:`BaseRestorer`.
         data_preprocessor: see :class:`BaseRestorer`.
 
     Raises:
-        ConfigError: no losses, one that does not belong where it stands, a pattern that fits no tap, or two losses of
-            one name.
+        ConfigError: no losses, a loss of the wrong kind, a pattern that matches no tap, or two losses with the same
+            name.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SupervisedRestorer(BaseRestorer):
         self.feature_terms, patterns = build_feature_losses(feature_losses or {}, kind)
         for name in self.feature_terms:
             if name in self.loss_terms:
-                raise ConfigError(f"{kind}: losses and feature_losses both have '{name}'; name one of them otherwise")
+                raise ConfigError(f"{kind}: losses and feature_losses both have '{name}'; rename one of them")
         terms = [*self.loss_terms.values(), *self.feature_terms.values()]
         if all(getattr(term, 'weight', 1) == 0 for term in terms):
             raise ConfigError(f'{kind}: the weight of every loss is 0, so that nothing would be trained')
@@ -60,7 +60,7 @@ class SupervisedRestorer(BaseRestorer):
         """See :meth:`BaseRestorer.losses`."""
         taps = tuple(dict.fromkeys(tap for each in self.feature_taps.values() for tap in each))
         lq, target = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
-        # of the scene that the crop was cut from, where the pipeline gives them; else the network takes the crop's
+        # statistics of the whole scene if the pipeline provides them; otherwise the network computes those of the crop
         read = self.role('generator').backbone.given if self.needs.global_statistics else ()
         out = self.generator(lq, taps=taps, **{name: inputs[name] for name in read if name in inputs})
         terms = {

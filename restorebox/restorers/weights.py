@@ -1,4 +1,4 @@
-"""The names of weights, and whether those of a file fit the networks that they are for."""
+"""Names of weights, and the check whether weights fit networks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from restorebox.errors import CheckpointError
 
 
 def fitting_weights(networks: dict[str, nn.Module], state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Each network's part of a state dict, after a look at every weight.
+    """Return each network's part of a state dict, after checking every weight.
 
     Args:
         networks: role -> network, which may be on the meta device.
-        state: weights whose names begin with a role and a dot. Those of other roles are left alone.
+        state: weights with the role and a dot as prefix. Those of other roles are ignored.
 
     Returns:
-        role -> name inside the network -> weight.
+        role -> name within the network -> weight.
 
     Raises:
-        CheckpointError: weights are missing, left over, of another shape or kind, NaN or infinite.
+        CheckpointError: weights are missing, unknown, of another shape or kind, NaN or infinite.
     """
     parts: dict[str, dict[str, Tensor]] = {}
     other: list[str] = []
@@ -50,7 +50,7 @@ def _first(lines: list[str]) -> str:
 
 
 def _number_fault(value: Tensor, own: Tensor) -> str | None:
-    """What of a weight's numbers a network can't compute with; None where all is well."""
+    """Return why the values of a weight are invalid; None if they are valid."""
     if value.is_floating_point() != own.is_floating_point() or value.is_complex() != own.is_complex():
         return f'numbers of kind {str(value.dtype).removeprefix("torch.")}, not {str(own.dtype).removeprefix("torch.")}'
     if not torch.isfinite(value.float() if value.element_size() == 1 else value).all():
@@ -59,7 +59,7 @@ def _number_fault(value: Tensor, own: Tensor) -> str | None:
 
 
 def names_without_wrappers(module: nn.Module, state: dict, prefix: str, _metadata: dict) -> None:
-    """Name weights alike with and without DDP, so that a checkpoint of 4 ranks loads on one."""
+    """Remove DDP prefixes from the names of weights, so that a checkpoint of several ranks loads on one."""
     for name, child in module.named_children():
         if is_model_wrapper(child):
             wrapped = f'{prefix}{name}.module.'

@@ -58,7 +58,7 @@ def test_publishing_refuses(trained, tmp_path, capsys):
     assert 'another checkpoint' in line(folder / 'w/iter_2.pth', out, '--scores', tmp_path / 'scores.json')
     assert 'safetensors' in line(folder / 'w/iter_2.pth', tmp_path / 'm.pth')
     torch.save({'w': torch.ones(1)}, tmp_path / 'bare.pth')
-    assert 'no config inside' in line(tmp_path / 'bare.pth', out)
+    assert 'contains no config' in line(tmp_path / 'bare.pth', out)
     assert not list(tmp_path.glob('*.safetensors'))
 
 

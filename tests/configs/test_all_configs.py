@@ -121,7 +121,7 @@ UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'
         ('val_evaluator = None', "go together; 'val_evaluator' is missing"),
         ('randomness = dict(sed=1)', "randomness: it has no key 'sed'; did you mean 'seed'"),
         ('env_cfg = dict(cudnn_benchmrk=True)', "did you mean 'cudnn_benchmark'"),
-        ("val_dataloader = dict(sampler=dict(type='KeyedSampler'))", 'it has no end; use'),
+        ("val_dataloader = dict(sampler=dict(type='KeyedSampler'))", 'it is infinite; use'),
         ("log_level = 'LOUD'", "there is no log_level 'LOUD'"),
         ("compile = 'maybe'", "compile is 'maybe'"),
         ("param_scheduler = dict(_delete_=True, genrator=dict(type='LinearLR'))", "there is no step 'genrator'"),

@@ -100,10 +100,10 @@ def test_a_whole_file_is_there(server, tmp_path, name):
 @pytest.mark.parametrize(
     ('name', 'message'),
     [
-        ('stalled', 'only 0 bytes came in 1 seconds'),
-        ('stalled_later', 'only 100 bytes came in 1 seconds'),
-        ('trickle', r'only \d+ bytes came in 1 seconds'),
-        ('cut', f'cut after {len(DATA) - 1} of {len(DATA)} bytes'),
+        ('stalled', 'only 0 bytes arrived in 1 seconds'),
+        ('stalled_later', 'only 100 bytes arrived in 1 seconds'),
+        ('trickle', r'only \d+ bytes arrived in 1 seconds'),
+        ('cut', f'incomplete: {len(DATA) - 1} of {len(DATA)} bytes'),
         ('endless', r'more than 0\.000\d+ GiB; download it yourself'),
         ('huge', r'more than 0\.000\d+ GiB; download it yourself'),
         ('to_file', 'HTTPError: 302'),
@@ -114,14 +114,14 @@ def test_a_whole_file_is_there(server, tmp_path, name):
 def test_no_server_holds_it(server, tmp_path, monkeypatch, name, message):
     if name in ('stalled', 'stalled_later', 'trickle'):
         monkeypatch.setattr(downloads, 'STALLED', 1.0)
-    monkeypatch.setattr(downloads, 'LARGEST', 2**30 // 1000)
+    monkeypatch.setattr(downloads, 'MAX_BYTES', 2**30 // 1000)
     with pytest.raises(CheckpointError, match=f"/{name} can't be downloaded: .*{message}"):
         download(f'{server}/{name}', tmp_path / 'file')
     assert not list(tmp_path.iterdir())
 
 
 def test_another_file_or_address_is_refused(server, tmp_path):
-    with pytest.raises(CheckpointError, match=r'its sha256 is .*, it should be 0000'):
+    with pytest.raises(CheckpointError, match=r'its sha256 is .*, expected 0000'):
         download(f'{server}/good', tmp_path / 'file', '0000')
     for address in ('file:///etc/hostname', 'http://[bad', 'ftp://127.0.0.1/x', 'data:,x'):
         with pytest.raises(CheckpointError, match="can't be downloaded"):
@@ -133,7 +133,7 @@ def test_another_file_or_address_is_refused(server, tmp_path):
 
 
 def test_what_takes_long_is_told(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(downloads, 'EVERY', 0.0)
+    monkeypatch.setattr(downloads, 'REPORT_INTERVAL', 0.0)
     monkeypatch.setattr(downloads, 'STALLED', 2.0)
     with pytest.raises(CheckpointError):
         download(f'{server}/stalled', tmp_path / 'file')

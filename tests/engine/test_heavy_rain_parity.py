@@ -98,7 +98,7 @@ def test_names_go_there_and_back(role):
     [
         (lambda s: dict(list(s.items())[1:]), 'it lacks backbone.look.0.weight'),
         (lambda s: {**s, 'conv9.weight': torch.zeros(16, 32, 5, 5)}, None),
-        (lambda s: {**s, 'conv10.weight': torch.zeros(1)}, 'conv10.weight is of no network of heavy rain'),
+        (lambda s: {**s, 'conv10.weight': torch.zeros(1)}, 'conv10.weight is in no network of heavy rain'),
         (lambda s: {**s, 'fc.weight': torch.zeros(3, 3)}, r'fc.weight is \(3, 3\), head.hidden.weight of the config'),
     ],
 )

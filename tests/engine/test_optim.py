@@ -74,7 +74,7 @@ def test_where_bf16_is_emulated(monkeypatch, native, emulate, dtype, said):
     lines = []
     monkeypatch.setattr(optim, 'has_bf16', lambda _: native)
     monkeypatch.setattr(optim, 'print_log', lambda text, *_: lines.append(text))
-    monkeypatch.setattr(optim.AutocastOptimWrapper, '_told', False)
+    monkeypatch.setattr(optim.AutocastOptimWrapper, '_warned', False)
     model = torch.nn.Linear(2, 2)
     wrapper = optim.AutocastOptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3), emulate=emulate)
     for _ in range(2):  # it is said once

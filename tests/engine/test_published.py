@@ -35,7 +35,7 @@ class TestLoadRestorer:
     def test_without_a_config_or_with_other_weights_it_names_the_file(self, tmp_path):
         whole = checkpoint(small_restorer('SupervisedRestorer'))
         save_file({**whole, 'meta': {}}, tmp_path / 'bare.pth')
-        with pytest.raises(CheckpointError, match=r'bare\.pth: has no config inside'):
+        with pytest.raises(CheckpointError, match=r'bare\.pth: contains no config'):
             load_restorer(tmp_path / 'bare.pth')
         whole['state_dict'].popitem()
         save_file(whole, tmp_path / 'less.pth')

@@ -54,7 +54,7 @@ def test_a_batch_that_is_too_large_goes_one_by_one_and_each_counts_once(sides):
 
 @pytest.mark.parametrize('sides', [(20, 210, 30), (20, 900, 30)])
 def test_a_picture_that_is_too_large_is_left_out_or_named(sides):
-    line = f'lq/1.png: not enough memory to score a picture of 50 x {sides[1]}, which is restored whole for that'
+    line = f'lq/1.png: not enough memory to score a picture of 50 x {sides[1]}, which is restored whole'
     for dataset in (
         SimpleNamespace(bad_picture='skip'),
         SimpleNamespace(datasets=[SimpleNamespace(bad_picture='skip')]),

@@ -143,9 +143,9 @@ def test_a_picture_in_place_of_another_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ('loader', 'expected'),
     [
-        (dict(drop_last=True), 'test_dataloader: drop_last=True leaves pictures out'),
-        (dict(num_batch_per_epoch=1), 'test_dataloader: num_batch_per_epoch=1 leaves pictures out'),
-        (dict(sampler=dict(type='InfiniteSampler', shuffle=False)), 'test_dataloader.sampler: it has no end'),
+        (dict(drop_last=True), 'test_dataloader: drop_last=True drops pictures'),
+        (dict(num_batch_per_epoch=1), 'test_dataloader: num_batch_per_epoch=1 drops pictures'),
+        (dict(sampler=dict(type='InfiniteSampler', shuffle=False)), 'test_dataloader.sampler: it is infinite'),
     ],
 )
 def test_loaders_that_leave_pictures_out_are_refused(tmp_path, loader, expected):
@@ -233,6 +233,6 @@ def test_a_best_that_is_no_number_blocks_no_resumed_run(tmp_path):
 
 
 def test_a_rule_that_contradicts_the_score_is_refused():
-    with pytest.raises(ConfigError, match="rule is 'greater', but of lpips_vgg less is better"):
+    with pytest.raises(ConfigError, match="rule is 'greater', but a lower lpips_vgg is better"):
         RestorationCheckpointHook(every_samples=2, save_best='lpips_vgg', rule='greater')
     assert RestorationCheckpointHook(every_samples=2, save_best='own', rule='less').rule == 'less'

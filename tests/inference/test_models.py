@@ -90,7 +90,7 @@ def test_a_url_is_downloaded_once_and_checked(server, published, tmp_path, monke
     for _ in range(2):
         assert find_weights(f'{url}#sha256={digest}').read_bytes() == published.read_bytes()
     assert len(asked) == 1
-    with pytest.raises(CheckpointError, match=f"can't be downloaded: its sha256 is {digest}, it should be 000"):
+    with pytest.raises(CheckpointError, match=f"can't be downloaded: its sha256 is {digest}, expected 000"):
         find_weights(f'{url}#sha256={"0" * 64}')
     assert not cached_path(url, '0' * 64).exists()
     with pytest.raises(CheckpointError, match='a URL needs the hash of its file'):

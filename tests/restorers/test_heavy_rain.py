@@ -39,7 +39,7 @@ def test_the_discriminator_loses_nothing_when_scores_and_maps_are_right(known):
     inputs = random_inputs(restorer, 2, 32)
     inputs = inputs if known else without(inputs, 'transmission')
     prepared = restorer.prepare(inputs)
-    veil = 1 - (inputs['transmission'].mean(1, keepdim=True) if known else prepared['seen']['transmission'])
+    veil = 1 - (inputs['transmission'].mean(1, keepdim=True) if known else prepared['estimates']['transmission'])
 
     def judged(score, depth):
         return {'realness': torch.full((2, 1), score), 'depth': depth}
@@ -194,8 +194,8 @@ def test_the_light_generator_learns_from_the_one_of_a_checkpoint():
     student.load_weights(state, roles)
     prepared = student.prepare(random_inputs(student, 1, 32))
     with torch.no_grad():
-        expected = trained.eval()._refine(trained.generator, prepared['seen'])
-    assert torch.allclose(prepared['taught'], expected, atol=1e-6)
+        expected = trained.eval()._refine(trained.generator, prepared['estimates'])
+    assert torch.allclose(prepared['teacher_pred'], expected, atol=1e-6)
     resumed = build(generator=LIGHT, teacher=SMALL['generator'])
     resumed.load_weights(student.state_dict())  # its own checkpoint has a teacher
     assert all(torch.equal(value, student.state_dict()[key]) for key, value in resumed.state_dict().items())

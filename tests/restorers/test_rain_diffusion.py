@@ -9,7 +9,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from restorebox.errors import ConfigError
-from restorebox.restorers.collapse import STEPS, CollapseWatch
+from restorebox.restorers.collapse import STEPS, CollapseMonitor
 from restorebox.restorers.rain_diffusion import RainDiffusion
 from tests.factories import SMALL_CYCLE, SMALL_RESTORERS, random_inputs, small_restorer
 
@@ -210,7 +210,7 @@ def test_only_pictures_that_are_read_are_made():
 
 def watched(values, watch=None):
     """Warnings of a watch that is told some differences, a stretch each."""
-    watch, said = watch or CollapseWatch(), []
+    watch, said = watch or CollapseMonitor(), []
     logger = MMLogger.get_current_instance()
     original, logger.warning = logger.warning, said.append
     try:
@@ -253,10 +253,10 @@ def test_a_collapse_is_told_in_training_and_in_what_scores_record():
 def test_what_the_watch_has_seen_survives_a_resume():
     restorer, twin = build(), build()
     for _ in range(STEPS // 2):
-        restorer.watch.add({'shift_rainy': torch.tensor(0.5), 'shift_clean': torch.tensor(0.1)})
+        restorer.monitor.add({'shift_rainy': torch.tensor(0.5), 'shift_clean': torch.tensor(0.1)})
     twin.load_training_state(restorer.training_state())
     for _ in range(STEPS // 2):
-        twin.watch.add({'shift_rainy': torch.tensor(0.3), 'shift_clean': torch.tensor(0.1)})
+        twin.monitor.add({'shift_rainy': torch.tensor(0.3), 'shift_clean': torch.tensor(0.1)})
     assert twin.provenance() == pytest.approx({'shift_rainy': 0.4, 'shift_clean': 0.1, 'collapsed': False})
 
 
