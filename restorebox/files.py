@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-import restorebox
 from restorebox.errors import BusyError, ConfigError
 
 try:
@@ -360,7 +359,7 @@ def configs_dir() -> Path:
     Raises:
         ConfigError: there is no such folder.
     """
-    package = Path(restorebox.__file__).parent
+    package = Path(__file__).parent
     for folder in (package / 'configs', package.parent / 'configs'):
         if (folder / '_base_' / 'default_runtime.py').is_file():
             return folder

@@ -173,7 +173,9 @@ def measure(checkout: Path) -> dict:
     between = {(room(a), room(b)) for a, others in graph.items() for b in others if room(a) != room(b)}
     configs = [file for file in (root / 'configs').rglob('*.py') if '_base_' not in file.parts]
     counts = [len(files_of(config)) for config in configs]
-    ledgers = [file.read_text('utf-8') for file in (root / 'configs').glob('*/claims.yml')]
+    ledgers = [
+        file.read_text('utf-8') for name in ('claims', 'rows') for file in (root / 'configs').glob(f'*/{name}.yml')
+    ]
     return {
         'package files': len(files),
         'package lines': sum(lines.values()),
@@ -186,7 +188,7 @@ def measure(checkout: Path) -> dict:
         'configs': len(configs),
         'base files': len(list((root / 'configs' / '_base_').rglob('*.py'))),
         'config lines': sum(len(file.read_text('utf-8').splitlines()) for file in (root / 'configs').rglob('*.py')),
-        'ledger lines': sum(len(text.splitlines()) for text in ledgers),
+        'lines of claims and rows': sum(len(text.splitlines()) for text in ledgers),
         'files to read per config, median': statistics.median(counts),
         'files to read per config, most': max(counts),
         'depth of bases, most': max(depth(config) for config in configs),
