@@ -217,7 +217,7 @@ def main() -> None:
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkouts', nargs='+', metavar='NAME=PATH')
-    parser.add_argument('--json', type=Path, help='store the figures here as well')
+    parser.add_argument('--json', type=Path, help='store the figures here, and the table next to it as .md')
     args = parser.parse_args()
     measured = {}
     for given in args.checkouts:
@@ -228,6 +228,8 @@ def main() -> None:
     print(table(measured))
     if args.json:
         args.json.write_text(json.dumps(measured, indent=1) + '\n')
+        written = '<!-- written by docs/studies/house.py -->'
+        args.json.with_suffix('.md').write_text(f'{written}\n\n{table(measured)}\n')
 
 
 if __name__ == '__main__':
