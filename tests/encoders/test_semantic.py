@@ -234,5 +234,5 @@ def test_feature_distance_is_per_picture_and_per_feature():
     for name, value in found.items():
         wanted = [(p - q).abs().mean().item() for p, q in zip(a[name], b[name], strict=True)]
         assert value.tolist() == pytest.approx(wanted, rel=1e-6)
-    with pytest.raises(ValueError, match=r"'two' is \(2, 7\) here and \(1, 7\)"):
+    with pytest.raises(ValueError, match=r"'two': shapes \(2, 7\) and \(1, 7\) differ"):
         feature_distance(a, {'two': b['two'][:1]}, {'two': 1.0})

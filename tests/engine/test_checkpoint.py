@@ -183,7 +183,7 @@ def test_text_in_a_checkpoint_is_not_executed(tmp_path):
     torch.save({'state_dict': {'generator.w': torch.ones(1)}, 'meta': meta}, tmp_path / 'evil.pth')
     assert 'config' not in load_file(tmp_path / 'evil.pth')['meta']
     words = ['--licence', 'x', '--limits', 'y']
-    with pytest.raises(CheckpointError, match='contains no config'):
+    with pytest.raises(CheckpointError, match='contains no readable config'):
         publish.main([str(tmp_path / 'evil.pth'), str(tmp_path / 'out.safetensors'), *words])
     assert not marker.exists()
 

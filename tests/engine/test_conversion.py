@@ -110,7 +110,7 @@ def test_a_projector_converts():
         ),
         (
             lambda s: {**s, next(k for k in s if k.endswith('weight')).replace('weight', 'scale'): torch.ones(1)},
-            'has a scale',
+            'has scale',
         ),
     ],
 )

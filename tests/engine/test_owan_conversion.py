@@ -108,8 +108,8 @@ def test_the_verb_fits_the_config(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'expected'),
     [
-        (lambda s: {**s, 'FEB.9.conv1.weight': torch.zeros(1)}, 'its FEB.9.conv1.weight has no place'),
-        (lambda s: {**s, 'other': torch.zeros(1)}, 'its other has no place'),
+        (lambda s: {**s, 'FEB.9.conv1.weight': torch.zeros(1)}, 'its FEB.9.conv1.weight is not in the network'),
+        (lambda s: {**s, 'other': torch.zeros(1)}, 'its other is not in the network'),
         (lambda s: {k: v for k, v in s.items() if k != 'conv2.weight'}, 'it lacks head.conv.weight'),
         (lambda s: {**s, 'conv2.weight': torch.zeros(3, 8, 3, 3)}, r'its conv2.weight is \(3, 8, 3, 3\)'),
     ],

@@ -159,7 +159,7 @@ def test_local_statistics_reach_into_stems():
         (dict(stems=dict(down1=dict(type='InfoAcum'))), "no stem is called 'InfoAcum'; did you mean 'InfoAccum'"),
         (dict(stems=dict(down1=dict(type='InfoAccum', layer=3))), "no key 'layer'; did you mean 'layers'"),
         (dict(stems=dict(down1=dict(type='InfoAccum', layers=-1))), 'layers is -1'),
-        (dict(stems=dict(down1=dict(type='InfoAccum', norm='batch', recompute=True))), 'statistics .* twice a step'),
+        (dict(stems=dict(down1=dict(type='InfoAccum', norm='batch', recompute=True))), "norm='batch' twice per step"),
     ],
 )
 def test_mistakes_are_named(given, expected):

@@ -55,12 +55,12 @@ class PlainCycleRestorer(CycleRestorer):
         each = [self.intra(*(phi(name) for name in branch), self.encoder.distance_weights) for branch in branches]
         return (each[0] + each[1]) / 2
 
-    def _inter(self, prepared: dict, domain: str, judged: dict | None = None, held: bool = False) -> Tensor:
+    def _inter(self, prepared: dict, domain: str, judged: dict | None = None, detach: bool = False) -> Tensor:
         pictures, network = prepared['pictures'], getattr(self, self.discriminators[domain])
         names = (f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean')
         positions, seen = None, []
         for name in names:
-            picture = pictures[name].detach() if held else pictures[name]
+            picture = pictures[name].detach() if detach else pictures[name]
             features = network(picture, taps=self.inter_taps, only_taps=True)
             positions = positions or self._positions(features, self.counts['inter'])
             sampled = {tap: gather_positions(features[tap], at) for tap, at in positions.items()}
