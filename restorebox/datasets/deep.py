@@ -124,7 +124,8 @@ def _decode_deep_heif(data: bytes, alpha: bool) -> np.ndarray:
     """Decode HEIC with 10 or 12 bits, which pi-heif scales to 16."""
     import pi_heif
 
-    picture = np.asarray(pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False))
+    file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False)
+    picture = np.array(file)  # a copy: the pixels belong to libheif and are freed with ``file``
     picture = to_float(to_uint16(picture))  # uint8 if the file has fewer bits than its header says
     if picture.ndim == 2:
         return grey_to_rgb(picture)
