@@ -275,6 +275,16 @@ def test_heic(tmp_path):
     assert 'holds 2 ' in refusal(tmp_path / 'c.heic')
 
 
+@needs_heif
+def test_pixels_of_heic_are_copied_before_they_are_freed(tmp_path):
+    (tmp_path / 'a.heic').write_bytes(HEIC10)
+    first, kept = read_picture(tmp_path / 'a.heic'), []
+    for _ in range(50):
+        again = read_picture(tmp_path / 'a.heic')
+        kept.append(np.full(again.size, 7, np.uint16))  # takes the place of what was freed
+        assert np.array_equal(again, first)
+
+
 def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     from restorebox.datasets import formats
 
