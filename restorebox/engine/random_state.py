@@ -13,6 +13,7 @@ from mmengine.dist import get_world_size, is_distributed, is_main_process
 def get_random_state() -> dict:
     """Return the states of the global generators: torch (CPU, this rank's GPU), numpy, Python."""
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    assert not isinstance(keys, str)  # the legacy form is a tuple of name, array and numbers
     return {
         'torch': torch.get_rng_state(),
         'cuda': torch.cuda.get_rng_state() if torch.cuda.is_available() else None,

@@ -13,7 +13,7 @@ import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from restorebox.restorers.inputs import training_inputs
 from restorebox.restorers.network import Network
 
 if TYPE_CHECKING:
-    from restorebox.heads.base import BaseHead
+    pass
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 NORMS = (nn.modules.batchnorm._BatchNorm, InstanceNorm)
@@ -60,7 +60,7 @@ class _OutputOnly(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.output = cast('BaseHead', network.head).output  # Network has built it
+        self.output = network.head.output
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x)[self.output]

@@ -168,7 +168,8 @@ def resize_saved(picture: NDArray, size: int) -> Picture:
     saved = as_saved(picture)
     if not np.isfinite(saved).all():  # NaN has no 8-bit value, but must reach the score
         return np.full((size, size, saved.shape[2]), np.nan)
-    return cv2.resize(saved.astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC) / 255.0
+    resized = cv2.resize(saved.astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
+    return resized.astype(np.float64) / 255
 
 
 def parse_protocol(name: str) -> tuple[str, int | None]:
