@@ -66,9 +66,9 @@ class RainDiffusion(DiffusionRestorer):
     As published, no term makes x' rainy or y' clean. If the generators are the identity, the cycle loss is 0, each
     denoiser receives its own target as condition, and the deployed one learns to copy. The differences ``|x' - x|`` and
     ``|y' - y|`` are logged as ``shift_rainy`` and ``shift_clean``, a warning is logged when both vanish, and stored
-    scores record it. There are two remedies, both not in the paper: frozen generators of a CycleGAN of this toolbox (the
-    role names are equal: ``load_from`` of its checkpoint loads them), and ``domain_prior``. Initialisation by a CycleGAN is
-    not sufficient: under this objective it becomes the identity within a hundred steps
+    scores record it. There are two remedies, both not in the paper: frozen generators of a CycleGAN of this
+    toolbox (the role names are equal: ``load_from`` of its checkpoint loads them), and ``domain_prior``.
+    Initialisation by a CycleGAN is not sufficient: under this objective it becomes the identity within a hundred steps
     (docs/results/raindiffusion_demo.md).
 
     Networks that no term reads are not built.
