@@ -1,4 +1,4 @@
-"""Picture -> features. One file per published trunk."""
+"""Backbones: picture -> features. One file per published network."""
 
 from restorebox.backbones.base import BaseBackbone, Needs
 

@@ -1,4 +1,4 @@
-"""Estimators of the airlight, the one colour that a veil adds: a network, and the colour of the brightest pixels."""
+"""Estimators of the airlight (the colour that a veil adds): a network, and the colour of the brightest pixels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class AirlightNet(nn.Module):
 
 
 def mean_over_windows(net: nn.Module, x: Tensor, first_only: bool = False) -> Tensor:
-    """What a network of windows of 256x256 says of a picture of any size: the mean, weighted by area.
+    """Area-weighted mean of a network's outputs for windows of 256x256, for pictures of any size.
 
     Windows stand side by side from the top left; the last of a row or column is moved inside the picture and counts
     for the pixels that no other has covered. (The authors' code weighs inner windows by 1 and border windows by pixels,

@@ -1,4 +1,4 @@
-"""What every backbone says about itself, and how it is called."""
+"""Base class of backbones: declared requirements and interface."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from restorebox.registry import nearest
 
 @dataclass(frozen=True)
 class Needs:
-    """A network's needs as data; padding, tiling and export read them, nothing asks for a class's name.
+    """Requirements of a network as data, read by padding, tiling and export.
 
     Attributes:
         stride: height and width of the input must be multiples of it.
@@ -78,7 +78,7 @@ class BaseBackbone(nn.Module):
         raise NotImplementedError
 
     def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
-        """What the network reads of a whole picture besides the pixels at hand, where its ``needs`` say so.
+        """Statistics of the whole picture that the network reads besides its pixels, if its ``needs`` declare it.
 
         Args:
             x: ``(N, 3, H, W)`` in [0, 1] of any size, not padded; or of whole numbers, uint8 or uint16.
@@ -90,7 +90,7 @@ class BaseBackbone(nn.Module):
 
     @property
     def tap_names(self) -> tuple[str, ...]:
-        """Features that may be asked for, in the order they are computed."""
+        """Names of the available features, in the order in which they are computed."""
         return tuple(self.tap_channels)
 
     def field(self, run: int) -> int | None:
@@ -126,7 +126,7 @@ class BaseBackbone(nn.Module):
 
 
 class Collector:
-    """Keeps the features that are asked for, and knows when no more are needed.
+    """Collects the requested features and detects when no more are needed.
 
     ::
 

@@ -1,4 +1,4 @@
-"""The way through a U that is told depth and airlight, whatever its blocks are."""
+"""Base class of U-Nets conditioned on depth and airlight, independent of the type of their blocks."""
 
 from __future__ import annotations
 

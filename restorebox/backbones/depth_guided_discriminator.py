@@ -1,4 +1,4 @@
-"""The discriminator of heavy rain that looks where the veil is dense: Li, Cheong and Tan (CVPR 2019).
+"""Depth-guided discriminator of heavy rain: Li, Cheong and Tan (CVPR 2019).
 
 After Qian, Tan, Yang, Su, Liu, "Attentive generative adversarial network for raindrop removal" (CVPR 2018), whose
 discriminator learns a map of where to look in the same way.
@@ -17,7 +17,7 @@ from restorebox.values import Width
 
 @BACKBONES.register_module()
 class DepthGuidedDiscriminator(BaseBackbone):
-    """Degraded picture and candidate -> features of what is real about it, weighted by a map of depth.
+    """Degraded picture and candidate -> features for a realness head, weighted by an estimated depth map.
 
     ::
 

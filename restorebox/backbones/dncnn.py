@@ -1,4 +1,4 @@
-"""DnCNN, the plain denoiser that restoration papers compare with."""
+"""DnCNN, the denoising baseline of restoration papers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from restorebox.values import Depth, Width
 
 @BACKBONES.register_module()
 class DnCNN(BaseBackbone):
-    """DnCNN up to but without its last convolution and the ReLU in front of that.
+    """DnCNN without its last convolution and the ReLU before it; these are in the head.
 
     Zhang et al., "Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising" (TIP 2017). The first
     layer is a 3x3 convolution; each of the ``layers - 2`` that follow is ReLU, 3x3 convolution, norm. A

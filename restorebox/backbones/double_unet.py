@@ -1,4 +1,4 @@
-"""The U-Net of two plain 3x3 convolutions a level, without norm.
+"""U-Net with two 3x3 convolutions per level and without normalisation.
 
 Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image segmentation" (MICCAI 2015), in the form
 that Li, Cheong and Tan (CVPR 2019) take twice: for the transmission and for the refined picture.

@@ -14,7 +14,7 @@ from restorebox.values import Levels, ValueRange, Width
 
 @BACKBONES.register_module()
 class EncoderDecoder(BaseBackbone):
-    """N halvings and N doublings, and nothing that leads past the innermost feature.
+    """N halvings and N doublings without skip connections.
 
     ::
 

@@ -1,4 +1,4 @@
-"""A U with FDR blocks in its depth: the fast relative of FDR-Net that is shipped."""
+"""U-Net with FDR blocks in its deepest level: a faster variant of FDR-Net, used by the included model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FDRBlock(nn.Module):
 
 @BACKBONES.register_module()
 class FDRUNet(BaseBackbone):
-    """A U of residual blocks on pixel-unshuffled features; its deepest level is a row of FDR blocks.
+    """U-Net of residual blocks on pixel-unshuffled features; its deepest level is a sequence of FDR blocks.
 
     ::
 

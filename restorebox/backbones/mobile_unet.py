@@ -1,4 +1,4 @@
-"""A light U of inverted residuals, to refine what physics made of a rainy picture.
+"""Light U-Net of inverted residual blocks that refines the output of the physics inversion.
 
 Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (CVPR 2018). In the
 place of :class:`RefUNet`, as the replication report of heavy rain proposes, to be taught by it.

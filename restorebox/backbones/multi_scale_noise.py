@@ -47,7 +47,7 @@ def enlarge(x: Tensor, scale: int) -> Tensor:
 
 @BACKBONES.register_module()
 class MultiScaleNoise(BaseBackbone):
-    """One estimator run on several sizes of its input; attention says at each pixel which size to believe.
+    """One estimator applied at several scales; an attention map weights the scales at each pixel.
 
     ::
 

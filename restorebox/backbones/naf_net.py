@@ -1,4 +1,4 @@
-"""A U of NAFNet's blocks on pixel-unshuffled features.
+"""U-Net of NAFNet's blocks on pixel-unshuffled features.
 
 Chen, Chu, Zhang and Sun, "Simple Baselines for Image Restoration" (ECCV 2022): no activation but a product of halves.
 """
@@ -66,7 +66,7 @@ class MeanScale(LocalStatistics):
 
 
 class SceneScale(nn.Module):
-    """Each channel times one plus a linear function of what the scene's encoder says, which starts at zero.
+    """Scale each channel by one plus a linear function of the scene embedding; the function is zero-initialised.
 
     Args:
         channels: C.
@@ -172,7 +172,7 @@ KINDS = {'naf': NAFBlock, 'residual': GatedBlock, 'fdr': DisentangleBlock}
 
 @BACKBONES.register_module()
 class NAFUNet(BaseBackbone):
-    """A U of NAFNet's blocks, or of others per level, on pixel-unshuffled features.
+    """U-Net of NAFNet's blocks, or of other blocks per level, on pixel-unshuffled features.
 
     ::
 

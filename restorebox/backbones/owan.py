@@ -1,4 +1,4 @@
-"""OWAN: many operations in parallel, weighed by attention."""
+"""OWAN: parallel operations weighted by attention."""
 
 from __future__ import annotations
 

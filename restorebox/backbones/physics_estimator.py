@@ -1,4 +1,4 @@
-"""Everything that the physics of heavy rain needs, estimated from one picture.
+"""Joint estimator of streaks, transmission and airlight for the heavy-rain model.
 
 Li, Cheong, Tan, "Heavy Rain Image Restoration: Integrating Physics Model and Conditional Adversarial Learning" (CVPR
 2019), the first stage.

@@ -1,4 +1,4 @@
-"""The refinement generator of heavy rain: the U-Net of Li, Cheong and Tan (CVPR 2019), told airlight and depth."""
+"""Refinement U-Net of heavy rain (Li, Cheong and Tan, CVPR 2019), conditioned on airlight and depth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONDITIONS = ('both', 'atm', 'depth', 'attention')
 
 @BACKBONES.register_module()
 class RefUNet(BaseBackbone):
-    """What physics made of a rainy picture -> features of a clean one.
+    """Output of the physics inversion -> features of a clean picture.
 
     ::
 

@@ -1,4 +1,4 @@
-"""A U of attention in windows, to refine what physics made of a rainy picture.
+"""U-Net of window attention that refines the output of the physics inversion.
 
 Wang, Cun, Bao, Zhou, Liu, Li, "Uformer: A General U-Shaped Transformer for Image Restoration" (CVPR 2022): windows are
 not shifted; a depthwise convolution between the two layers of each feed-forward part carries across their borders. In

@@ -1,4 +1,4 @@
-"""Pictures to noise and back: schedules, subsets of steps, samplers, windows. Nothing here knows what is restored."""
+"""Diffusion: noise schedules, step subsets, samplers, windows; independent of network and task."""
 
 from restorebox.diffusion.estimate import Estimate
 from restorebox.diffusion.samplers import ancestral_step, ddim_step, draw_noise, sample

@@ -1,4 +1,4 @@
-"""How pictures are sampled at test: the settings that need no new training."""
+"""Sampling settings at test time; changing them needs no new training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a picture turns into noise: schedules of the forward process.
+"""Noise schedules of the forward diffusion process.
 
 Ho et al., "Denoising Diffusion Probabilistic Models" (NeurIPS 2020); Nichol and Dhariwal, "Improved Denoising Diffusion
 Probabilistic Models" (ICML 2021). Steps are counted from 1 to T; step 0 is the picture itself.

@@ -1,4 +1,4 @@
-"""Which steps a sampler visits when it does not visit all."""
+"""Subsets of timesteps for accelerated sampling."""
 
 from __future__ import annotations
 

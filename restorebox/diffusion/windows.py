@@ -1,4 +1,4 @@
-"""Pictures of any size through a network that was trained on crops: its estimates are averaged over windows.
+"""Sampling of pictures of any size: estimates of a network trained on crops are averaged over windows.
 
 Özdenizci and Legenstein, "Restoring Vision in Adverse Weather Conditions with Patch-Based Denoising Diffusion Models"
 (TPAMI 2023): at every step the noise estimates of overlapping windows are averaged, and the picture as a whole takes

@@ -1,4 +1,4 @@
-"""Features -> what is read out: a picture, a realness map, an embedding, physics."""
+"""Heads: features -> picture, realness map, embedding or physical layers."""
 
 from restorebox.heads.base import BaseHead
 

@@ -1,4 +1,4 @@
-"""What every head says about itself, and how it is called."""
+"""Base class of heads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class BaseHead(nn.Module):
-    """Features -> what is read out of them.
+    """Base class: maps a backbone's features to the network's output.
 
     A subclass sets:
 
@@ -23,7 +23,7 @@ class BaseHead(nn.Module):
     reach: int = 1
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Read something out.
+        """Compute the output.
 
         Args:
             features: ``'out'`` and the head's ``taps``.

@@ -1,4 +1,4 @@
-"""Features -> how real a picture looks as a whole."""
+"""Head of a discriminator with one logit per picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features -> the estimate of a diffusion model."""
+"""Heads of diffusion models: features -> estimate of noise or clean picture."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NoiseHead(BaseHead):
 
 @HEADS.register_module()
 class IdentityHead(BaseHead):
-    """Hands over the backbone's last feature, where that is an estimate already (:class:`MultiScaleNoise`).
+    """Returns the backbone's last feature, which is already the estimate (:class:`MultiScaleNoise`).
 
     Args:
         in_channels: channels of the backbone's last feature, and of the estimate.

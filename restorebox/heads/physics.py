@@ -1,4 +1,4 @@
-"""Estimated layers -> picture, by the law of the weather read backwards."""
+"""Inversion of the rain model: estimated layers -> clean picture."""
 
 from __future__ import annotations
 

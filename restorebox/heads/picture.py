@@ -1,4 +1,4 @@
-"""Features -> picture."""
+"""Head of generators: features -> picture."""
 
 from __future__ import annotations
 

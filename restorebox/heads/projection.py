@@ -1,4 +1,4 @@
-"""Features -> embeddings to contrast."""
+"""Projection heads of contrastive losses: features -> normalised embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from restorebox.values import Width
 
 @HEADS.register_module()
 class ProjectionHead(BaseHead):
-    """A two-layer perceptron for each tapped feature, and vectors of length 1.
+    """A two-layer perceptron per tapped feature, followed by L2 normalisation.
 
     Chen et al., "A simple framework for contrastive learning of visual representations" (ICML 2020); for feature maps
     Park et al., "Contrastive learning for unpaired image-to-image translation" (ECCV 2020). It reads vectors at sampled

@@ -1,4 +1,4 @@
-"""Features -> how real each patch of a picture looks."""
+"""Head of a patch discriminator: one logit per patch."""
 
 from __future__ import annotations
 

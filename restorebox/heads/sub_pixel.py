@@ -1,4 +1,4 @@
-"""Features at half size -> picture, by sub-pixel convolution."""
+"""Head with sub-pixel convolution: features at half size -> picture."""
 
 from __future__ import annotations
 

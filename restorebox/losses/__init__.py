@@ -1,4 +1,4 @@
-"""Tensors -> scalar."""
+"""Losses: tensors -> scalar."""
 
 from restorebox.losses.base import BaseLoss, build_feature_losses, build_picture_losses
 

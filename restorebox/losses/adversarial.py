@@ -1,4 +1,4 @@
-"""Losses of a discriminator's logits."""
+"""Adversarial losses on a discriminator's logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every loss is."""
+"""Base class of losses, and how restorers build them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the edges of two pictures differ."""
+"""Gradient loss: difference of the image gradients of two pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distances between the features of networks trained to recognise things.
+"""Perceptual losses: distances between features of pretrained classification networks.
 
 Johnson et al. 2016, "Perceptual losses for real-time style transfer and super-resolution",
 https://arxiv.org/abs/1603.08155, section 3.2; Zhang et al. 2018, "The unreasonable effectiveness of deep features as a

@@ -1,4 +1,4 @@
-"""Losses pixel by pixel."""
+"""Pixel-wise losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A distance between the features of any registered semantic encoder."""
+"""Distance between the features of a registered semantic encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a data set what it is said to be? Names, unreadable files, pairs, near-duplicates, clean sides."""
+"""Checks of data sets: names, unreadable files, pairs, near-duplicates, quality of clean pictures."""
 
 from restorebox.datasets.inspection.check import check, quick_check
 from restorebox.datasets.inspection.findings import Finding, Report

@@ -1,4 +1,4 @@
-"""The whole check of a subject, and its quick form for the start of a training."""
+"""The complete check of a config's or folder's data sets, and a quick check before training."""
 
 from __future__ import annotations
 

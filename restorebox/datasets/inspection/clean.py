@@ -1,4 +1,4 @@
-"""Clean pictures that do not look clean beside the others: noisy, blocked by JPEG, blurred or streaked by rain.
+"""Detection of clean pictures with noise, JPEG blocks, blur or rain streaks, relative to the rest of the set.
 
 Four measures, each of which must be both far from the others' median and beyond a fixed limit. Limits are such that
 none of 365 photographs (BSDS500) is named; what they miss for it is measured by docs/studies/data_faults.py. A report,

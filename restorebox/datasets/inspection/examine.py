@@ -1,4 +1,4 @@
-"""Reading pictures once and keeping of each what the checks need: a few hundred bytes."""
+"""Extraction of the features that the checks need: one read and a few hundred bytes per picture."""
 
 from __future__ import annotations
 

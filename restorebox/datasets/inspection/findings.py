@@ -1,4 +1,4 @@
-"""What a check found: findings, the report that holds them, its table and its JSON."""
+"""Results of a check: findings and the report, as table and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what was measured of pairs to findings in words."""
+"""Findings about pairs from their measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all checks start from: luminance, small pictures, and detail of one scale."""
+"""Shared inputs of the checks: luminance, thumbnails, and band-pass detail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a degraded picture show the same scene as its clean partner, and at the same place?
+"""Check that a degraded picture and its clean partner show the same scene, without a shift or flip.
 
 Two questions at two scales. Whether the scene is the same is asked of 32x32 pictures, where noise, rain and JPEG have
 been averaged away; whether it is at the same place, of the middle window at full size.

@@ -1,4 +1,4 @@
-"""What there is to check: the data sets of a config with their own pairing, or a folder of a usual layout."""
+"""The pictures to check: data sets of a config with their own pairing, or a folder with a common layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contact sheet of what a check found suspicious."""
+"""Contact sheet of suspicious pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where public data sets come from: what ``restorebox prepare-data`` knows about each.
+"""Public data sets: the information that ``restorebox prepare-data`` uses.
 
 A file per family. A function that is registered in :data:`~restorebox.registry.SOURCES` returns a
 :class:`~restorebox.datasets.sources.base.Source`; a plugin adds one in the same way.

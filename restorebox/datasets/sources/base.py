@@ -1,4 +1,4 @@
-"""What a data source is: facts about one public data set, and how its files become pairs.
+"""Description of a public data set: facts, parts, and the pairing of its files.
 
 A source says how the set is obtained and what its release looks like; ``restorebox prepare-data NAME`` checks a
 download against that and lays it out for the data sets. It is called a source since 'recipe' is a degradation's.
@@ -171,7 +171,7 @@ def find(part: Part, files: Iterable[File]) -> Found:
 
 
 def plain(text: str) -> str:
-    """A key as it is compared: numbers without leading zeros."""
+    """Normalise a key for comparison: numbers without leading zeros."""
     return text.lstrip('0') or '0' if text.isdigit() else text
 
 
@@ -210,7 +210,7 @@ def halves_needed(name: str, width: int) -> DataError:
 
 
 def refuse_partnerless(split: str, first: Found, others: dict[str, Found]) -> None:
-    """Refuse a release in which a picture belongs to nobody.
+    """Refuse a release that contains pictures without a partner.
 
     Raises:
         DataError: names the role that is missing and up to 3 of the partnerless.
@@ -234,7 +234,7 @@ def _named(files: list[File]) -> str:
 
 
 def rank(seed: int, name: str) -> str:
-    """Where a name stands in a drawing of lots: the SHA-256 of 'SEED:NAME' in UTF-8, as hexadecimal digits.
+    """Key of a deterministic random selection: the SHA-256 of 'SEED:NAME' in UTF-8, as hexadecimal digits.
 
     The order depends on seed and names alone, so that anybody can draw the same lists again with no code of ours.
     """

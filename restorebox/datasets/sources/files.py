@@ -42,7 +42,7 @@ class File:
 
     @property
     def suffix(self) -> str:
-        """Lower case, with the point."""
+        """The suffix in lower case, with the dot."""
         return os.path.splitext(self.path)[1].lower()
 
     @property

@@ -1,4 +1,4 @@
-"""What is said about the sources: the list, how to obtain one, and the page ``docs/datasets.md``."""
+"""Texts about the sources: the list, instructions to obtain one, and the page ``docs/datasets.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lay a release out for the data sets: check it, link it, write down what was drawn. Complete or absent."""
+"""Prepare a release: check it, link its files in the layout of the data sets, and record random selections; atomic."""
 
 from __future__ import annotations
 

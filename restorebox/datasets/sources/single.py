@@ -1,4 +1,4 @@
-"""One kind of damage: camera noise (SIDD), indoor haze (RESIDE), motion blur (GoPro)."""
+"""Data sets with one kind of degradation: camera noise (SIDD), indoor haze (RESIDE), motion blur (GoPro)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPA-Data: real rain, its clean pictures made of the frames around; and the subset of CCLGAN."""
+"""SPA-Data: real rain, clean pictures computed from neighbouring frames; and the subset of CCLGAN."""
 
 from __future__ import annotations
 

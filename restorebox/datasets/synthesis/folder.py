@@ -1,4 +1,4 @@
-"""The folder that ``synthesize`` fills: whose it is, what is in it already, what must not be there.
+"""Output folder of ``synthesize``: lock, existing files, and files that must not be there.
 
 ```text
 lq/ gt/ streak/ ...   pictures

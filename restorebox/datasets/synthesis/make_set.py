@@ -1,4 +1,4 @@
-"""From a folder of clean pictures to a whole set; killed at any moment, the same call goes on."""
+"""Synthesis of a complete set from a folder of clean pictures; the same call resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AGAIN = 'what is complete stays, and the same command line goes on'
 
 @dataclass
 class MadeSet:
-    """What came of it.
+    """Result of :func:`make_set`.
 
     Attributes:
         count: degraded pictures in the set.

@@ -1,4 +1,4 @@
-"""What the workers of ``synthesize`` do: one clean picture after the other, each file whole or not there.
+"""Worker processes of ``synthesize``: one clean picture at a time, each file written atomically.
 
 Workers hold the folder's lock as well, so that a run which follows a killed one waits until the last of them is gone.
 """
@@ -49,7 +49,7 @@ PLAIN = {
 
 @dataclass
 class Job:
-    """What is the same for all pictures: where from, where to, how."""
+    """Settings shared by all pictures: input, output, recipe."""
 
     clean: Path
     home: Path
@@ -72,7 +72,7 @@ class Job:
 
 @dataclass
 class Done:
-    """A worker's answer about one source."""
+    """A worker's result for one source."""
 
     source: str
     lines: tuple[str, ...] = ()  # of the manifest, without line ends
@@ -187,7 +187,7 @@ def write_picture(home: Path, name: str, picture: np.ndarray) -> dict[str, str]:
 
 
 def serve(line: Connection, job: Job) -> None:
-    """A worker's life: until it is told to end, or the main process is gone."""
+    """Main loop of a worker; ends when told to, or when the main process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the main process says what to do
     cv2.setNumThreads(0)
     parent = multiprocessing.parent_process()  # of a fork server it is not the process that os.getppid names
@@ -264,7 +264,7 @@ def start_method() -> str:
 
 
 def _start(job: Job, workers: dict[Connection, multiprocessing.process.BaseProcess]) -> Connection:
-    """One more worker."""
+    """Start one worker."""
     context = multiprocessing.get_context(start_method())
     ours, theirs = context.Pipe()
     workers[ours] = context.Process(target=serve, args=(theirs, job), daemon=True)
@@ -289,7 +289,7 @@ def _death(worker: multiprocessing.process.BaseProcess) -> str:
 
 
 def _end(workers: dict[Connection, multiprocessing.process.BaseProcess]) -> None:
-    """Tell all to end, and wait for the pictures that they are at."""
+    """Ask all workers to end, and wait for the pictures in progress."""
     for line in workers:
         with suppress(OSError):
             line.send(None)
