@@ -19,7 +19,7 @@ webdriver = pytest.importorskip('selenium.webdriver', reason='Selenium is not in
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
 DRIVER = shutil.which('chromedriver')
 needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='no Chromium with its driver on this machine')
-WAIT = 600  # seconds for what may take long on a busy machine
+WAIT = 240  # seconds for what may take long on a busy machine
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_visit(page, browser, tmp_path):
     give(browser, 'reference', tmp_path / 'clean.png')
     browser.find_element('id', 'go').click()
     assert (
-        until(lambda: browser.find_element('id', 'said').text.strip(), 'a result') == '80x60 by published.safetensors'
+        until(lambda: browser.find_element('id', 'summary').text.strip(), 'a result') == '80x60 by published.safetensors'
     )
     before, after = until(lambda: (i := all_of(browser, '#slider img')) and len(i) == 2 and i, 'two pictures')
     for image in (before, after):
