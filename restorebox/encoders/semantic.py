@@ -70,7 +70,7 @@ class SemanticEncoder:
         self.min_size = min_size
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
-        """Features of RGB pictures. Gradients reach them, never the weights.
+        """Compute features of RGB pictures, with gradients for the pictures but not for the weights.
 
         Args:
             x: ``(N, 3, H, W)`` in [0, 1], of any size from 1x1.
@@ -90,11 +90,11 @@ class SemanticEncoder:
         return self.network(x)
 
     def missing(self) -> str | None:
-        """Why the weights can't be used, in one line; None when they can. Looks for the file, does not read it."""
+        """Return in one line why the weights can't be used, or None. Checks that the file exists, without reading it."""
         return None
 
     def describe(self) -> str:
-        """What a stored score should say of the encoder: which network, and which weights."""
+        """Return network and weights, for the record in stored scores."""
         return type(self).__name__
 
 
@@ -107,8 +107,7 @@ class CLIPVisual(SemanticEncoder):
 
         (N, 3, H, W) -> bicubic to 224x224 -> CLIP's mean and deviation -> ViT-B/32 -> 'embedding' (N, 512)
 
-    The picture is resized inside the graph and its aspect ratio is not kept, so that all of it is seen and the gradient
-    reaches every pixel. 'embedding' is not normalised; its distance weight is 1.
+    The picture is resized inside the graph, without keeping its aspect ratio, so that the gradient reaches every pixel. 'embedding' is not normalised; its distance weight is 1.
 
     Args:
         weights: path of a state dict with CLIP's ``visual.*`` keys, as safetensors or by ``torch.save``, in any float
@@ -126,7 +125,7 @@ class CLIPVisual(SemanticEncoder):
         self.quick_gelu = quick_gelu
 
     def missing(self) -> str | None:
-        """Why CLIP can't be used: no file, a TorchScript archive, no package. See the base."""
+        """Return why CLIP can't be used: no file, a TorchScript archive, no package. See the base class."""
         try:
             clip_file(self.weights)
         except WeightsError as error:
@@ -147,7 +146,7 @@ class VGG16Features(SemanticEncoder):
     """Features of the ImageNet classifier VGG16 (Simonyan and Zisserman 2015, https://arxiv.org/abs/1409.1556).
 
     ``relu1_2``, ``relu2_2`` and ``relu3_3``, at the picture's size, a half and a quarter of it, with distance weights
-    1/32, 1/16 and 1/8. Coarser in meaning than CLIP, but needs no further package.
+    1/32, 1/16 and 1/8. Less semantic than CLIP, but needs no further package.
 
     Args:
         weights: ``'pretrained'``, ``'random'`` (tests) or a state dict's path.
@@ -162,7 +161,7 @@ class VGG16Features(SemanticEncoder):
         self.weights = weights
 
     def missing(self) -> str | None:
-        """Why VGG16 can't be used. See the base."""
+        """Return why VGG16 can't be used. See the base class."""
         if self.weights == 'pretrained':
             try:
                 weights_file(VGG16_FILE)
@@ -180,7 +179,7 @@ class VGG16Features(SemanticEncoder):
 
 @ENCODERS.register_module()
 class RandomConv(SemanticEncoder):
-    """Three stages of convolution, ReLU and halving with random weights, always the same: for tests, needs no file.
+    """Three stages of convolution, ReLU and halving with fixed random weights, for tests; needs no file.
 
     ``stage1`` .. ``stage3``, ``(N, width, ceil(H / 2^i), ceil(W / 2^i))``, with distance weights 1/3 each.
 
@@ -206,17 +205,16 @@ class RandomConv(SemanticEncoder):
 
 @ENCODERS.register_module()
 class FirstAvailable(SemanticEncoder):
-    """The first of several encoders whose weights are there; says loudly which it passed over.
+    """The first of several encoders whose weights are available; warns about the others.
 
     ::
 
         encoder = dict(type='FirstAvailable', encoders=[dict(type='CLIPVisual'), dict(type='VGG16Features')])
 
-    It chooses at its first call, which under several ranks all of them have to make. A file that is there and does not
-    fit ends the run; it is not passed over.
+    It chooses at its first call, which all ranks have to make. A file that exists but does not fit is an error.
 
     Args:
-        encoders: configs of encoders, the wanted one first.
+        encoders: configs of encoders, in order of preference.
 
     Raises:
         ConfigError: no encoder is listed; at the first call: ranks would choose differently.
@@ -230,14 +228,14 @@ class FirstAvailable(SemanticEncoder):
         self._choice: tuple[int | None, list[str]] | None = None
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
-        """Features by the chosen encoder. See the base."""
+        """Compute features with the chosen encoder. See the base class."""
         if self._choice is None:
             self._choose()
         return self.encoders[self._choice[0]](x)
 
     @property
     def distance_weights(self) -> dict[str, float]:
-        """Those of the chosen encoder, before the first call of the one that would be chosen now.
+        """Weights of the chosen encoder; before the first call, of the one that would be chosen.
 
         Raises:
             WeightsError: none can be used.
@@ -248,12 +246,12 @@ class FirstAvailable(SemanticEncoder):
         return self.encoders[index].distance_weights
 
     def missing(self) -> str | None:
-        """Why none can be used."""
+        """Return why no encoder can be used, or None."""
         index, skipped = self._look()
         return self._none(skipped) if index is None else None
 
     def describe(self) -> str:
-        """The chosen encoder's description, and which before it were not there."""
+        """Return the chosen encoder's description, and the preferred encoders that are not available."""
         index, skipped = self._look()
         if index is None:
             return f'FirstAvailable ({self._none(skipped)})'
@@ -262,7 +260,7 @@ class FirstAvailable(SemanticEncoder):
         return '; '.join([self.encoders[index].describe(), *passed])
 
     def _look(self) -> tuple[int | None, list[str]]:
-        """Index of the first usable encoder, and why those before it are not. Talks to no other rank."""
+        """Return the index of the first usable encoder, and why those before it are not usable; for this rank only."""
         if self._choice is not None:
             return self._choice
         skipped = []
@@ -276,7 +274,7 @@ class FirstAvailable(SemanticEncoder):
     def _choose(self) -> None:
         index, skipped = self._look()
         names = [type(encoder).__name__ for encoder in self.encoders]
-        # asked before anything is raised, or a rank would wait for one that has given up
+        # collective call before any error, so that no rank waits for one that has failed
         ranks = all_gather_object(index)
         if len(set(ranks)) > 1:
             chosen = ', '.join(f'rank {r} {"none" if i is None else names[i]}' for r, i in enumerate(ranks))
@@ -295,7 +293,7 @@ class FirstAvailable(SemanticEncoder):
         return f'no semantic encoder can be used: {"; ".join(self._named(skipped))}'
 
     def __getstate__(self) -> dict:
-        # a copy may wake up on another machine, with other files
+        # a copy may be used on another machine, with other files
         return {**vars(self), '_choice': None}
 
 
