@@ -90,7 +90,7 @@ class SemanticEncoder:
         return self.network(x)
 
     def missing(self) -> str | None:
-        """Return in one line why the weights can't be used, or None. Checks that the file exists, without reading it."""
+        """Return in one line why the weights can't be used, or None. Does not read the file."""
         return None
 
     def describe(self) -> str:
@@ -107,7 +107,8 @@ class CLIPVisual(SemanticEncoder):
 
         (N, 3, H, W) -> bicubic to 224x224 -> CLIP's mean and deviation -> ViT-B/32 -> 'embedding' (N, 512)
 
-    The picture is resized inside the graph, without keeping its aspect ratio, so that the gradient reaches every pixel. 'embedding' is not normalised; its distance weight is 1.
+    The picture is resized inside the graph, without keeping its aspect ratio, so that gradients reach every pixel.
+    'embedding' is not normalised; its distance weight is 1.
 
     Args:
         weights: path of a state dict with CLIP's ``visual.*`` keys, as safetensors or by ``torch.save``, in any float

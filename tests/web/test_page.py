@@ -109,7 +109,8 @@ def test_a_visit(page, browser, tmp_path):
     give(browser, 'reference', tmp_path / 'clean.png')
     browser.find_element('id', 'go').click()
     assert (
-        until(lambda: browser.find_element('id', 'summary').text.strip(), 'a result') == '80x60 by published.safetensors'
+        until(lambda: browser.find_element('id', 'summary').text.strip(), 'a result')
+        == '80x60 by published.safetensors'
     )
     before, after = until(lambda: (i := all_of(browser, '#slider img')) and len(i) == 2 and i, 'two pictures')
     for image in (before, after):
