@@ -1,4 +1,4 @@
-"""Estimators of the airlight (the colour that a veil adds): a network, and the colour of the brightest pixels."""
+"""Estimation of the airlight (the colour of haze): by a network, or from the brightest pixels."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch.nn import functional as F
 from restorebox.layers.initialise import he_init
 from restorebox.layers.padding import pad_to_multiple
 
-WINDOW = 256  # pixels: what the network is trained on
-SMALLEST = 96  # pixels: leaves 2x2 for the last norm, so that it has something to normalise
+WINDOW = 256  # pixels; size of the training crops
+SMALLEST = 96  # pixels; gives the last norm 2x2 values per channel
 DARK_WINDOW = 15  # pixels
-BRIGHTEST = 1e-3  # share of the pixels
+BRIGHTEST = 1e-3  # fraction of the pixels
 
 
 class AirlightNet(nn.Module):
-    """Low frequencies of a window -> airlight A, as Li, Cheong and Tan (CVPR 2019) have it.
+    """Network from low frequencies of a window to airlight A (Li, Cheong and Tan, CVPR 2019).
 
     ::
 
         x -> mix (1x1) -> five 4x4 convolutions of stride 2, one of stride 1 -> mean -> 1x1 -> 1x1, sigmoid
-                          w, 2w, 4w, 8w, 8w, 8w, with batch norm but for the first      16w    3
+                          w, 2w, 4w, 8w, 8w, 8w, batch norm except in the first         16w    3
 
     Args:
         in_channels: of the decomposition.
@@ -41,21 +41,21 @@ class AirlightNet(nn.Module):
         he_init(self, slope=0.2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, in_channels, h, w)`` of any size -> ``(N, 3, 1, 1)`` in (0, 1)."""
+        """Map ``(N, in_channels, h, w)`` of any size to ``(N, 3, 1, 1)`` in (0, 1)."""
         return torch.sigmoid(self.net(self.mix(pad_to_multiple(x, 1, SMALLEST))))
 
 
 def mean_over_windows(net: nn.Module, x: Tensor, first_only: bool = False) -> Tensor:
-    """Area-weighted mean of a network's outputs for windows of 256x256, for pictures of any size.
+    """Return the area-weighted mean of a network's outputs for windows of 256x256, for pictures of any size.
 
-    Windows stand side by side from the top left; the last of a row or column is moved inside the picture and counts
-    for the pixels that no other has covered. (The authors' code weighs inner windows by 1 and border windows by pixels,
-    so that its mean is that of the border.)
+    Windows are adjacent, starting at the top left. The last of a row or column is shifted into the picture and weighted
+    by the pixels that no other window covers. (The authors' code weights inner windows by 1 and border windows by
+    pixels, so border windows dominate its mean.)
 
     Args:
         net: ``(N, C, h, w)`` -> ``(N, 3, 1, 1)``.
         x: ``(N, C, H, W)``.
-        first_only: take the top left window for the whole, as the authors' generator does.
+        first_only: use only the top left window, as the authors' generator does.
 
     Returns:
         ``(N, 3, 1, 1)``.
@@ -64,8 +64,8 @@ def mean_over_windows(net: nn.Module, x: Tensor, first_only: bool = False) -> Te
         return net(x[..., :WINDOW, :WINDOW])
     height, width = x.shape[-2:]
     windows, areas = [], []
-    for top, rows in _places(height):
-        for left, columns in _places(width):
+    for top, rows in _windows(height):
+        for left, columns in _windows(width):
             windows.append(x[..., top : top + WINDOW, left : left + WINDOW])
             areas.append(rows * columns)
     if len(windows) == 1:
@@ -74,17 +74,17 @@ def mean_over_windows(net: nn.Module, x: Tensor, first_only: bool = False) -> Te
     return sum(net(window) * (area / total) for window, area in zip(windows, areas, strict=True))
 
 
-def _places(length: int) -> list[tuple[int, int]]:
-    """(start, pixels that are new) of windows along an axis."""
+def _windows(length: int) -> list[tuple[int, int]]:
+    """Return (start, number of newly covered pixels) of the windows along an axis."""
     starts = range(0, length, WINDOW)
     return [(max(min(start, length - WINDOW), 0), min(WINDOW, length - start)) for start in starts]
 
 
 def brightest_colour(x: Tensor) -> Tensor:
-    """The mean colour of the pixels that are brightest in the dark channel: an airlight without learning.
+    """Return the mean colour of the pixels that are brightest in the dark channel: an airlight without a network.
 
-    He, Sun, Tang, "Single image haze removal using dark channel prior" (CVPR 2009): the dark channel is the least of
-    all channels within 15x15 pixels; here its brightest 0.1% vote.
+    He, Sun, Tang, "Single image haze removal using dark channel prior" (CVPR 2009): the dark channel is the minimum
+    over all channels and 15x15 pixels; its brightest 0.1% are averaged.
 
     Args:
         x: ``(N, 3, H, W)`` in [0, 1].

@@ -15,20 +15,20 @@ from restorebox.registry import nearest
 
 @dataclass(frozen=True)
 class Needs:
-    """Requirements of a network as data, read by padding, tiling and export.
+    """Input requirements of a network, used by padding, tiling and export.
 
     Attributes:
-        stride: height and width of the input must be multiples of it.
-        min_size: and at least this large, in pixels.
+        stride: height and width of the input must be multiples of it, in pixels.
+        min_size: minimum height and width of the input, in pixels.
         in_channels: channels of the input.
         value_range: (lowest, highest) input value.
-        receptive_field: side of the square of input pixels that one output pixel sees through convolutions, in pixels;
-            None when it sees everything. Statistics over the picture are not counted: they are taken over a local
-            window, see :mod:`restorebox.layers.statistics`.
-        tiling: ``'spatial'``: tiles may be restored one by one and blended; ``'noise'``: a sampler averages noise
-            between windows itself, its output is never cut.
-        global_statistics: whether the network reads, besides the pixels at hand, what
-            :meth:`BaseBackbone.global_statistics` gives of the whole picture: taken once, and handed to every tile.
+        receptive_field: side of the receptive field of one output pixel, in input pixels; None: the whole picture.
+            Normalisation statistics are not counted: they are computed over a local window, see
+            :mod:`restorebox.layers.statistics`.
+        tiling: ``'spatial'``: tiles are restored separately and blended; ``'noise'``: the sampler averages noise
+            estimates of windows, and pictures are not cut into tiles.
+        global_statistics: whether the network uses :meth:`BaseBackbone.global_statistics`, computed once from the whole
+            picture and passed with every tile.
     """
 
     stride: int
@@ -41,17 +41,17 @@ class Needs:
 
 
 class BaseBackbone(nn.Module):
-    """Picture -> named features.
+    """Base class: maps a picture to named features.
 
     A subclass sets in its constructor:
 
     - ``needs``: a :class:`Needs`;
-    - ``tap_channels``: features that may be asked for, in the order they are computed -> their channels;
+    - ``tap_channels``: channels of each available feature, by name, in the order of computation;
     - ``out_channels``: channels of the last feature, named ``'out'``;
     - ``out_stride``: input pixels per pixel of ``'out'``.
 
-    One that reads something besides a picture, such as a step of diffusion or an airlight, names it in ``given``, and
-    its ``forward`` takes it as a keyword: ``net(x, timestep=t)``.
+    Further inputs, such as a diffusion timestep or an airlight, are named in ``given`` and passed to ``forward`` as
+    keyword arguments: ``net(x, timestep=t)``.
     """
 
     needs: Needs
@@ -65,50 +65,50 @@ class BaseBackbone(nn.Module):
 
         Args:
             x: ``(N, in_channels, H, W)`` in ``needs.value_range``; H and W multiples of ``needs.stride``.
-            taps: names of features to return besides the last.
-            only_taps: stop at the deepest of them and leave out the rest: an encoder pass.
+            taps: names of features to return in addition to the last.
+            only_taps: stop after the last of these taps (encoder pass).
 
         Returns:
-            ``'out'`` -> ``(N, out_channels, H / out_stride, W / out_stride)`` (a discriminator's may be up to two
-            pixels less), unless ``only_taps``; and each tap under its name.
+            ``'out'`` -> ``(N, out_channels, H / out_stride, W / out_stride)`` (up to two pixels
+            smaller for a discriminator), unless ``only_taps``; and each tap under its name.
 
         Raises:
-            ConfigError: a tap that this backbone does not declare, or ``only_taps`` without any.
+            ConfigError: an unknown tap, or ``only_taps`` without taps.
         """
         raise NotImplementedError
 
     def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
-        """Statistics of the whole picture that the network reads besides its pixels, if its ``needs`` declare it.
+        """Return the statistics of the whole picture that the network uses, if ``needs.global_statistics``.
 
         Args:
-            x: ``(N, 3, H, W)`` in [0, 1] of any size, not padded; or of whole numbers, uint8 or uint16.
+            x: ``(N, 3, H, W)`` in [0, 1], or uint8 or uint16; any size, not padded.
 
         Returns:
-            By names of ``given``; ``forward`` takes them as keywords, and without them takes those of ``x`` itself.
+            Tensors by their names in ``given``, keyword arguments of ``forward`` (default: of its ``x``).
         """
         return {}
 
     @property
     def tap_names(self) -> tuple[str, ...]:
-        """Names of the available features, in the order in which they are computed."""
+        """Names of the available features in the order of computation."""
         return tuple(self.tap_channels)
 
     def field(self, run: int) -> int | None:
-        """Side of the square of input pixels that ``run`` neighbouring pixels of ``'out'`` see; None for everything."""
+        """Return the side of the receptive field of ``run`` x ``run`` pixels of ``'out'``; None: the whole picture."""
         one = self.needs.receptive_field
         return None if one is None else one + (run - 1) * self.out_stride
 
     def check_taps(self, taps: Iterable[str]) -> None:
-        """Refuse taps that the backbone does not declare, naming the nearest."""
+        """Raise a ConfigError for an unknown tap; the message names the most similar one."""
         for tap in taps:
             if tap not in self.tap_channels:
                 raise ConfigError(f"{type(self).__name__} has no tap '{tap}'; {nearest(tap, self.tap_names)}")
 
     def taps_like(self, patterns: Iterable[str]) -> tuple[str, ...]:
-        """The taps that one of some patterns fits, such as ``'down*'``, in the order they are computed.
+        """Return the taps that match at least one pattern, such as ``'down*'``, in the order of computation.
 
         Raises:
-            ConfigError: a pattern that fits none.
+            ConfigError: a pattern without a match.
         """
         for pattern in patterns:
             if not any(fnmatchcase(tap, pattern) for tap in self.tap_channels):
@@ -118,7 +118,7 @@ class BaseBackbone(nn.Module):
         return tuple(tap for tap in self.tap_channels if any(fnmatchcase(tap, each) for each in patterns))
 
     def collect(self, taps: tuple[str, ...], only_taps: bool) -> Collector:
-        """What a ``forward`` begins with: checks the taps and keeps the features that are asked for."""
+        """Check the taps and return a collector of features; the first call in every ``forward``."""
         self.check_taps(taps)
         if only_taps and not taps:
             raise ConfigError(f'{type(self).__name__}: only_taps without a tap would compute nothing')
@@ -144,11 +144,11 @@ class Collector:
         self.features: dict[str, Tensor] = {}
 
     def last(self, name: str, x: Tensor) -> bool:
-        """Keep a feature if it is wanted -> whether the pass may stop here."""
+        """Store the feature if it is requested; return whether the forward pass can stop here."""
         if name in self.wanted:
             self.features[name] = x
         return self.only_taps and len(self.features) == len(self.wanted)
 
     def end(self, x: Tensor) -> dict[str, Tensor]:
-        """The features with the last one, at the end of a whole pass."""
+        """Return all collected features and the last one, at the end of a full forward pass."""
         return {'out': x, **self.features}

@@ -10,13 +10,13 @@ from restorebox.errors import ConfigError
 
 
 class ConditionedUNet(BaseBackbone):
-    """J0, depth and airlight -> features of a clean picture.
+    """Base class of U-Nets from J0, depth and airlight to features of a clean picture.
 
     ::
 
         x, A as planes -> enter -> down[0] -> halve[0] -> down[1] -> ... -> join(i, ., skip) -> up[i] -> ... -> 'out'
 
-    A subclass makes the modules ``enter``, ``down``, ``halve``, ``enlarge`` and ``up``, and says how a level joins.
+    A subclass creates the modules ``enter``, ``down``, ``halve`` and ``up`` and implements :meth:`join`.
     """
 
     given = ('airlight',)
@@ -27,7 +27,7 @@ class ConditionedUNet(BaseBackbone):
     up: nn.ModuleList
 
     def join(self, i: int, x: Tensor, skip: Tensor) -> Tensor:
-        """What comes up to level ``i``, at half its size, and what passed it on the way down -> what goes on there."""
+        """Upsample ``x`` from level ``i + 1`` by 2 and merge it with the skip connection of level ``i``."""
         raise NotImplementedError
 
     def forward(
@@ -36,7 +36,7 @@ class ConditionedUNet(BaseBackbone):
         """See :meth:`BaseBackbone.forward`.
 
         Raises:
-            ConfigError: ``airlight`` was not given.
+            ConfigError: ``airlight`` is missing.
         """
         kept = self.collect(taps, only_taps)
         if airlight is None:

@@ -1,12 +1,13 @@
 """The U-Net of denoising diffusion models.
 
 Ho et al., "Denoising Diffusion Probabilistic Models" (NeurIPS 2020), in the setting of WeatherDiffusion (Özdenizci and
-Legenstein, TPAMI 2023): the condition first, then what is noisy, 3 + 3 channels.
+Legenstein, TPAMI 2023): the input is condition and noisy picture, 3 + 3 channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from restorebox.values import Count, Counts, Whole, Width
 
 @BACKBONES.register_module()
 class DDPMUNet(BaseBackbone):
-    """U-Net of residual blocks that read the step, with attention at named levels.
+    """U-Net of residual blocks with timestep embedding, and attention at selected levels.
 
     ::
 
@@ -28,24 +29,29 @@ class DDPMUNet(BaseBackbone):
                       |           |                |           |
         'out' <-- level 1 <-- level 2 <-- ...  <-- level N <---+     skips: every block's output, concatenated
 
-    A level has ``blocks`` blocks on the way down and one more on the way up. Attention belongs to a level and not to a
-    size in pixels, so that the same network can be run on pictures of half and of a quarter the size. Up to but
-    without the last norm and convolution, which are a head's.
+    A level has ``blocks`` blocks in the encoder and one more in the decoder. Attention is set per level, not per size
+    in pixels, so the same network can be applied to pictures of half and a quarter of the size. The last norm and
+    convolution are in the head.
 
     Args:
         in_channels: channels of the input.
         base_width: channels of the first level; 128 in WeatherDiffusion.
-        multipliers: of ``base_width``, one per level; (1, 1, 2, 3, 4) there, which makes 85.6 M weights.
-        blocks: residual blocks per level; 2 there.
-        attention: levels with attention, counted from 1; (4,) there: 16x16 of a crop of 128. The middle always has it.
+        multipliers: channels per level as multiples of ``base_width``; (1, 1, 2, 3, 4) in WeatherDiffusion, 85.6 M
+            parameters.
+        blocks: residual blocks per level; 2 in WeatherDiffusion.
+        attention: levels with attention, counted from 1; (4,) in WeatherDiffusion: 16x16 for a crop of 128. The
+            middle always has attention.
 
-    Taps: ``down1`` .. ``downN`` (a level's last block), ``middle``, ``upN`` .. ``up2``.
+    Taps: ``down1`` .. ``downN`` (last block of a level), ``middle``, ``upN`` .. ``up2``.
 
     Raises:
-        ConfigError: no levels, blocks or such an attention level.
+        ConfigError: no levels or blocks, or an invalid attention level.
     """
 
     given = ('timestep',)
+
+    down: Any  # a ModuleList per level of (block, attention) pairs, as is ``up``
+    up: Any
 
     def __init__(
         self,
@@ -109,13 +115,13 @@ class DDPMUNet(BaseBackbone):
         self.needs = Needs(stride, 2 * stride, in_channels, (-1.0, 1.0))
 
     def field(self, run: int) -> None:
-        """None: attention sees everything."""
+        """Return None: attention covers the whole picture."""
         return None
 
-    def forward(
+    def forward(  # type: ignore[override]  # needs the timestep, see ``given``
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, *, timestep: Tensor
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`; ``timestep`` are ``(N,)`` steps, counted from 0 as DDPM's networks do."""
+        """See :meth:`BaseBackbone.forward`; ``timestep``: ``(N,)``, counted from 0 as in DDPM's code."""
         kept = self.collect(taps, only_taps)
         step = self.embed(timestep)
         x = self.stem(x)

@@ -1,7 +1,7 @@
 """Depth-guided discriminator of heavy rain: Li, Cheong and Tan (CVPR 2019).
 
 After Qian, Tan, Yang, Su, Liu, "Attentive generative adversarial network for raindrop removal" (CVPR 2018), whose
-discriminator learns a map of where to look in the same way.
+discriminator learns an attention map in the same way.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class DepthGuidedDiscriminator(BaseBackbone):
         x -> six 5x5 convolutions at full size -> F ---------------> F * depth -> two 5x5 of stride 4 -> 'out'
              8, 16, 64, 128, 128, 128             \\-> 5x5 = depth --^            64, 32
 
-    A head reads the score; trained, the map is silent for a real pair and shows the veil of a fake one.
+    The head computes the logit. The map is trained to be 0 for a real pair and the veil for a generated one.
 
     Args:
-        in_channels: 6 for a picture beside its condition.
-        base_width: of the first convolution, 8 in the paper; the others keep their proportion.
+        in_channels: channels of the input; 6 for a picture and its condition.
+        base_width: channels of the first convolution, 8 in the paper; the others scale with it.
 
     Taps: ``depth``, one channel at full size without activation.
     """

@@ -18,12 +18,12 @@ class DnCNN(BaseBackbone):
 
     Zhang et al., "Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising" (TIP 2017). The first
     layer is a 3x3 convolution; each of the ``layers - 2`` that follow is ReLU, 3x3 convolution, norm. A
-    ``PictureHead(residual=True)`` is the last layer and adds the picture: the paper has 17 layers for grey noise of one
-    level and 20 for noise of unknown level and for colour, which hybrid distortions are nearer to.
+    ``PictureHead(residual=True)`` is the last layer and adds the input. The paper uses 17 layers for grey pictures
+    with a known noise level, and 20 for unknown levels and colour; the default is 20 for hybrid distortions.
 
     Args:
-        layers: convolutions of the whole network, the head's included; at least 3.
-        width: channels inside.
+        layers: number of convolutions including the head's, at least 3.
+        width: channels of the hidden layers.
         norm: ``'batch'`` as in the paper, ``'instance'`` or None.
 
     Taps: ``conv1`` .. ``convN``, N being ``layers - 1``.

@@ -1,7 +1,7 @@
 """U-Net with two 3x3 convolutions per level and without normalisation.
 
-Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image segmentation" (MICCAI 2015), in the form
-that Li, Cheong and Tan (CVPR 2019) take twice: for the transmission and for the refined picture.
+Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image segmentation" (MICCAI 2015), as used
+by Li, Cheong and Tan (CVPR 2019) for transmission and refinement.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from restorebox.backbones.base import Collector
 from restorebox.layers.initialise import he_init
 from restorebox.layers.row_bands import in_bands
 
-STRIDE = 16  # of four halvings
+STRIDE = 16  # four times downsampling by 2
 
 
 def _double(in_channels: int, width: int) -> nn.Sequential:
@@ -23,7 +23,7 @@ def _double(in_channels: int, width: int) -> nn.Sequential:
 
 
 class DoubleUNet(nn.Module):
-    """Four halvings by pooling and four bilinear doublings; the body of two backbones, which name its features.
+    """Four levels of max pooling and four of bilinear upsampling; the body of TransUNet and RefUNet.
 
     ::
 
@@ -33,9 +33,9 @@ class DoubleUNet(nn.Module):
               +- up1 <-+- up2 <-+- up3             widths 4w, 2w, w, w
 
     Args:
-        in_channels: of the input.
-        base_width: w.
-        extra: channels that come to those of the innermost feature.
+        in_channels: channels of the input.
+        base_width: channels w of the first level.
+        extra: channels concatenated to the innermost feature.
     """
 
     def __init__(self, in_channels: int, base_width: int, extra: int = 0) -> None:
@@ -52,23 +52,23 @@ class DoubleUNet(nn.Module):
 
     @staticmethod
     def field(run: int) -> int:
-        """Pixels along an axis that ``run`` neighbouring pixels of the last feature see."""
-        for _ in range(4):  # n neighbours of a doubled map come from at most n // 2 + 2
+        """Return the side of the receptive field of ``run`` x ``run`` pixels of the last feature."""
+        for _ in range(4):  # n upsampled pixels depend on at most n // 2 + 2
             run = (run + 4) // 2 + 2
         for _ in range(4):
             run = 2 * (run + 4)
         return run + 4
 
     def forward(self, x: Tensor, kept: Collector, extra: Tensor | None = None) -> Tensor | None:
-        """Run.
+        """Compute the last feature.
 
         Args:
             x: ``(N, in_channels, H, W)``, H and W multiples of 16.
-            kept: where features are kept.
+            kept: collector of the taps.
             extra: ``(N, extra, H / 16, W / 16)``.
 
         Returns:
-            ``(N, w, H, W)``, or None where the pass may stop at a tap.
+            ``(N, w, H, W)``, or None if the pass stopped at a tap.
         """
         skips = []
         for i, block in enumerate(self.down):

@@ -14,22 +14,22 @@ from restorebox.values import Levels, ValueRange, Width
 
 @BACKBONES.register_module()
 class EncoderDecoder(BaseBackbone):
-    """N halvings and N doublings without skip connections.
+    """N times downsampling and N times upsampling by 2, without skip connections.
 
     ::
 
         x -> down1 -> ... -> downN -> upN -> ... -> up1 = 'out', full size
 
-    Down i: 3x3 convolution, norm, leaky ReLU 0.2, 2x2 max pooling. Up i: nearest neighbour to twice the size, 3x3
-    convolution, norm, ReLU (the last one's is the head's). Kernels are not in the paper.
+    Down i: 3x3 convolution, norm, leaky ReLU 0.2, 2x2 max pooling. Up i: nearest-neighbour upsampling by 2,
+    3x3 convolution, norm, ReLU (the last ReLU is in the head). The paper does not give kernel sizes.
 
     Args:
-        levels: N, the number of halvings, 1 to 8.
+        levels: number N of downsamplings, 1 to 8.
         in_channels: channels of the input.
-        base_width: channels after the first halving.
-        max_width: of all levels.
+        base_width: channels after the first downsampling; doubled at each level.
+        max_width: maximum number of channels.
         norm: ``'instance'`` (affine), ``'batch'`` or None.
-        value_range: of the input.
+        value_range: (lowest, highest) value of the input.
 
     Taps: ``down1`` .. ``downN``, ``upN`` .. ``up1``.
 
@@ -64,13 +64,13 @@ class EncoderDecoder(BaseBackbone):
         self.out_stride = 1
         self.tap_channels = {f'down{i + 1}': width for i, width in enumerate(widths)}
         self.tap_channels.update({f'up{i + 1}': widths[max(i - 1, 0)] for i in range(levels - 1, -1, -1)})
-        self.needs = Needs(2**levels, 2**levels, in_channels, tuple(value_range), self.field(1))
+        self.needs = Needs(2**levels, 2**levels, in_channels, (value_range[0], value_range[1]), self.field(1))
         normal_init(self) if norm else he_init(self, slope=0.2)
 
     def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`."""
         for _ in range(self.levels):
-            run = (run + 2) // 2 + 1  # a run of n pixels after doubling comes from at most n // 2 + 1
+            run = (run + 2) // 2 + 1  # n upsampled pixels depend on at most n // 2 + 1
         for _ in range(self.levels):
             run = 2 * run + 2
         return run

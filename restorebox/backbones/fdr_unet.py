@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,9 +17,9 @@ from restorebox.values import Depths, ValueRange, Width, Widths
 
 
 class FDRBlock(nn.Module):
-    """x + FA(ReLU(1x1 convolution(FD(x)))): one pair of FDR-Net's layers with its own small process between them.
+    """x + FA(ReLU(1x1 convolution(FD(x)))): an FD and an FA layer of FDR-Net with a 1x1 convolution between them.
 
-    The last convolution starts at zero, so that an untrained block passes its input on.
+    The last convolution is zero-initialised, so an untrained block is the identity.
 
     Args:
         channels: C.
@@ -48,24 +50,27 @@ class FDRUNet(BaseBackbone):
                                      |                  +--------------------------------+                   |
                                      +-----------------------------------------------------------------------+
 
-    At full resolution FDR-Net (Li et al., ECCV 2020) needs 0.5 TFLOP for a picture of 481x321. Gain control moves more
-    numbers than it multiplies, so here it stands where there are few pixels, and where a block sees enough of the
-    picture to tell a veil from a bright wall. What was tried instead is in docs/weather.md.
+    At full resolution FDR-Net (Li et al., ECCV 2020) needs 0.5 TFLOP for a picture of 481x321. Gain control is
+    limited by memory bandwidth, so FDR blocks are used only at the lowest resolution. There the receptive field is also
+    large enough to distinguish haze from a bright surface. docs/weather.md lists the alternatives that were tested.
 
     Args:
         widths: channels per level, the first at half the picture's size.
-        blocks: per level: residual blocks on the way down and as many on the way up; the last is the number of FDR
+        blocks: residual blocks per level, in the encoder and again in the decoder; the last number is that of the FDR
             blocks.
         inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`. Each layer of ``'paper'``
             squares large values, so that a row of them overflows in training.
         in_channels: channels of the input.
         value_range: of the input.
 
-    Taps: ``down1`` .. (the end of a level on the way down), ``process`` (behind the FDR blocks).
+    Taps: ``down1`` .. (last block of an encoder level), ``process`` (last FDR block).
 
     Raises:
         ConfigError: fewer than two levels, or not one number of blocks per level.
     """
+
+    before: Any  # a Sequential of residual blocks per level, as is ``behind``
+    behind: Any
 
     def __init__(
         self,
@@ -101,7 +106,7 @@ class FDRUNet(BaseBackbone):
             stride=stride,
             min_size=stride,
             in_channels=in_channels,
-            value_range=tuple(value_range),
+            value_range=(value_range[0], value_range[1]),
             receptive_field=self.field(1),
         )
 
@@ -110,11 +115,11 @@ class FDRUNet(BaseBackbone):
         return nn.Sequential(*(ResidualBlock(width) for _ in range(number)))
 
     def field(self, run: int) -> int:
-        """See :meth:`BaseBackbone.field`: the widest path goes through the deepest level."""
-        span = run  # pixels of the level at hand, the first at half size
+        """See :meth:`BaseBackbone.field`: the longest path goes through the deepest level."""
+        span = run  # pixels of the current level, the first at half size
         *upper, deepest = self._blocks
         for number in upper:
-            span = -(-(span + 4 * number + 1) // 2)  # as many pixels at half the size, at the worst alignment
+            span = -(-(span + 4 * number + 1) // 2)  # pixels at half the size, worst-case alignment
         span += 4 * deepest
         for number in reversed(upper):
             span = 2 * span + 4 * number
@@ -124,19 +129,19 @@ class FDRUNet(BaseBackbone):
         """See :meth:`BaseBackbone.forward`."""
         kept = self.collect(taps, only_taps)
         x = self.enter(F.pixel_unshuffle(x, 2))
-        passed = []
+        skips = []
         for i, (row, halve) in enumerate(zip(self.before, self.down, strict=True)):
-            for block in row:  # calling the row would keep its input alive to its end
+            for block in row:  # calling the Sequential would keep its input in memory
                 x = block(x)
             if kept.last(f'down{i + 1}', x):
                 return kept.features
-            passed.append(x)
+            skips.append(x)
             x = halve(x)
         for block in self.process:
             x = block(x)
         if kept.last('process', x):
             return kept.features
-        for double, row, skip in reversed(list(zip(self.up, self.behind, passed, strict=True))):
+        for double, row, skip in reversed(list(zip(self.up, self.behind, skips, strict=True))):
             x = F.pixel_shuffle(double(x), 2) + skip
             for block in row:
                 x = block(x)

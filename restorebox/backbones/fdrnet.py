@@ -1,6 +1,8 @@
-"""FDR-Net: disentangle the features of hybrid distortions, process them, aggregate them again."""
+"""FDR-Net: disentanglement, processing and aggregation of features for hybrid distortions."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ def _residual_blocks(count: int, channels: int) -> nn.Sequential:
 
 
 class _Fusion(nn.Module):
-    """Two branches to one: channel attention over both together, a 3x3 convolution."""
+    """Fusion of two branches: concatenation, channel attention and a 3x3 convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class _Fusion(nn.Module):
 
 
 class _Phase(nn.Module):
-    """One phase: see :class:`FDRNet`, whose arguments these are."""
+    """One phase of :class:`FDRNet`, with the same arguments."""
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class _Phase(nn.Module):
         self.fuse = _Fusion(channels) if aux else None
 
     def separate(self, k: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Layer k of the disentanglement -> (D, S)."""
+        """Return (D, S) of layer k of the disentanglement."""
         layer = self.disentangle[k]
         if isinstance(layer, DisentangleLayer):
             return layer(x)
@@ -65,33 +67,33 @@ class _Phase(nn.Module):
         return y, y
 
     def finish(self, x: Tensor, state: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """What follows the disentanglement.
+        """Return the result of processing, aggregation and fusion.
 
         Args:
             x: the phase's input.
-            state: what the process module of the phase before left; the first phase's own input.
+            state: state of the previous phase; for the first phase its input.
             pairs: (D, S) of each layer.
 
         Returns:
-            The input of the next phase, and the state for it.
+            Input and state of the next phase.
         """
         state = self.process(pairs[-1][0]) + state
         y = state
         for k in reversed(range(len(self.aggregate))):
             gain = self.gains[k] if self.gains else self.disentangle[k].gain
             y = self.aggregate[k](y, *pairs[k], gain)
-        if self.aux is not None:
+        if self.aux is not None and self.fuse is not None:
             y = self.fuse(y, self.aux(x))
         return y + x, state
 
 
 @BACKBONES.register_module()
 class FDRNet(BaseBackbone):
-    """FDR-Net up to but without its last convolution, at the picture's own resolution throughout.
+    """FDR-Net without its last convolution (in the head), at full resolution.
 
     Li et al., "Learning Disentangled Feature Representation for Hybrid-distorted Image Restoration" (ECCV 2020,
-    equations 3, 4, 6 and 7). After a 3x3 convolution, phases, each of which passes on (x, state); the two residuals
-    between phases are wired as in DuRN (Liu et al., CVPR 2019). The first state is the first x. ::
+    equations 3, 4, 6 and 7). A 3x3 convolution is followed by phases, which map (x, state) to (x, state). The two
+    residual connections are as in DuRN (Liu et al., CVPR 2019). The first state is the first x. ::
 
         D_1 .. D_n = FD layers(x)
         state      = process(D_n) + state
@@ -100,25 +102,27 @@ class FDRNet(BaseBackbone):
 
     The paper gives neither the number of phases nor the sizes of the modules. With the defaults and a plain 3x3
     convolution as head there are 1.663 M parameters (paper: 1.66 M), without the auxiliary branch 1.215 M (1.21 M),
-    with residual blocks in the place of FD and FA layers 1.634 M (1.62 M).
+    with residual blocks instead of FD and FA layers 1.634 M (1.62 M).
 
     Args:
-        channels: C, at all depths.
+        channels: number C of channels of all features.
         phases: number of phases.
         layers: FD layers, and FA layers, per phase.
         process: residual blocks of the process module.
-        aux: residual blocks of the auxiliary branch; 0 leaves out the branch and the fusion.
-        disentangle: False puts ``layers`` residual blocks in the place of a phase's FD and FA layers.
+        aux: residual blocks of the auxiliary branch; 0: no auxiliary branch and no fusion.
+        disentangle: False: ``layers`` residual blocks instead of the FD and FA layers of a phase.
         inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`.
-        skip: see there.
-        share_gain: an FA layer inverts the gain control of its FD layer; False gives it one of its own.
+        skip: see ``AggregateLayer``.
+        share_gain: an FA layer inverts the gain control of its FD layer; False: it has a separate gain control.
 
-    Taps, for phase p: ``phasep_in`` (what is disentangled), ``phasep_d1`` .. ``phasep_dn`` (out of its FD layers, or
-    out of the residual blocks in their place).
+    Taps, for phase p: ``phasep_in`` (input of the FD layers), ``phasep_d1`` .. ``phasep_dn`` (outputs of the FD
+    layers, or of the residual blocks that replace them).
 
     Raises:
-        ConfigError: a size below its least, or a gain of its own where the inverse is that of the FD layer.
+        ConfigError: a number below its minimum, or ``share_gain=False`` with another ``inverse`` than ``'paper'``.
     """
+
+    phases: Any  # a ModuleList of _Phase
 
     def __init__(
         self,
@@ -144,7 +148,7 @@ class FDRNet(BaseBackbone):
                 raise ConfigError(f'FDRNet: {name} is {value!r}; it must be a whole number from {least}')
         if not share_gain and inverse != 'paper':
             raise ConfigError(
-                f"FDRNet: inverse='{inverse}' undoes the FD layer's gain control; it can't go with share_gain=False"
+                f"FDRNet: inverse='{inverse}' inverts the FD layer's gain control; it needs share_gain=True"
             )
         self.enter = nn.Conv2d(3, channels, 3, 1, 1)
         self.phases = nn.ModuleList(
@@ -154,7 +158,7 @@ class FDRNet(BaseBackbone):
         self.tap_channels = {f'phase{i + 1}_{name}': channels for i in range(phases) for name in names}
         self.out_channels = channels
         self.out_stride = 1
-        # 3x3 convolutions along the longest path of a phase
+        # number of 3x3 convolutions along the longest path of a phase
         self._depth = max(2 * layers + 2 * process, 2 * aux) + bool(aux)
         self.needs = Needs(stride=1, min_size=1, in_channels=3, value_range=(0.0, 1.0), receptive_field=self.field(1))
 

@@ -1,7 +1,7 @@
 """Light U-Net of inverted residual blocks that refines the output of the physics inversion.
 
-Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (CVPR 2018). In the
-place of :class:`RefUNet`, as the replication report of heavy rain proposes, to be taught by it.
+Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (CVPR 2018). It
+replaces :class:`RefUNet`, as proposed in the replication report of heavy rain, and can be distilled from it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ EXPANSION = 3
 
 
 class InvertedResidual(nn.Module):
-    """x + 1x1(3x3 depthwise(1x1(x))): wide where a pixel is looked at, narrow in between; without norm.
+    """Inverted residual block without norm: x + 1x1(3x3 depthwise(1x1(x))).
 
     Args:
-        channels: C; the inside has ``EXPANSION`` times as many.
+        channels: C; the depthwise convolution has ``EXPANSION`` times as many.
     """
 
     def __init__(self, channels: int) -> None:
@@ -40,19 +40,19 @@ class InvertedResidual(nn.Module):
 
 @BACKBONES.register_module()
 class MobileUNet(ConditionedUNet):
-    """J0, depth and airlight -> features of a clean picture, with a fortieth of :class:`RefUNet`'s arithmetic.
+    """U-Net from J0, depth and airlight to features of a clean picture, with 1/40 of :class:`RefUNet`'s operations.
 
     ::
 
         x, A as planes -> 3x3 -> blocks -> halve -> blocks -> ... -> double, plus the skip -> blocks -> 'out'
 
     Args:
-        widths: channels per level, from the picture's size down.
-        blocks: inverted residuals per level and direction.
+        widths: channels per level, the first at full resolution.
+        blocks: inverted residual blocks per level, in the encoder and again in the decoder.
 
     Given: ``airlight`` ``(N, 3, 1, 1)`` in [0, 1].
 
-    Taps: ``down1`` .. (of the levels, the last is the deepest).
+    Taps: ``down1`` .. (levels of the encoder, the last is the deepest).
 
     Raises:
         ConfigError: fewer than two levels.
@@ -71,7 +71,7 @@ class MobileUNet(ConditionedUNet):
         self.up = nn.ModuleList(row(widths[i]) for i in range(levels))
         he_init(self)
         for block in self.modules():
-            if isinstance(block, InvertedResidual):  # without a norm, an untrained block passes its input on
+            if isinstance(block, InvertedResidual):  # an untrained block is the identity
                 nn.init.zeros_(block.leave.weight)
         self.levels, self.blocks = levels, blocks
         self.tap_channels = {f'down{i + 1}': width for i, width in enumerate(widths)}
@@ -80,15 +80,15 @@ class MobileUNet(ConditionedUNet):
         self.needs = Needs(2**levels, 2**levels, 4, (0.0, 1.0), self.field(1))
 
     def field(self, run: int) -> int:
-        """See :meth:`BaseBackbone.field`: the widest path goes through the deepest level."""
+        """See :meth:`BaseBackbone.field`: the longest path goes through the deepest level."""
         row = 2 * self.blocks
         for _ in range(self.levels):
-            run = -(-(run + row + 1) // 2)  # as many pixels at half the size, at the worst alignment
+            run = -(-(run + row + 1) // 2)  # pixels at half the size, worst-case alignment
         run += 2 * row
         for _ in range(self.levels - 1):
             run = 2 * run + row
         return 2 * run + row + 2
 
     def join(self, i: int, x: Tensor, skip: Tensor) -> Tensor:
-        """Double, and add the skip."""
+        """Upsample by 2 and add the skip connection."""
         return F.pixel_shuffle(self.enlarge[i](x), 2) + skip

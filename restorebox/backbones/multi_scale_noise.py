@@ -1,13 +1,14 @@
 """The multi-scale noise estimator of RainDiffusion.
 
 Wei et al., "RainDiffusion: When Unsupervised Learning Meets Diffusion Models for Real-world Image Deraining"
-(arXiv 2301.09430 v3), eqs 13 to 15; the attention over scales is that of Chen et al., "Attention to Scale: Scale-Aware
+(arXiv 2301.09430 v3), eqs 13 to 15; the attention over scales is from Chen et al., "Attention to Scale: Scale-Aware
 Semantic Image Segmentation" (CVPR 2016).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +24,13 @@ DOWN_MODES = ('area', 'bilinear', 'stride')
 
 
 def shrink(x: Tensor, scale: int, mode: str) -> Tensor:
-    """``(N, C, H, W)`` -> ``(N, C, H / scale, W / scale)``.
+    """Downsample ``(N, C, H, W)`` to ``(N, C, H / scale, W / scale)``.
 
     Args:
-        x: sizes multiples of ``scale``.
-        scale: 1 leaves it alone.
-        mode: ``'area'``, the mean of each block; ``'bilinear'`` between its two middle pixels (the same at 2);
-            ``'stride'``, its first pixel, which keeps the variance of noise.
+        x: H and W are multiples of ``scale``.
+        scale: downsampling factor; 1: no change.
+        mode: ``'area'``: mean of each block; ``'bilinear'``: interpolation at the centre of the block (the same for 2);
+            ``'stride'``: first pixel of each block, which keeps the variance of noise.
     """
     if scale == 1:
         return x
@@ -41,13 +42,13 @@ def shrink(x: Tensor, scale: int, mode: str) -> Tensor:
 
 
 def enlarge(x: Tensor, scale: int) -> Tensor:
-    """``(N, C, H, W)`` -> ``(N, C, scale H, scale W)``, bilinear."""
+    """Upsample ``(N, C, H, W)`` to ``(N, C, scale H, scale W)``, bilinear."""
     return x if scale == 1 else F.interpolate(x, scale_factor=scale, mode='bilinear', align_corners=False)
 
 
 @BACKBONES.register_module()
 class MultiScaleNoise(BaseBackbone):
-    """One estimator applied at several scales; an attention map weights the scales at each pixel.
+    """Noise estimator applied at several scales; attention maps weight the scales at each pixel.
 
     ::
 
@@ -55,20 +56,20 @@ class MultiScaleNoise(BaseBackbone):
         enlarged features_r, concatenated -> 3x3, ReLU, 1x1 -> softmax over r -> masks   (not with a single scale)
         'out' = sum over r of masks_r * enlarged noise_r
 
-    The estimate itself, so that the head is an :class:`IdentityHead`.
+    ``'out'`` is the noise estimate; the head is :class:`IdentityHead`.
 
     Args:
-        inner: a noise estimator of this room up to its last norm, e.g. ``dict(type='DDPMUNet')``, shared by the scales.
-        scales: r, how many times smaller the input is made; 1 must be among them. (1, 2, 4) in the paper.
-        down_mode: see :func:`shrink`; not said in the paper. Averages shrink the noise (its standard deviation is 1/r),
-            so that the coarse passes see levels of noise that the schedule doesn't have.
-        mask_width: channels between the two convolutions of the masks.
+        inner: config of a noise-estimation backbone, e.g. ``dict(type='DDPMUNet')``, shared by all scales.
+        scales: downsampling factors r of the input, including 1; (1, 2, 4) in the paper.
+        down_mode: see :func:`shrink`; not given in the paper. Averaging reduces the standard deviation of the noise to
+            1/r, so at coarse scales the noise level does not match the timestep.
+        mask_width: hidden channels of the network of the masks.
         out_channels: channels of the noise.
 
-    Taps: ``masks``, ``(N, len(scales), H, W)``, positive, summing to 1 at each pixel.
+    Taps: ``masks``, ``(N, len(scales), H, W)``, positive, with sum 1 at each pixel.
 
     Raises:
-        ConfigError: scales without 1, or an unknown ``down_mode``.
+        ConfigError: invalid ``scales``, an unknown ``down_mode``, or ``inner`` is not a noise estimator.
     """
 
     given = ('timestep',)
@@ -85,16 +86,16 @@ class MultiScaleNoise(BaseBackbone):
         whole = all(isinstance(scale, int) and scale >= 1 for scale in scales)
         if not whole or 1 not in scales or len(set(scales)) < len(scales):
             raise ConfigError(
-                f'MultiScaleNoise: scales is {scales!r}; they are different whole numbers, 1 among them, such as '
+                f'MultiScaleNoise: scales is {scales!r}; it must be different whole numbers including 1, e.g. '
                 '(1, 2, 4) for full, half and quarter size'
             )
         if down_mode not in DOWN_MODES:
             raise ConfigError(f"MultiScaleNoise: down_mode is '{down_mode}'; {nearest(str(down_mode), DOWN_MODES)}")
         self.inner = BACKBONES.build(inner)
         if self.inner.out_stride != 1 or 'timestep' not in self.inner.given:
-            raise ConfigError(f'MultiScaleNoise: {type(self.inner).__name__} is no estimator of noise')
+            raise ConfigError(f'MultiScaleNoise: {type(self.inner).__name__} is not a noise estimator')
         self.readout = NoiseReadout(self.inner.out_channels, out_channels)
-        self.masks = None  # a single scale needs none, and weights that nothing reads would stop DDP
+        self.masks = None  # not needed for a single scale; DDP fails on unused parameters
         if len(scales) > 1:
             self.masks = nn.Sequential(
                 nn.Conv2d(len(scales) * self.inner.out_channels, mask_width, 3, 1, 1),
@@ -110,13 +111,13 @@ class MultiScaleNoise(BaseBackbone):
         self.needs = replace(needs, stride=needs.stride * most, min_size=needs.min_size * most)
 
     def field(self, run: int) -> None:
-        """None: everything, as the estimators inside."""
+        """Return None: the whole picture, as for the inner estimator."""
         return None
 
-    def forward(
+    def forward(  # type: ignore[override]  # needs the timestep, see ``given``
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, *, timestep: Tensor
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`; ``timestep`` as the inner estimator takes it."""
+        """See :meth:`BaseBackbone.forward`; ``timestep``: as for the inner estimator."""
         kept = self.collect(taps, only_taps)
         features = [self.inner(shrink(x, scale, self.down_mode), timestep=timestep)['out'] for scale in self.scales]
         if self.masks is None:
@@ -129,4 +130,4 @@ class MultiScaleNoise(BaseBackbone):
         if self.masks is None:
             return kept.end(self.readout(features[0]))
         noises = [enlarge(self.readout(f), scale) for f, scale in zip(features, self.scales, strict=True)]
-        return kept.end(sum(masks[:, i : i + 1] * noise for i, noise in enumerate(noises)))
+        return kept.end(reduce(torch.add, (masks[:, i : i + 1] * noise for i, noise in enumerate(noises))))

@@ -1,11 +1,13 @@
 """U-Net of NAFNet's blocks on pixel-unshuffled features.
 
-Chen, Chu, Zhang and Sun, "Simple Baselines for Image Restoration" (ECCV 2022): no activation but a product of halves.
+Chen, Chu, Zhang and Sun, "Simple Baselines for Image Restoration" (ECCV 2022): blocks with gating instead of
+activation functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +38,7 @@ class PixelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` -> the same shape."""
-        # channels_last maps are contiguous in this order already: nothing is copied
+        # no copy for tensors in channels_last format
         y = x.permute(0, 2, 3, 1)
         y = F.layer_norm(y, (y.shape[-1],), self.weight.to(y.dtype), self.bias.to(y.dtype), self.eps)
         return y.permute(0, 3, 1, 2)
@@ -61,7 +63,7 @@ class MeanScale(LocalStatistics):
         self.conv = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, scene: Tensor | None) -> Tensor:
-        """``(N, C, H, W)`` -> the same shape; the scene is not read."""
+        """``(N, C, H, W)`` -> the same shape; ``scene`` is unused."""
         return x * self.conv(self.mean(x))
 
 
@@ -70,7 +72,7 @@ class SceneScale(nn.Module):
 
     Args:
         channels: C.
-        scene: length of the scene's vector.
+        scene: length of the scene embedding.
     """
 
     def __init__(self, channels: int, scene: int) -> None:
@@ -83,13 +85,15 @@ class SceneScale(nn.Module):
 
 
 class ScaledConv(nn.Conv2d):
-    """A 1x1 convolution times a scale per output channel that starts at zero: NAFNet's beta and gamma.
+    """A 1x1 convolution with a zero-initialised scale per output channel: NAFNet's beta and gamma.
 
-    The scale goes into the weights, since multiplying the map costs as much time as the convolution on a CPU.
+    The weights are scaled, not the feature map, which would take as much time as the convolution on a CPU.
 
     Args:
         channels: C, of the input and the output.
     """
+
+    bias: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, 1)
@@ -101,17 +105,17 @@ class ScaledConv(nn.Conv2d):
 
 
 class NAFBlock(nn.Module):
-    """NAFNet's block: y = x + beta f(x), then y + gamma g(y), where both scales start at zero.
+    """NAFNet's block: y = x + beta f(x), then y + gamma g(y); beta and gamma are zero-initialised.
 
     f: layer norm, 1x1 to 2C, depthwise 3x3, gate, channel attention, 1x1. g: layer norm, 1x1 to 2C, gate, 1x1.
 
     Args:
         channels: C.
         stride: of the channel attention, see :class:`MeanScale`.
-        scene: length of the scene's vector, which then takes the place of the means; 0 for the means.
+        scene: length of the scene embedding, which replaces the means; 0: means of the features.
     """
 
-    reach = 2  # pixels more on the whole that an output pixel sees
+    reach = 2  # increase of the receptive field in pixels
 
     def __init__(self, channels: int, stride: int, scene: int = 0) -> None:
         super().__init__()
@@ -125,19 +129,19 @@ class NAFBlock(nn.Module):
         self.reduce = ScaledConv(channels)
 
     def forward(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
-        """``(N, C, H, W)`` and, where it reads one, ``(N, scene, 1, 1)`` -> the shape of ``x``."""
+        """``(N, C, H, W)`` and, if used, ``(N, scene, 1, 1)`` -> the shape of ``x``."""
         y = gate(self.depthwise(self.enter(self.norm1(x))))
         x = x + self.leave(self.attention(y, scene))
         return x + self.reduce(gate(self.expand(self.norm2(x))))
 
 
 class GatedBlock(nn.Module):
-    """x + conv(attention(ReLU(conv(x)))), 3x3 twice: what a CPU is fastest at. The last one starts at zero.
+    """Residual block x + conv(attention(ReLU(conv(x)))), 3x3, fast on CPUs; the last conv is zero-initialised.
 
     Args:
         channels: C.
-        stride: not read; as in :class:`NAFBlock`.
-        scene: length of the scene's vector; 0 for no attention.
+        stride: unused; see :class:`NAFBlock`.
+        scene: length of the scene embedding; 0: no attention.
     """
 
     reach = 4
@@ -155,7 +159,7 @@ class GatedBlock(nn.Module):
 
 
 class DisentangleBlock(FDRBlock):
-    """FDR-Net's pair of layers, see :class:`FDRBlock <restorebox.backbones.fdr_unet.FDRBlock>`; reads no scene."""
+    """:class:`FDRBlock <restorebox.backbones.fdr_unet.FDRBlock>` with NAFBlock's interface; ``scene`` is unused."""
 
     reach = 4
 
@@ -167,7 +171,11 @@ class DisentangleBlock(FDRBlock):
         return super().forward(x)
 
 
-KINDS = {'naf': NAFBlock, 'residual': GatedBlock, 'fdr': DisentangleBlock}
+KINDS: dict[str, type[NAFBlock] | type[GatedBlock] | type[DisentangleBlock]] = {
+    'naf': NAFBlock,
+    'residual': GatedBlock,
+    'fdr': DisentangleBlock,
+}
 
 
 @BACKBONES.register_module()
@@ -182,21 +190,24 @@ class NAFUNet(BaseBackbone):
                                      +----------------------------------------------------------------+
 
     Args:
-        widths: channels per level, the first at ``1 / stem`` of the picture's size.
-        before: blocks per level on the way down; the last level's are all of its blocks.
-        behind: blocks per level on the way up, one number fewer.
+        widths: channels per level, the first at ``1 / stem`` of the resolution.
+        before: blocks per encoder level; the last number is that of the deepest level.
+        behind: blocks per decoder level, one number fewer than ``before``.
         kinds: per level: ``'naf'``, ``'residual'`` (two 3x3 convolutions) or ``'fdr'``.
-        stem: side of the squares of pixels that become channels: 1, 2 or 4.
-        scene: length of the vector that tells all blocks about the whole picture, see
-            :mod:`restorebox.layers.global_statistics`; 0 for means of the features at hand, as in the paper.
-        in_channels: channels of the input; 3 where there is a scene.
-        value_range: of the input; (0, 1) where there is a scene.
+        stem: factor of the pixel unshuffle of the input: 1, 2 or 4.
+        scene: length of the embedding of global statistics, an input of all blocks, see
+            :mod:`restorebox.layers.global_statistics`; 0: means of the features, as in the paper.
+        in_channels: channels of the input; must be 3 with ``scene``.
+        value_range: (lowest, highest) value of the input; must be (0, 1) with ``scene``.
 
-    Taps: ``down1`` .. (the end of a level on the way down), ``process`` (the end of the deepest).
+    Taps: ``down1`` .. (last block of an encoder level), ``process`` (last block of the deepest level).
 
     Raises:
-        ConfigError: fewer than two levels, numbers that don't fit them, an unknown kind or stem.
+        ConfigError: fewer than two levels, a wrong number of entries, an unknown kind or an invalid ``stem``.
     """
+
+    before: Any  # a ModuleList of blocks per level, as is ``behind``
+    behind: Any
 
     def __init__(
         self,
@@ -220,14 +231,14 @@ class NAFUNet(BaseBackbone):
             ('kinds', kinds, levels + 1),
         ):
             if len(given) != wanted:
-                raise ConfigError(f'NAFUNet: {name} has {len(given)} entries; {len(widths)} widths want {wanted}')
+                raise ConfigError(f'NAFUNet: {name} has {len(given)} entries; {len(widths)} widths need {wanted}')
         for kind in kinds:
             if kind not in KINDS:
-                raise ConfigError(f"NAFUNet: no kind is called '{kind}'; {nearest(str(kind), [*KINDS])}")
+                raise ConfigError(f"NAFUNet: unknown kind '{kind}'; {nearest(str(kind), [*KINDS])}")
         if stem not in (1, 2, 4):
             raise ConfigError(f'NAFUNet: stem is {stem!r}; it must be 1, 2 or 4')
         if scene and (in_channels != 3 or tuple(value_range) != (0.0, 1.0)):
-            raise ConfigError('NAFUNet: statistics of the scene are those of 3 channels in [0, 1]')
+            raise ConfigError('NAFUNet: scene needs in_channels=3 and value_range=(0, 1)')
         self.stem = stem
         self.scene = SceneEncoder(out=scene) if scene else None
         if scene:
@@ -261,53 +272,53 @@ class NAFUNet(BaseBackbone):
             stride=stride,
             min_size=stride,
             in_channels=in_channels,
-            value_range=tuple(value_range),
+            value_range=(value_range[0], value_range[1]),
             receptive_field=self.field(1),
             global_statistics=bool(scene),
         )
 
     def field(self, run: int) -> int:
-        """See :meth:`BaseBackbone.field`: the widest path goes through the deepest level."""
-        span = run  # pixels of the level at hand
+        """See :meth:`BaseBackbone.field`: the longest path goes through the deepest level."""
+        span = run  # pixels of the current level
         (*down, deepest), up = self._reach
         for reach in up:
-            span = -(-(span + reach + 1) // 2)  # as many pixels at half the size, at the worst alignment
+            span = -(-(span + reach + 1) // 2)  # pixels at half the size, worst-case alignment
         span += deepest
         for reach in reversed(down):
             span = 2 * span + reach
         return self.stem * (span + 2)
 
     def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
-        """What the network reads of a whole picture, ``(N, 3, H, W)`` in [0, 1], besides the pixels that it restores.
+        """Return the statistics of a whole picture ``(N, 3, H, W)`` in [0, 1].
 
         Returns:
-            ``scene``, by :func:`~restorebox.layers.global_statistics.scene_statistics`, where it reads them.
+            ``scene``: the result of :func:`~restorebox.layers.global_statistics.scene_statistics`; empty if unused.
         """
         return {} if self.scene is None else {'scene': scene_statistics(x)}
 
     def forward(
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, scene: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`; ``scene``: what :meth:`global_statistics` gave, None for that of ``x``."""
+        """See :meth:`BaseBackbone.forward`; ``scene``: result of :meth:`global_statistics`; None: of ``x``."""
         kept = self.collect(taps, only_taps)
-        told = None
+        embedding = None
         if self.scene is not None:
-            told = self.scene(scene_statistics(x) if scene is None else scene)
+            embedding = self.scene(scene_statistics(x) if scene is None else scene)
         x = self.enter(F.pixel_unshuffle(x, self.stem) if self.stem > 1 else x)
-        passed = []
+        skips = []
         for i, (row, halve) in enumerate(zip(self.before, self.down, strict=True)):
             for block in row:
-                x = block(x, told)
+                x = block(x, embedding)
             if kept.last(f'down{i + 1}', x):
                 return kept.features
-            passed.append(x)
+            skips.append(x)
             x = halve(x)
         for block in self.process:
-            x = block(x, told)
+            x = block(x, embedding)
         if kept.last('process', x):
             return kept.features
-        for double, row, skip in reversed(list(zip(self.up, self.behind, passed, strict=True))):
+        for double, row, skip in reversed(list(zip(self.up, self.behind, skips, strict=True))):
             x = F.pixel_shuffle(double(x), 2) + skip
             for block in row:
-                x = block(x, told)
+                x = block(x, embedding)
         return kept.end(x)

@@ -1,8 +1,8 @@
 """The generators of RainDiffusion's translation branch.
 
 Wei et al., "RainDiffusion: When Unsupervised Learning Meets Diffusion Models for Real-world Image Deraining"
-(arXiv 2301.09430 v3) call them U-Nets and say no more. Widths and norms here are our choice, after Ronneberger et al.,
-"U-Net" (MICCAI 2015).
+(arXiv 2301.09430 v3) call them U-Nets without further details. Widths and norms are our choice, after Ronneberger et
+al., "U-Net" (MICCAI 2015).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SLOPE = 0.2
 
 
 def _convs(inside: int, outside: int, stride: int, last: bool = False) -> nn.Sequential:
-    """Twice: 3x3, instance norm, LeakyReLU (the head's where it is the network's last)."""
+    """Return twice 3x3 convolution, instance norm and LeakyReLU; without the last LeakyReLU if ``last``."""
     layers: list[nn.Module] = []
     for width in (inside, outside):
         layers += [nn.Conv2d(width, outside, 3, 1, 1), make_norm('instance', outside, stride), nn.LeakyReLU(SLOPE)]
@@ -31,21 +31,21 @@ def _convs(inside: int, outside: int, stride: int, last: bool = False) -> nn.Seq
 
 @BACKBONES.register_module()
 class NTBGenerator(BaseBackbone):
-    """U-Net of double 3x3 convolutions, up to but without the last 1x1 convolution and tanh, which are a head's.
+    """U-Net of double 3x3 convolutions; the last 1x1 convolution and tanh are in the head.
 
     ::
 
         x -> 2 convs -> pool -> 2 convs -> ... -> pool -> 2 convs, the middle
                 |                  |                         |
-        'out' <- 2 convs <- cat <- 2 convs <- cat <- up <----+      up: every pixel twice, 3x3
+        'out' <- 2 convs <- cat <- 2 convs <- cat <- up <----+      up: nearest neighbour, 3x3
 
-    It adds no input to its output: a generator that begins as the identity begins where the method collapses.
+    There is no global residual: the method collapses to the identity, so a generator should not start there.
 
     Args:
-        levels: number of halvings.
+        levels: number of downsamplings by 2.
         in_channels: channels of the input.
-        base_width: channels of the first level, doubled at each next.
-        max_width: and no more than this; the middle has the width of the last level.
+        base_width: channels of the first level, doubled at each level.
+        max_width: maximum number of channels; the middle has the width of the last level.
 
     Taps: ``down1`` .. ``downN``, ``middle``, ``upN`` .. ``up2``.
 
@@ -81,7 +81,7 @@ class NTBGenerator(BaseBackbone):
 
     def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`."""
-        for _ in range(self.levels):  # two convolutions, one more, and a doubling that begins at either pixel
+        for _ in range(self.levels):  # two convolutions, one more, and upsampling at the worst alignment
             run = (run + 6) // 2 + 1
         run += 4
         for _ in range(self.levels):

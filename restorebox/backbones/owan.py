@@ -13,11 +13,11 @@ from restorebox.values import Count, Depth, Width
 
 SEPARABLE = (1, 3, 5, 7)  # sides of the kernels
 DILATED = (3, 5, 7)  # those with a dilation of 2
-REACH = 6  # pixels each way that an operation layer's widest operations see: 7x7 twice, or 7x7 with dilation 2
+REACH = 6  # radius of an operation layer in pixels: 7x7 twice, or 7x7 with dilation 2
 
 
 def _separable(channels: int, side: int, dilation: int = 1) -> list[nn.Module]:
-    """A convolution within each channel, then one across channels."""
+    """Return a depthwise and a pointwise convolution."""
     reach = dilation * (side // 2)
     return [
         nn.Conv2d(channels, channels, side, 1, reach, dilation, groups=channels, bias=False),
@@ -26,7 +26,7 @@ def _separable(channels: int, side: int, dilation: int = 1) -> list[nn.Module]:
 
 
 class _DepthwiseBlock(nn.Module):
-    """ReLU(x + conv(ReLU(conv(x)))), 3x3 within each channel."""
+    """ReLU(x + conv(ReLU(conv(x)))), 3x3 depthwise."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _DepthwiseBlock(nn.Module):
 
 
 class _OperationLayer(nn.Module):
-    """Eight operations, each times its weight, joined by a 1x1 convolution and a ReLU."""
+    """Eight weighted operations, concatenated, followed by a 1x1 convolution and a ReLU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class _OperationLayer(nn.Module):
 
 
 class _OperationAttention(LocalStatistics):
-    """The weights of the operations of a group's layers, from the channels' means: softmax over the operations."""
+    """Attention over the operations of a group's layers: softmax of a function of the channel means."""
 
     def __init__(self, channels: int, layers: int, operations: int) -> None:
         super().__init__(stride=1)
@@ -67,19 +67,20 @@ class _OperationAttention(LocalStatistics):
         self.out = nn.Conv2d(2 * count, count, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` -> ``(N, layers, operations, 1, 1)``, or one weight per pixel with a local window."""
+        """``(N, C, H, W)`` -> ``(N, layers, operations, 1, 1)``, or with one weight per pixel for a local window."""
         scores = self.out(torch.relu(self.hidden(self.mean(x))))
         return scores.unflatten(1, (self.layers, self.operations)).softmax(2)
 
 
 class _Group(nn.Module):
-    """One attention, and the layers that it weighs."""
+    """Operation layers with a common attention."""
 
     def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
         self.enter = nn.Conv2d(channels, channels, 1, bias=False)
-        self.layers = nn.ModuleList(_OperationLayer(channels) for _ in range(layers))
-        self.attention = _OperationAttention(channels, layers, len(self.layers[0].operations))
+        built = [_OperationLayer(channels) for _ in range(layers)]
+        self.layers = nn.ModuleList(built)
+        self.attention = _OperationAttention(channels, layers, len(built[0].operations))
 
     def forward(self, x: Tensor) -> Tensor:
         weights = self.attention(x)
@@ -91,24 +92,24 @@ class _Group(nn.Module):
 
 @BACKBONES.register_module()
 class OWAN(BaseBackbone):
-    """The operation-wise attention network, up to but without its last convolution.
+    """Operation-wise attention network without its last convolution, which is in the head.
 
     Suganuma, Liu, Okatani, "Attention-based Adaptive Selection of Operations for Image Restoration in the Presence of
-    Unknown Combined Distortions" (CVPR 2019), with the layers of the authors' code. Each of its layers runs separable
-    convolutions of 1, 3, 5 and 7 pixels, dilated ones of 3, 5 and 7 and a mean of 3x3 side by side; one small network
-    per group of layers reads the means of the group's input and weighs them. It predicts the picture itself: its head
-    is ``PictureHead(activation=False)``.
+    Unknown Combined Distortions" (CVPR 2019), with the layers of the authors' code. A layer computes in
+    parallel separable convolutions of 1, 3, 5 and 7 pixels, dilated ones of 3, 5 and 7 pixels and 3x3 average pooling.
+    A small network per group computes their weights from the channel means of the group's input. The head is
+    ``PictureHead(activation=False)``, since the network predicts the picture, not a residual.
 
     Args:
-        channels: C.
-        groups: groups of layers.
+        channels: channels of all features.
+        groups: number of groups.
         layers: operation layers per group.
-        blocks: residual blocks in front.
+        blocks: residual blocks before the groups.
 
     Taps: ``enter`` (after the blocks), ``group1`` .. ``groupN``.
 
     Raises:
-        ConfigError: a size below 1.
+        ConfigError: a number below 1.
     """
 
     def __init__(self, channels: Width = 16, groups: Count = 10, layers: Depth = 4, blocks: Count = 4) -> None:

@@ -1,10 +1,13 @@
 """The patch discriminator of the pix2pix family.
 
-Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017): 70x70 at three halvings;
-with anti-aliasing as in Park et al., "Contrastive learning for unpaired image-to-image translation" (ECCV 2020).
+Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017): 70x70 for three
+downsamplings; with anti-aliasing as in Park et al., "Contrastive learning for unpaired image-to-image translation"
+(ECCV 2020).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -19,30 +22,32 @@ from restorebox.values import Levels, ValueRange, Width
 
 @BACKBONES.register_module()
 class PatchDiscriminator(BaseBackbone):
-    """4x4 convolutions with leaky ReLU 0.2, up to but without the last, which is a :class:`RealnessHead`'s.
+    """4x4 convolutions with leaky ReLU 0.2; the last convolution is in :class:`RealnessHead`.
 
     ::
 
-        x -> conv1 -> conv2 -> ... -> convL (each halved) -> conv(L+1) at stride 1 = 'out'
+        x -> conv1 -> conv2 -> ... -> convL (stride 2 each) -> conv(L+1) at stride 1 = 'out'
 
-    The first convolution has no norm. With ``antialias`` a halving is a blur of stride 2 after the ReLU, without it is
-    the convolution's own stride.
+    The first convolution has no norm. With ``antialias`` downsampling is a blur of stride 2 after the ReLU, without
+    it a convolution of stride 2.
 
     Args:
-        halvings: L; 3 gives the papers' field of 70x70 pixels (without anti-aliasing).
-        in_channels: channels of the input; 6 for a picture beside its condition.
-        base_width: channels of the first convolution; they double up to eight times that.
+        halvings: number L of downsamplings; 3 gives the papers' receptive field of 70x70 (without anti-aliasing).
+        in_channels: channels of the input; 6 for a picture and its condition.
+        base_width: channels of the first convolution, doubled at each level up to eight times this number.
         norm: ``'instance'``, ``'batch'`` or None.
-        affine: whether instance norm has a scale and a shift, and the convolutions no bias: what pix2pix's batch norm
-            computes at a batch of one. Batch norm always has them.
+        affine: whether instance norm has scale and shift (and convolutions no bias), as pix2pix's batch norm at batch
+            size 1. Batch norm always has them.
         antialias: see above.
-        value_range: of the input.
+        value_range: (lowest, highest) value of the input.
 
     Taps: ``input``; ``conv1`` .. ``conv(L+1)`` before their norm.
 
     Raises:
         ConfigError: ``halvings`` below 1.
     """
+
+    blocks: Any  # per block a ModuleDict of ``conv`` and ``rest``
 
     def __init__(
         self,
@@ -59,7 +64,7 @@ class PatchDiscriminator(BaseBackbone):
             raise ConfigError(f'PatchDiscriminator: halvings is {halvings}; it must be at least 1')
         affine = norm == 'batch' or (norm == 'instance' and affine)
         widths = [base_width * min(2**i, 8) for i in range(halvings + 1)]
-        self.blocks = nn.ModuleList()  # a tap is between a block's convolution and the rest of it
+        self.blocks = nn.ModuleList()  # a tap is the output of a block's convolution
         for i, width in enumerate(widths):
             halving = i < halvings
             previous = in_channels if i == 0 else widths[i - 1]
@@ -76,9 +81,9 @@ class PatchDiscriminator(BaseBackbone):
         self.out_channels = widths[-1]
         self.out_stride = 2**halvings
         self.tap_channels = {'input': in_channels, **{f'conv{i + 1}': width for i, width in enumerate(widths)}}
-        # two pixels are left for the last convolution and two for the head's
+        # leaves two pixels for the last convolution and two for that of the head
         smallest = 3 * 2**halvings
-        self.needs = Needs(1, smallest, in_channels, tuple(value_range), self.field(1))
+        self.needs = Needs(1, smallest, in_channels, (value_range[0], value_range[1]), self.field(1))
         normal_init(self)
 
     def field(self, run: int) -> int:

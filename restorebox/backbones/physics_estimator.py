@@ -23,7 +23,7 @@ AIRLIGHTS = ('net', 'first_window', 'brightest')
 
 @BACKBONES.register_module()
 class PhysicsEstimator(BaseBackbone):
-    """Rainy picture -> streaks S, transmission T and airlight A of ``I = T (J + S) + (1 - T) A``.
+    """Estimator of streaks S, transmission T and airlight A of a rainy picture, ``I = T (J + S) + (1 - T) A``.
 
     ::
 
@@ -31,22 +31,22 @@ class PhysicsEstimator(BaseBackbone):
                             |                              \\-> TransUNet --> T
                             +- picture and high frequencies -> RainNet ----> S
 
-    ``forward`` takes an optional ``airlight`` ``(N, 3, 1, 1)``, which stands in for its own: tiles of a picture agree
-    on that of the whole.
+    ``forward`` has an optional argument ``airlight`` ``(N, 3, 1, 1)`` that replaces the estimate, so that all tiles of
+    a picture use the same airlight.
 
     Args:
         guide: of the decomposition, see :class:`Decomposition <restorebox.layers.guided_filter.Decomposition>`.
-        base_width: of all three networks, 64 in the paper.
-        airlight: where A comes from: ``'net'``, the mean over windows of 256x256 weighted by area; ``'first_window'``,
-            the first of them alone, as the authors' generator has it; ``'brightest'``, no network but the colour of
-            the brightest pixels.
-        clamp: whether T is at most 1, see :class:`TransUNet`.
+        base_width: channels of the first level of all three networks, 64 in the paper.
+        airlight: source of A: ``'net'``: area-weighted mean of the network over windows of 256x256; ``'first_window'``:
+            only the first window, as in the authors' generator; ``'brightest'``: the colour of the brightest pixels,
+            without a network.
+        clamp: whether T is limited to 1, see :class:`TransUNet`.
 
-    Taps: ``airlight`` ``(N, 3, 1, 1)``, which alone may be asked for at any size; ``streak`` and ``transmission``
-    ``(N, 1, H, W)``. ``'out'`` is all of them as planes: S, T, A.
+    Taps: ``airlight`` ``(N, 3, 1, 1)``, the only tap available for any input size; ``streak`` and ``transmission``
+    ``(N, 1, H, W)``. ``'out'`` is the concatenation of S, T and A, with A as constant planes.
 
     Raises:
-        ConfigError: another guide or airlight.
+        ConfigError: an unknown ``guide`` or ``airlight``.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class PhysicsEstimator(BaseBackbone):
         self.needs = Needs(stride, stride, 3, (0.0, 1.0), self.field(1))
 
     def field(self, run: int) -> int:
-        """See :meth:`BaseBackbone.field`. The airlight is not counted: the whole picture agrees on it."""
+        """See :meth:`BaseBackbone.field`. The airlight is not counted, since it is global."""
         return max(self.streak.field(run), self.transmission.field(run)) + 2 * self.decompose.reach
 
     def forward(
@@ -83,7 +83,7 @@ class PhysicsEstimator(BaseBackbone):
         if kept.last('airlight', a):
             return kept.features
         s = self.streak(high)['out']
-        del high  # of a large picture, hundreds of megabytes
+        del high  # hundreds of megabytes for a large picture
         if kept.last('streak', s):
             return kept.features
         t = self.transmission(low)['out']
@@ -92,4 +92,5 @@ class PhysicsEstimator(BaseBackbone):
         return kept.end(torch.cat((s, t, a.to(t.dtype).expand(-1, -1, *t.shape[-2:])), 1))
 
     def _airlight(self, low: Tensor) -> Tensor:
+        assert self.airlight is not None
         return mean_over_windows(self.airlight, low, self.first_window)

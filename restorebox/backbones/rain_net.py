@@ -1,4 +1,4 @@
-"""The streak estimator of heavy rain: RainNet of Li, Cheong and Tan (CVPR 2019)."""
+"""Streak estimator of heavy rain: RainNet of Li, Cheong and Tan (CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from restorebox.values import Width
 
 
 def _convs(first: int, *widths: int) -> nn.Sequential:
-    """3x3 convolutions with ReLUs between them."""
+    """Return 3x3 convolutions with ReLUs between them."""
     parts: list[nn.Module] = []
     for before, after in pairwise((first, *widths)):
         parts += [nn.Conv2d(before, after, 3, 1, 1), nn.ReLU(inplace=True)]
@@ -24,18 +24,18 @@ def _convs(first: int, *widths: int) -> nn.Sequential:
 
 @BACKBONES.register_module()
 class RainNet(BaseBackbone):
-    """High frequencies -> streaks, by residual blocks at full size and without norm.
+    """Network of residual blocks without norm, at full resolution, from high frequencies to streaks.
 
     ::
 
-        x -> mix (1x1) -> 5x5 -> main + shortcut = expand -> res1 -> res2 -> reduce, beside what it read -> 3x3, tanh
+        x -> mix (1x1) -> 5x5 -> main + shortcut = expand -> res1 -> res2 -> reduce, cat with its input -> 3x3, tanh
                                  w -> 4w                    4w -> w -> 4w    4w -> 2w -> w
 
     Args:
-        in_channels: of the decomposition, see :class:`Decomposition <restorebox.layers.guided_filter.Decomposition>`.
+        in_channels: input channels, see :class:`Decomposition <restorebox.layers.guided_filter.Decomposition>`.
         base_width: w, 64 in the paper.
 
-    Taps: ``expand``, ``res1``, ``res2``, ``reduce``. ``'out'`` are the streaks in (-1, 1), one channel.
+    Taps: ``expand``, ``res1``, ``res2``, ``reduce``. ``'out'``: streaks in (-1, 1), one channel.
     """
 
     def __init__(self, in_channels: Width = 33, base_width: Width = 64) -> None:
@@ -56,11 +56,11 @@ class RainNet(BaseBackbone):
         xavier_init(self, gain=1.0)
 
     def field(self, run: int) -> int:
-        """See :meth:`BaseBackbone.field`: one 5x5 and thirteen 3x3 convolutions stand behind each other."""
+        """See :meth:`BaseBackbone.field`: one 5x5 and thirteen 3x3 convolutions in sequence."""
         return run + 4 + 2 * (3 + 3 + 3 + 3 + 1)
 
     def forward(self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`. Without a gradient large pictures go through in bands."""
+        """See :meth:`BaseBackbone.forward`. Large pictures are processed in bands of rows if no gradient is needed."""
         if taps or only_taps:
             return self._features(x, taps, only_taps)
         return {'out': in_bands(lambda band: self._features(band)['out'], (x,), reach=self.field(1) // 2)}

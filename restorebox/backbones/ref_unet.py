@@ -16,27 +16,27 @@ CONDITIONS = ('both', 'atm', 'depth', 'attention')
 
 @BACKBONES.register_module()
 class RefUNet(BaseBackbone):
-    """Output of the physics inversion -> features of a clean picture.
+    """U-Net from the output of the physics inversion to features of a clean picture.
 
     ::
 
         J0, depth -> DoubleUNet -> 'out'
-                        ^ beside the innermost feature
+                        ^ concatenated to the innermost feature
         A, tiled to H/64 x W/64 -> transposed 2x2 convolution -> transposed 2x2 convolution, H/16 x W/16
 
     Args:
-        cond: ``'both'``: the input is J0 and a map of depth, 4 channels, and the airlight is injected; ``'atm'``: J0
-            alone and the airlight, the authors' network; ``'depth'``: J0 and depth, and no airlight; ``'attention'``:
-            J0 and the airlight, and in the place of depth a map in (0, 1) of where to look, which two convolutions
-            make of J0 and nobody tells the truth of (after Qian et al., CVPR 2018, whose maps are taught).
-        base_width: w of the first level, 64 in the paper; the airlight becomes w / 2 channels.
+        cond: ``'both'``: the input is J0 and a depth map, 4 channels, and the airlight is injected; ``'atm'``: J0 and
+            airlight, as in the authors' code; ``'depth'``: J0 and depth, no airlight; ``'attention'``: J0, airlight
+            and, instead of depth, an attention map in (0, 1) computed from J0 by convolutions and trained without
+            supervision (after Qian et al., CVPR 2018, who supervise their maps).
+        base_width: channels w of the first level, 64 in the paper; the injected airlight has w / 2 channels.
 
     Given: ``airlight`` ``(N, 3, 1, 1)`` in [0, 1], unless ``cond='depth'``.
 
     Taps: ``down1`` .. ``down5``, ``up4`` .. ``up1``.
 
     Raises:
-        ConfigError: another ``cond``.
+        ConfigError: unknown ``cond``.
     """
 
     def __init__(self, cond: str = 'both', base_width: Width = 64) -> None:
@@ -73,7 +73,7 @@ class RefUNet(BaseBackbone):
         """See :meth:`BaseBackbone.forward`.
 
         Raises:
-            ConfigError: ``airlight`` is needed and was not given.
+            ConfigError: ``airlight`` is needed and missing.
         """
         kept = self.collect(taps, only_taps)
         extra = None
@@ -81,7 +81,7 @@ class RefUNet(BaseBackbone):
             if airlight is None:
                 raise ConfigError("RefUNet: needs the airlight; call it with airlight=..., or set cond='depth'")
             height, width = (side // STRIDE for side in x.shape[-2:])
-            # the paper's sizes are multiples of 64; for others the last tile is cut
+            # sizes in the paper are multiples of 64; for others the last tile is cropped
             tiles = airlight.expand(-1, -1, -(-height // 4), -(-width // 4))
             extra = self.inject(tiles)[..., :height, :width]
         if self.attend is not None:

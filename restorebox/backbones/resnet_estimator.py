@@ -1,10 +1,12 @@
 """ResNet-50 as a noise estimator, a control of RainDiffusion's Table 4.
 
-He et al., "Deep residual learning for image recognition" (CVPR 2016): the blocks and their numbers. How the table's
-authors made an estimator of it is not said; that it reads the step, keeps full size and has a top-down path is ours.
+He et al., "Deep residual learning for image recognition" (CVPR 2016): the blocks and their numbers. The
+RainDiffusion paper does not describe the adaptation; timestep input, full-resolution stem and top-down path are ours.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,13 +18,13 @@ from restorebox.values import Counts, Width
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 to four times the width, with norms and ReLUs; the step is added after the first.
+    """1x1, 3x3, 1x1 to four times the width, with norms and ReLUs; the timestep embedding is added after the first.
 
     Args:
         inside: channels of the input.
-        width: channels between.
+        width: channels of the 3x3 convolution.
         stride: of the 3x3 convolution.
-        step_width: of the step's vector.
+        step_width: length of the timestep embedding.
     """
 
     def __init__(self, inside: int, width: int, stride: int, step_width: int) -> None:
@@ -51,18 +53,20 @@ class Bottleneck(nn.Module):
 
 @BACKBONES.register_module()
 class ResNetEstimator(BaseBackbone):
-    """Bottlenecks in four stages, each of half the size of the one before, and a top-down path back to full size.
+    """Stages of bottlenecks, each at half the size of the previous one, and a top-down path to full resolution.
 
     Args:
         in_channels: channels of the input, condition and noisy picture.
-        base_width: of the first stage's bottlenecks; 64 in ResNet-50.
+        base_width: width of the bottlenecks of the first stage; 64 in ResNet-50.
         depths: bottlenecks per stage; (3, 4, 6, 3) in ResNet-50.
         out_width: channels of the last feature.
 
-    Taps: ``stem`` at full size, ``stage1`` .. ``stageN``.
+    Taps: ``stem`` at full resolution, ``stage1`` .. ``stageN``.
     """
 
     given = ('timestep',)
+
+    stages: Any  # a ModuleList of bottlenecks per stage
 
     def __init__(
         self,
@@ -93,10 +97,10 @@ class ResNetEstimator(BaseBackbone):
         self.needs = Needs(stride, 2 * stride, in_channels, (-1.0, 1.0))
 
     def field(self, run: int) -> None:
-        """None: not counted, since it takes statistics over the picture wherever it is used."""
+        """Return None: not computed, since the norms use statistics of the whole picture."""
         return None
 
-    def forward(
+    def forward(  # type: ignore[override]  # needs the timestep, see ``given``
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, *, timestep: Tensor
     ) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`; ``timestep`` as in :class:`DDPMUNet`."""

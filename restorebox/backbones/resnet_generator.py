@@ -19,10 +19,10 @@ from restorebox.values import Count, ValueRange, Width
 
 
 class ResidualBlock(nn.Module):
-    """``x + norm(conv(relu(norm(conv(x)))))``, 3x3 with a reflected border.
+    """``x + norm(conv(relu(norm(conv(x)))))``, 3x3 with reflection padding.
 
     Args:
-        channels: of ``x``.
+        channels: channels of ``x``.
         norm: see :class:`ResNetGenerator`.
         stride: input pixels per pixel of ``x``.
     """
@@ -45,26 +45,26 @@ class ResidualBlock(nn.Module):
 
 @BACKBONES.register_module()
 class ResNetGenerator(BaseBackbone):
-    """Two halvings, residual blocks, two doublings, up to but without the last convolution, which is a head's.
+    """Twice downsampling, residual blocks, twice upsampling; the last convolution is in the head.
 
     ::
 
         x -> 7x7 -> down1 -> down2 -> res1 -> ... -> resN -> up2 -> up1 = 'out'   (full size)
 
-    Every convolution is followed by norm and ReLU (the last ReLU is the head's). With ``antialias`` a halving is a
-    3x3 convolution and then a blur of stride 2, a doubling a blur and then a 3x3 convolution (CUT); without, they are
-    convolutions of stride 2 and their transposes (CycleGAN).
+    Every convolution is followed by norm and ReLU (the last ReLU is in the head). With ``antialias`` downsampling is
+    a 3x3 convolution followed by a blur of stride 2, upsampling a blur followed by a 3x3 convolution (CUT). Without,
+    they are convolutions and transposed convolutions of stride 2 (CycleGAN).
 
     Args:
-        blocks: N, 9 in the papers at 256x256.
+        blocks: number N of residual blocks, 9 in the papers at 256x256.
         in_channels: channels of the input.
         base_width: channels at full size; 64 in the papers.
         norm: ``'instance'`` (without parameters), ``'batch'`` or None.
         antialias: see above.
-        value_range: of the input, (-1, 1) in the papers.
+        value_range: (lowest, highest) value of the input, (-1, 1) in the papers.
 
-    Taps: ``input``; ``down1`` and ``down2``, the convolutions of the halvings before their norm (with ``antialias`` at
-    full and at half size: what CUT's code numbers 4 and 8); ``res1`` .. ``resN`` (12, 13, ...) at a quarter.
+    Taps: ``input``; ``down1`` and ``down2``, outputs of the downsampling convolutions before the norm (with
+    ``antialias`` at full and half size: layers 4 and 8 in CUT's code); ``res1`` .. ``resN`` (12, 13, ...) at a quarter.
 
     Raises:
         ConfigError: fewer than one block.
@@ -92,7 +92,7 @@ class ResNetGenerator(BaseBackbone):
             nn.Conv2d(in_channels, full, 7, 1, 3, padding_mode='reflect', bias=bias), normed(full, 1), nn.ReLU()
         )
         step = 1 if antialias else 2
-        # a tap is a convolution's own output: what follows it must not work in place when there is no norm between
+        # a tap is the convolution's output, so the ReLU after it must not work in place without a norm between them
         self.down = nn.ModuleList(
             nn.Conv2d(inside, outside, 3, step, 1, bias=bias) for inside, outside in ((full, half), (half, quarter))
         )
@@ -116,16 +116,16 @@ class ResNetGenerator(BaseBackbone):
         self.tap_channels.update({f'res{i + 1}': quarter for i in range(blocks)})
         self.needs = Needs(
             stride=4,
-            min_size=8,  # a reflected border of 3 around the whole, of 1 around a quarter
+            min_size=8,  # reflection padding of 3 at full size, of 1 at a quarter
             in_channels=in_channels,
-            value_range=tuple(value_range),
+            value_range=(value_range[0], value_range[1]),
             receptive_field=self.field(1),
         )
         normal_init(self)
 
     def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`."""
-        for _ in range(2):  # from 'out' to the quarter size
+        for _ in range(2):  # from 'out' to a quarter of the size
             run = (run + 2) // 2 + 2 if self.antialias else (run + 1) // 2 + 1
         run += 4 * len(self.blocks)
         for _ in range(2):

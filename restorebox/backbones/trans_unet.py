@@ -1,4 +1,4 @@
-"""The transmission estimator of heavy rain: the U-Net of Li, Cheong and Tan (CVPR 2019)."""
+"""Transmission estimator of heavy rain: the U-Net of Li, Cheong and Tan (CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from restorebox.values import Width
 
 @BACKBONES.register_module()
 class TransUNet(BaseBackbone):
-    """Low frequencies -> transmission T of the veil.
+    """U-Net from low frequencies to transmission T.
 
     ::
 
         x -> mix (1x1) -> DoubleUNet -> 1x1, ReLU, at most 1
 
     Args:
-        in_channels: of the decomposition, see :class:`Decomposition <restorebox.layers.guided_filter.Decomposition>`.
-        base_width: of the first level, 64 in the paper.
-        clamp: let T be at most 1, with the gradient of the unclamped; False as the authors have it.
+        in_channels: input channels, see :class:`Decomposition <restorebox.layers.guided_filter.Decomposition>`.
+        base_width: channels of the first level, 64 in the paper.
+        clamp: limit T to 1, with the gradient of the unclamped value; False as in the authors' code.
 
     Taps: ``down1`` .. ``down5``, ``up4`` .. ``up1``. ``'out'`` is T, one channel.
     """
@@ -32,7 +32,8 @@ class TransUNet(BaseBackbone):
         self.mix = nn.Conv2d(in_channels, in_channels, 1)
         self.body = DoubleUNet(in_channels, base_width)
         self.leave = nn.Conv2d(base_width, 1, 1)
-        nn.init.constant_(self.leave.bias, 0.5)  # a last ReLU that is below 0 everywhere would never learn
+        assert self.leave.bias is not None
+        nn.init.constant_(self.leave.bias, 0.5)  # a ReLU with only negative inputs gets no gradient
         self.clamp = clamp
         self.tap_channels = self.body.tap_channels
         self.out_channels = 1
@@ -50,5 +51,5 @@ class TransUNet(BaseBackbone):
         if x is None:
             return kept.features
         t = torch.relu(self.leave(x))
-        # what is above 1 can still learn to come down
+        # values above 1 keep their gradient
         return kept.end(t - (t - 1).clamp(min=0).detach() if self.clamp else t)

@@ -1,4 +1,4 @@
-"""UNet-N, the encoder-decoder of the pix2pix family with a free number of halvings.
+"""UNet-N, the encoder-decoder of the pix2pix family with N downsamplings.
 
 Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (CVPR 2017): UNet-8. Kang et al.,
 "Rethinking Generative Methods for Image Restoration in Physics-based Vision" (arXiv 2212.02198): UNet-5, and the study
@@ -6,6 +6,8 @@ of N from 1 to 8. Layer details follow the public pix2pix generator.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +22,15 @@ from restorebox.values import Fraction, Levels, ValueRange, Width
 
 
 def unet_widths(levels: int, base: int, limit: int) -> list[int]:
-    """Channels per level: ``min(base * 2^i, limit)``."""
+    """Return the channels per level: ``min(base * 2^i, limit)``."""
     return [min(base * 2**i, limit) for i in range(levels)]
 
 
 def check_levels(levels: int, owner: str) -> None:
-    """Refuse a number of halvings that is not from 1 to 8.
+    """Check the number of downsamplings.
 
     Raises:
-        ConfigError: names the owner and the number.
+        ConfigError: not from 1 to 8.
     """
     if not 1 <= levels <= 8:
         raise ConfigError(f'{owner}: levels is {levels}; it must be from 1 to 8')
@@ -36,7 +38,7 @@ def check_levels(levels: int, owner: str) -> None:
 
 @BACKBONES.register_module()
 class UNet(BaseBackbone):
-    """U-Net with N halvings, up to but without its last upsampling, which is a head's.
+    """U-Net with N downsamplings by 2; the last upsampling is in the head.
 
     ::
 
@@ -45,20 +47,20 @@ class UNet(BaseBackbone):
               |         +---- concat <- upN -> ...
               +-- concat <- up2              'out' = cat(down1, up2), half the input's size
 
-    Down i: LeakyReLU 0.2 (not before the first), 4x4 convolution stride 2, norm (not on the first, not on the
+    Down i: LeakyReLU 0.2 (not before the first), 4x4 convolution stride 2, norm (not in the first and the
     innermost). Up: ReLU, 4x4 transposed convolution stride 2, norm. Convolutions have a bias only
     with ``norm=None``.
 
     Args:
-        levels: N, the number of halvings, 1 to 8.
+        levels: number N of downsamplings, 1 to 8.
         in_channels: channels of the input.
-        base_width: channels after the first halving; 64 in the papers.
-        max_width: 512 in the papers.
-        norm: ``'instance'`` (affine; what pix2pix computes with batch statistics at batch 1), ``'batch'`` or None.
-        dropout: the probability of the dropout after the norm of inner up blocks; the papers' pix2pix has 0.5. For
-            restoration 0: at test it is noise and costs PSNR.
-        value_range: of the input, (-1, 1) in the papers.
-        stems: ``down1`` .. ``downN`` -> config of one of STEMS, a module in front of that level, e.g.
+        base_width: channels after the first downsampling, doubled at each level; 64 in the papers.
+        max_width: maximum number of channels; 512 in the papers.
+        norm: ``'instance'`` (affine; equal to pix2pix's batch norm at batch size 1), ``'batch'`` or None.
+        dropout: dropout probability after the norm of inner up blocks; 0.5 in pix2pix. Use 0 for restoration: dropout
+            at test time lowers PSNR.
+        value_range: (lowest, highest) value of the input, (-1, 1) in the papers.
+        stems: ``down1`` .. ``downN`` -> config of a module from STEMS before this level, e.g.
             ``dict(down1=dict(type='InfoAccum', layers=15))``.
 
     Taps: ``down1`` .. ``downN``, ``up2`` .. ``upN`` (before the concatenation).
@@ -66,6 +68,8 @@ class UNet(BaseBackbone):
     Raises:
         ConfigError: ``levels`` outside 1..8, or a stem at another level.
     """
+
+    stems: Any  # a ModuleDict of BaseStem
 
     def __init__(
         self,
@@ -109,13 +113,13 @@ class UNet(BaseBackbone):
         self.tap_channels = {f'down{i + 1}': width for i, width in enumerate(widths)}
         self.tap_channels.update({f'up{i + 1}': widths[i - 1] for i in range(levels - 1, 0, -1)})
         stride = 2**levels
-        self.needs = Needs(stride, stride, in_channels, tuple(value_range), self.field(1))
-        # pix2pix's small start relies on the norms to scale features up again
+        self.needs = Needs(stride, stride, in_channels, (value_range[0], value_range[1]), self.field(1))
+        # pix2pix's initialisation with small weights needs norms to rescale the features
         normal_init(self) if norm else he_init(self, slope=0.2)
 
     def field(self, run: int) -> int:
         """See :meth:`BaseBackbone.field`."""
-        for _ in range(self.levels - 1):  # n neighbours out of a 4x4 transposed convolution come from n // 2 + 2
+        for _ in range(self.levels - 1):  # n outputs of a 4x4 transposed convolution depend on n // 2 + 2 inputs
             run = run // 2 + 2
         for i in range(self.levels, 0, -1):
             run = 2 * run + 2  # a 4x4 convolution of stride 2

@@ -1,8 +1,8 @@
 """VGG-16 as a noise estimator, a control of RainDiffusion's Table 4.
 
 Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition" (ICLR 2015): thirteen 3x3
-convolutions in five stages. How the table's authors made an estimator of it is not said; norms, the step and the
-top-down path are ours.
+convolutions in five stages. The RainDiffusion paper does not describe the adaptation; norms, timestep
+input and top-down path are ours.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from restorebox.values import Counts, Width
 
 @BACKBONES.register_module()
 class VGGEstimator(BaseBackbone):
-    """Stages of 3x3 convolution, norm, ReLU with max pooling between, and a top-down path back to full size.
+    """Stages of 3x3 convolution, norm, ReLU with max pooling between, and a top-down path to full resolution.
 
-    The step is added to the input of each stage.
+    The timestep embedding is added to the input of each stage.
 
     Args:
         in_channels: channels of the input, condition and noisy picture.
-        base_width: channels of the first stage, doubled at each next up to eight times; 64 in VGG-16.
+        base_width: channels of the first stage, doubled at each stage up to eight times this number; 64 in VGG-16.
         depths: convolutions per stage; (2, 2, 3, 3, 3) in VGG-16.
         out_width: channels of the last feature.
 
-    Taps: ``stage1`` .. ``stageN``; the first at full size.
+    Taps: ``stage1`` .. ``stageN``; the first at full resolution.
     """
 
     given = ('timestep',)
@@ -62,10 +62,10 @@ class VGGEstimator(BaseBackbone):
         self.needs = Needs(stride, 2 * stride, in_channels, (-1.0, 1.0))
 
     def field(self, run: int) -> None:
-        """None: not counted, since it takes statistics over the picture wherever it is used."""
+        """Return None: not computed, since the norms use statistics of the whole picture."""
         return None
 
-    def forward(
+    def forward(  # type: ignore[override]  # needs the timestep, see ``given``
         self, x: Tensor, taps: tuple[str, ...] = (), only_taps: bool = False, *, timestep: Tensor
     ) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`; ``timestep`` as in :class:`DDPMUNet`."""

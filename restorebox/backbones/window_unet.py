@@ -1,8 +1,8 @@
 """U-Net of window attention that refines the output of the physics inversion.
 
 Wang, Cun, Bao, Zhou, Liu, Li, "Uformer: A General U-Shaped Transformer for Image Restoration" (CVPR 2022): windows are
-not shifted; a depthwise convolution between the two layers of each feed-forward part carries across their borders. In
-the place of :class:`RefUNet`, as the replication report of heavy rain proposes.
+not shifted; a depthwise convolution in each feed-forward network connects adjacent windows. It replaces
+:class:`RefUNet`, as proposed in the replication report of heavy rain.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from restorebox.errors import ConfigError
 from restorebox.registry import BACKBONES
 from restorebox.values import Count, Levels, Width
 
-WINDOW = 8  # pixels of the level at hand
+WINDOW = 8  # side of a window in pixels of the current level
 
 
 class _Norm(nn.Module):
-    """Layer norm over the channels of a map."""
+    """Layer norm over the channels of a feature map."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -32,7 +32,9 @@ class _Norm(nn.Module):
 
 
 class _WindowAttention(nn.Module):
-    """Multi-head attention among the pixels of each window, with a learnt bias for each offset between two."""
+    """Multi-head attention within each window, with a learnt relative position bias."""
+
+    offset: Tensor
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -74,23 +76,23 @@ class _Block(nn.Module):
 
 @BACKBONES.register_module()
 class WindowUNet(ConditionedUNet):
-    """J0, depth and airlight -> features of a clean picture.
+    """U-Net from J0, depth and airlight to features of a clean picture.
 
     ::
 
         x, A as planes -> 3x3 -> blocks -> halve -> blocks -> ... -> double, 1x1 with the skip -> blocks -> 'out'
 
     Args:
-        base_width: channels of the first level, doubled by each halving; a multiple of 16, which is a head's.
-        levels: halvings.
-        blocks: attention blocks per level and direction.
+        base_width: channels of the first level, doubled at each level; a multiple of 16 (channels per head).
+        levels: number of downsamplings by 2.
+        blocks: attention blocks per level, in the encoder and again in the decoder.
 
     Given: ``airlight`` ``(N, 3, 1, 1)`` in [0, 1].
 
-    Taps: ``down1`` .. (of the levels, the last is the deepest), ``up1`` is ``'out'``'s level.
+    Taps: ``down1`` .. (levels of the encoder, the last is the deepest), ``upN`` .. ``up1``.
 
     Raises:
-        ConfigError: another ``base_width``, or no level.
+        ConfigError: ``base_width`` is not a multiple of 16, or no level.
     """
 
     def __init__(self, base_width: Width = 32, levels: Levels = 3, blocks: Count = 2) -> None:
@@ -116,7 +118,7 @@ class WindowUNet(ConditionedUNet):
         self.needs = Needs(stride, stride, 4, (0.0, 1.0), self.field(1))
 
     def field(self, run: int) -> int:
-        """See :meth:`BaseBackbone.field`: a block sees its windows and a pixel beyond what it is asked for."""
+        """See :meth:`BaseBackbone.field`: a block covers whole windows and one pixel more on each side."""
         stage = self.blocks * (2 * (WINDOW - 1) + 2)
         for _ in range(self.levels):
             run = (run + stage) // 2 + 1
@@ -126,5 +128,5 @@ class WindowUNet(ConditionedUNet):
         return run + 2
 
     def join(self, i: int, x: Tensor, skip: Tensor) -> Tensor:
-        """Double, and merge with the skip by a 1x1 convolution."""
+        """Upsample by 2 and merge with the skip connection by a 1x1 convolution."""
         return self.merge[i](torch.cat((skip, self.enlarge[i](x)), 1))

@@ -11,7 +11,7 @@ and Tan (CVPR 2019); for haze alone it is Koschmieder's law as in He et al. (CVP
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,13 +19,18 @@ from restorebox.degradations.base import RangedDegradation
 from restorebox.degradations.depth import DepthSource
 from restorebox.pixels import to_float
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Layer = TypeVar('Layer', np.ndarray, 'Tensor')
+
 
 def compose(
-    clear: np.ndarray,
-    streak: np.ndarray | None = None,
-    transmission: np.ndarray | None = None,
-    airlight: np.ndarray | None = None,
-) -> np.ndarray:
+    clear: Layer,
+    streak: Layer | None = None,
+    transmission: Layer | None = None,
+    airlight: Layer | None = None,
+) -> Layer:
     """Return I = T (J + S) + (1 - T) A, not clipped; arrays or tensors of any shapes that broadcast.
 
     Args:
@@ -41,13 +46,13 @@ def compose(
 
 
 def invert(
-    seen: np.ndarray,
-    streak: np.ndarray | None = None,
-    transmission: np.ndarray | None = None,
-    airlight: np.ndarray | None = None,
+    seen: Layer,
+    streak: Layer | None = None,
+    transmission: Layer | None = None,
+    airlight: Layer | None = None,
     eps: float = 0.0,
     t_min: float = 0.0,
-) -> np.ndarray:
+) -> Layer:
     """Return J = (I - (1 - T) A) / (max(T, t_min) + eps) - S, the inverse of :func:`compose`.
 
     Exact for ``eps=0`` where T > t_min and I was not clipped. A positive eps biases the result by

@@ -1,7 +1,7 @@
-"""From noise to a picture, given estimates of the noise and of what is behind it.
+"""Samplers of diffusion models: ancestral sampling and DDIM.
 
 Ho et al., "Denoising Diffusion Probabilistic Models" (NeurIPS 2020): ancestral sampling; Song et al., "Denoising
-Diffusion Implicit Models" (ICLR 2021): DDIM. Nothing here knows what the picture is conditioned on.
+Diffusion Implicit Models" (ICLR 2021): DDIM. Conditions are part of the ``estimate`` callable.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from restorebox.diffusion.schedules import NoiseSchedule
 Progress = Callable[[int, int], None]
 
 
-def draw_noise(shape: Sequence[int], like: Tensor, rng: torch.Generator) -> Tensor:
-    """Standard normal noise from an explicit random number generator, on its device, then as ``like`` is."""
+def draw_noise(shape: Sequence[int], like: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Draw standard normal noise on the generator's device; return it with the device and dtype of ``like``.
+
+    Raises:
+        ValueError: no generator.
+    """
+    if rng is None:
+        raise ValueError('draw_noise: rng is None; random sampling needs a torch.Generator')
     return torch.randn(tuple(shape), generator=rng, device=rng.device).to(like)
 
 
@@ -30,15 +36,15 @@ def ddim_step(
     clip: bool = False,
     rng: torch.Generator | None = None,
 ) -> Tensor:
-    """One step of DDIM, eqs 12 and 16 of Song et al.
+    """Return the result of one DDIM step, eqs 12 and 16 of Song et al.
 
     Args:
-        estimate: of the noise in a picture at a step with ``abar``, and of the picture without it.
-        abar: of this step.
-        abar_next: of the next, larger; 1 at the last.
-        eta: 0 draws nothing, 1 is as random as ancestral sampling.
-        clip: limit the clean picture to [-1, 1].
-        rng: of what is drawn where ``eta`` is not 0.
+        estimate: noise and clean picture, ``(N, C, H, W)``.
+        abar: cumulative product at this timestep.
+        abar_next: the same at the next timestep, larger; 1 at the last step.
+        eta: 0 is deterministic; 1 has the variance of ancestral sampling.
+        clip: clamp the clean picture to [-1, 1].
+        rng: generator of the noise; needed if ``eta`` is not 0.
     """
     clean = estimate.clean.clamp(-1, 1) if clip else estimate.clean
     variance = eta**2 * (1 - abar_next) / (1 - abar) * (1 - abar / abar_next)
@@ -54,12 +60,12 @@ def ancestral_step(
     clip: bool = False,
     rng: torch.Generator | None = None,
 ) -> Tensor:
-    """One step of the reverse process, algorithm 2 of Ho et al. with ``sigma^2 = beta``; nothing is drawn at the last.
+    """Return the result of one reverse step, algorithm 2 of Ho et al. with ``sigma^2 = beta``; the last adds no noise.
 
-    Between steps that are not neighbours alpha is the product of those left out: ``abar / abar_next``.
+    If timesteps are skipped, alpha is the product over the skipped ones: ``abar / abar_next``.
 
     Args:
-        x: ``(N, C, H, W)`` at a step with ``abar``.
+        x: ``(N, C, H, W)``, the noisy picture at this timestep.
         estimate: see :func:`ddim_step`, as are ``abar``, ``abar_next``, ``clip`` and ``rng``.
     """
     alpha = abar / abar_next
@@ -79,29 +85,29 @@ def sample(
     rng: torch.Generator | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Walk from noise to a picture.
+    """Sample pictures from noise.
 
     Args:
-        estimate: ``(x, t)`` -> the noise in ``x`` at step t and the picture without it, both of its shape.
-        x: ``(N, C, H, W)`` noise at the first of ``steps``.
-        steps: falling, see :func:`~restorebox.diffusion.timesteps.spaced_steps`.
-        schedule: of the training.
+        estimate: ``(x, t)`` -> estimated noise and clean picture at timestep t, both of the shape of ``x``.
+        x: ``(N, C, H, W)`` noise at the first timestep.
+        steps: decreasing timesteps, see :func:`~restorebox.diffusion.timesteps.spaced_steps`.
+        schedule: noise schedule of the training.
         kind: ``'ddim'`` or ``'ancestral'``.
         eta: see :func:`ddim_step`.
         clip: see :func:`ddim_step`.
-        rng: of what is drawn on the way.
-        progress: called with (steps done, all steps).
+        rng: generator of the noise; needed for ``'ancestral'`` or ``eta`` above 0.
+        progress: called after each step with (steps done, number of steps).
 
     Returns:
-        The picture, unclamped.
+        Pictures ``(N, C, H, W)``, unclamped.
     """
     abar = [float(schedule.abar[t]) for t in (*steps, 0)]
     for i, t in enumerate(steps):
-        seen = estimate(x, t)
+        current = estimate(x, t)
         if kind == 'ddim':
-            x = ddim_step(seen, abar[i], abar[i + 1], eta, clip, rng)
+            x = ddim_step(current, abar[i], abar[i + 1], eta, clip, rng)
         else:
-            x = ancestral_step(x, seen, abar[i], abar[i + 1], clip, rng)
+            x = ancestral_step(x, current, abar[i], abar[i + 1], clip, rng)
         if progress is not None:
             progress(i + 1, len(steps))
     return x

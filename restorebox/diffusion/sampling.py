@@ -1,4 +1,4 @@
-"""Sampling settings at test time; changing them needs no new training."""
+"""Sampling settings; they can be changed without new training."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Sampling:
 
     Attributes:
         sampler: ``'ddim'`` or ``'ancestral'``.
-        steps: S, 5 or more.
+        steps: number S of sampling steps, at least 5.
         spacing: ``'leading'`` or ``'trailing'``, see :func:`~restorebox.diffusion.timesteps.spaced_steps`.
         eta: randomness of DDIM, 0 to 1.
-        clip_x0: limit the picture that each step arrives at to [-1, 1]; helps a weak model.
-        mode: ``'whole'`` picture at once, or ``'overlap'``: the estimates of overlapping windows are averaged at every
-            step, so that the network sees what it was trained on.
-        window: side of a window in pixels, the training crop.
-        window_stride: pixels from window to window.
-        window_memory: MiB that a batch of windows may take.
+        clip_x0: clamp the estimated clean picture to [-1, 1] at each step; helps a weak model.
+        mode: ``'whole'``: the network gets the whole picture; ``'overlap'``: the estimates of overlapping windows of
+            the training size are averaged at each step.
+        window: height and width of a window in pixels; the size of the training crops.
+        window_stride: distance between windows in pixels.
+        window_memory: memory limit of a batch of windows in MiB.
 
     Raises:
-        ConfigError: values that don't exist.
+        ConfigError: an invalid value.
     """
 
     sampler: str = 'ddim'
@@ -44,12 +44,12 @@ class Sampling:
     window_memory: Positive = 1024
 
     def __post_init__(self) -> None:
-        """Refuse what can be refused without a schedule."""
+        """Check the values that do not depend on the noise schedule."""
         for name, value, known in (('sampler', self.sampler, SAMPLERS), ('mode', self.mode, MODES)):
             if value not in known:
                 raise ConfigError(f"sampling: {name} is '{value}'; {nearest(str(value), known)}")
         if not 0 <= self.eta <= 1:
             raise ConfigError(f'sampling: eta is {self.eta}; it must be from 0 to 1')
         if self.eta and self.sampler == 'ancestral':
-            raise ConfigError('sampling: eta belongs to ddim; ancestral sampling has a randomness of its own')
+            raise ConfigError('sampling: eta is a parameter of ddim; ancestral sampling does not use it')
         check_windows(self.window, self.window_stride, self.window_memory)

@@ -1,8 +1,8 @@
-"""Sampling of pictures of any size: estimates of a network trained on crops are averaged over windows.
+"""Sampling of pictures of any size by averaging the estimates of overlapping windows.
 
 Özdenizci and Legenstein, "Restoring Vision in Adverse Weather Conditions with Patch-Based Denoising Diffusion Models"
-(TPAMI 2023): at every step the noise estimates of overlapping windows are averaged, and the picture as a whole takes
-the step.
+(TPAMI 2023): at each step the noise estimates of overlapping windows are averaged; the step is then applied to
+the whole picture.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from torch.utils._pytree import tree_leaves
 from restorebox.errors import ConfigError
 
 MIB = 2**20
-SCRATCH = 2.25  # what kernels take and allocators hold back, over the tensors alive: 2.2 was seen on a CPU
+SCRATCH = 2.25  # memory of workspaces and allocator per byte of live tensors; measured 2.2 on a CPU
 
 
 def window_starts(length: int, size: int, stride: int) -> list[int]:
-    """First pixels of windows along an axis; the last window ends with the axis, whatever the stride.
+    """Return the first pixels of the windows along an axis; the last window is aligned to the end of the axis.
 
     Args:
-        length: of the axis, at least ``size``.
-        size: of a window.
-        stride: from window to window, at most ``size``.
+        length: length of the axis in pixels, at least ``size``.
+        size: side of a window in pixels.
+        stride: distance between windows in pixels, at most ``size``.
     """
     starts = list(range(0, length - size + 1, stride))
     return starts if starts[-1] == length - size else [*starts, length - size]
 
 
 def window_grid(height: int, width: int, size: int, stride: int) -> list[tuple[int, int]]:
-    """(top, left) of windows that cover every pixel."""
+    """Return (top, left) of windows that cover every pixel."""
     lefts = window_starts(width, size, stride)
     return [(top, left) for top in window_starts(height, size, stride) for left in lefts]
 
 
 def check_windows(size: int, stride: int, memory: float) -> None:
-    """Refuse windows that don't exist or leave gaps.
+    """Check that the windows are valid and leave no gaps.
 
     Raises:
-        ConfigError: says which number.
+        ConfigError: an invalid number; the message names it.
     """
     if not isinstance(size, int) or size < 1:
         raise ConfigError(f'window is {size!r}; it must be a whole number of pixels')
@@ -54,14 +54,14 @@ def check_windows(size: int, stride: int, memory: float) -> None:
 
 
 class WindowAverage:
-    """An estimate for crops -> one for whole pictures.
+    """Average of a function over overlapping windows of a picture.
 
     Args:
-        estimate: ``(n, C, size, size)`` and what is the same for all windows -> ``(n, K, size, size)``, each on its
-            own.
-        size: side of a window.
-        stride: from window to window.
-        memory: MiB that a batch of windows may take besides the whole picture; a single window is always run.
+        estimate: windows ``(n, C, size, size)`` and arguments that are equal for all windows ->
+            ``(n, K, size, size)``; windows must not influence each other.
+        size: side of a window in pixels.
+        stride: distance between windows in pixels.
+        memory: memory limit of a batch of windows in MiB, without the whole picture; the batch size is at least 1.
 
     Raises:
         ConfigError: see :func:`check_windows`.
@@ -73,14 +73,14 @@ class WindowAverage:
         self.size = size
         self.stride = stride
         self.memory = memory
-        self.batch: int | None = None  # found with the first window
+        self.batch: int | None = None  # measured with the first window
 
     def __call__(self, x: Tensor, *rest: object) -> Tensor:
-        """``(N, C, H, W)``, at least a window -> ``(N, K, H, W)``: at each pixel the mean over the windows on it.
+        """Return ``(N, K, H, W)``: at each pixel the mean over the windows that contain it.
 
         Args:
-            x: whole pictures.
-            rest: handed to the estimate as it is.
+            x: pictures ``(N, C, H, W)``, H and W at least ``size``.
+            rest: passed to ``estimate`` unchanged.
         """
         count, _, height, width = x.shape
         size = self.size
@@ -100,21 +100,23 @@ class WindowAverage:
             for (i, top, left), one in zip(chosen, out, strict=True):
                 total[i, :, top : top + size, left : left + size] += one
             done += len(chosen)
+        assert total is not None  # there is at least one window
+        assert weight is not None
         return total / weight
 
     def _first(self, window: Tensor, *rest: object) -> Tensor:
-        """Run one window, and see from it how many fit into the memory."""
-        with PeakBytes() as seen:
+        """Run one window and set the batch size from its peak memory."""
+        with PeakBytes() as measured:
             out = self.estimate(window, *rest)
-        self.batch = max(1, int(self.memory * MIB / max(1, SCRATCH * seen.peak)))
+        self.batch = max(1, int(self.memory * MIB / max(1, SCRATCH * measured.peak)))
         return out
 
 
 class PeakBytes(TorchDispatchMode):
-    """Counts what the tensors made inside it take at most at a time.
+    """Context manager that measures the peak memory of the tensors created inside it.
 
     Attributes:
-        peak: bytes. Weights and inputs are not counted, since they were there before.
+        peak: peak memory in bytes, without tensors that existed before, such as weights and inputs.
     """
 
     def __init__(self) -> None:
@@ -123,14 +125,14 @@ class PeakBytes(TorchDispatchMode):
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
-        """Run an operation and look at what it made."""
+        """Run an operation and record the memory of its outputs."""
         out = func(*args, **(kwargs or {}))
         given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         self._alive = {key: entry for key, entry in self._alive.items() if not entry[0].expired()}
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
-                if storage._cdata not in given:  # a view of something that is there already
+                if storage._cdata not in given:  # not a view of an input
                     self._alive[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
         self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
         return out

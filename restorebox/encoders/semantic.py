@@ -226,16 +226,15 @@ class FirstAvailable(SemanticEncoder):
         if not encoders:
             raise ConfigError("FirstAvailable: encoders is empty; list at least one, e.g. dict(type='VGG16Features')")
         self.encoders: list[SemanticEncoder] = [ENCODERS.build(each) for each in encoders]
-        self._choice: tuple[int | None, list[str]] | None = None
+        self._choice: tuple[int, list[str]] | None = None
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
         """Compute features with the chosen encoder. See the base class."""
-        if self._choice is None:
-            self._choose()
-        return self.encoders[self._choice[0]](x)
+        index = self._choose() if self._choice is None else self._choice[0]
+        return self.encoders[index](x)
 
     @property
-    def distance_weights(self) -> dict[str, float]:
+    def distance_weights(self) -> dict[str, float]:  # type: ignore[override]  # depends on the chosen encoder
         """Weights of the chosen encoder; before the first call, of the one that would be chosen.
 
         Raises:
@@ -264,7 +263,7 @@ class FirstAvailable(SemanticEncoder):
         """Return the index of the first usable encoder, and why those before it are not usable; for this rank only."""
         if self._choice is not None:
             return self._choice
-        skipped = []
+        skipped: list[str] = []
         for index, encoder in enumerate(self.encoders):
             reason = encoder.missing()
             if reason is None:
@@ -272,7 +271,7 @@ class FirstAvailable(SemanticEncoder):
             skipped.append(reason)
         return None, skipped
 
-    def _choose(self) -> None:
+    def _choose(self) -> int:
         index, skipped = self._look()
         names = [type(encoder).__name__ for encoder in self.encoders]
         # collective call before any error, so that no rank waits for one that has failed
@@ -286,6 +285,7 @@ class FirstAvailable(SemanticEncoder):
             line = f'SEMANTIC ENCODER: {name} is not used ({reason}); using {names[index]} instead'
             print_log(f'{line}: results are not comparable with {name}', 'current', logging.WARNING)
         self._choice = index, skipped
+        return index
 
     def _named(self, skipped: list[str]) -> list[str]:
         return [f'{type(e).__name__}: {reason}' for e, reason in zip(self.encoders, skipped, strict=False)]

@@ -10,8 +10,8 @@ class BaseHead(nn.Module):
 
     A subclass sets:
 
-    - ``output``: the name of what it reads out, used as the key in the network's result;
-    - ``taps``: features it needs besides the backbone's last;
+    - ``output``: name of its output, used as the key in the network's result;
+    - ``taps``: features it needs in addition to the backbone's last;
     - ``reach``: pixels of ``'out'`` that one of its output pixels reads along an axis (for the receptive field).
 
     Its constructor takes ``in_channels`` and ``scale`` (the backbone's ``out_channels`` and ``out_stride``) by name;
@@ -27,9 +27,9 @@ class BaseHead(nn.Module):
 
         Args:
             features: ``'out'`` and the head's ``taps``.
-            x: the network's input ``(N, C, H, W)`` in its own value range: a residual, physics and diffusion need it.
+            x: the network's input ``(N, C, H, W)`` in its own value range, e.g. for a residual connection.
 
         Returns:
-            What ``output`` names.
+            The tensor named by ``output``.
         """
         raise NotImplementedError

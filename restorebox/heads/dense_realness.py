@@ -12,16 +12,16 @@ from restorebox.values import Count, Pixels, Width
 
 @HEADS.register_module()
 class DenseRealnessHead(BaseHead):
-    """One logit a picture, by two fully connected layers with nothing between them; no sigmoid.
+    """Two fully connected layers without activation between them, to one logit per picture; no sigmoid.
 
-    Li, Cheong and Tan (CVPR 2019), after Qian et al. (CVPR 2018). Features of another size than ``side`` are averaged
-    to it, so that other crops than 256x256 can be judged.
+    Li, Cheong and Tan (CVPR 2019), after Qian et al. (CVPR 2018). Features of another size are reduced
+    to ``side`` by adaptive average pooling, so that crops of other sizes than 256x256 can be used.
 
     Args:
         in_channels: channels of the backbone's last feature.
         scale: unused; the network passes it to every head.
-        side: of the map that is read, 16 in the paper.
-        width: of the hidden layer, 1024 there.
+        side: height and width of the pooled feature map, 16 in the paper.
+        width: units of the hidden layer, 1024 in the paper.
     """
 
     output = 'realness'

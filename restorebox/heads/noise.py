@@ -13,12 +13,12 @@ from restorebox.values import Count, Width
 
 def _check_scale(scale: int, owner: str) -> None:
     if scale != 1:
-        raise ConfigError(f'{owner}: scale is {scale}; it reads features of full size')
+        raise ConfigError(f'{owner}: scale is {scale}; it must be 1 (features at full resolution)')
 
 
 @HEADS.register_module()
 class NoiseHead(BaseHead):
-    """GroupNorm, SiLU, 3x3 convolution: how the U-Net of Ho et al. (NeurIPS 2020) ends.
+    """GroupNorm, SiLU and 3x3 convolution: the last layers of the U-Net of Ho et al. (NeurIPS 2020).
 
     Args:
         in_channels: channels of the backbone's last feature.
@@ -26,7 +26,7 @@ class NoiseHead(BaseHead):
         out_channels: channels of the estimate.
 
     Raises:
-        ConfigError: another scale.
+        ConfigError: ``scale`` is not 1.
     """
 
     output = 'estimate'
@@ -51,7 +51,7 @@ class IdentityHead(BaseHead):
         scale: input pixels per pixel of that feature: 1.
 
     Raises:
-        ConfigError: another scale.
+        ConfigError: ``scale`` is not 1.
     """
 
     output = 'estimate'
@@ -61,5 +61,5 @@ class IdentityHead(BaseHead):
         _check_scale(scale, 'IdentityHead')
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return ``(N, in_channels, H, W)`` as it came."""
+        """Return the feature ``'out'``, ``(N, in_channels, H, W)``, unchanged."""
         return features['out']

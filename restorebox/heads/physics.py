@@ -17,16 +17,16 @@ from restorebox.values import Count, Fraction, NotNegative, ValueRange, Width
 class PhysicsHead(BaseHead):
     """J0 = (I - (1 - T) A) / (max(T, t_min) + eps) - S, see :func:`invert <restorebox.degradations.weather.invert>`.
 
-    Li, Cheong and Tan (CVPR 2019). No parameters: it reads the taps ``streak``, ``transmission`` and ``airlight``, and
-    I is the network's input.
+    Li, Cheong and Tan (CVPR 2019). It has no parameters. Inputs are the taps ``streak``, ``transmission`` and
+    ``airlight``; I is the network's input.
 
     Args:
         in_channels: unused; the network passes it to every head.
-        scale: unused, likewise.
-        subtract_streak: False leaves the streaks in the picture: what the published equation does.
-        t_min: least transmission that is divided by. The smallest that heavy rain is rendered with is 0.01.
+        scale: unused, see ``in_channels``.
+        subtract_streak: False: S is not subtracted, as in the published equation.
+        t_min: lower bound of the divisor T. The smallest T in synthetic heavy rain is 0.01.
         eps: added to the divisor.
-        limits: where J0 is cut off, since a small T makes it as large as it likes; None: nowhere.
+        limits: range that J0 is clamped to, since it is unbounded for small T; None: no clamping.
 
     Raises:
         ConfigError: a negative ``t_min`` or ``eps``.
@@ -60,6 +60,6 @@ class PhysicsHead(BaseHead):
             x: I ``(N, 3, H, W)`` in [0, 1].
         """
         streak, transmission, airlight = (nan_where_infinite(at_least_float32(features[tap])) for tap in self.taps)
-        streak = streak if self.subtract_streak else None
-        picture = invert(at_least_float32(x), streak, transmission, airlight, self.eps, self.t_min)
+        subtracted = streak if self.subtract_streak else None
+        picture = invert(at_least_float32(x), subtracted, transmission, airlight, self.eps, self.t_min)
         return picture if self.limits is None else picture.clamp(*self.limits)

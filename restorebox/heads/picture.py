@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -14,29 +16,29 @@ from restorebox.values import Count, Width
 
 @HEADS.register_module()
 class PictureHead(BaseHead):
-    """The last layer of a generator.
+    """The last layers of a generator.
 
-    At ``scale=2`` what pix2pix ends with: ReLU, 4x4 transposed convolution stride 2, tanh. At ``scale=1`` a
-    convolution after the ReLU, and tanh: 3x3 with zeros around, or CycleGAN's 7x7 with a reflected border; or heavy
-    rain's 1x1 and a ReLU.
+    ``scale=2``: ReLU, 4x4 transposed convolution with stride 2, tanh (pix2pix). ``scale=1``: ReLU, convolution, tanh,
+    e.g. 3x3 with zero padding or 7x7 with reflection padding (CycleGAN); heavy rain uses 1x1 and a final ReLU.
 
     Args:
         in_channels: channels of the backbone's last feature.
         scale: input pixels per pixel of that feature, 1 or 2.
         out_channels: channels of the picture.
-        residual: add the network's input, and no tanh: ``pred = x + f(x)``. The convolution starts at zero, so an
-            untrained network returns its input. Needs as many input as output channels.
-        kernel: odd side of the convolution at ``scale=1``.
-        padding: its border, ``'zeros'`` or ``'reflect'``.
-        activation: False for the convolution alone, without the ReLU in front and whatever is behind.
-        last: ``'tanh'`` for pictures in [-1, 1], or ``'relu'`` for those in [0, 1], not limited above; the bias of the
-            latter starts at mid-grey, since a ReLU that is below 0 everywhere would never learn.
+        residual: add the network's input instead of the tanh: ``pred = x + f(x)``. The convolution is
+            zero-initialised, so an untrained network returns its input. Needs equal input and output channels.
+        kernel: odd kernel size of the convolution at ``scale=1``.
+        padding: padding mode of this convolution, ``'zeros'`` or ``'reflect'``.
+        activation: False: only the convolution, without the ReLU before and the activation after it.
+        last: ``'tanh'`` for pictures in [-1, 1], or ``'relu'`` for non-negative ones. With ``'relu'`` the bias is
+            initialised to 0.5, since a ReLU with only negative inputs gets no gradient.
 
     Raises:
-        ConfigError: another scale, kernel, padding or last.
+        ConfigError: an invalid ``scale``, ``kernel``, ``padding`` or ``last``.
     """
 
     output = 'picture'
+    conv: nn.Conv2d | nn.ConvTranspose2d
 
     def __init__(
         self,
@@ -60,7 +62,8 @@ class PictureHead(BaseHead):
             self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
             self.reach = 2
         elif scale == 1:
-            self.conv = nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, padding_mode=padding)
+            mode: Literal['zeros', 'reflect'] = 'reflect' if padding == 'reflect' else 'zeros'
+            self.conv = nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, padding_mode=mode)
             self.reach = kernel
         else:
             raise ConfigError(f'PictureHead: scale is {scale}; a backbone must end at stride 1 or 2')
@@ -69,10 +72,11 @@ class PictureHead(BaseHead):
         self.last = last
         normal_init(self, std=0.0 if residual else 0.02)
         if last == 'relu':
+            assert self.conv.bias is not None
             nn.init.constant_(self.conv.bias, 0.5)
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped where there is no tanh)."""
+        """Return ``(N, out_channels, H, W)`` in the network's value range (unbounded without tanh)."""
         y = features['out']
         y = self.conv(torch.relu(y) if self.activation else y)
         if self.residual:

@@ -13,15 +13,16 @@ from restorebox.values import Width
 
 @HEADS.register_module()
 class ProjectionHead(BaseHead):
-    """A two-layer perceptron per tapped feature, followed by L2 normalisation.
+    """A two-layer perceptron per tap, followed by L2 normalisation.
 
     Chen et al., "A simple framework for contrastive learning of visual representations" (ICML 2020); for feature maps
-    Park et al., "Contrastive learning for unpaired image-to-image translation" (ECCV 2020). It reads vectors at sampled
-    positions, see :mod:`restorebox.layers.position_sampling`, and is trained as a role of its own: one per domain.
+    Park et al., "Contrastive learning for unpaired image-to-image translation" (ECCV 2020). Inputs are vectors at
+    sampled positions, see :mod:`restorebox.layers.position_sampling`. There is one head per domain, a separate
+    role of the restorer.
 
     Args:
         channels: tap -> channels of that feature.
-        width: of the hidden layer and of the embedding; 256 in the papers.
+        width: units of the hidden layer and length of the embedding; 256 in the papers.
     """
 
     output = 'embedding'
@@ -37,14 +38,16 @@ class ProjectionHead(BaseHead):
         )
         xavier_init(self)
 
-    def forward(self, features: dict[str, Tensor], x: Tensor | None = None) -> dict[str, Tensor]:
-        """Embed.
+    def forward(  # type: ignore[override]  # returns one embedding per tap
+        self, features: dict[str, Tensor], x: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the embeddings.
 
         Args:
             features: tap -> ``(N, P, C)`` vectors at P positions.
             x: unused.
 
         Returns:
-            tap -> ``(N, P, width)``, each vector of length 1 (or zero), float32 also under autocast.
+            tap -> ``(N, P, width)``, each vector of L2 norm 1 (or 0), float32 also under autocast.
         """
         return {tap: unit_vectors(at_least_float32(net(features[tap]))) for tap, net in self.perceptrons.items()}

@@ -12,13 +12,13 @@ from restorebox.values import Count, Width
 
 @HEADS.register_module()
 class RealnessHead(BaseHead):
-    """The last layer of a patch discriminator: one 4x4 convolution to one logit a patch, no sigmoid.
+    """The last layer of a patch discriminator: a 4x4 convolution to one logit per patch, no sigmoid.
 
     Isola et al., "Image-to-image translation with conditional adversarial networks" (CVPR 2017).
 
     Args:
         in_channels: channels of the backbone's last feature.
-        scale: unused: a patch is a pixel of that feature. The network passes it to every head.
+        scale: unused; the network passes it to every head.
     """
 
     output = 'realness'

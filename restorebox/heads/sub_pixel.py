@@ -18,17 +18,17 @@ class SubPixelHead(BaseHead):
     """ReLU, a 3x3 convolution to ``scale^2`` times the picture's channels, pixel shuffle, tanh.
 
     Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-    network" (CVPR 2016); as the last layer of a U-Net Kang et al. (arXiv 2212.02198, eq 15; its printed index is no
-    bijection, this is the original's up to a fixed order of the filters).
+    network" (CVPR 2016); as the last layer of a U-Net: Kang et al. (arXiv 2212.02198, eq 15). The index printed
+    there is not a bijection; this follows Shi et al. up to a fixed permutation of the filters.
 
     Args:
         in_channels: channels of the backbone's last feature.
         scale: input pixels per pixel of that feature.
         out_channels: channels of the picture.
-        residual: add the network's input, and no tanh; the convolution then starts at zero.
-        icnr: let all ``scale^2`` filters of a channel start equal, so that the first pictures have no checkerboard
-            (Aitken et al., arXiv 1707.02937).
-        activation: False for convolution and shuffle alone, without the ReLU in front and the tanh behind.
+        residual: add the network's input instead of the tanh; the convolution is then zero-initialised.
+        icnr: initialise the ``scale^2`` filters of a channel equally, which avoids checkerboard artefacts (Aitken et
+            al., arXiv 1707.02937).
+        activation: False: only convolution and shuffle, without the ReLU before and the tanh after them.
 
     Raises:
         ConfigError: ``scale`` below 2.
@@ -48,7 +48,7 @@ class SubPixelHead(BaseHead):
     ) -> None:
         super().__init__()
         if scale < 2:
-            raise ConfigError(f'SubPixelHead: scale is {scale}; a backbone that ends at full size needs a PictureHead')
+            raise ConfigError(f'SubPixelHead: scale is {scale}; for a backbone with output stride 1 use PictureHead')
         self.conv = nn.Conv2d(in_channels, out_channels * scale**2, 3, 1, 1)
         self.scale = scale
         self.residual = residual
@@ -59,7 +59,7 @@ class SubPixelHead(BaseHead):
                 self.conv.weight.copy_(self.conv.weight[:: scale**2].repeat_interleave(scale**2, 0))
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return ``(N, out_channels, H, W)`` in the network's value range (unclamped where there is no tanh)."""
+        """Return ``(N, out_channels, H, W)`` in the network's value range (unbounded without tanh)."""
         y = features['out']
         y = F.pixel_shuffle(self.conv(torch.relu(y) if self.activation else y), self.scale)
         if self.residual:

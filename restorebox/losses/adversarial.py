@@ -22,19 +22,19 @@ MODES = {
 
 @LOSSES.register_module()
 class AdversarialLoss(BaseLoss):
-    """How far logits are from calling pictures real (or generated).
+    """Adversarial loss: distance of a discriminator's logits from the label real or generated.
 
     The discriminator's loss is the mean of ``loss(D(real), True)`` and ``loss(D(fake), False)``, the generator's is
     ``loss(D(fake), True)``.
 
     Args:
-        mode: ``'hinge'``: ``max(0, 1 - l)`` and ``max(0, 1 + l)`` (Lim and Ye 2017; for the generator as CCLGAN has it,
+        mode: ``'hinge'``: ``max(0, 1 - l)`` and ``max(0, 1 + l)`` (Lim and Ye 2017; for the generator as in CCLGAN,
             bounded below, not the common ``-l``); ``'lsgan'``: ``(l - 1)^2`` and ``l^2`` (Mao et al., ICCV 2017);
             ``'vanilla'``: binary cross entropy of the sigmoid (Goodfellow et al. 2014).
         weight: factor of the result.
 
     Raises:
-        ConfigError: another mode.
+        ConfigError: unknown mode.
     """
 
     of_pictures = False
@@ -45,12 +45,12 @@ class AdversarialLoss(BaseLoss):
             raise ConfigError(f"AdversarialLoss has no mode '{mode}'; {nearest(str(mode), tuple(MODES))}")
         self.mode = mode
 
-    def forward(self, logits: Tensor, real: bool) -> Tensor:
-        """Mean over all logits, in float32.
+    def forward(self, logits: Tensor, real: bool) -> Tensor:  # type: ignore[override]  # takes logits
+        """Return the mean over all logits, in float32.
 
         Args:
-            logits: of any shape, the last layer without sigmoid.
-            real: whether they should say so.
+            logits: output of a discriminator without sigmoid, any shape.
+            real: the label: True for real, False for generated.
         """
         with torch.autocast(logits.device.type, enabled=False):
             return self.weight * MODES[self.mode](at_least_float32(logits), 1 if real else -1).mean()

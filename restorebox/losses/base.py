@@ -1,6 +1,8 @@
-"""Base class of losses, and how restorers build them."""
+"""Base class of losses, and construction of a restorer's losses."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +14,15 @@ from restorebox.values import NotNegative
 
 
 class BaseLoss(nn.Module):
-    """A scalar to minimise, multiplied by its weight.
+    """Base class: a weighted scalar loss.
 
-    A subclass writes :meth:`compute`. Losses between more than two pictures, or of logits, override :meth:`forward`.
+    A subclass implements :meth:`compute`. Losses of other arguments (logits, features) override :meth:`forward`.
 
     Attributes:
-        value_range: range of values that the loss is defined on; a restorer maps its tensors there before it calls.
-            None: any range, as given.
-
+        value_range: (lowest, highest) value of the pictures for this loss; the restorer converts
+            its tensors to this range. None: no conversion.
         of_pictures: whether it is called as ``loss(pred, target)`` with two batches of pictures.
-        reads_degraded: whether it is called as ``loss(pred, target, degraded)``, with the degraded pictures as well.
+        reads_degraded: whether it is called as ``loss(pred, target, degraded)``, with the degraded pictures too.
         of_features: whether it is called as ``loss(features)`` with one feature map of a batch.
 
     Args:
@@ -38,10 +39,10 @@ class BaseLoss(nn.Module):
         self.weight = weight
 
     def forward(self, pred: Tensor, target: Tensor, *others: Tensor) -> Tensor:
-        """``weight * compute(pred, target)`` in float32 (float64 stays), also under autocast.
+        """Return ``weight * compute(pred, target)`` in float32 (float64 is kept), also under autocast.
 
         Args:
-            pred: ``(N, C, H, W)``; gradients reach it.
+            pred: ``(N, C, H, W)``; receives gradients.
             target: of the same shape.
             others: of the same shape; the degraded pictures for a loss that ``reads_degraded``.
 
@@ -49,7 +50,7 @@ class BaseLoss(nn.Module):
             A scalar.
 
         Raises:
-            ValueError: the shapes differ (broadcasting would hide a mistake).
+            ValueError: the shapes differ (broadcasting would hide an error).
         """
         for name, x in zip(('target', 'degraded'), (target, *others), strict=False):
             if pred.shape != x.shape:
@@ -57,49 +58,50 @@ class BaseLoss(nn.Module):
         with torch.autocast(pred.device.type, enabled=False):
             return self.weight * self.compute(*(at_least_float32(x) for x in (pred, target, *others)))
 
-    def compute(self, pred: Tensor, target: Tensor, *others: Tensor) -> Tensor:
-        """The loss of tensors of one shape, unweighted: a scalar."""
+    def compute(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the unweighted loss, a scalar, of ``pred``, ``target`` and any further tensors of the same shape."""
         raise NotImplementedError
 
     def extra_repr(self) -> str:
-        """Shown when a model is printed."""
+        """Return the text shown in the module's ``repr``."""
         return f'weight={self.weight}'
 
 
 def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = True) -> nn.ModuleDict:
-    """Build a restorer's losses between prediction and clean partner.
+    """Build a restorer's losses between prediction and target.
 
     Args:
         losses: name -> config.
-        owner: the restorer, for the message.
-        degraded: whether there are degraded pictures to show them.
+        owner: name of the restorer for error messages.
+        degraded: whether the restorer passes degraded pictures.
 
     Raises:
-        ConfigError: a loss of something else (logits, embeddings).
+        ConfigError: a loss of other arguments (logits, embeddings), or one that needs degraded pictures that are not
+            passed.
     """
     built = nn.ModuleDict({name: LOSSES.build(cfg) for name, cfg in losses.items()})
     for name, loss in built.items():
         if not getattr(loss, 'of_pictures', True):
             kind = type(loss).__name__
-            raise ConfigError(f"{owner}: losses.{name}: {kind} does not compare two pictures, so it can't stand here")
+            raise ConfigError(f"{owner}: losses.{name}: {kind} does not compare two pictures and can't be used here")
         if getattr(loss, 'reads_degraded', False) and not degraded:
             kind = type(loss).__name__
-            raise ConfigError(f"{owner}: losses.{name}: {kind} reads the degraded picture, which isn't there for it")
+            raise ConfigError(f'{owner}: losses.{name}: {kind} needs the degraded picture, which is not available here')
     return built
 
 
 def build_feature_losses(losses: dict[str, dict], owner: str) -> tuple[nn.ModuleDict, dict[str, tuple[str, ...]]]:
-    """Build a restorer's losses of features.
+    """Build a restorer's losses of feature maps.
 
     Args:
         losses: name -> ``dict(taps=PATTERNS, loss=CONFIG)``.
-        owner: the restorer, for the message.
+        owner: name of the restorer for error messages.
 
     Returns:
-        The losses by name, and the patterns of each.
+        The losses by name, and the tap patterns of each.
 
     Raises:
-        ConfigError: another key, no taps, or a loss of something else.
+        ConfigError: an unknown key, no taps, or a loss of other arguments.
     """
     built, patterns = nn.ModuleDict(), {}
     for name, cfg in losses.items():
@@ -108,7 +110,7 @@ def build_feature_losses(losses: dict[str, dict], owner: str) -> tuple[nn.Module
             raise ConfigError(f"{where}: it must be dict(taps=('NAME', ...), loss=dict(type=...)), not {cfg!r}")
         loss = LOSSES.build(cfg['loss'])
         if not getattr(loss, 'of_features', False):
-            raise ConfigError(f"{where}: {type(loss).__name__} is no loss of a feature map, so it can't stand here")
+            raise ConfigError(f"{where}: {type(loss).__name__} is no loss of a feature map and can't be used here")
         built[name] = loss
         patterns[name] = (cfg['taps'],) if isinstance(cfg['taps'], str) else tuple(cfg['taps'])
     return built, patterns

@@ -1,8 +1,8 @@
 """Contrastive losses of unpaired restoration.
 
 Zhao et al., "Cycle contrastive adversarial learning for unsupervised image deraining" (arXiv 2407.11750); the patchwise
-one is Park et al., "Contrastive learning for unpaired image-to-image translation" (CUT, ECCV 2020). All are means over
-the pictures of a batch of what each picture gives alone, so that ranks and batch sizes make no difference.
+loss is from Park et al., "Contrastive learning for unpaired image-to-image translation" (CUT, ECCV 2020). All are
+computed per picture and averaged over the batch, so that results do not depend on batch size or number of ranks.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def _check_kind(owner: str, key: str, kind: str) -> None:
 
 @LOSSES.register_module()
 class PatchNCELoss(BaseLoss):
-    """InfoNCE between positions: a patch should look more like its own source than like any other patch of it.
+    """PatchNCE: InfoNCE between the features of patches at the same and at different positions.
 
     Eq 7 of CCLGAN, eq 4 of CUT: ``-log(exp(q.k+ / tau) / sum_j exp(q.k_j / tau))`` with cosine similarity; k+ is the
-    key at the query's position, the others are those at the other positions of the same picture.
+    key at the query's position; the negatives are the keys at the other positions of the same picture.
 
     Args:
         temperature: tau.
         weight: factor of the result.
 
     Raises:
-        ConfigError: a temperature that is not positive.
+        ConfigError: ``temperature`` is not positive.
     """
 
     of_pictures = False
@@ -53,11 +53,11 @@ class PatchNCELoss(BaseLoss):
         self.temperature = temperature
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Mean over positions and pictures.
+        """Return the mean over positions and pictures.
 
         Args:
-            pred: queries ``(N, P, C)`` of any length.
-            target: keys of the same shape at the same positions; no gradient goes there.
+            pred: queries ``(N, P, C)``, not necessarily normalised.
+            target: keys of the same shape at the same positions; receive no gradient.
         """
         query, key = unit_vectors(pred), unit_vectors(target.detach())
         logits = query @ key.transpose(1, 2) / self.temperature
@@ -67,18 +67,18 @@ class PatchNCELoss(BaseLoss):
 
 @LOSSES.register_module()
 class IntraContrastiveLoss(BaseLoss):
-    """A reconstruction should mean what its source means, and not what the other pictures mean.
+    """Contrastive cycle loss: pulls a reconstruction to its source and pushes it from other pictures, in feature space.
 
     Eqs 1 and 2 of CCLGAN, in the space of a frozen encoder Phi with distance d:
-    ``d(R, I) / (d(R, other) + mu d(R, F) + eps)``. It stands where CycleGAN has its pixel cycle loss.
+    ``d(R, I) / (d(R, other) + mu d(R, F) + eps)``. It replaces the pixel-wise cycle loss of CycleGAN.
 
     Args:
         mu: weight of the generated negative F.
-        negatives: ``'both'``; ``'real'``: the other domain's picture alone (mu = 0); ``'fake'``: F alone (mu = 1).
+        negatives: ``'both'``; ``'real'``: only the other domain's picture (mu = 0); ``'fake'``: only F (mu = 1).
         weight: factor of the result.
 
     Raises:
-        ConfigError: other ``negatives``.
+        ConfigError: unknown ``negatives``.
     """
 
     of_pictures = False
@@ -88,17 +88,17 @@ class IntraContrastiveLoss(BaseLoss):
         _check_kind('IntraContrastiveLoss', 'negatives', negatives)
         self.real, self.fake = {'both': (1.0, mu), 'real': (1.0, 0.0), 'fake': (0.0, 1.0)}[negatives]
 
-    def forward(
+    def forward(  # type: ignore[override]  # takes features of four pictures
         self, anchor: Features, positive: Features, other: Features, fake: Features, weights: dict[str, float]
     ) -> Tensor:
-        """One direction of the cycle; all but the anchor are taken without gradient.
+        """Return the loss of one direction of the cycle; only the anchor receives gradients.
 
         Args:
             anchor: Phi of the reconstruction R, feature -> ``(N, ...)``.
-            positive: of its source I.
-            other: of a real picture of the other domain.
-            fake: of the generated picture F between the two.
-            weights: feature -> its share in the result (one feature of weight 1 for CLIP).
+            positive: features of its source I.
+            other: features of a real picture of the other domain.
+            fake: features of the generated picture F, the intermediate picture of the cycle.
+            weights: feature -> its weight in the result (one feature of weight 1 for CLIP).
         """
         near, far, made = (
             feature_distance(anchor, {name: x[name].detach() for name in weights}, weights)
@@ -113,7 +113,7 @@ class IntraContrastiveLoss(BaseLoss):
 
 @LOSSES.register_module()
 class InterContrastiveLoss(BaseLoss):
-    """Generated and reconstructed pictures of a domain should look like its real ones to its discriminator.
+    """Contrastive loss that pulls generated and reconstructed pictures to real ones in discriminator features.
 
     Eqs 4 and 5 of CCLGAN, over the levels l of projected discriminator features h:
     ``sum_l (d(hF, hI) + d(hR, hI) + nu d(hF, hR)) / (d(hF, hO) + d(hR, hO) + eps)``, O being a real picture of the
@@ -121,11 +121,11 @@ class InterContrastiveLoss(BaseLoss):
 
     Args:
         nu: weight of the term between F and R.
-        positives: ``'both'``; ``'real'``: I alone (nu = 0); ``'fake'``: F and R alone (nu = 1).
+        positives: ``'both'``; ``'real'``: only I (nu = 0); ``'fake'``: only F and R (nu = 1).
         weight: factor of the result.
 
     Raises:
-        ConfigError: other ``positives``.
+        ConfigError: unknown ``positives``.
     """
 
     of_pictures = False
@@ -135,14 +135,16 @@ class InterContrastiveLoss(BaseLoss):
         _check_kind('InterContrastiveLoss', 'positives', positives)
         self.real, self.fake = {'both': (1.0, nu), 'real': (1.0, 0.0), 'fake': (0.0, 1.0)}[positives]
 
-    def forward(self, fake: Features, reconstructed: Features, real: Features, other: Features) -> Tensor:
-        """One domain.
+    def forward(  # type: ignore[override]  # takes features of four pictures
+        self, fake: Features, reconstructed: Features, real: Features, other: Features
+    ) -> Tensor:
+        """Return the loss of one domain.
 
         Args:
             fake: level -> ``(N, P, C)`` vectors of the generated picture F at P positions.
-            reconstructed: of R, a picture of the same domain.
-            real: of a real picture of the domain.
-            other: of a real picture of the other domain.
+            reconstructed: vectors of the reconstructed picture R of the same domain.
+            real: vectors of a real picture I of the domain.
+            other: vectors of a real picture O of the other domain.
         """
         levels = dict.fromkeys(fake, 1.0)
         f_i, r_i, f_r, f_o, r_o = (

@@ -11,11 +11,12 @@ from restorebox.registry import LOSSES
 
 @LOSSES.register_module()
 class GradientLoss(BaseLoss):
-    """Mean absolute difference of edge strengths, along both axes.
+    """Mean absolute difference of gradient magnitudes along both axes.
 
-    Li, Cheong and Tan (CVPR 2019), on transmission maps and on pictures. Pictures are at least 2x2.
+    Li, Cheong and Tan (CVPR 2019), for transmission maps and pictures of at least 2x2 pixels.
     """
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``mean | |d pred| - |d target| |`` summed over forward differences d along height and width."""
-        return sum(F.l1_loss(pred.diff(dim=axis).abs(), target.diff(dim=axis).abs()) for axis in (-2, -1))
+        """Return ``mean | |d pred| - |d target| |``, summed over forward differences d along height and width."""
+        vertical, horizontal = (F.l1_loss(pred.diff(dim=axis).abs(), target.diff(dim=axis).abs()) for axis in (-2, -1))
+        return vertical + horizontal

@@ -40,15 +40,15 @@ class PerceptualLoss(BaseLoss):
                                                    +-> sum_k w_k criterion(., .)
         target -> VGG16 -> relu1_2, relu2_2, ... --+
 
-    The network is frozen, built at first use, and no part of this module's ``state_dict``.
+    The network is frozen, built at first use and not part of this module's ``state_dict``.
 
     Args:
         layers: layer name -> its weight. Names are ``conv1_1``, ``relu1_1``, ..., ``pool5``.
         weight: factor of the sum.
         criterion: ``'l1'`` or ``'mse'``.
-        weights: ``'pretrained'``, ``'random'`` (tests) or a state dict's path.
-        normalise: give VGG16 pictures of ImageNet's mean and deviation, as it was trained on. False hands on [0, 1] as
-            it is, which the code of heavy rain does.
+        weights: ``'pretrained'``, ``'random'`` (tests) or the path of a state dict.
+        normalise: normalise by ImageNet's mean and standard deviation, as in VGG16's training. False: pass [0, 1]
+            unchanged, as the code of heavy rain does.
 
     Raises:
         ConfigError: an unknown layer or criterion, or no layer.
@@ -74,23 +74,23 @@ class PerceptualLoss(BaseLoss):
         self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, normalise))
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``sum_k w_k criterion(VGG_k(pred), VGG_k(target))`` of RGB ``(N, 3, H, W)`` in [0, 1].
+        """Return ``sum_k w_k criterion(VGG_k(pred), VGG_k(target))`` of RGB ``(N, 3, H, W)`` in [0, 1].
 
         Raises:
             ValueError: not 3 channels, or too small for the deepest layer's poolings.
         """
         _check_pictures('PerceptualLoss', pred, self.min_size)
-        ours, theirs = self.network(pred), self.network(target)
+        predicted, clean = self.network(pred), self.network(target)
         distance = CRITERIA[self.criterion]
-        return torch.stack([w * distance(ours[name], theirs[name]) for name, w in self.layers.items()]).sum()
+        return torch.stack([w * distance(predicted[name], clean[name]) for name, w in self.layers.items()]).sum()
 
 
 @LOSSES.register_module()
 class ContrastiveRegularisation(BaseLoss):
-    """How much nearer a prediction is to the clean picture than the degraded one is, in VGG16 features.
+    """Ratio of a prediction's distances to the clean and to the degraded picture, in VGG16 features.
 
     ``sum_k w_k |VGG_k(target) - VGG_k(pred)| / |VGG_k(degraded) - VGG_k(pred)|``, mean absolute differences: the
-    prediction is pulled to the clean picture and pushed from the degraded one (Wu et al., eq 3). They use VGG19.
+    prediction is pulled to the clean picture and pushed from the degraded one (Wu et al., eq 3; with VGG19).
 
     Args:
         layers: layer name -> w_k; by default the last ReLU of each of VGG16's five levels, weighted as in the
@@ -115,15 +115,15 @@ class ContrastiveRegularisation(BaseLoss):
         self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, True))
 
     def compute(self, pred: Tensor, target: Tensor, degraded: Tensor) -> Tensor:
-        """See the class, for RGB ``(N, 3, H, W)`` in [0, 1].
+        """Return the loss of RGB ``(N, 3, H, W)`` in [0, 1].
 
         Raises:
             ValueError: not 3 channels, or too small for the deepest layer's poolings.
         """
         _check_pictures('ContrastiveRegularisation', pred, self.min_size)
-        ours, clean, spoilt = self.network(pred), self.network(target), self.network(degraded)
+        predicted, clean, negative = self.network(pred), self.network(target), self.network(degraded)
         terms = [
-            weight * F.l1_loss(ours[name], clean[name]) / (F.l1_loss(ours[name], spoilt[name]) + 1e-7)
+            weight * F.l1_loss(predicted[name], clean[name]) / (F.l1_loss(predicted[name], negative[name]) + 1e-7)
             for name, weight in self.layers.items()
         ]
         return torch.stack(terms).sum()
@@ -131,14 +131,14 @@ class ContrastiveRegularisation(BaseLoss):
 
 @LOSSES.register_module()
 class LPIPSLoss(BaseLoss):
-    """LPIPS, the mean over the batch.
+    """LPIPS, averaged over the batch.
 
-    The network is frozen, built at first use, and no part of this module's ``state_dict``.
+    The network is frozen, built at first use and not part of this module's ``state_dict``.
 
     Args:
         weight: factor of the result.
-        net: trunk, ``'alex'`` or ``'vgg'`` (the authors advise vgg as a loss, alex as a metric).
-        weights: of the trunk: ``'pretrained'``, ``'random'`` (tests) or a state dict's path.
+        net: backbone, ``'alex'`` or ``'vgg'`` (the authors recommend vgg as a loss, alex as a metric).
+        weights: of the backbone: ``'pretrained'``, ``'random'`` (tests) or the path of a state dict.
 
     Raises:
         ConfigError: an unknown ``net``.
@@ -154,7 +154,7 @@ class LPIPSLoss(BaseLoss):
         self.network = LazyFrozen(partial(lpips_network, net, weights))
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Mean LPIPS of RGB ``(N, 3, H, W)`` in [0, 1].
+        """Return the mean LPIPS of RGB ``(N, 3, H, W)`` in [0, 1].
 
         Raises:
             ValueError: not 3 channels, or smaller than 31 (alex) or 16 (vgg) pixels.
@@ -164,7 +164,7 @@ class LPIPSLoss(BaseLoss):
 
 
 def _known_layers(loss: str, layers: dict[str, float]) -> tuple[dict[str, float], int]:
-    """The layers, and the side in pixels that the poolings up to the deepest need."""
+    """Return the layers, and the minimum side in pixels for the poolings up to the deepest layer."""
     if not layers:
         raise ConfigError(f'{loss}: layers is empty; name at least one, e.g. dict(relu2_2=1.0)')
     for name in layers:

@@ -19,7 +19,7 @@ class L1Loss(BaseLoss):
     """Mean absolute difference."""
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``mean |pred - target|``."""
+        """Return ``mean |pred - target|``."""
         return F.l1_loss(pred, target)
 
 
@@ -28,17 +28,17 @@ class MSELoss(BaseLoss):
     """Mean squared difference."""
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``mean (pred - target)^2``."""
+        """Return ``mean (pred - target)^2``."""
         return F.mse_loss(pred, target)
 
 
 @LOSSES.register_module()
 class CharbonnierLoss(BaseLoss):
-    """A smooth L1 (Charbonnier et al. 1994; in restoration since Lai et al. 2017, LapSRN).
+    """Charbonnier loss, a smooth L1 (Charbonnier et al. 1994; in restoration since Lai et al. 2017, LapSRN).
 
     Args:
         weight: factor of the result.
-        eps: half-width of the rounded tip, in units of the value range. Equal pictures cost ``eps``, not 0.
+        eps: smoothing near 0, in units of the value range. The loss of equal pictures is ``eps``, not 0.
 
     Raises:
         ConfigError: ``eps`` is not positive.
@@ -51,21 +51,21 @@ class CharbonnierLoss(BaseLoss):
         self.eps = eps
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``mean sqrt((pred - target)^2 + eps^2)``."""
+        """Return ``mean sqrt((pred - target)^2 + eps^2)``."""
         return ((pred - target).square() + self.eps**2).sqrt().mean()
 
 
 @LOSSES.register_module()
 class PSNRLoss(BaseLoss):
-    """How far each picture is from its target in dB, so that a small error of a good picture weighs like a large one.
+    """Negative PSNR with a lower bound of the MSE, per picture.
 
-    The negative PSNR with a floor (as Chen et al., "HINet", CVPR workshops 2021, train on it). Its gradient is that of
-    MSE over MSE itself: from scratch, a mixture that has undamaged pictures teaches a network to change nothing, so
-    begin with another loss.
+    As in Chen et al., "HINet" (CVPR workshops 2021). The gradient of the MSE is divided by the MSE, so pictures with
+    small errors get large gradients. Training from scratch on a mixture with undamaged pictures then converges to the
+    identity; start with another loss.
 
     Args:
         weight: factor of the result.
-        floor: mean squared error below which nothing is to be gained, in squared units of the value range.
+        floor: added to the MSE, in squared units of the value range; limits the gain from very small errors.
 
     Raises:
         ConfigError: ``floor`` is not positive.
@@ -78,6 +78,6 @@ class PSNRLoss(BaseLoss):
         self.floor = floor
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``mean over pictures of 10 log10((MSE + floor) / floor)``; 0 for equal pictures."""
+        """Return ``mean over pictures of 10 log10((MSE + floor) / floor)``; 0 for equal pictures."""
         mse = (pred - target).square().flatten(1).mean(1)
         return 10 / math.log(10) * torch.log1p(mse / self.floor).mean()

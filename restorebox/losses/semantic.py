@@ -13,15 +13,15 @@ from restorebox.values import NotNegative
 
 @LOSSES.register_module()
 class SemanticLoss(BaseLoss):
-    """Weighted distance between what two pictures show.
+    """Weighted distance between two pictures in the features of an encoder.
 
     ::
 
         pred   -> encoder -> features --------------------+
                                                           +-> sum_k w_k mean |. - .|
-        target -> encoder -> features (constants) --------+
+        target -> encoder -> features (no gradient) ------+
 
-    The encoder is frozen, built at first use, and no part of this module's ``state_dict``.
+    The encoder is frozen, built at first use and not part of this module's ``state_dict``.
 
     Args:
         encoder: config of one of ``ENCODERS``, e.g. ``dict(type='CLIPVisual')``; its ``distance_weights`` are the w_k.
@@ -38,14 +38,14 @@ class SemanticLoss(BaseLoss):
         self.encoder = ENCODERS.build(encoder)
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``sum_k w_k mean |Phi_k(pred) - Phi_k(target)|`` of RGB ``(N, 3, H, W)`` in [0, 1].
+        """Return ``sum_k w_k mean |Phi_k(pred) - Phi_k(target)|`` of RGB ``(N, 3, H, W)`` in [0, 1].
 
         Raises:
             ValueError: not 3 channels.
         """
-        ours = self.encoder(pred)
+        predicted = self.encoder(pred)
         with torch.no_grad():
-            theirs = self.encoder(target)
+            clean = self.encoder(target)
         weights = self.encoder.distance_weights
-        distances = feature_distance(ours, theirs, weights)
+        distances = feature_distance(predicted, clean, weights)
         return torch.stack([w * distances[name].mean() for name, w in weights.items()]).sum()

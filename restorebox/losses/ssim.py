@@ -18,9 +18,9 @@ C2 = 0.03**2
 
 @LOSSES.register_module()
 class SSIMLoss(BaseLoss):
-    """``1 - SSIM``, per channel, Gaussian window of 11x11 with sigma 1.5, where the window lies inside the picture.
+    """``1 - SSIM`` per channel, with a Gaussian window of 11x11 and sigma 1.5, without padding.
 
-    Its scores are not the metric ``ssim_rgb``'s: that one rounds to 8 bit and works in float64.
+    Values differ from the metric ``ssim_rgb``, which rounds to 8 bit and computes in float64.
     """
 
     value_range = (0.0, 1.0)
@@ -33,7 +33,7 @@ class SSIMLoss(BaseLoss):
         self.register_buffer('taps', (taps / taps.sum()).float(), persistent=False)
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """``1 - mean SSIM`` of ``(N, C, H, W)`` in [0, 1].
+        """Return ``1 - mean SSIM`` of ``(N, C, H, W)`` in [0, 1].
 
         Raises:
             ValueError: a side is smaller than the window's 11 pixels.
@@ -44,12 +44,12 @@ class SSIMLoss(BaseLoss):
         moments = torch.stack((pred, target, pred * pred, target * target, pred * target))
         mu_p, mu_t, pp, tt, pt = self._blur(moments)
         luminance = (2 * mu_p * mu_t + C1) / (mu_p**2 + mu_t**2 + C1)
-        # contrast and structure in one, with C3 = C2 / 2 (eq 13)
+        # contrast and structure combined, with C3 = C2 / 2 (eq 13)
         structure = (2 * (pt - mu_p * mu_t) + C2) / (pp - mu_p**2 + tt - mu_t**2 + C2)
         return 1 - (luminance * structure).mean()
 
     def _blur(self, x: Tensor) -> Tensor:
-        """Separable Gaussian over the last two axes, valid region."""
+        """Apply the separable Gaussian to the last two axes, without padding."""
         lead, (height, width) = x.shape[:-2], x.shape[-2:]
         taps = self.taps.to(x.dtype)
         flat = x.reshape(-1, 1, height, width)

@@ -12,27 +12,27 @@ from restorebox.registry import LOSSES, nearest
 from restorebox.values import NotNegative
 
 MODES = ('raw', 'raw_abs', 'unit')
-LEAST_ENERGY = 1e-8  # added to the mean eigenvalue that 'unit' divides by: a blank patch has none
+LEAST_ENERGY = 1e-8  # added to the mean eigenvalue that 'unit' divides by, which is 0 for a map of zeros
 
 
 @LOSSES.register_module()
 class SVDOLoss(BaseLoss):
-    """Spectral value difference orthogonality: how far a feature map's channels are from orthogonal and equally strong.
+    """Spectral value difference orthogonality: penalises channels that are not orthogonal with equal energy.
 
-    Of a map F as C x HW, G = F F^T has the eigenvalues lambda, all equal if and only if channels are orthogonal and of
-    equal energy (never when HW < C):
+    For a feature map F, reshaped to C x HW, lambda are the eigenvalues of G = F F^T. They are all equal if and only if
+    the channels are orthogonal and have equal energy (impossible for non-zero F when HW < C):
 
-    - ``'raw'``: (lambda_max - lambda_min)^2, as Li et al. write it (ECCV 2020, equation 5). It grows with the fourth
-      power of the features and the square of the picture's size;
-    - ``'raw_abs'``: lambda_max - lambda_min, as the code of ABD-Net has it (Chen et al., ICCV 2019), where it is from;
-    - ``'unit'``: ``'raw'`` of G / (trace(G) / C), which depends on neither size nor scale.
+    - ``'raw'``: (lambda_max - lambda_min)^2, equation 5 of Li et al. (ECCV 2020). It grows with the fourth power of the
+      features and the square of the number of pixels;
+    - ``'raw_abs'``: lambda_max - lambda_min, the original form in the code of ABD-Net (Chen et al., ICCV 2019);
+    - ``'unit'``: ``'raw'`` of G / (trace(G) / C), which depends neither on the size nor on the scale of F.
 
     Args:
         mode: one of the three.
         weight: factor of the result; the paper's beta is 1e-5.
 
     Raises:
-        ConfigError: another mode.
+        ConfigError: unknown mode.
     """
 
     of_pictures = False
@@ -44,11 +44,11 @@ class SVDOLoss(BaseLoss):
             raise ConfigError(f"SVDOLoss: mode is '{mode}'; {nearest(str(mode), MODES)}")
         self.mode = mode
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``weight`` times the mean over a batch of maps, in float32 (float64 stays), also under autocast.
+    def forward(self, features: Tensor) -> Tensor:  # type: ignore[override]  # takes one feature map
+        """Return ``weight`` times the mean over a batch of maps, in float32 (float64 is kept), also under autocast.
 
         Args:
-            features: ``(N, C, H, W)``; gradients reach it, finite ones also where eigenvalues coincide.
+            features: ``(N, C, H, W)``; receives gradients, which are finite also for equal eigenvalues.
 
         Returns:
             A scalar; NaN where a feature is NaN or infinite.
@@ -56,7 +56,7 @@ class SVDOLoss(BaseLoss):
         with without_autocast(features):
             flat = at_least_float32(features).flatten(2)
             gram = flat @ flat.mT
-            if not torch.isfinite(gram).all():  # the solver would raise; the restorer names a NaN
+            if not torch.isfinite(gram).all():  # the solver would raise; the restorer reports a NaN loss
                 return self.weight * gram.sum() * float('nan')
             if self.mode == 'unit':
                 mean = gram.diagonal(dim1=1, dim2=2).mean(1)

@@ -35,7 +35,7 @@ def test_a_gain_is_shared_unless_it_is_the_layers_own():
     shared, own = network(**SMALL), network(**SMALL, share_gain=False)
     gains = [sum(isinstance(m, GainControl) for m in net.modules()) for net in (shared, own)]
     assert gains == [4, 8]
-    with pytest.raises(ConfigError, match="inverse='stored' undoes the FD layer's gain control"):
+    with pytest.raises(ConfigError, match="inverse='stored' inverts the FD layer's gain control"):
         FDRNet(inverse='stored', share_gain=False)
 
 

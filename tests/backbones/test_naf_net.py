@@ -63,12 +63,12 @@ def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
     ('given', 'message'),
     [
         (dict(widths=(32,), before=(1,), behind=()), 'it must name two levels or more'),
-        (dict(before=(1, 1, 1)), 'before has 3 entries; 2 widths want 2'),
-        (dict(behind=(1, 1)), 'behind has 2 entries; 2 widths want 1'),
-        (dict(kinds=('naf',)), 'kinds has 1 entries; 2 widths want 2'),
-        (dict(kinds='nafs'), "no kind is called 'nafs'; did you mean 'naf'"),
+        (dict(before=(1, 1, 1)), 'before has 3 entries; 2 widths need 2'),
+        (dict(behind=(1, 1)), 'behind has 2 entries; 2 widths need 1'),
+        (dict(kinds=('naf',)), 'kinds has 1 entries; 2 widths need 2'),
+        (dict(kinds='nafs'), "unknown kind 'nafs'; did you mean 'naf'"),
         (dict(stem=3), 'stem is 3; it must be 1, 2 or 4'),
-        (dict(scene=8, in_channels=4), 'statistics of the scene are those of 3 channels'),
+        (dict(scene=8, in_channels=4), 'scene needs in_channels=3'),
     ],
 )
 def test_what_does_not_fit_is_refused(given, message):

@@ -159,10 +159,10 @@ def test_generators_of_the_translation_branch_add_no_input():
     [
         (lambda: DDPMUNet(multipliers=()), 'at least one level'),
         (lambda: DDPMUNet(base_width=4, attention=(7,)), 'attention names level 7; there are levels 1 to 5'),
-        (lambda: MultiScaleNoise(INNER, scales=(2, 4)), '1 among them'),
+        (lambda: MultiScaleNoise(INNER, scales=(2, 4)), 'including 1'),
         (lambda: MultiScaleNoise(INNER, scales=(1, 0.5)), 'whole numbers'),
         (lambda: MultiScaleNoise(INNER, down_mode='aera'), "did you mean 'area'"),
-        (lambda: MultiScaleNoise(dict(type='UNet', levels=2, base_width=4)), 'UNet is no estimator of noise'),
+        (lambda: MultiScaleNoise(dict(type='UNet', levels=2, base_width=4)), 'UNet is not a noise estimator'),
         (lambda: NTBGenerator(levels=0), 'levels is 0'),
     ],
 )

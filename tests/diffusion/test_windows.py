@@ -122,7 +122,7 @@ def test_a_window_that_does_not_fit_is_run_alone():
         (dict(mode='overlapping'), "did you mean 'overlap'"),
         (dict(sampler='ddmi'), "did you mean 'ddim'"),
         (dict(eta=2), 'eta is 2'),
-        (dict(eta=0.5, sampler='ancestral'), 'eta belongs to ddim'),
+        (dict(eta=0.5, sampler='ancestral'), 'eta is a parameter of ddim'),
     ],
 )
 def test_settings_that_do_not_exist_are_named(given, expected):

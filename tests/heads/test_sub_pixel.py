@@ -45,5 +45,5 @@ def test_as_a_residual_it_starts_as_the_identity():
 
 
 def test_full_size_features_are_refused():
-    with pytest.raises(ConfigError, match='needs a PictureHead'):
+    with pytest.raises(ConfigError, match='use PictureHead'):
         SubPixelHead(8, 1)

@@ -158,7 +158,7 @@ def test_contrastive_regularisation_pulls_to_the_clean_and_pushes_from_the_degra
         loss(near, target, degraded[:1])
     with pytest.raises(ConfigError, match='no layer'):
         ContrastiveRegularisation(layers={'relu9_9': 1.0})
-    with pytest.raises(ConfigError, match="which isn't there"):
+    with pytest.raises(ConfigError, match='needs the degraded picture'):
         build_picture_losses({'cr': dict(type='ContrastiveRegularisation')}, 'Toy', degraded=False)
 
 
