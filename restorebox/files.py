@@ -366,6 +366,14 @@ def configs_dir() -> Path:
     raise ConfigError(f'the configs are neither in {package / "configs"} nor in {package.parent / "configs"}')
 
 
+def packaged(path: str | Path) -> Path:
+    """Return a path; for one below ``configs/`` that is not there, its place in :func:`configs_dir`."""
+    path = Path(path)
+    if path.parts[:1] == ('configs',) and not path.is_file():
+        return configs_dir().joinpath(*path.parts[1:])
+    return path
+
+
 def find_checkpoints(work_dir: str | Path) -> list[Path]:
     """Return the checkpoints ``iter_N.pth`` of a run, oldest first."""
     files = [path for path in Path(work_dir).glob('iter_*.pth') if path.is_file()]

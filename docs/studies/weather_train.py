@@ -2,10 +2,10 @@
 
     python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
 
-Runs `restorebox train-stages` on one core at low priority. The same command goes on where it was stopped, whether by
-a reboot or by Ctrl-C. Every so many minutes the moving average of the newest checkpoint is published to
-KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes: what to save of a machine that may
-go away is that file and the newest iter_*.pth.
+Makes the initial weights with weather_start.py, then runs `restorebox train` on one core at low priority. The same
+command resumes a run that was stopped by a reboot or by Ctrl-C. At regular intervals the moving average of the newest
+checkpoint is published to KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes. Back up
+that file and the newest iter_*.pth.
 """
 
 from __future__ import annotations
@@ -16,30 +16,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-STAGES = ('fdrnet/weather2_stage1.py', 'fdrnet/weather2.py')
+CONFIG = 'fdrnet/weather2.py'
 LICENCE = 'non-commercial: trained on BSDS500, Urban100 and Sun-Hays 80'
 LIMITS = 'in training: neither finished nor examined'
 
 
-def newest(work_dir: Path) -> Path | None:
-    """The newest checkpoint of the last stage that has one."""
-    from restorebox.files import find_checkpoints
-
-    for stage in reversed(STAGES):
-        found = find_checkpoints(work_dir / Path(stage).stem)
-        if found:
-            return found[-1]
-    return None
-
-
 def publish(work_dir: Path, keep: Path, done: str) -> str:
-    """Publish the newest checkpoint unless it is ``done`` already -> its name."""
+    """Publish the newest checkpoint unless it is ``done`` already; return its name."""
     from restorebox.cli.publish import main
     from restorebox.errors import RestoreboxError
+    from restorebox.files import find_checkpoints
 
-    checkpoint = newest(work_dir)
-    if checkpoint is None or str(checkpoint) == done:
+    found = find_checkpoints(work_dir)
+    if not found or str(found[-1]) == done:
         return done
+    checkpoint = found[-1]
     keep.mkdir(parents=True, exist_ok=True)
     try:
         main([str(checkpoint), str(keep / 'weather2.safetensors'), '--licence', LICENCE, '--limits', LIMITS])
@@ -50,20 +41,27 @@ def publish(work_dir: Path, keep: Path, done: str) -> str:
 
 
 def main() -> int:
-    """Train and publish until both stages are complete."""
+    """Train and publish until the training is complete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data-root', required=True, help='folder with {train,test}/gt, see weather_data.py')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs'))
     parser.add_argument('--keep', type=Path, help='(default: WORK_DIR/keep)')
-    parser.add_argument('--minutes', type=float, default=30, help='between two published files')
-    parser.add_argument('--nice', type=int, default=15, help='how far other work goes first, 0 to 19')
+    parser.add_argument('--minutes', type=float, default=30, help='minutes between two published files')
+    parser.add_argument('--nice', type=int, default=15, help='niceness, 0 to 19')
     args = parser.parse_args()
     keep = args.keep or args.work_dir / 'keep'
     if hasattr(os, 'nice'):
         os.nice(args.nice)
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    command = [sys.executable, '-m', 'restorebox', 'train-stages', *STAGES, '--work-dir', str(args.work_dir)]
-    training = subprocess.Popen([*command, '--', '--data-root', args.data_root], env=environment)
+    start = args.work_dir / 'start' / 'weather2_start.pth'
+    if not start.is_file():
+        start.parent.mkdir(parents=True, exist_ok=True)
+        script = Path(__file__).with_name('weather_start.py')
+        make = [sys.executable, str(script), '--data-root', args.data_root, '--out', str(start)]
+        subprocess.run(make, env=environment, check=True)
+    command = [sys.executable, '-m', 'restorebox', 'train', CONFIG, '--resume', '--data-root', args.data_root]
+    options = ['--work-dir', str(args.work_dir), '--cfg-options', f'load_from={start}']
+    training = subprocess.Popen([*command, *options], env=environment)
     done = ''
     try:
         while training.poll() is None:

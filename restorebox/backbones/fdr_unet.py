@@ -24,19 +24,19 @@ class FDRBlock(nn.Module):
     Args:
         channels: C.
         inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`.
-        stride: of the channel attention, see there.
+        stride: of the channel attention, see there, as for ``scene``.
     """
 
-    def __init__(self, channels: int, inverse: str, stride: int) -> None:
+    def __init__(self, channels: int, inverse: str, stride: int, scene: int = 0) -> None:
         super().__init__()
         self.disentangle = DisentangleLayer(channels)
         self.process = nn.Conv2d(channels, channels, 1)
-        self.aggregate = AggregateLayer(channels, inverse, stride=stride)
+        self.aggregate = AggregateLayer(channels, inverse, stride=stride, scene=scene)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` -> the same shape."""
+    def forward(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
+        """``(N, C, H, W)`` and, if used, ``(N, scene, 1, 1)`` -> the shape of ``x``."""
         d, s = self.disentangle(x)
-        return x + self.aggregate(torch.relu(self.process(d)), d, s, self.disentangle.gain)
+        return x + self.aggregate(torch.relu(self.process(d)), d, s, self.disentangle.gain, scene)
 
 
 @BACKBONES.register_module()

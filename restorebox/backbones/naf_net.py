@@ -159,16 +159,12 @@ class GatedBlock(nn.Module):
 
 
 class DisentangleBlock(FDRBlock):
-    """:class:`FDRBlock <restorebox.backbones.fdr_unet.FDRBlock>` with NAFBlock's interface; ``scene`` is unused."""
+    """:class:`FDRBlock <restorebox.backbones.fdr_unet.FDRBlock>` with NAFBlock's arguments."""
 
     reach = 4
 
     def __init__(self, channels: int, stride: int, scene: int = 0) -> None:
-        super().__init__(channels, 'stored', stride)
-
-    def forward(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
-        """As :meth:`NAFBlock.forward`."""
-        return super().forward(x)
+        super().__init__(channels, 'stored', stride, scene)
 
 
 KINDS: dict[str, type[NAFBlock] | type[GatedBlock] | type[DisentangleBlock]] = {
@@ -252,7 +248,7 @@ class NAFUNet(BaseBackbone):
         self.before = nn.ModuleList(row(i, before[i]) for i in range(levels))
         self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, 2) for i in range(levels))
         self.process = row(levels, before[-1])
-        self.up = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1, bias=False) for i in range(levels))
+        self.up = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in range(levels))
         self.behind = nn.ModuleList(row(i, behind[i]) for i in range(levels))
         he_init(self)
         for block in self.modules():

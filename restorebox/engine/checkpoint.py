@@ -26,7 +26,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from restorebox.engine.download import download
 from restorebox.errors import CheckpointError
-from restorebox.files import write_whole
+from restorebox.files import packaged, write_whole
 from restorebox.untrusted import check_plain, read_json
 
 EMA_KEY = 'ema_state_dict'
@@ -203,7 +203,7 @@ def _load_http(filename: str, map_location: Any) -> dict:
 
 
 def load_any(filename: str, map_location: Any = None) -> dict:
-    """Load a checkpoint from a path or an http(s) URL, see :func:`load_file`.
+    """Load a checkpoint from a path, a path below ``configs/`` or an http(s) URL, see :func:`load_file`.
 
     Raises:
         CheckpointError: unreadable or refused; also for MMEngine's other schemes (``openmmlab://``, ``s3://`` ...).
@@ -217,7 +217,7 @@ def load_any(filename: str, map_location: Any = None) -> dict:
             f'checkpoint {filename}: {scheme}:// goes through a loader that runs pickled code; download the file and '
             'give its path'
         )
-    return load_file(filename, map_location)
+    return load_file(packaged(filename), map_location)
 
 
 @contextmanager

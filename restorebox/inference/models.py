@@ -22,7 +22,7 @@ from restorebox.engine.config import load_config
 from restorebox.engine.download import download
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError, ConfigError
-from restorebox.files import configs_dir
+from restorebox.files import configs_dir, packaged
 from restorebox.registry import nearest
 from restorebox.restorers.base import BaseRestorer
 
@@ -131,9 +131,7 @@ def weights_path(weights: str, digest: str | None) -> Path:
         raise CheckpointError(f"weights {weights}: the sha256 is '{digest}'; it must be 64 hexadecimal digits")
     if is_url(weights):
         return _downloaded(weights, digest)
-    path = Path(weights)
-    if not path.is_file() and path.parts[:1] == ('configs',):
-        path = configs_dir().joinpath(*path.parts[1:])
+    path = packaged(weights)
     if not path.is_file():
         raise CheckpointError(f'weights {weights}: no such file')
     _check_hash(path, digest, weights)

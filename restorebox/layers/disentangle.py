@@ -40,21 +40,25 @@ class ChannelAttention(LocalStatistics):
         channels: C.
         stride: see :class:`LocalStatistics <restorebox.layers.statistics.LocalStatistics>`.
         reduction: the hidden layer has ``channels // reduction`` units, at least 2.
+        scene: length of an embedding of the whole picture, see :mod:`restorebox.layers.global_statistics`. A linear
+            function of it replaces the means, so that tiles need no statistics of their features; 0: the means.
     """
 
-    def __init__(self, channels: int, stride: int = 1, reduction: int = 16) -> None:
+    def __init__(self, channels: int, stride: int = 1, reduction: int = 16, scene: int = 0) -> None:
         super().__init__(stride)
         hidden = max(channels // reduction, 2)
+        self.estimated = nn.Conv2d(scene, channels, 1) if scene else None
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.excite = nn.Conv2d(hidden, channels, 1)
 
-    def gate(self, x: Tensor) -> Tensor:
+    def gate(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
         """Return the gate in (0, 1): ``(N, C, 1, 1)``, or ``(N, C, H, W)`` with a local window."""
-        return torch.sigmoid(self.excite(torch.relu(self.squeeze(self.mean(x)))))
+        mean = self.mean(x) if self.estimated is None else self.estimated(scene)
+        return torch.sigmoid(self.excite(torch.relu(self.squeeze(mean))))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, C, H, W)`` to the same shape."""
-        return x * self.gate(x)
+    def forward(self, x: Tensor, scene: Tensor | None = None) -> Tensor:
+        """Map ``(N, C, H, W)`` and, if used, ``(N, scene, 1, 1)`` to the shape of ``x``."""
+        return x * self.gate(x, scene)
 
 
 class DisentangleLayer(nn.Module):
@@ -88,23 +92,25 @@ class AggregateLayer(nn.Module):
         channels: C.
         inverse: one of the three.
         skip: combination with D of the FD layer: ``'add'``, or ``'concat'`` and a 1x1 convolution to C channels.
-        stride: see :class:`ChannelAttention`.
+        stride: see :class:`ChannelAttention`, as for ``scene``.
 
     Raises:
         ConfigError: an unknown ``inverse`` or ``skip``.
     """
 
-    def __init__(self, channels: int, inverse: str = 'paper', skip: str = 'add', stride: int = 1) -> None:
+    def __init__(
+        self, channels: int, inverse: str = 'paper', skip: str = 'add', stride: int = 1, scene: int = 0
+    ) -> None:
         super().__init__()
         check_inverse(inverse, 'AggregateLayer')
         if skip not in ('add', 'concat'):
             raise ConfigError(f"AggregateLayer: skip is '{skip}'; it must be 'add' or 'concat'")
         self.inverse = inverse
         self.join = nn.Conv2d(2 * channels, channels, 1) if skip == 'concat' else None
-        self.attention = ChannelAttention(channels, stride)
+        self.attention = ChannelAttention(channels, stride, scene=scene)
         self.conv = nn.Conv2d(channels, channels, 3, 1, 1)
 
-    def forward(self, x: Tensor, d: Tensor, s: Tensor, gain: GainControl) -> Tensor:
+    def forward(self, x: Tensor, d: Tensor, s: Tensor, gain: GainControl, scene: Tensor | None = None) -> Tensor:
         """Aggregate features.
 
         Args:
@@ -112,9 +118,10 @@ class AggregateLayer(nn.Module):
             d: D of the FD layer of the same depth.
             s: S of that layer; read by ``'stored'`` only.
             gain: the gain control to invert, of that layer or of this layer.
+            scene: ``(N, scene, 1, 1)``, for the channel attention.
         """
         x = x + d if self.join is None else self.join(torch.cat((x, d), 1))
-        return self.conv(self.invert(self.attention(x), s, gain))
+        return self.conv(self.invert(self.attention(x, scene), s, gain))
 
     def invert(self, p: Tensor, s: Tensor, gain: GainControl) -> Tensor:
         """Apply the inverse gain to ``p``."""

@@ -41,7 +41,8 @@ def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
     monkeypatch.setattr(PixelNorm, 'forward', lambda self, x: x)
     monkeypatch.setattr(MeanScale, 'forward', lambda self, x, scene: 0.7 * x)
     monkeypatch.setattr(
-        'restorebox.layers.disentangle.ChannelAttention.gate', lambda self, x: torch.full_like(x[..., :1, :1], 0.7)
+        'restorebox.layers.disentangle.ChannelAttention.gate',
+        lambda self, x, scene=None: torch.full_like(x[..., :1, :1], 0.7),
     )
     net = Network(dict(type='NAFUNet', **given), HEAD).double().eval()
     for p in net.parameters():
