@@ -2,6 +2,7 @@
 
     python docs/studies/unchanged.py --write    # before: stores the listing
     python docs/studies/unchanged.py            # after: compares, exits with 1 where anything differs
+    python docs/studies/unchanged.py --accept fdrnet/weather2.py ...    # lists these configs anew, or drops them
 
 For changes that must not change them. The listing, docs/results/unchanged.json, holds the SHA-256 of every stored
 result and of every file of weights; the digest of every resolved config (all that the Runner reads; a config that
@@ -112,12 +113,27 @@ def differences(before: dict, after: dict) -> list[str]:
     return found
 
 
+def accept(names: list[str], listing: dict[str, list]) -> None:
+    """List configs anew after an intended change, and drop those whose file is gone."""
+    for name in names:
+        config, row = listing.get(name, [name, None])[:2]
+        if (REPOSITORY / 'configs' / config).is_file():
+            listing[name] = [config, row, digest(config, row)]
+        else:
+            listing.pop(name)
+
+
 def main() -> int:
     """Write the listing, or compare with it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--write', action='store_true')
+    parser.add_argument('--accept', nargs='+', metavar='CONFIG', help='names in the listing, or new configs')
     args = parser.parse_args()
     before = json.loads(LISTING.read_text()) if LISTING.is_file() else {'configs': {}}
+    if args.accept:
+        accept(args.accept, before['configs'])
+        LISTING.write_text(json.dumps(before) + '\n')
+        return 0
     now = state(before['configs'])
     if args.write:
         LISTING.write_text(json.dumps(now) + '\n')
