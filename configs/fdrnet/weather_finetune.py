@@ -29,7 +29,7 @@ train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 3)
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, end=warm_up),
-    dict(type='CosineAnnealingLR', begin=warm_up, T_max=max_samples - warm_up, end=max_samples, eta_min=1e-6),
+    dict(type='CosineAnnealingLR', begin=warm_up, T_max=max_samples - warm_up, end=max_samples, eta_min_ratio=0.01),
 ]
 auto_scale_lr = dict(base_batch_size=batch)
 default_hooks = dict(checkpoint=dict(every_samples=max_samples // 3))

@@ -17,6 +17,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -43,11 +44,7 @@ OTHERS = (
     'render_hybrid_moderate',
 )
 CLEAN = 20  # images of bsds500_clean/test
-FIXED = {part: {'lr_mult': 0.0} for part in ('backbone.enter', 'backbone.before', 'backbone.down')}
-ARMS = {
-    'all weights': [],
-    'fixed encoder': ['--cfg-options', f'optim_wrapper.paramwise_cfg={ {"custom_keys": FIXED}!r}'],
-}
+ARMS = {'all weights': (), 'fixed encoder': ('--row', 'fixed_encoder')}
 PSNR = protocol('psnr_y')
 
 
@@ -69,7 +66,7 @@ def split(data: Path, root: Path) -> list[str]:
     return held
 
 
-def train(folder: Path, root: Path, options: list[str]) -> Path:
+def train(folder: Path, root: Path, options: Sequence[str]) -> Path:
     """Train as a user does, or resume; return the last checkpoint."""
     command = [sys.executable, '-m', 'restorebox', 'train', 'fdrnet/weather_finetune.py', '--data-root', str(root)]
     subprocess.run([*command, '--work-dir', str(folder), '--resume', *options], check=True)

@@ -269,7 +269,8 @@ def _walk(node: Any, place: Place) -> None:
         if takes is not None and takes[1] is None:
             takes = None
         for key, value in node.items():
-            _walk(value, place.inside(node, key, takes))
+            if key != 'paramwise_cfg':  # its keys are parts of the names of weights, such as 'backbone'
+                _walk(value, place.inside(node, key, takes))
         if place.lacks_type(node):
             raise ConfigError(f"config, {where}: needs the key 'type'")
     elif isinstance(node, (list, tuple)):

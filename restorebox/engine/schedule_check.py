@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
 import warnings
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from mmengine import registry as mm
+from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 
 from restorebox.engine.check import build_part
@@ -47,7 +49,13 @@ def check_optimisers(plain: dict, model: Any) -> list[str]:
     for name, part in {'': cfg, **{f'.{key}': each for key, each in cfg.items() if key != 'optimizer'}}.items():
         if isinstance(part, dict) and isinstance(part.get('clip_grad'), dict):
             _check_clipping(part['clip_grad'], f'optim_wrapper{name}.clip_grad')
-    wrapper = build_part('optim_wrapper', lambda: build_optim_wrapper(model, dict(cfg)))
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # paramwise_cfg prints two lines per weight; the run itself prints them as well
+    try:
+        wrapper = build_part('optim_wrapper', lambda: build_optim_wrapper(model, dict(cfg)))
+    finally:
+        logger.setLevel(level)
     several = isinstance(wrapper, OptimWrapperDict)
     schedulers = plain.get('param_scheduler') or []
     if isinstance(schedulers, dict) and 'type' not in schedulers:
@@ -101,9 +109,14 @@ def _check_schedules(plain: dict, schedulers: list, wrapper: Any, where: str) ->
         return []
     # a run shortened on the command line is a trial; a resumed one adapts its schedule to the new length
     lenient = 'train_cfg.max_samples' in (plain.get('overrides') or {}) or bool(plain.get('resume'))
-    group = wrapper.param_groups[0]
-    base = group.get('initial_lr', group['lr'])  # building a schedule sets lr to the value of its first step
-    return _check_rates(rates, loop['max_samples'], batch, base, where, lenient)
+    # building a schedule sets lr to the value of its first step
+    bases = {group.get('initial_lr', group['lr']) for group in wrapper.param_groups}
+    total = loop['max_samples']
+    if 0 in bases and any(rate_curve(rates, total, batch, 0)):
+        raise ConfigError(
+            f'config, {where}: eta_min raises the rate of weights that lr_mult=0 fixes; use eta_min_ratio (of the lr)'
+        )
+    return _check_rates(rates, total, batch, max(bases), where, lenient)
 
 
 def _check_rates(schedulers: list[dict], total: int, batch: int, rate: float, where: str, lenient: bool) -> list[str]:

@@ -72,6 +72,11 @@ def schedule(**numbers):
         ("train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=1)", 'it is infinite'),
         (schedule(type='CosineAnnealingLR', T_max=0), 'T_max is 0; it must be a finite number above 0'),
         (schedule(type='CosineAnnealingLR', T_max=400_000, eta_min=1), 'eta_min is 1, above the lr of 0.0002'),
+        (
+            'optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"backbone": dict(lr_mult=0)}))\n'
+            + schedule(type='CosineAnnealingLR', T_max=400_000, eta_min=1e-6),
+            'eta_min raises the rate of weights that lr_mult=0 fixes; use eta_min_ratio',
+        ),
         (schedule(type='StepLR', step_size=0), 'step_size is 0'),
         (schedule(type='StepLR', step_size=9000, gamma=-1), 'the rate becomes -0.0002 at sample 9,000'),
         (schedule(type='StepLR', step_size=9000, gamma=10), 'the rate becomes 2 at'),
