@@ -10,3 +10,4 @@ model = dict(
     lcl_taps=('input', 'down1', 'down2', 'res1', 'res3'),
     statistics_window=_base_.crop,
 )
+activation_checkpointing = None  # small networks

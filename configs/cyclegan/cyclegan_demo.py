@@ -9,3 +9,4 @@ model = dict(
     discriminator=dict(backbone=dict(base_width=16), init=None),
     statistics_window=_base_.crop,
 )
+activation_checkpointing = None  # small networks

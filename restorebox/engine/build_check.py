@@ -15,6 +15,7 @@ from restorebox import registry as own
 from restorebox.engine.check import build_part
 from restorebox.engine.loader_check import check_loader
 from restorebox.engine.loops import SampleTrainLoop
+from restorebox.engine.recompute import matching_modules
 from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
 from restorebox.metrics.fid import FID
@@ -53,6 +54,8 @@ def build_all(cfg: Config) -> list[str]:
             side = -(-needs.min_size // needs.stride) * needs.stride
             picture = torch.zeros(1, needs.in_channels, side, side)
             build_part('model', lambda: model.eval().restore(picture))
+        if plain.get('activation_checkpointing') is not None:
+            matching_modules(model, plain['activation_checkpointing'])
         for part in ('train', 'val', 'test'):
             if plain.get(f'{part}_dataloader') is not None:
                 _check_loop(plain, part)

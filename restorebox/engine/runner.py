@@ -34,6 +34,7 @@ from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_another_model
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
+from restorebox.engine.recompute import our_checkpointing
 from restorebox.engine.resumed import settle_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
@@ -214,6 +215,7 @@ class RestorationRunner(Runner):
         """Train while holding the lock of the work directory; ``BusyError`` names another training that holds it."""
         with ExitStack() as stack:
             stack.enter_context(safe_loaders())
+            stack.enter_context(our_checkpointing())
             if is_main_process() and (unlocked := stack.enter_context(locked(self.work_dir, 'training'))):
                 self.logger.warning(f'{self.work_dir}: no lock ({unlocked}); keep other trainings away from it')
             return super().train()

@@ -353,22 +353,23 @@ class BaseRestorer(BaseModel):
             prepared = self.prepare(inputs)
         log: dict[str, Tensor] = {}
         for step, roles in self.steps.items():
-            with self.updating(roles), self._contexts({step: wrappers[step]}):
-                terms = self.losses(step, inputs, prepared)
-                total = sum(value for name, value in terms.items() if name.startswith('loss'))
-                if not isinstance(total, Tensor):
-                    raise ConfigError(
-                        f"{type(self).__name__}: the step '{step}' has no term whose name starts with loss"
-                    )
-                if not torch.isfinite(total):
-                    bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
-                    raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
-            try:
-                wrappers[step].update_params(total)
-            except RuntimeError as error:  # raised by clip_grad=dict(..., error_if_nonfinite=True)
-                if 'non-finite' not in str(error):
-                    raise
-                raise NonFiniteError(f'{step}: the gradient is NaN or infinite, its losses are not') from error
+            with self.updating(roles):  # in the backward pass too: it may recompute activations
+                with self._contexts({step: wrappers[step]}):
+                    terms = self.losses(step, inputs, prepared)
+                    total = sum(value for name, value in terms.items() if name.startswith('loss'))
+                    if not isinstance(total, Tensor):
+                        raise ConfigError(
+                            f"{type(self).__name__}: the step '{step}' has no term whose name starts with loss"
+                        )
+                    if not torch.isfinite(total):
+                        bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
+                        raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
+                try:
+                    wrappers[step].update_params(total)
+                except RuntimeError as error:  # raised by clip_grad=dict(..., error_if_nonfinite=True)
+                    if 'non-finite' not in str(error):
+                        raise
+                    raise NonFiniteError(f'{step}: the gradient is NaN or infinite, its losses are not') from error
             repeated = sorted(log.keys() & terms.keys())
             if repeated:
                 raise ConfigError(f"{type(self).__name__}: two steps log '{repeated[0]}'; use different names")

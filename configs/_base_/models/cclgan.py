@@ -23,3 +23,5 @@ model = dict(
     ),
     statistics_window=256,  # the training crop
 )
+# activations are recomputed in the backward pass: half the memory, the same gradients, a fifth more time
+activation_checkpointing = [f'*generator.backbone.{part}' for part in ('stem', 'halve.*', 'blocks.*', 'up.*')]

@@ -21,3 +21,5 @@ model = dict(
     image_pool=50,
     statistics_window=256,  # the training crop
 )
+# activations are recomputed in the backward pass: half the memory, the same gradients, a fifth more time
+activation_checkpointing = [f'*generator.backbone.{part}' for part in ('stem', 'halve.*', 'blocks.*', 'up.*')]
