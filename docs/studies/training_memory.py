@@ -68,7 +68,7 @@ def measure(config: str, stored: bool) -> dict:
         'data_samples': [],
     }
     patterns = None if stored else cfg.get('activation_checkpointing')
-    estimate = training_bytes(cfg.model, batch, patterns)
+    estimate = training_bytes(model, cfg.model, batch, patterns)
     before = resident()
     for _ in range(STEPS):
         start = time.process_time()

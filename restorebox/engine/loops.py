@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -11,6 +13,7 @@ from mmengine.dist import all_gather_object
 from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
 from restorebox.engine.check import SCHEDULE_KEYS, check_roles
+from restorebox.engine.memory import memory_line
 from restorebox.engine.short_memory import InMemory, LoopMixin
 from restorebox.errors import ConfigError, NonFiniteError, RestoreboxError, out_of_memory
 from restorebox.registry import LOOPS
@@ -178,17 +181,32 @@ class SampleTrainLoop(BaseLoop):
         batches = iter(self.dataloader)
         runner.restore_random_state()  # after the set-up, which draws random numbers too
         self._began = time.perf_counter()
+        first = True
         while self._iter < self._max_iters and not self.stop_training:
             runner.model.train()
             start = time.perf_counter()
             batch = next(batches)
             self.waited += time.perf_counter() - start
+            if first:
+                first = False
+                self._report_memory(batch)
             self.run_iter(batch)
             if self.validates_at(self._iter):
                 runner.val_loop.run()
         runner.call_hook('after_train_epoch')
         runner.call_hook('after_train')
         return runner.model
+
+    def _report_memory(self, batch: dict) -> None:
+        """Compare the memory that the ranks of this machine need with what is free, on a CPU."""
+        runner = self.runner
+        if int(os.environ.get('LOCAL_RANK', 0)) != 0 or next(runner.restorer.parameters()).device.type != 'cpu':
+            return
+        patterns, ranks = runner.cfg.get('activation_checkpointing'), int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+        found = memory_line(runner.restorer, runner.cfg.model, batch, patterns, ranks)
+        if found is not None:
+            line, short = found
+            runner.logger.log(logging.WARNING if short else logging.INFO, line)
 
     def validates_at(self, step: int) -> bool:
         """Whether a validation follows this step."""

@@ -17,6 +17,7 @@ from restorebox.restorers.inputs import Inputs, training_inputs
 
 GIB = 2**30
 PARTS = (8, 4)  # the two trial crops are these fractions of the training crop
+SMALL = 128 * 128  # pixels of a crop below which no estimate is needed
 OPTIMISER = 2  # numbers per trained weight, as in Adam
 WORKSPACE = 1.15  # the backward pass allocates gradients of activations, and the allocator keeps freed blocks
 
@@ -58,47 +59,47 @@ def activation_bytes(restorer: BaseRestorer, inputs: Inputs) -> int:
     return sum(x.untyped_storage().nbytes() for address, x in stored.items() if address not in weights)
 
 
-def training_bytes(model: dict, batch: dict, patterns: Any = None) -> int | None:
+def training_bytes(restorer: BaseRestorer, model: dict, batch: dict, patterns: Any = None) -> int | None:
     """Estimate the memory of one training process, without that of the interpreter and of the weights.
 
     A restorer with random weights runs on the middle of the batch's pictures at two small sizes. The memory of
-    activations is extrapolated linearly in the number of pixels. Random number generators of the caller are unchanged.
+    activations is extrapolated linearly in the number of pixels. The training's random numbers are not used.
 
     Args:
-        model: config of the restorer.
+        restorer: the restorer to be trained; only its requirements are read.
+        model: its config.
         batch: a batch of the data loader.
         patterns: ``activation_checkpointing`` of the config.
 
     Returns:
-        Bytes; None for pictures that are too small to be cut.
+        Bytes; None for pictures that are too small to be cut, whose training needs little.
     """
-    scope = DefaultScope.overwrite_default_scope('restorebox')
-    with scope, torch.random.fork_rng(devices=[]), torch.device('cpu'):
+    inputs = training_inputs(restorer, batch)
+    full = tuple(next(iter(inputs.values())).shape[-2:])
+    stride = restorer.needs.stride
+    least = -(-restorer.smallest_crop // stride) * stride
+    sizes = [tuple(max(side // part // stride * stride, least) for side in full) for part in PARTS]
+    if full[0] * full[1] < SMALL or sizes[0] == sizes[1] or any(2 * a > b for a, b in zip(sizes[1], full, strict=True)):
+        return None
+    with DefaultScope.overwrite_default_scope('restorebox'), torch.random.fork_rng(devices=[]):
         level = logging.root.manager.disable
-        logging.disable(logging.WARNING)  # the run itself has built the same restorer and has said what there is to say
+        logging.disable(logging.WARNING)  # the run has built the same restorer and has logged its warnings
         try:
-            restorer = RESTORERS.build(dict(model)).train()
+            trial = RESTORERS.build(dict(model)).train()
         finally:
             logging.disable(level)
         if patterns:
-            recompute(restorer, patterns)
-        inputs = training_inputs(restorer, batch)
-        stride, least = restorer.needs.stride, restorer.smallest_crop
-        height, width = next(iter(inputs.values())).shape[-2:]
-        sizes = sorted({tuple(max(side // part // stride * stride, -(-least // stride) * stride)
-                              for side in (height, width)) for part in PARTS})  # fmt: skip
-        if len(sizes) < 2 or sizes[-1][0] * 2 > height or sizes[-1][1] * 2 > width:
-            return None
-        areas = [rows * columns for rows, columns in sizes]
-        small, large = (activation_bytes(restorer, _middle(inputs, (height, width), size)) for size in sizes)
-        slope = (large - small) / (areas[1] - areas[0])
-        activations = small + slope * (height * width - areas[0])
-        trained = {name for roles in restorer.steps.values() for name in roles}
-        weights = sum(p.nbytes for name in trained for p in restorer.role(name).parameters() if p.requires_grad)
+            recompute(trial, patterns)
+        small, large = (activation_bytes(trial, _middle(inputs, full, size)) for size in sizes)
+    areas = [rows * columns for rows, columns in sizes]
+    slope = (large - small) / (areas[1] - areas[0])
+    activations = small + slope * (full[0] * full[1] - areas[0])
+    trained = {name for roles in trial.steps.values() for name in roles}
+    weights = sum(p.nbytes for name in trained for p in trial.role(name).parameters() if p.requires_grad)
     return int(WORKSPACE * activations + (1 + OPTIMISER) * weights)
 
 
-def _middle(inputs: Inputs, full: tuple[int, int], size: tuple[int, int]) -> Inputs:
+def _middle(inputs: Inputs, full: tuple[int, ...], size: tuple[int, ...]) -> Inputs:
     """Cut pictures of the full size; other inputs, such as statistics, stay as they are."""
     top, left = (full[0] - size[0]) // 2, (full[1] - size[1]) // 2
     return {
@@ -107,20 +108,21 @@ def _middle(inputs: Inputs, full: tuple[int, int], size: tuple[int, int]) -> Inp
     }
 
 
-def memory_line(model: dict, batch: dict, patterns: Any, ranks: int) -> tuple[str, bool] | None:
+def memory_line(restorer: BaseRestorer, model: dict, batch: dict, patterns: Any, ranks: int) -> tuple[str, bool] | None:
     """Return a line on needed and free memory, and whether it is short; None if either is unknown.
 
     Args:
-        model: config of the restorer.
-        batch: the first batch.
-        patterns: ``activation_checkpointing`` of the config.
-        ranks: ranks on this machine; each has a copy of the gradients more with DDP, which is neglected.
+        restorer: see :func:`training_bytes`, as are ``model``, ``batch`` and ``patterns``.
+        ranks: ranks on this machine.
     """
-    free, need = free_memory(), training_bytes(model, batch, patterns)
+    free = free_memory()
+    need = None if free is None else training_bytes(restorer, model, batch, patterns)
     if free is None or need is None:
         return None
-    line = f'memory: about {ranks * need / GIB:.1f} GiB more for {ranks} rank(s), {free / GIB:.1f} GiB free'
+    line = (
+        f'memory: training needs about {ranks * need / GIB:.1f} GiB more ({ranks} rank(s)), {free / GIB:.1f} are free'
+    )
     if ranks * need <= free:
         return line, False
     how = '' if patterns else ', activation_checkpointing'
-    return f'{line}: the kernel may kill a rank; use fewer ranks, a smaller crop or batch{how}', True
+    return f'{line}: the kernel may kill it; use fewer ranks, a smaller crop or batch{how}', True

@@ -1,0 +1,67 @@
+"""Estimated memory of a training, and the line that compares it with the free memory."""
+
+import pytest
+import torch
+
+from restorebox.engine import memory
+from restorebox.registry import RESTORERS
+
+MODEL = dict(
+    type='SupervisedRestorer',
+    generator=dict(backbone=dict(type='UNet', levels=4, base_width=8, max_width=16), head=dict(type='PictureHead')),
+    losses=dict(l1=dict(type='L1Loss')),
+)
+CYCLE = dict(
+    type='CycleRestorer',
+    generator=dict(backbone=dict(type='ResNetGenerator', blocks=2, base_width=4), head=dict(type='PictureHead')),
+    discriminator=dict(
+        backbone=dict(type='PatchDiscriminator', halvings=2, base_width=4), head=dict(type='RealnessHead')
+    ),
+    lambda_lcl=0.0,
+    lambda_intra=0.0,
+    lambda_inter=0.0,
+    lambda_cycle=1.0,
+)
+
+
+def batch(roles, side=256):
+    return {'inputs': {role: torch.rand(1, 3, side, side) for role in roles}, 'data_samples': []}
+
+
+@pytest.mark.parametrize(('model', 'roles'), [(MODEL, ('lq', 'gt')), (CYCLE, ('lq', 'hq'))])
+def test_activations_are_extrapolated_to_the_whole_crop(model, roles):
+    restorer, data = RESTORERS.build(dict(model)).train(), batch(roles)
+    estimate = memory.training_bytes(restorer, model, data)
+    activations = memory.activation_bytes(restorer, data['inputs'])
+    weights = sum(p.nbytes for p in restorer.parameters())
+    assert estimate == pytest.approx(memory.WORKSPACE * activations + 3 * weights, rel=0.1)
+
+
+def test_random_numbers_of_the_training_are_untouched():
+    restorer, data = RESTORERS.build(dict(CYCLE)).train(), batch(('lq', 'hq'))
+    before, own = torch.get_rng_state(), restorer.training_state()
+    assert memory.training_bytes(restorer, CYCLE, data) is not None
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(state, own[name]) for name, state in restorer.training_state().items() if name != 'pools')
+
+
+def test_small_crops_need_no_estimate():
+    restorer = RESTORERS.build(dict(MODEL)).train()
+    assert memory.training_bytes(restorer, MODEL, batch(('lq', 'gt'), 64)) is None
+
+
+@pytest.mark.parametrize(('free', 'short'), [(2**40, False), (2**20, True), (None, None)])
+def test_the_line_says_what_is_short(free, short, monkeypatch):
+    monkeypatch.setattr(memory, 'free_memory', lambda: free)
+    restorer = RESTORERS.build(dict(MODEL)).train()
+    found = memory.memory_line(restorer, MODEL, batch(('lq', 'gt')), None, 4)
+    assert (found is None) == (free is None)
+    if found is not None:
+        assert found[1] is short
+        assert '4 rank(s)' in found[0]
+        assert ('activation_checkpointing' in found[0]) is short
+
+
+def test_free_memory_is_plausible():
+    free = memory.free_memory()
+    assert free is None or 0 <= free < 2**50
