@@ -19,7 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from restorebox.claims.runs import write_json
-from restorebox.datasets.inspection.duplicates import SAME_PICTURE, candidates, fingerprint, likeness, stacked
+from restorebox.datasets.inspection.duplicates import (
+    MIN_SIMILARITY,
+    candidates,
+    fingerprint,
+    similarity,
+    stack_fingerprints,
+)
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.datasets.sources.base import draw
 from restorebox.engine.checkpoint import sha256
@@ -61,12 +67,12 @@ def scored_planes(data: Path) -> dict[str, np.ndarray]:
 
 def doubles(ours: dict[str, np.ndarray], scored: dict[str, np.ndarray]) -> dict[str, str]:
     """Which of our pictures is a near-duplicate of a scored one."""
-    mine, my_places = stacked([fingerprint(each) for each in ours.values()])
-    theirs, their_places = stacked([fingerprint(each) for each in scored.values()])
+    mine, my_places = stack_fingerprints([fingerprint(each) for each in ours.values()])
+    theirs, their_places = stack_fingerprints([fingerprint(each) for each in scored.values()])
     names, others, same = list(ours), list(scored), {}
     for match in candidates(mine, theirs):
         name, other = names[my_places[match.first]], others[their_places[match.second]]
-        if name not in same and likeness(ours[name], scored[other]) >= SAME_PICTURE:
+        if name not in same and similarity(ours[name], scored[other]) >= MIN_SIMILARITY:
             same[name] = other
     return same
 

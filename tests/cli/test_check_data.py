@@ -148,7 +148,7 @@ def test_warnings_about_the_data_are_one_line_of_the_log(tmp_path):
     result = succeed(call('train.py', config, '--work-dir', 'v', cwd=tmp_path))
     lines = [line for line in result.stdout.splitlines() if 'data: ' in line]
     assert len(lines) == 1
-    assert 'is trained on and is in val' in lines[0]
+    assert 'is used for training and is in val' in lines[0]
     assert 'and 1 more' in lines[0]
 
 
