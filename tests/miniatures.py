@@ -215,4 +215,4 @@ def make(name: str, root: Path) -> tuple[Source, Mini]:
     """Write the miniature of a source -> the source with the miniature's numbers, and what was made."""
     assert name in MINIATURES, f'the data source {name} has no miniature in tests/miniatures.py'
     mini = MINIATURES[name](root)
-    return replace(get(name), counts=mini.counts, kept=mini.kept, also={}), mini
+    return replace(get(name), counts=mini.counts, kept=mini.kept, other_counts={}), mini

@@ -51,7 +51,7 @@ def test_rain100h_reads_a_copy_without_the_546(tmp_path):
     for i in (2, 5):
         for kind in ('rain', 'norain'):
             (tmp_path / f'release/RainTrainH/{kind}-{i}.png').unlink()
-    prepare(replace(source, also={'train': (4,)}), tmp_path / 'release', tmp_path / 'data')
+    prepare(replace(source, other_counts={'train': (4,)}), tmp_path / 'release', tmp_path / 'data')
     assert names(tmp_path / 'data', 'train') == ['1', '3', '4', '6']
 
 
@@ -192,7 +192,9 @@ def test_what_is_there_packed_and_unpacked_counts_once(tmp_path):
 def test_a_set_that_is_there_twice_is_refused(tmp_path):
     source, _ = make('rain100l', tmp_path / 'release/one')
     make('rain100l', tmp_path / 'release/two')
-    with pytest.raises(DataError, match=r'two pictures are called 1: .*; give a folder that holds the set once'):
+    with pytest.raises(
+        DataError, match=r'two pictures are called 1: .*; .* contains the set only once'
+    ):
         prepare(source, tmp_path / 'release', tmp_path / 'data')
 
 
@@ -217,17 +219,17 @@ def test_missing_partners_are_counted_and_three_are_named(tmp_path):
 def test_folders_that_are_in_the_way_stay_as_they_are(tmp_path):
     release, data, source, _ = prepared('rain100l', tmp_path)
     other, _ = make('rain100h', tmp_path / 'h')
-    with pytest.raises(ConfigError, match='holds rain100l, not rain100h'):
+    with pytest.raises(ConfigError, match='contains rain100l, not rain100h'):
         prepare(other, tmp_path / 'h', data)
     (data / 'train/lq/1.png').unlink()
-    with pytest.raises(DataError, match='train/lq should hold 4 pictures and holds 3'):
+    with pytest.raises(DataError, match='train/lq: expected 4 pictures, found 3'):
         prepare(source, release, data)
     (tmp_path / 'mine').mkdir()
-    with pytest.raises(ConfigError, match='exists and no data source made it'):
+    with pytest.raises(ConfigError, match='exists and was not made by prepare-data'):
         prepare(source, release, tmp_path / 'mine')
     (tmp_path / 'mine.part').mkdir()
     (tmp_path / 'mine').rmdir()
-    with pytest.raises(ConfigError, match='is in the way and no data source made it'):
+    with pytest.raises(ConfigError, match='exists and was not made by prepare-data'):
         prepare(source, release, tmp_path / 'mine')
     (tmp_path / 'mine.part' / '.unpacked').mkdir()  # what a killed preparation leaves
     prepare(source, release, tmp_path / 'mine')
@@ -237,7 +239,7 @@ def test_folders_that_are_in_the_way_stay_as_they_are(tmp_path):
 def test_another_seed_is_not_taken_for_the_same_set(tmp_path):
     release, data, source, _ = prepared('cclgan_spa', tmp_path)
     assert json.loads((data / 'source.json').read_text())['seed'] == 0
-    with pytest.raises(ConfigError, match='holds cclgan_spa with seed 0, not cclgan_spa with seed 1'):
+    with pytest.raises(ConfigError, match='contains cclgan_spa with seed 0, not cclgan_spa with seed 1'):
         prepare(source, release, data, seed=1)
 
 
