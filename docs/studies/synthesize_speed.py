@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from restorebox.datasets.reading import list_pictures, read_picture
-from restorebox.datasets.synthesis.work import PNG, Job, make
+from restorebox.datasets.synthesis.work import PNG_OPTIONS, Job, degrade
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'synthesize_speed.json'
 SIDE, PICTURES, PASSES = 512, 16, 5
@@ -48,16 +48,22 @@ def main(photographs: str) -> None:
                     job = Job(clean, Path(folder, f'{name}{layers}{k}'), name, layers=layers)
                     began = time.process_time()
                     for source in sources:
-                        make(job, source, [])
+                        degrade(job, source, [])
                     rates.append(len(sources) / (time.process_time() - began))
                 row = f'{name}, layers too' if layers else name
-                files = list((job.home / 'lq').iterdir())
+                files = list((job.out_dir / 'lq').iterdir())
                 share = sum(f.stat().st_size for f in files) / len(files) / SIDE**2 / 3
                 figures[row] = {'per_second': round(max(rates), 1), 'lq_share_of_raw': round(share, 3)}
                 print(
                     f'{row:24} {max(rates):6.1f} a second (at least {wanted}), lq {100 * share:.0f}% of the raw bytes'
                 )
-    facts = {'size': SIDE, 'pictures': PICTURES, 'passes': PASSES, 'png_level': PNG[1], 'machine': platform.machine()}
+    facts = {
+        'size': SIDE,
+        'pictures': PICTURES,
+        'passes': PASSES,
+        'png_level': PNG_OPTIONS[1],
+        'machine': platform.machine(),
+    }
     facts.update(python=platform.python_version(), numpy=np.__version__, opencv=cv2.__version__)
     OUT.write_text(json.dumps({**facts, 'figures': figures}, indent=1) + '\n')
 

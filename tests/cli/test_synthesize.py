@@ -47,7 +47,7 @@ def test_a_second_run_touches_nothing_and_heals_what_is_broken(tmp_path, clean, 
 def test_unreadable_pictures_stop_it_or_are_skipped(tmp_path, clean, capsys):
     (clean / '005.jpg').write_bytes((clean / '005.jpg').read_bytes()[:200])
     options = [clean, tmp_path / 'out', '--recipe', 'noise', '--workers', 1]
-    with pytest.raises(DataError, match=r'005\.jpg: is .*; what is complete stays'):
+    with pytest.raises(DataError, match=r'005\.jpg: is .*; complete pictures are kept'):
         make(*options)
     assert len((tmp_path / 'out/train/journal.jsonl').read_text().splitlines()) == 5
     make(*options, '--bad-picture', 'skip')
@@ -77,10 +77,10 @@ def test_unreadable_pictures_stop_it_or_are_skipped(tmp_path, clean, capsys):
         (['clean', 'made', '--recipe', 'noise', '--seed', '1'], 'was made with seed 0, now it is 1'),
         (['clean', 'made', '--recipe', 'noise', '--layers'], 'was made with layers false, now it is true'),
         (['few', 'made', '--recipe', 'noise'], 'belong to no picture of few, the first is gt/001.jpg'),
-        (['clean', 'foreign', '--recipe', 'noise'], 'holds lq/mine.png, which no synthesis made'),
+        (['clean', 'foreign', '--recipe', 'noise'], 'contains lq/mine.png, which was not made by synthesize'),
         (['changed', 'made', '--recipe', 'noise'], '000.png has changed since'),
         (['twice', 'out', '--recipe', 'noise'], 'two pictures of one name'),
-        (['made/train/gt', 'made', '--recipe', 'noise'], 'lie in each other'),
+        (['made/train/gt', 'made', '--recipe', 'noise'], 'contains the other'),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_overwritten(tmp_path, monkeypatch, args, expected):
@@ -138,7 +138,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, TOOL, 'clean', 'out', '--recipe', 'noise', '--workers', '1']
     known = dict(cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     line = one_line_error(subprocess.run(command, preexec_fn=limit, **known))
-    assert 'out/train/lq/002a.png: File too large; what is complete stays' in line
+    assert 'out/train/lq/002a.png: File too large; complete pictures are kept' in line
     assert len((tmp_path / 'out/train/journal.jsonl').read_text().splitlines()) == 3
     assert not [name for name in contents(tmp_path / 'out') if name.endswith('.tmp')]
     assert not (tmp_path / 'out/train/lq/002a.png').exists()

@@ -192,9 +192,7 @@ def test_what_is_there_packed_and_unpacked_counts_once(tmp_path):
 def test_a_set_that_is_there_twice_is_refused(tmp_path):
     source, _ = make('rain100l', tmp_path / 'release/one')
     make('rain100l', tmp_path / 'release/two')
-    with pytest.raises(
-        DataError, match=r'two pictures are called 1: .*; .* contains the set only once'
-    ):
+    with pytest.raises(DataError, match=r'two pictures are called 1: .*; .* contains the set only once'):
         prepare(source, tmp_path / 'release', tmp_path / 'data')
 
 

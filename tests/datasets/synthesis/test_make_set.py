@@ -14,8 +14,8 @@ from PIL import Image
 
 from restorebox.datasets.pictures import PairedPictures
 from restorebox.datasets.reading import read_picture
-from restorebox.datasets.synthesis import Job, MadeSet, make_set, work
-from restorebox.datasets.synthesis.folder import Folder
+from restorebox.datasets.synthesis import Job, SynthesisResult, make_set, work
+from restorebox.datasets.synthesis.folder import OutputFolder
 from restorebox.degradations import render_again
 from restorebox.errors import BusyError, ConfigError, DataError
 from tests.datasets.synthesis.sets import contents, lines, manifest, write_clean
@@ -23,7 +23,7 @@ from tests.datasets.synthesis.sets import contents, lines, manifest, write_clean
 MOST = 14  # lines that a run's journal gains before it is killed; five times as many are fewer than all 120
 
 
-def make(clean, out, recipe, *, split='train', recursive=False, workers=None, skip=False, **options) -> MadeSet:
+def make(clean, out, recipe, *, split='train', recursive=False, workers=None, skip=False, **options) -> SynthesisResult:
     return make_set(Job(clean, out / split, recipe, **options), recursive, workers, skip)
 
 
@@ -112,7 +112,7 @@ def test_sub_folders_stay_and_pair_by_list(tmp_path):
     make(tmp_path / 'clean', tmp_path / 'out', 'noise', recursive=True)
     pairs = PairedPictures(tmp_path / 'out', pairing='list_file', list_file='pairs.txt')
     assert [Path(pairs.get_data_info(i)['paths']['gt']).parent.name for i in range(4)] == ['a', 'a', 'b c', 'b c']
-    with pytest.raises(DataError, match='lie in each other'):
+    with pytest.raises(DataError, match='contains the other'):
         make(tmp_path, tmp_path / 'out', 'noise', recursive=True)
 
 
@@ -142,13 +142,13 @@ def test_odd_clean_pictures_become_png_and_ordinary_ones_are_linked(tmp_path):
 
 
 def test_a_busy_folder_is_refused(tmp_path, clean, monkeypatch):
-    monkeypatch.setattr('restorebox.datasets.synthesis.folder.PATIENCE', 0.1)
+    monkeypatch.setattr('restorebox.datasets.synthesis.folder.LOCK_TIMEOUT', 0.1)
     job = Job(clean, tmp_path / 'out', 'noise')
-    folder = Folder(job, ['000.png'])
+    folder = OutputFolder(job, ['000.png'])
     with pytest.raises(BusyError, match=rf'another synthesize \(process {os.getpid()} on .*\) is at work there'):
-        Folder(job, ['000.png'])
+        OutputFolder(job, ['000.png'])
     folder.close()
-    Folder(job, ['000.png']).close()
+    OutputFolder(job, ['000.png']).close()
 
 
 def test_a_record_needs_its_parameters():
@@ -203,9 +203,11 @@ def test_a_lack_of_memory_is_no_damage(tmp_path, clean, monkeypatch):
 
     monkeypatch.setattr(work, 'read_picture', reader)
     monkeypatch.setattr(work, 'start_method', lambda: 'fork')  # so that workers have the reader
-    with pytest.raises(DataError, match=r'003\.png: not enough memory for it; try fewer --workers; what is complete'):
+    with pytest.raises(
+        DataError, match=r'003\.png: not enough memory for it; try fewer --workers; complete pictures are kept'
+    ):
         make(clean, tmp_path / 'out', 'noise', workers=1)
-    bad = make(clean, tmp_path / 'out', 'noise', workers=1, skip=True).bad
+    bad = make(clean, tmp_path / 'out', 'noise', workers=1, skip=True).unreadable
     assert [source for source, _ in bad] == ['003.png']
     assert '003.png: not enough memory for it' in bad[0][1]
     assert len(manifest(tmp_path / 'out/train')) == 6
@@ -215,7 +217,7 @@ def test_a_set_is_not_made_into_what_a_link_leads_to(tmp_path, clean):
     (clean / 'linked').symlink_to(tmp_path / 'out')
     (tmp_path / 'out/train/lq').mkdir(parents=True)
     Image.new('L', (9, 7)).save(tmp_path / 'out/train/lq/x.png')
-    with pytest.raises(DataError, match='lie in each other'):
+    with pytest.raises(DataError, match='contains the other'):
         make(clean, tmp_path / 'out', 'noise', recursive=True)
 
 
@@ -234,7 +236,7 @@ def test_a_picture_that_kills_its_worker_costs_no_other(tmp_path, clean, monkeyp
     monkeypatch.setattr(work, 'start_method', lambda: 'fork')  # so that workers have the reader
     with pytest.raises(DataError, match=r'003\.png: its worker was killed twice \(exit code -9; .* fewer --workers\)'):
         make(clean, tmp_path / 'out', 'noise', workers=2)
-    bad = make(clean, tmp_path / 'out', 'noise', workers=2, skip=True).bad
+    bad = make(clean, tmp_path / 'out', 'noise', workers=2, skip=True).unreadable
     assert [source for source, _ in bad] == ['003.png']
     assert '003.png: its worker was killed twice' in bad[0][1]
     assert len(manifest(tmp_path / 'out/train')) == 6
