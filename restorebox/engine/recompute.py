@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import Any, cast
 
 import mmengine.runner.runner as mmengine_runner
 from mmengine.model import is_model_wrapper
@@ -51,7 +52,7 @@ def matching_modules(model: nn.Module, patterns: str | list[str]) -> list[nn.Mod
 def _named(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
     """Yield names and modules without DDP wrappers, and without containers, which are never called themselves."""
     for name, child in module.named_children():
-        inner = child.module if is_model_wrapper(child) else child
+        inner = cast(nn.Module, child.module) if is_model_wrapper(child) else child
         if not isinstance(inner, (nn.ModuleList, nn.ModuleDict)):
             yield f'{prefix}{name}', inner
         yield from _named(inner, f'{prefix}{name}.')
@@ -67,7 +68,7 @@ def recompute(model: nn.Module, patterns: str | list[str]) -> None:
         module.forward = partial(_forward, module, module.forward)
 
 
-def _forward(module: nn.Module, forward: Callable, *args: object, **kwargs: object) -> object:
+def _forward(module: nn.Module, forward: Callable, *args: Any, **kwargs: Any) -> Any:
     if not module.training:
         return forward(*args, **kwargs)
     return checkpoint(forward, *args, use_reentrant=False, **kwargs)
