@@ -1,4 +1,4 @@
-"""synthesize: its options, what it prints, and mistakes."""
+"""The command synthesize: options, output and user errors."""
 
 import os
 import resource
@@ -28,7 +28,7 @@ def clean(tmp_path):
     return write_clean(tmp_path / 'clean', 7)
 
 
-def test_a_second_run_touches_nothing_and_heals_what_is_broken(tmp_path, clean, capsys):
+def test_a_second_run_repairs_damaged_files_and_changes_no_others(tmp_path, clean, capsys):
     options = ['--recipe', 'noise', '--workers', 1]
     make(clean, tmp_path / 'out', *options)
     before, written = contents(tmp_path / 'out'), (tmp_path / 'out/train/lq/003.png').stat().st_mtime_ns
@@ -83,7 +83,7 @@ def test_unreadable_pictures_stop_it_or_are_skipped(tmp_path, clean, capsys):
         (['made/train/gt', 'made', '--recipe', 'noise'], 'contains the other'),
     ],
 )
-def test_mistakes_are_one_line_and_nothing_is_overwritten(tmp_path, monkeypatch, args, expected):
+def test_user_errors_are_one_line_and_nothing_is_overwritten(tmp_path, monkeypatch, args, expected):
     monkeypatch.chdir(tmp_path)
     for name, count in (('clean', 2), ('few', 1), ('changed', 2)):
         write_clean(Path(name), count)
@@ -126,8 +126,8 @@ def test_the_list_names_every_recipe(capsys):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
-    """A limit on the size of files stands for the full disk: small pictures fit, the large one does not."""
+def test_a_full_disk_is_one_line_and_the_same_command_resumes(tmp_path):
+    """A limit on the file size simulates the full disk: small pictures fit, the large one does not."""
     clean = write_clean(tmp_path / 'clean', 3)
     write_clean(tmp_path / 'large', 1, (128, 128))
     (tmp_path / 'large/000.png').rename(clean / '002a.png')
@@ -147,8 +147,8 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
 
 
 @pytest.fixture
-def shut(monkeypatch):
-    """Folders called 'locked' can't be read; permissions would not stop a test that runs as root."""
+def unreadable_folders(monkeypatch):
+    """Make folders called 'locked' unreadable; permissions have no effect in tests that run as root."""
     scan = os.scandir
 
     def scandir(path):
@@ -159,7 +159,7 @@ def shut(monkeypatch):
     monkeypatch.setattr(os, 'scandir', scandir)
 
 
-def test_one_bad_thing_does_not_end_it(tmp_path, clean, shut, capsys):
+def test_faults_of_single_files_do_not_stop_the_run(tmp_path, clean, unreadable_folders, capsys):
     (clean / 'locked').mkdir()
     (clean / 'sub').mkdir()
     os.mkfifo(clean / 'pipe.png')
