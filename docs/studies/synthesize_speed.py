@@ -1,12 +1,12 @@
-"""How fast ``synthesize`` makes pictures of 512x512 on one core, reading and PNG writing included.
+"""Measure how many pictures of 512x512 per second ``synthesize`` makes on one core, including reading and writing.
 
-Run it from the repository's root with a folder of photographs; it prints a table and writes
+Run it from the root of the repository with a folder of photographs; it prints a table and writes
 docs/results/synthesize_speed.json:
 
     OMP_NUM_THREADS=1 python docs/studies/synthesize_speed.py photographs
 
-A worker's own code runs in this process; time is that of the processor, so that what else the machine does matters
-little, and the fastest of several passes counts.
+The code of a worker runs in this process. CPU time is measured, which depends little on other load on the machine, and
+the fastest of several passes is reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AT_LEAST = {'light_rain': 20, 'heavy_rain': 8, 'moderate': 20}  # pictures per s
 
 
 def main(photographs: str) -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     cv2.setNumThreads(0)
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
