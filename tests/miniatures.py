@@ -1,8 +1,7 @@
 """Miniatures of public data sets in their official layout, one per registered source.
 
-A source that is missing here makes the tests that walk the registry fail with its name, so a new one is covered the day
-it is registered. Numbers of pictures are small, so a miniature comes with counts of its own for
-``dataclasses.replace(source, counts=..., kept=...)``.
+Tests over all registered sources fail if a source has no miniature. The numbers of pictures are small, so each
+miniature has its own counts for ``dataclasses.replace(source, counts=..., kept=...)``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SIZE = (24, 20)  # width and height
 
 @dataclass
 class Mini:
-    """What was made: numbers to put into the source, and the file whose partner is missed when it is gone."""
+    """Description of a miniature: counts for the source, and a file without which a partner is missing."""
 
     counts: dict[str, int]
     kept: dict[str, int]
@@ -33,14 +32,14 @@ class Mini:
 
 
 def picture(path: Path, scene: int, size: tuple[int, int] = SIZE) -> None:
-    """A picture that depends on ``scene`` alone, coarse enough to be told from others in a thumbnail."""
+    """Write a picture that depends only on ``scene``, coarse enough to differ from others in a thumbnail."""
     coarse = np.random.default_rng(scene).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST).save(path)
 
 
 def pairs(root: Path, lq: str, gt: str, count: int, start: int = 0, renders: tuple[str, ...] = ('',)) -> None:
-    """``count`` clean pictures and their renders; {i} is the number from 1, {r} the render."""
+    """Write ``count`` clean pictures and their renders; {i} is the number from 1, {r} the render."""
     for i in range(1, count + 1):
         picture(root / gt.format(i=i + start), 1000 * count + i + start)
         for r, render in enumerate(renders):
@@ -212,7 +211,7 @@ MINIATURES: dict[str, Callable[[Path], Mini]] = {
 
 
 def make(name: str, root: Path) -> tuple[Source, Mini]:
-    """Write the miniature of a source -> the source with the miniature's numbers, and what was made."""
+    """Write the miniature of a source; return the source with the counts of the miniature, and its description."""
     assert name in MINIATURES, f'the data source {name} has no miniature in tests/miniatures.py'
     mini = MINIATURES[name](root)
-    return replace(get(name), counts=mini.counts, kept=mini.kept, also={}), mini
+    return replace(get(name), counts=mini.counts, kept=mini.kept, other_counts={}), mini

@@ -1,4 +1,4 @@
-"""How far generated pictures are from their sources while RainDiffusion trains: curves of runs, from their logs.
+"""Plot how far generated pictures are from their sources during training of RainDiffusion, from the logs of runs.
 
     python docs/studies/collapse_curve.py NAME LABEL=WORK_DIR [LABEL=WORK_DIR ...]
 
@@ -21,7 +21,7 @@ SHIFTS = {'shift_rainy': "|x' - x|", 'shift_clean': "|y' - y|"}
 
 
 def read(folder: Path) -> dict[str, list]:
-    """Steps and shifts of a run, resumed or not."""
+    """Return the steps and distances of a run, including resumed ones."""
     rows = {}
     for file in sorted(folder.glob('*/vis_data/scalars.json')):
         for line in file.read_text().splitlines():
@@ -32,7 +32,7 @@ def read(folder: Path) -> dict[str, list]:
 
 
 def main() -> None:
-    """Read, write, draw."""
+    """Read the logs, write the JSON and draw the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name')
     parser.add_argument('runs', nargs='+', metavar='LABEL=WORK_DIR')

@@ -1,11 +1,11 @@
-"""The mean of several checkpoints' weights, or one's laid into a deeper network.
+"""Average the weights of several checkpoints, or load the weights of one checkpoint into a deeper network.
 
     python docs/studies/combine_weights.py CONFIG OUT CHECKPOINT[=SHARE] [CHECKPOINT[=SHARE] ...]
 
-The network is CONFIG's, built under seed 0. Weights that a checkpoint lacks are those that it was built with: the last
-convolution of a new residual block is zero then, so that a deeper network begins by doing what the shallower one did.
-Shares are those of the mean; without them all are alike. OUT (.pth) is a checkpoint to restore with, publish, or load
-for another training; what the last one's training cost goes with it.
+The network is that of CONFIG, initialised with seed 0. Weights that a checkpoint lacks keep their initial value. The
+last convolution of a new residual block is zero initially, so that a deeper network first computes the same as the
+shallower one. SHARE is the weight of a checkpoint in the average; the default is equal shares. OUT (.pth) can be used
+for inference, publishing or further training. It records the training cost of the last checkpoint.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from restorebox.registry import RESTORERS
 def combined(
     built: dict[str, torch.Tensor], states: Sequence[dict[str, torch.Tensor]], shares: Sequence[float]
 ) -> dict[str, torch.Tensor]:
-    """The mean of ``states``, each filled up from ``built``; ``shares`` sum to 1.
+    """Return the weighted mean of ``states``, each completed by the weights of ``built``; ``shares`` sum to 1.
 
     Raises:
-        CheckpointError: weights that ``built`` does not have, or has in another shape.
+        CheckpointError: weights that ``built`` lacks or has in another shape.
     """
     for state in states:
         odd = [key for key, value in state.items() if key not in built or built[key].shape != value.shape]
@@ -43,7 +43,7 @@ def combined(
 
 
 def main() -> None:
-    """Combine, write."""
+    """Combine the weights and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config')
     parser.add_argument('out')

@@ -1,11 +1,10 @@
-"""Train several configs on the same pictures over several seeds, test them, and put the figures side by side.
+"""Train several configs on the same pictures with several seeds, test them, and compare the scores.
 
     python docs/studies/compare.py NAME LABEL=CONFIG[@ROW] ... --data-root FOLDER --data WORDS
 
-CONFIG@ROW is a row of a config, as --row names it. Each config is trained with each seed, and its last checkpoint
-tested. A run that is complete is not run again, an interrupted one goes on where it was. Writes docs/results/NAME.json
-(every score with its protocol and cost), NAME.md (a table: mean, lowest and highest seed) and NAME.png (the same as
-bars).
+CONFIG@ROW selects a row of a config, as --row does. Each config is trained with each seed, and its last checkpoint is
+tested. Complete runs are not repeated; interrupted ones are resumed. Writes docs/results/NAME.json (every score with
+its protocol and cost), NAME.md (a table: mean, lowest and highest seed) and NAME.png (a bar chart).
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ SCORES = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb')
 
 
 def show(name: str, value: float) -> str:
-    """A score with the digits that it deserves."""
+    """Format a score with a suitable number of digits."""
     return f'{value:.4f}' if name.startswith(('ssim', 'mae')) else f'{value:.2f}'
 
 
 def table(results: dict[str, list[dict]], scores: Sequence[str] = SCORES) -> str:
-    """Mean over the seeds, and in brackets the lowest and the highest of them; the first row does nothing."""
+    """Return the mean over the seeds with (lowest, highest) as Markdown; the first row is the unchanged input."""
     first = next(iter(results.values()))[0]
     lines = ['| | ' + ' | '.join(scores) + ' | minutes |', '|---' * (len(scores) + 2) + '|']
     nothing = {name: first['mean'].get(f'input/{name}') for name in scores}  # a layer has none
@@ -48,7 +47,7 @@ def table(results: dict[str, list[dict]], scores: Sequence[str] = SCORES) -> str
 
 
 def draw(results: dict[str, list[dict]], score: str, path: Path) -> None:
-    """Bars of means with a dot per seed, and a line for doing nothing unless that is perfect."""
+    """Draw bars of means, a dot per seed, and a line for the unchanged input unless its score is perfect."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -71,7 +70,7 @@ def draw(results: dict[str, list[dict]], score: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Run all, then write."""
+    """Train and test all configs, then write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name')
     parser.add_argument('configs', nargs='+', metavar='LABEL=CONFIG[@ROW]')

@@ -1,24 +1,25 @@
-"""Does check-data find faults that were planted, and nothing else?
+"""Measure whether check-data finds inserted faults, and reports nothing else.
 
-Each set is drawn anew from a seed: photographs, parted at random into training and test, each with a degraded partner
-(one of RECIPES at random), and in it
+For each seed a set is made: photographs are divided at random into training and test, and each gets a degraded partner
+(one of RECIPES at random). It contains these faults:
 
-- 3 near-duplicates: training pairs whose clean side is a test photograph re-encoded, resized, or cropped by up to 4
-  percent a side, each of them stored as JPEG once more, with a degradation of its own;
-- 2 swaps: of two pairs of the same size the degraded sides have changed places, so 4 wrong pairs;
+- 3 near-duplicates: training pairs whose clean picture is a test photograph re-encoded, resized, or cropped by up to 4
+  percent per side, stored as JPEG again, with their own degradation;
+- 2 swaps: the degraded pictures of two pairs of the same size are exchanged, which gives 4 wrong pairs;
 - 1 truncated file.
 
-Recall is the share of planted faults (8 a set: a wrong pair counts as one) that are named with the right files. Every
-other finding is a false alarm, warnings about clean pictures included; only that the re-encoded copy looks like strong
-JPEG is true. Beside the sets, the real camera-noise pairs of
-NOISE are parted at random 20 times, so that windows of one scene stand on both sides: whatever is found there is a
-false alarm, too. Then, photographs are spoilt one at a time to see how much of that the warnings about clean pictures
-find. Run it from the repository's root:
+Recall is the fraction of inserted faults (8 per set; each wrong pair counts as one) that are reported with the correct
+files. Every other finding is a false alarm, including warnings about clean pictures. The only exception is the
+re-encoded copy, which does look like strong JPEG.
+
+In addition, the real camera-noise pairs of NOISE are divided at random 20 times, so that crops of one scene are in both
+splits; all findings are false alarms. Finally, single photographs are degraded to measure the recall of the warnings
+about clean pictures. Run it from the root of the repository:
 
     python docs/studies/data_faults.py PHOTOGRAPHS --noise NOISE
 
-PHOTOGRAPHS is a folder that is searched with its sub-folders (the stored figures are of 365 photographs of BSDS500),
-NOISE one with NAME_real.JPG and NAME_mean.JPG. It writes docs/results/data_faults.json; no picture goes into it.
+PHOTOGRAPHS is a folder that is searched recursively (the stored results are for 365 photographs of BSDS500). NOISE is a
+folder with NAME_real.JPG and NAME_mean.JPG. It writes docs/results/data_faults.json, without any picture.
 """
 
 from __future__ import annotations
@@ -47,39 +48,42 @@ RECIPES = (
     *('line_rain', 'light_rain', 'heavy_rain', 'rain100h', 'rain_fog', 'haze', 'veil', 'snow', 'noise', 'blur'),
     *('motion_blur', 'jpeg', 'mild', 'moderate', 'severe', 'did_hy'),
 )
-HELD_OUT = 0.25  # share of the photographs that are tested on
+HELD_OUT = 0.25  # fraction of the photographs used for test
 DUPLICATES = ('re-encoded', 'resized', 'cropped')
-SPOILT = ('JPEG 20', 'JPEG 40', 'blur 2', 'blur 3', 'noise 15', 'noise 20', 'noise 25', 'line_rain', 'heavy_rain')
+DEGRADATIONS = ('JPEG 20', 'JPEG 40', 'blur 2', 'blur 3', 'noise 15', 'noise 20', 'noise 25', 'line_rain', 'heavy_rain')
 
 
 @dataclass
-class Planted:
-    """What is wrong with a set: what kind of fault -> files of each."""
+class InsertedFaults:
+    """Inserted faults of a set: kind of fault -> files of each."""
 
     near_duplicate: dict[str, tuple[str, str]] = field(default_factory=dict)
     wrong_partner: list[tuple[str, str]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
     def found(self, findings: list[Finding]) -> dict[str, bool]:
-        """Each fault -> whether a finding of the right kind names its files."""
-        said = {(each.kind, each.files) for each in findings}
+        """Return fault -> whether a finding of the correct kind names its files."""
+        reported = {(each.kind, each.files) for each in findings}
         return {
-            **{f'near_duplicate, {how}': ('near_duplicate', pair) in said for how, pair in self.near_duplicate.items()},
-            **{f'wrong_partner, {k}': ('wrong_partner', p) in said for k, p in enumerate(self.wrong_partner)},
-            **{f'unreadable, {k}': ('unreadable', (p,)) in said for k, p in enumerate(self.unreadable)},
+            **{
+                f'near_duplicate, {how}': ('near_duplicate', pair) in reported
+                for how, pair in self.near_duplicate.items()
+            },
+            **{f'wrong_partner, {k}': ('wrong_partner', p) in reported for k, p in enumerate(self.wrong_partner)},
+            **{f'unreadable, {k}': ('unreadable', (p,)) in reported for k, p in enumerate(self.unreadable)},
         }
 
     def alarms(self, findings: list[Finding]) -> list[Finding]:
-        """Findings that are about no planted fault."""
-        planted = {('near_duplicate', pair) for pair in self.near_duplicate.values()}
-        planted |= {('wrong_partner', pair) for pair in self.wrong_partner}
-        planted |= {('unreadable', (path,)) for path in self.unreadable}
-        planted.add(('clean_blocky', self.near_duplicate['re-encoded'][:1]))
-        return [each for each in findings if (each.kind, each.files) not in planted]
+        """Return the findings that are about no inserted fault."""
+        inserted = {('near_duplicate', pair) for pair in self.near_duplicate.values()}
+        inserted |= {('wrong_partner', pair) for pair in self.wrong_partner}
+        inserted |= {('unreadable', (path,)) for path in self.unreadable}
+        inserted.add(('clean_blocky', self.near_duplicate['re-encoded'][:1]))
+        return [each for each in findings if (each.kind, each.files) not in inserted]
 
 
 def copied(picture: np.ndarray, how: str, rng: np.random.Generator) -> Image.Image:
-    """A near-duplicate of a picture, HWC uint8."""
+    """Return a near-duplicate of a picture, HWC uint8."""
     image = Image.fromarray(picture)
     width, height = image.size
     if how == 'resized':
@@ -93,19 +97,19 @@ def copied(picture: np.ndarray, how: str, rng: np.random.Generator) -> Image.Ima
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
-    """A picture after JPEG."""
+    """Return a picture after JPEG compression."""
     buffer = io.BytesIO()
     image.save(buffer, 'JPEG', quality=quality)
     return Image.open(buffer).convert('RGB')
 
 
-def make_set(photographs: list[np.ndarray], folder: Path, rng: np.random.Generator) -> Planted:
-    """Write a set with planted faults as ``folder/{train,test}/{lq,gt}``.
+def make_set(photographs: list[np.ndarray], folder: Path, rng: np.random.Generator) -> InsertedFaults:
+    """Write a set with inserted faults as ``folder/{train,test}/{lq,gt}``.
 
     Args:
-        photographs: HWC uint8, 16 or more, each of a scene of its own.
-        folder: an empty one.
-        rng: of all draws.
+        photographs: at least 16, HWC uint8, all of different scenes.
+        folder: an empty folder.
+        rng: generator of all random draws.
     """
     order = rng.permutation(len(photographs))
     held = max(4, round(HELD_OUT * len(order)))
@@ -115,12 +119,12 @@ def make_set(photographs: list[np.ndarray], folder: Path, rng: np.random.Generat
     places = [('test' if k < held else 'train', f'{k:04d}') for k in range(len(order))]
     for (split, name), index in zip(places, order, strict=True):
         _write_pair(photographs[index], folder / split, name, rng)
-    planted = Planted()
+    inserted = InsertedFaults()
     for k, how in enumerate(DUPLICATES):  # of the first test photographs, which are random ones
         copy = np.asarray(copied(photographs[order[k]], how, rng))
         _write_pair(copy, folder / 'train', f'copy_{k}', rng)
         gt = str(folder / 'train' / 'gt' / f'copy_{k}.jpg')
-        planted.near_duplicate[how] = (gt, str(folder / 'test' / 'gt' / f'{k:04d}.jpg'))
+        inserted.near_duplicate[how] = (gt, str(folder / 'test' / 'gt' / f'{k:04d}.jpg'))
     sizes = {name: photographs[order[k]].shape for k, (_, name) in enumerate(places)}
     free = [str(name) for name in rng.permutation([name for split, name in places if split == 'train'])]
     for _ in range(2):
@@ -130,12 +134,12 @@ def make_set(photographs: list[np.ndarray], folder: Path, rng: np.random.Generat
         kept = first.read_bytes()
         first.write_bytes(second.read_bytes())
         second.write_bytes(kept)
-        planted.wrong_partner += [(str(f), str(f.parents[1] / 'gt' / f.name)) for f in (first, second)]
-    victim = folder / 'train' / str(rng.choice(['lq', 'gt'])) / f'{free.pop()}.jpg'
-    data = victim.read_bytes()
-    victim.write_bytes(data[: int(len(data) * rng.uniform(0.2, 0.95))])
-    planted.unreadable.append(str(victim))
-    return planted
+        inserted.wrong_partner += [(str(f), str(f.parents[1] / 'gt' / f.name)) for f in (first, second)]
+    truncated = folder / 'train' / str(rng.choice(['lq', 'gt'])) / f'{free.pop()}.jpg'
+    data = truncated.read_bytes()
+    truncated.write_bytes(data[: int(len(data) * rng.uniform(0.2, 0.95))])
+    inserted.unreadable.append(str(truncated))
+    return inserted
 
 
 def _write_pair(picture: np.ndarray, folder: Path, name: str, rng: np.random.Generator) -> None:
@@ -145,8 +149,8 @@ def _write_pair(picture: np.ndarray, folder: Path, name: str, rng: np.random.Gen
     Image.fromarray(lq).save(folder / 'lq' / f'{name}.jpg', quality=95)
 
 
-def part_noise(noise: Path, folder: Path, rng: np.random.Generator) -> None:
-    """Part real noisy pairs into ``folder/{train,test}/{lq,gt}`` at random."""
+def split_noise(noise: Path, folder: Path, rng: np.random.Generator) -> None:
+    """Divide real noisy pairs at random into ``folder/{train,test}/{lq,gt}``."""
     names = sorted(path.name.removesuffix('_real.JPG') for path in noise.glob('*_real.JPG'))
     for k, place in enumerate(rng.permutation(len(names))):
         split = 'train' if k < len(names) // 2 else 'test'
@@ -155,8 +159,8 @@ def part_noise(noise: Path, folder: Path, rng: np.random.Generator) -> None:
             shutil.copy(noise / f'{names[place]}_{kind}.JPG', folder / split / role / f'{names[place]}.jpg')
 
 
-def spoil(picture: np.ndarray, how: str, rng: np.random.Generator) -> np.ndarray:
-    """One of SPOILT: HWC uint8 -> HWC uint8."""
+def degrade(picture: np.ndarray, how: str, rng: np.random.Generator) -> np.ndarray:
+    """Apply one of DEGRADATIONS: HWC uint8 -> HWC uint8."""
     kind, _, number = how.partition(' ')
     if kind == 'JPEG':
         return np.asarray(jpeg(Image.fromarray(picture), int(number)))
@@ -167,30 +171,30 @@ def spoil(picture: np.ndarray, how: str, rng: np.random.Generator) -> np.ndarray
     return (np.clip(build_degradation(how)(picture, rng)['lq'], 0, 1) * 255).astype(np.uint8)
 
 
-def clean_side(photographs: list[np.ndarray], number: int, rng: np.random.Generator) -> dict[str, float]:
-    """Share of spoilt pictures that are named, by how they were spoilt; each stands alone among unspoilt ones."""
+def recall_of_clean_warnings(photographs: list[np.ndarray], number: int, rng: np.random.Generator) -> dict[str, float]:
+    """Return degradation -> fraction of degraded pictures that are reported; each is the only one in a clean set."""
     measured = [clean.measure(luminance(picture)) for picture in photographs]
     named = {'nothing': len({i for i, _, _ in clean.outliers(measured)}) / len(measured)}
-    for how in SPOILT:
-        spoilt = rng.choice(len(photographs), number, replace=False)
+    for how in DEGRADATIONS:
+        chosen = rng.choice(len(photographs), number, replace=False)
         hits = 0
-        for i in spoilt:
-            one = clean.measure(luminance(spoil(photographs[i], how, rng)))
+        for i in chosen:
+            one = clean.measure(luminance(degrade(photographs[i], how, rng)))
             among = [*measured[:i], one, *measured[i + 1 :]]
             hits += any(k == i for k, _, _ in clean.outliers(among))
         named[how] = hits / number
     return named
 
 
-def run(photographs: list[np.ndarray], seed: int) -> tuple[Planted, Report]:
-    """Make the set of a seed, check it and throw it away."""
+def run(photographs: list[np.ndarray], seed: int) -> tuple[InsertedFaults, Report]:
+    """Make the set of a seed, check it and delete it."""
     with tempfile.TemporaryDirectory() as folder:
-        planted = make_set(photographs, Path(folder), np.random.default_rng([seed, 0]))
-        return planted, check(from_folder(Path(folder)))
+        inserted = make_set(photographs, Path(folder), np.random.default_rng([seed, 0]))
+        return inserted, check(from_folder(Path(folder)))
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('photographs', type=Path)
     parser.add_argument('--noise', type=Path, help='folder of real noisy pairs')
@@ -198,17 +202,17 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=OUT)
     args = parser.parse_args()
     photographs = [read_picture(path) for path in list_pictures(args.photographs, recursive=True)]
-    hits, planted_count, per_seed = Counter(), Counter(), []
+    hits, fault_count, per_seed = Counter(), Counter(), []
     pictures = seconds = 0
     alarms: list[Finding] = []
     missed: list[str] = []
     for seed in range(args.seeds):
-        planted, report = run(photographs, seed)
-        found, false = planted.found(report.findings), planted.alarms(report.findings)
+        inserted, report = run(photographs, seed)
+        found, false = inserted.found(report.findings), inserted.alarms(report.findings)
         for fault, hit in found.items():
             kind = fault if fault.startswith('near') else fault.split(',')[0]
             hits[kind] += hit
-            planted_count[kind] += 1
+            fault_count[kind] += 1
         alarms += false
         missed += [f'seed {seed}: {fault}' for fault, hit in found.items() if not hit]
         files = sum(count.files for count in report.counts.values())
@@ -218,8 +222,8 @@ def main() -> None:
     figures = {
         'photographs': len(photographs),
         'seeds': args.seeds,
-        'recall': sum(hits.values()) / sum(planted_count.values()),
-        'recall_by_kind': {kind: hits[kind] / number for kind, number in planted_count.items()},
+        'recall': sum(hits.values()) / sum(fault_count.values()),
+        'recall_by_kind': {kind: hits[kind] / number for kind, number in fault_count.items()},
         'missed': missed,
         'pictures': pictures,
         'false_alarms': len(alarms),
@@ -230,7 +234,9 @@ def main() -> None:
     }
     if args.noise:
         figures['noise_pairs'] = _noise(args.noise, args.seeds)
-    figures['clean_side_named'] = clean_side(photographs, min(100, len(photographs)), np.random.default_rng(0))
+    figures['clean_side_named'] = recall_of_clean_warnings(
+        photographs, min(100, len(photographs)), np.random.default_rng(0)
+    )
     args.out.write_text(json.dumps(figures, indent=1) + '\n')
     print(json.dumps({key: value for key, value in figures.items() if key != 'per_seed'}, indent=1))
 
@@ -239,7 +245,7 @@ def _noise(noise: Path, seeds: int) -> dict[str, object]:
     alarms, pictures, began = [], 0, time.perf_counter()
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
-            part_noise(noise, Path(folder), np.random.default_rng([seed, 1]))
+            split_noise(noise, Path(folder), np.random.default_rng([seed, 1]))
             report = check(from_folder(Path(folder)))
         alarms += report.findings
         pictures += sum(count.files for count in report.counts.values())

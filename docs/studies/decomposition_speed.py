@@ -1,12 +1,12 @@
-"""How long the decomposition of heavy rain takes: ten guided filters in one pass, against ten on their own.
+"""Measure the decomposition of heavy rain: ten guided filters in one pass, compared with ten separate ones.
 
-Run it from the repository's root; it prints and writes docs/results/decomposition_speed.json:
+Run it from the root of the repository; it prints and writes docs/results/decomposition_speed.json:
 
     OMP_NUM_THREADS=1 python docs/studies/decomposition_speed.py
 
-Both take turns, and the figure is the median of the pairs' ratios. The ten on their own are written as guided filters
-usually are, with running sums (what the authors' code has); a second row gives them our box means, so that the figure
-shows how much of the gain is shared work and how much a faster mean.
+Both are timed alternately, and the result is the median of the ratios of the pairs. The separate filters use the usual
+implementation with cumulative sums, as in the code of the authors. A second row uses the box mean of restorebox for
+them, which separates the gain of shared work from that of a faster mean.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AT_MOST = 0.35
 
 
 def running_sums(x: Tensor, r: int) -> Tensor:
-    """Box mean of radius r over the pixels inside: differences of cumulative sums, in float64, which they need."""
+    """Return the box mean of radius r over the pixels inside the image, by differences of float64 cumulative sums."""
     summed, count = x.double(), 1.0
     for axis in (-2, -1):
         length = x.shape[axis]
@@ -45,7 +45,7 @@ def running_sums(x: Tensor, r: int) -> Tensor:
 
 
 def running_sums_float32(x: Tensor, r: int) -> Tensor:
-    """The same in float32 with slices instead of look-ups: the fastest usual form, for pictures larger than 2 r + 1."""
+    """Return the same in float32 with slices instead of indexing, which is faster; needs more than 2 r + 1 pixels."""
     for axis in (-2, -1):
         n, total = x.shape[axis], x.cumsum(axis)
         head = total.narrow(axis, r, r + 1)
@@ -56,7 +56,7 @@ def running_sums_float32(x: Tensor, r: int) -> Tensor:
 
 
 def guided_filter(x: Tensor, guide: Tensor, r: int, eps: float, mean: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """One guided filter (He, Sun, Tang, ECCV 2010)."""
+    """Apply one guided filter (He, Sun, Tang, ECCV 2010)."""
     mean_g, mean_x = mean(guide, r), mean(x, r)
     covariance = mean(guide * x, r) - mean_g * mean_x
     variance = mean(guide * guide, r) - mean_g * mean_g
@@ -65,22 +65,22 @@ def guided_filter(x: Tensor, guide: Tensor, r: int, eps: float, mean: Callable[[
 
 
 def usual_mean(x: Tensor, r: int) -> Tensor:
-    """Sums of float32 over sums of ones."""
+    """Return sums in float32 divided by sums of ones."""
     return running_sums_float32(x, r) / running_sums_float32(torch.ones_like(x[:1, :1]), r)
 
 
 def our_mean(x: Tensor, r: int) -> Tensor:
-    """One box mean of ours."""
+    """Return the box mean of restorebox."""
     return next(box_means(x, (r,)))
 
 
 def ten(x: Tensor, guide: Tensor, mean: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """All ten, one after the other."""
+    """Apply all ten filters one after the other."""
     return torch.cat([guided_filter(x, guide, r, eps, mean) for r in RADII for eps in EPSILONS], 1)
 
 
 def ratios(ours: Callable[[], Tensor], theirs: Callable[[], Tensor]) -> dict[str, float]:
-    """Time of ours over time of theirs, of pairs that take turns; and the medians of both in milliseconds."""
+    """Return the time ratios of ours to theirs of alternating runs, and the medians of both in milliseconds."""
     pairs = []
     for i in range(PAIRS + 3):
         took = {}
@@ -100,7 +100,7 @@ def ratios(ours: Callable[[], Tensor], theirs: Callable[[], Tensor]) -> dict[str
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, 16, 16, generator=rng)

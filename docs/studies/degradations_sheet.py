@@ -1,6 +1,6 @@
 """Draw docs/images/degradations.jpg: every named recipe on one photograph, and the layers of heavy rain.
 
-The photograph is china.jpg of scikit-learn (by danielbuechele, CC BY 2.0). Run it from the repository's root:
+The photograph is china.jpg of scikit-learn (by danielbuechele, CC BY 2.0). Run it from the root of the repository:
 
     python docs/studies/degradations_sheet.py
 """
@@ -26,7 +26,7 @@ LAYERS = ('streak', 'transmission', 'depth')
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
-    """HxWx1 or HWC in [0, 1] -> HWC uint8."""
+    """Convert HxWx1 or HWC in [0, 1] to HWC uint8."""
     rounded = to_uint8(picture)
     return np.repeat(rounded, 3 // rounded.shape[2], axis=2)
 

@@ -1,6 +1,6 @@
-"""How fast every named recipe renders: pictures of 512x512 per second on one core.
+"""Measure how many pictures of 512x512 per second every named recipe renders on one core.
 
-Run it from the repository's root; it prints a table and writes docs/results/degradations_speed.json:
+Run it from the root of the repository; it prints a table and writes docs/results/degradations_speed.json:
 
     OMP_NUM_THREADS=1 python docs/studies/degradations_speed.py
 """
@@ -25,7 +25,7 @@ AT_LEAST = {'light_rain': 20, 'heavy_rain': 8, 'moderate': 20}  # pictures per s
 
 
 def seconds(name: str, picture: np.ndarray) -> list[float]:
-    """What each of several draws took, after a warm-up."""
+    """Return the times of several draws after a warm-up."""
     degradation, took = build_degradation(name), []
     for seed in range(DRAWS + 2):
         start = time.perf_counter()
@@ -35,7 +35,7 @@ def seconds(name: str, picture: np.ndarray) -> list[float]:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     cv2.setNumThreads(1)
     picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     figures = {}

@@ -1,8 +1,8 @@
-"""How near ONNX files of networks at their full width come to PyTorch, with drawn weights.
+"""Compare ONNX files of networks at full width with PyTorch, with random weights.
 
     python docs/studies/export_agreement.py --out docs/results/export_agreement.json CONFIG ...
 
-Writes the worst value on three sizes of noise, and how far each network changes noise in the mean.
+Writes the largest difference over three sizes of noise input, and the mean change that each network makes to its input.
 """
 
 import argparse

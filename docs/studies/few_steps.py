@@ -1,8 +1,8 @@
-"""What a diffusion model's pictures lose when it is given fewer steps: score and time over S, for both spacings.
+"""Measure score and time of a diffusion model over the number of sampling steps S, for both spacings.
 
     python docs/studies/few_steps.py NAME CONFIG CHECKPOINT --data-root FOLDER --data WORDS
 
-Writes docs/results/NAME.json, NAME.md (a table) and NAME.png (the curve). A test that is complete is not run again.
+Writes docs/results/NAME.json, NAME.md (a table) and NAME.png (the curve). Complete tests are not repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SPACINGS = ('leading', 'trailing')
 
 
 def test(args: argparse.Namespace, steps: int, spacing: str) -> dict:
-    """Test with S steps -> its means, and seconds per picture, loading and scoring included."""
+    """Test with S steps; return mean scores and seconds per picture, including loading and scoring."""
     folder = args.work_dir / f'{args.name}_{spacing}_{steps}'
     done = folder / 'few_steps.json'
     if not done.is_file():
@@ -37,7 +37,7 @@ def test(args: argparse.Namespace, steps: int, spacing: str) -> dict:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Score over S, a line per spacing, and the input."""
+    """Draw the score over S, one line per spacing, and the score of the input."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -60,7 +60,7 @@ def draw(rows: list[dict], path: Path) -> None:
 
 
 def main() -> None:
-    """Test all, then write."""
+    """Run all tests and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ('name', 'config', 'checkpoint'):
         parser.add_argument(name)

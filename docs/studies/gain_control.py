@@ -1,15 +1,15 @@
-"""What a gain-control layer costs in training: ours against the plain expression, recomputation and torch.compile.
+"""Measure the training cost of a gain-control layer: ours, the plain expression, recomputation and torch.compile.
 
     python docs/studies/gain_control.py
 
-A training step is forward and backward, 32 channels at 256x256, the way back going into the input too: of gain control
-alone, of a 3x3 convolution and gain control, and of three such pairs in a row as in a module of FDR-Net. The input and
-the gradient of the output are there before, so that no loss is measured. Times are of pairs in turn, plain and other:
-what else the machine does falls on both.
+A training step is forward and backward with 32 channels at 256x256, including the gradient of the input. It is measured
+for gain control alone, for a 3x3 convolution with gain control, and for three such pairs as in a module of FDR-Net.
+Input and output gradient are created before, so that no loss is included. The plain and the other layer are timed
+alternately, so that other load on the machine affects both.
 
-Peak memory is that of the resident set of a fresh process per figure: the highest that the kernel saw in the step,
-less what it was before. The C library is told to give large blocks back at once, so that no block of an earlier step
-is reused unseen. Prints and writes docs/results/gain_control.json.
+Peak memory is the increase of the resident set in a fresh process per value: the maximum during the step minus the
+value before. The C library is configured to return large blocks at once, so that no block of an earlier step is reused.
+Prints and writes docs/results/gain_control.json.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PAIRS, PROCESSES = 21, 2
 
 
 class Plain(GainControl):
-    """Equation 4 as one writes it down."""
+    """Equation 4 as a plain expression."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` -> the same shape."""
@@ -46,7 +46,7 @@ class Plain(GainControl):
 
 
 class Recomputed(Plain):
-    """The same, forgotten after the forward pass and computed again for the way back."""
+    """The plain expression with recomputation of the activations in the backward pass."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` -> the same shape."""
@@ -58,7 +58,7 @@ CASES = {'gain': (1, False), 'conv and gain': (1, True), 'three conv and gain': 
 
 
 def build(name: str, case: str) -> Callable[[Tensor], Tensor]:
-    """The layers of a case."""
+    """Return the layers of a case."""
     torch.manual_seed(0)
     count, convolved = CASES[case]
     layers: list[nn.Module] = []
@@ -74,7 +74,7 @@ SLOPE = torch.randn(1, CHANNELS, SIDE, SIDE)
 
 
 def step(network: Callable[[Tensor], Tensor]) -> float:
-    """Seconds of one forward and backward pass."""
+    """Return the seconds of one forward and backward pass."""
     X.grad = None
     start = time.perf_counter()
     network(X).backward(SLOPE)
@@ -82,7 +82,7 @@ def step(network: Callable[[Tensor], Tensor]) -> float:
 
 
 def peak_rss() -> int:
-    """The highest resident set of this process since :func:`forget_peak`, in bytes."""
+    """Return the maximum resident set of this process since :func:`forget_peak`, in bytes."""
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith('VmHWM'):
             return int(line.split()[1]) * 1024
@@ -90,12 +90,12 @@ def peak_rss() -> int:
 
 
 def forget_peak() -> None:
-    """Let the kernel count the highest resident set from now on."""
+    """Reset the maximum resident set that the kernel reports."""
     Path('/proc/self/clear_refs').write_text('5')
 
 
 def measure_peak(name: str, case: str) -> int:
-    """Bytes that a step takes at its highest; steps before have loaded and compiled what is made once."""
+    """Return the peak memory of a step in bytes, after warm-up steps that load libraries and compile."""
     network = build(name, case)
     for _ in range(2):
         step(network)
@@ -107,7 +107,7 @@ def measure_peak(name: str, case: str) -> int:
 
 
 def peaks(name: str, case: str) -> list[int]:
-    """The same in fresh processes."""
+    """Return the peak memory of each layer, measured in fresh processes."""
     command = [sys.executable, __file__, '--peak', name, case]
     environment = {**os.environ, 'MALLOC_MMAP_THRESHOLD_': str(2**19)}
     runs = (
@@ -117,7 +117,7 @@ def peaks(name: str, case: str) -> list[int]:
 
 
 def compare(case: str, names: list[str]) -> dict:
-    """Time and memory of a case."""
+    """Measure time and memory of a case."""
     networks = {name: build(name, case) for name in names}
     for network in networks.values():
         for _ in range(3):
@@ -143,7 +143,7 @@ def compare(case: str, names: list[str]) -> dict:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--threads', type=int, default=int(os.environ.get('OMP_NUM_THREADS', '1')))
     parser.add_argument('--no-compile', action='store_true', help='leave out torch.compile, which needs a C++ compiler')

@@ -1,10 +1,11 @@
-"""How much memory the heavy-rain model takes for a large picture on a CPU, whole.
+"""Measure the memory of the heavy-rain model for a large picture on a CPU, without tiles.
 
-Run it from the repository's root, in a process of its own; it prints and writes docs/results/heavy_rain_memory.json:
+Run it from the root of the repository in its own process; it prints and writes docs/results/heavy_rain_memory.json:
 
     OMP_NUM_THREADS=1 python docs/studies/heavy_rain_memory.py
 
-Both stages at the paper's width, untrained: memory does not depend on the weights. Peak memory is that of the process.
+Both stages have the width of the paper and random weights, because memory does not depend on the weights. Peak memory
+is that of the process.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ AT_MOST = 4.0  # GiB
 
 
 def peak() -> float:
-    """Of this process so far, in GiB."""
+    """Return the peak memory of this process in GiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
 
 
 def main() -> None:
-    """Restore, print, write."""
+    """Restore a picture, print and write the results."""
     model = load_config('configs/heavy_rain/heavy_rain_outdoor_rain_stage2.py').model.to_dict()
     restorer = RESTORERS.build(model).eval()
     before = peak()

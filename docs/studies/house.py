@@ -1,12 +1,12 @@
-"""Measure the structure of checkouts of restorebox, and write the figures side by side.
+"""Measure the structure of checkouts of restorebox, and compare the values.
 
     python docs/studies/house.py before=PATH_OF_A_CHECKOUT after=. [--json docs/results/house.json]
 
-Counts from the sources (``ast``, nothing of the checkout is run): files and lines of the package and of its largest
-room, import arrows and circles, configs, how many files a reader opens to know one config (itself and all its bases,
-each counted once), how deep its bases are nested, and the arguments of the largest constructors. Then adds a backbone,
-a loss, a data set and a restorer to a copy of the checkout, each as one new file, and counts the existing files that
-must be edited before the registry finds it.
+The sources are parsed with ``ast``; no code of a checkout is run. It counts files and lines of the package and of its
+largest sub-package, imports and import cycles, and configs. It also counts the files that determine one config (itself
+and all its bases, each once), the depth of inheritance, and the arguments of the largest constructors. Then it adds a
+backbone, a loss, a data set and a restorer to a copy of the checkout, each as one new file, and counts the existing
+files that must be edited before the registry finds it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ ADDED = {
 
 
 def module_name(file: Path, root: Path) -> str:
-    """``restorebox/a/b.py`` -> ``restorebox.a.b``; a package's ``__init__`` has the package's name."""
+    """Convert ``restorebox/a/b.py`` to ``restorebox.a.b``; ``__init__.py`` gives the name of the package."""
     parts = file.relative_to(root).with_suffix('').parts
     return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
 def imported(tree: ast.AST, known: set[str]) -> set[str]:
-    """Modules of ``known`` that a file imports anywhere in it, also inside functions, but not for type hints alone."""
+    """Return the modules of ``known`` that a file imports, also inside functions, but not only for type hints."""
     hints = {
         id(inner)
         for node in ast.walk(tree)
@@ -60,7 +60,7 @@ def imported(tree: ast.AST, known: set[str]) -> set[str]:
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Strongly connected components of more than one module (Tarjan, SIAM J. Comput. 1972)."""
+    """Return the import cycles: strongly connected components of several modules (Tarjan, SIAM J. Comput. 1972)."""
     index, low, stack, found = {}, {}, [], []
 
     def visit(name: str) -> None:
@@ -85,7 +85,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 def constructors(trees: dict[str, ast.AST]) -> list[tuple[int, str]]:
-    """(arguments without ``self``, class) of all constructors that are written out, most first."""
+    """Return (number of arguments without ``self``, class) of all explicit constructors, in descending order."""
     found = []
     for tree in trees.values():
         for node in ast.walk(tree):
@@ -97,7 +97,7 @@ def constructors(trees: dict[str, ast.AST]) -> list[tuple[int, str]]:
 
 
 def bases(config: Path) -> list[Path]:
-    """The files that a config names as its ``_base_``."""
+    """Return the files in ``_base_`` of a config."""
     for node in ast.parse(config.read_text('utf-8')).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
             named = ast.literal_eval(node.value)
@@ -106,17 +106,17 @@ def bases(config: Path) -> list[Path]:
 
 
 def files_of(config: Path) -> set[Path]:
-    """A config's file and all that it inherits from."""
+    """Return the file of a config and all files it inherits from."""
     return {config.resolve()}.union(*(files_of(base) for base in bases(config)))
 
 
 def depth(config: Path) -> int:
-    """1 for a config without bases."""
+    """Return the depth of inheritance; 1 for a config without bases."""
     return 1 + max((depth(base) for base in bases(config)), default=0)
 
 
 def edits(checkout: Path) -> dict[str, int]:
-    """Kind of component -> existing files to edit before its registry finds a new file of it."""
+    """Return kind of component -> existing files to edit before the registry finds a new file."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -154,7 +154,7 @@ def edits(checkout: Path) -> dict[str, int]:
 
 
 def measure(checkout: Path) -> dict:
-    """All figures of one checkout."""
+    """Return all values of one checkout."""
     root = checkout.resolve()
     package = root / 'restorebox'
     files = sorted(package.rglob('*.py'))
@@ -199,7 +199,7 @@ def measure(checkout: Path) -> dict:
 
 
 def table(measured: dict[str, dict]) -> str:
-    """The figures as Markdown, a column per checkout."""
+    """Return the values as Markdown, one column per checkout."""
 
     def cell(value: object) -> str:
         if isinstance(value, dict):
@@ -214,7 +214,7 @@ def table(measured: dict[str, dict]) -> str:
 
 
 def main() -> None:
-    """Measure, print, store."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkouts', nargs='+', metavar='NAME=PATH')
     parser.add_argument('--json', type=Path, help='store the figures here, and the table next to it as .md')

@@ -1,11 +1,11 @@
-"""What the parts of the InfoAccum paper cost in a training step: fewer halvings, the module, and recomputing it.
+"""Measure the cost of parts of the InfoAccum paper in a training step: fewer downsamplings, module, recomputation.
 
-Run it from the repository's root; rows that are named are measured, all without a name, and put in
-docs/results/infoaccum_step.json beside those that are there; infoaccum_step.md is the same as a table:
+Run it from the root of the repository. It measures the named rows, or all without a name, and adds them to
+docs/results/infoaccum_step.json; infoaccum_step.md is the same as a table:
 
     OMP_NUM_THREADS=1 python docs/studies/infoaccum_step.py [ROW ...]
 
-Recomputing at 1024x1024 needs about 16 GiB of memory without it, and many minutes on a CPU.
+At 1024x1024 a step without recomputation needs about 16 GiB of memory and many minutes on a CPU.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROWS = {
 
 
 def measure(name: str) -> dict:
-    """Run ``tools/benchmarks/step.py`` for a row -> its figures."""
+    """Run ``tools/benchmarks/step.py`` for a row; return its measurements."""
     a, b, size, options = ROWS[name]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'figures.json'
@@ -49,13 +49,13 @@ def measure(name: str) -> dict:
 
 
 def sides(row: dict) -> list[str]:
-    """The two configs with their rows; figures from before there were rows name configs alone."""
+    """Return the two configs with their rows; older results contain only the names of configs."""
     rows = row.get('rows', (None, None))
     return [f'{config} --row {name}' if name else config for config, name in zip(row['configs'], rows, strict=True)]
 
 
 def table(stored: dict[str, dict]) -> str:
-    """A row per comparison; times as ratios only, since other work on the machine changes them."""
+    """Return one row per comparison; times only as ratios, because other load on the machine changes them."""
     lines = [
         '| A against B | crop | time, B / A (lowest to highest) | memory, MiB: A | B | B / A | parameters, B / A |',
         '|---|---|---|---|---|---|---|',
@@ -78,7 +78,7 @@ def table(stored: dict[str, dict]) -> str:
 
 
 def main() -> None:
-    """Measure and store row by row."""
+    """Measure and store each row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('rows', nargs='*', metavar='ROW', help=f'of: {"; ".join(ROWS)}')
     wanted = parser.parse_args().rows

@@ -1,21 +1,22 @@
-"""Are our streaks like those of published pairs? Statistics of the streak layer, theirs and ours on the same pictures.
+"""Compare statistics of synthetic rain streaks with those of published pairs, on the same clean pictures.
 
-The layer is S = clip(I - J, 0, 1), averaged over the channels; where the clear picture J is bright, less of the rain is
-seen. So ours is drawn over the same clear pictures, several times each, and measured in the same way:
+The layer is S = clip(I - J, 0, 1), averaged over the channels, with the rainy picture I and the clean picture J. If J
+is bright, less of the rain is visible. Our rain is therefore added to the same clean pictures, several times each, and
+measured in the same way:
 
-- mean: of S, which density, size and brightness share;
-- p99: the 99th percentile of S, the brightness of single streaks;
-- spread: standard deviation of the local direction in degrees, weighted by the local contrast (structure tensor), which
-  short or crossing streaks and a busy background raise.
+- mean: mean of S, which depends on density, size and brightness;
+- p99: 99th percentile of S, the brightness of single streaks;
+- spread: standard deviation of the local direction in degrees, weighted by the local contrast (structure tensor); short
+  or crossing streaks and a textured background increase it.
 
-Ours covers theirs when our smallest value is no more than theirs and our largest no less, and is no vaguer than need be
-when its interquartile range is at most twice theirs. Run it from the repository's root:
+Our recipe covers a published set if our smallest value is not above theirs and our largest not below. It is not too
+broad if its interquartile range is at most twice theirs. Run it from the root of the repository:
 
     python docs/studies/rain_statistics.py DATA
 
 DATA is a folder with rain_pairs_sirr, rain_pairs_ddn and rain_pairs_mfdnet3 (rain/ and clean/ in each) and
 rain_pairs_didmdn (light/, medium/ and heavy/ with both side by side). It writes docs/results/rain_statistics.json and
-docs/images/rain_statistics.png. No picture of DATA goes into either.
+docs/images/rain_statistics.png, without any picture of DATA.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ JUDGED = ('light_rain', 'heavy_rain')  # the others are for comparison, most of 
 
 
 def layer(rainy: np.ndarray, clear: np.ndarray) -> np.ndarray:
-    """S = clip(I - J, 0, 1), mean over the channels: HW float32."""
+    """Return S = clip(I - J, 0, 1), averaged over the channels: HW float32."""
     return np.clip(rainy - clear, 0, 1).mean(axis=2)
 
 
 def statistics(streaks: np.ndarray) -> dict[str, float]:
-    """The statistics of a layer, HW float32."""
+    """Return the statistics of a layer, HW float32."""
     soft = cv2.GaussianBlur(streaks, (0, 0), 1.0)
     dx, dy = cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)
     # Local directions with doubled angles, so that opposite gradients of the two sides of a streak are one direction.
@@ -63,7 +64,7 @@ def statistics(streaks: np.ndarray) -> dict[str, float]:
 
 
 def pairs(data: Path) -> list[tuple[str, str | None, np.ndarray, np.ndarray]]:
-    """Of all pairs: name, 'light' or 'heavy' where the folder says so, rainy and clear picture as HWC float32."""
+    """Yield name, 'light' or 'heavy' if the folder gives it, rainy and clean picture (HWC float32) of all pairs."""
     found = []
     for folder in ('rain_pairs_sirr', 'rain_pairs_ddn', 'rain_pairs_mfdnet3'):
         for path in sorted((data / folder / 'rain').glob('*.*')):
@@ -79,7 +80,7 @@ def pairs(data: Path) -> list[tuple[str, str | None, np.ndarray, np.ndarray]]:
 
 
 def measure_pairs(data: Path) -> tuple[dict[str, list[dict]], dict[str, str], dict[str, list[np.ndarray]]]:
-    """Statistics of the pairs by group, what was left out and why, and the clear pictures by group."""
+    """Return statistics of the pairs by group, excluded pairs with the reason, and clean pictures by group."""
     left_out, measured, clears = {}, {group: [] for group in RENDERERS}, {group: [] for group in RENDERERS}
     for name, group, rainy, clear in pairs(data):
         streaks = layer(rainy, clear)
@@ -99,7 +100,7 @@ def measure_pairs(data: Path) -> tuple[dict[str, list[dict]], dict[str, str], di
 
 
 def without_veil(recipe: str, clear: np.ndarray, seed: int) -> np.ndarray:
-    """Our layer on a clear picture: of heavy rain the streaks alone."""
+    """Return our layer on a clean picture; for heavy rain only the streaks."""
     degradation = build_degradation(recipe)
     rng = np.random.default_rng(seed)
     if recipe in ('heavy_rain', 'outdoor_rain'):
@@ -109,7 +110,7 @@ def without_veil(recipe: str, clear: np.ndarray, seed: int) -> np.ndarray:
 
 
 def measure_ours(recipe: str, clears: list[np.ndarray], draws: int, seed: int) -> list[dict]:
-    """Statistics of a recipe on clear pictures, ``draws`` times on each; ``seed`` is the first one's."""
+    """Return statistics of a recipe on clean pictures, with ``draws`` renders of each; ``seed`` is the first seed."""
     return [
         statistics(without_veil(recipe, clear, seed=seed + 1000 * number + draw))
         for number, clear in enumerate(clears)
@@ -118,13 +119,13 @@ def measure_ours(recipe: str, clears: list[np.ndarray], draws: int, seed: int) -
 
 
 def five_numbers(values: list[float]) -> dict[str, float]:
-    """Smallest, quartiles and largest."""
+    """Return minimum, quartiles and maximum."""
     named = zip(('min', 'q1', 'median', 'q3', 'max'), np.percentile(values, (0, 25, 50, 75, 100)), strict=True)
     return {name: round(float(value), 4) for name, value in named}
 
 
 def compare(theirs: list[dict], ours: list[dict]) -> dict[str, dict]:
-    """Per statistic: five numbers of both, whether ours covers theirs, and the ratio of the interquartile ranges."""
+    """Return per statistic: five numbers of both, whether ours covers theirs, and the ratio of interquartile ranges."""
     result = {}
     for name in STATISTICS:
         a, b = five_numbers([v[name] for v in theirs]), five_numbers([v[name] for v in ours])
@@ -137,7 +138,7 @@ def compare(theirs: list[dict], ours: list[dict]) -> dict[str, dict]:
 def study(
     data: Path, draws: int, renderers: dict[str, tuple[str, ...]] = RENDERERS, seed: int = 0
 ) -> tuple[dict, dict]:
-    """All comparisons -> what goes into the JSON, and the raw values for the plot."""
+    """Run all comparisons; return the content of the JSON and the values for the plot."""
     measured, left_out, clears = measure_pairs(data)
     raw = {(group, 'pairs'): values for group, values in measured.items()}
     figures: dict = {'draws_per_picture': draws, 'first_seed': seed, 'left_out': left_out, 'groups': {}}
@@ -153,7 +154,7 @@ def study(
 
 
 def draw(raw: dict, path: Path) -> None:
-    """Boxes of quartiles with whiskers to the extremes, one panel per group and statistic."""
+    """Draw boxes of quartiles with whiskers to the extremes, one panel per group and statistic."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -173,7 +174,7 @@ def draw(raw: dict, path: Path) -> None:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('data', type=Path, help='folder with the rain_pairs_* folders')
     parser.add_argument('--draws', type=int, default=30, help='of ours per clear picture (default: 30)')

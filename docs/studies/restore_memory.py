@@ -1,8 +1,9 @@
-"""What a photograph of 6000x4000 takes, and how far tiles are from the whole picture, with the shipped weights.
+"""Measure the memory for a photograph of 6000x4000, and the difference between tiled and untiled output.
 
     python docs/studies/restore_memory.py
 
-Writes docs/results/restore_memory.json and .md. The photograph is one of scikit-image, enlarged, in a drawn heavy rain.
+Uses the included weights. Writes docs/results/restore_memory.json and .md. The input is an enlarged photograph of
+scikit-image with synthetic heavy rain.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ TILES = (400, 200)  # MiB: the second is too short for the margins that statisti
 
 
 def rainy(size: tuple[int, int]) -> np.ndarray:
-    """(width, height) -> HWC uint8."""
+    """Return a rainy picture of (width, height): HWC uint8."""
     path = packaged([('skimage', 'data', 'coffee.png')])[0]
     rain = build_degradation('heavy_rain')
     clean = np.asarray(Image.open(path).convert('RGB').resize(MIDDLE, Image.Resampling.LANCZOS))
@@ -39,7 +40,7 @@ def rainy(size: tuple[int, int]) -> np.ndarray:
 
 
 def memory_of_large() -> dict:
-    """Peak above the process that has imported everything and loaded nothing, model and files included."""
+    """Return the peak memory minus that of a process that has only imported everything; it includes the model."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / 'large.jpg'
         Image.fromarray(rainy(LARGE)).save(source, quality=92)
@@ -52,7 +53,7 @@ def memory_of_large() -> dict:
 
 
 def tiles_against_whole(precision: str, memory: int) -> dict:
-    """Differences in 1/255 of a picture in tiles and whole."""
+    """Return the differences between tiled and untiled output in 1/255."""
     inferencer = RestoreInferencer(device='cpu', precision=precision)
     bf16 = precision == 'bf16'
     picture = rainy(MIDDLE)
@@ -65,7 +66,7 @@ def tiles_against_whole(precision: str, memory: int) -> dict:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     figures = {
         'picture': '{}x{}'.format(*LARGE),
         **memory_of_large(),

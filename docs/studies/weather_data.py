@@ -1,11 +1,11 @@
-"""Lay out what the shipped model's second edition is trained on: OUT/{train,test}/gt.
+"""Write the training data of version 2 of the included model: OUT/{train,test}/gt.
 
     python docs/studies/weather_data.py --data FOLDER --out OUT
 
-Clean photographs: train and val of BSDS500, Urban100 and Sun-Hays 80. Ten of each of the last two are held out, drawn
-by the hash of their names; they are the validation set. Nothing may be a picture that scores are made of, nor a
-near-duplicate of one, which check-data's fingerprints tell: what is one is left out. What went where, with the SHA-256
-of each file, is written to docs/results/weather_photographs.json. Files are linked where the system allows it.
+Clean photographs: train and val of BSDS500, Urban100 and Sun-Hays 80. Ten of each of the last two are held out as
+validation set, selected by the hash of their names. Pictures that are used for scores, and near-duplicates of them as
+found by the fingerprints of check-data, are left out. The split and SHA-256 of each file is written to
+docs/results/weather_photographs.json. Files are linked if the system allows it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from restorebox.claims.runs import write_json
-from restorebox.datasets.inspection.duplicates import SAME_PICTURE, candidates, fingerprint, likeness, stacked
+from restorebox.datasets.inspection.duplicates import (
+    MIN_SIMILARITY,
+    candidates,
+    fingerprint,
+    similarity,
+    stack_fingerprints,
+)
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.datasets.sources.base import draw
 from restorebox.engine.checkpoint import sha256
@@ -28,7 +34,7 @@ RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'weather_photographs
 CLEAN = ('bsds500_clean/train', 'bsds500_clean/val', 'urban100_clean', 'sunhays80_clean')
 HELD_OUT = {'urban100_clean': 10, 'sunhays80_clean': 10}
 SEED = 23
-# what scores are made of: none of it is trained on. Of side-by-side files the right half is the clean picture.
+# Scored sets, which are not used for training. In side-by-side files the right half is the clean picture.
 SCORED = (
     'bsds500_clean/test',
     'set5_clean',
@@ -43,12 +49,12 @@ HALVES = ('rain_pairs_didmdn', 'haze_pairs_outdoor_depth')
 
 
 def plane(picture: np.ndarray) -> np.ndarray:
-    """Luminance, HW float32 in [0, 255]."""
+    """Return the luminance, HW float32 in [0, 255]."""
     return picture.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
 
 
 def scored_planes(data: Path) -> dict[str, np.ndarray]:
-    """The clean pictures of all scored sets, by name."""
+    """Return name -> luminance of the clean pictures of all scored sets."""
     found = {}
     for folder in (*SCORED, *HALVES):
         for path in list_pictures(data / folder, recursive=True):
@@ -60,19 +66,19 @@ def scored_planes(data: Path) -> dict[str, np.ndarray]:
 
 
 def doubles(ours: dict[str, np.ndarray], scored: dict[str, np.ndarray]) -> dict[str, str]:
-    """Which of our pictures is a near-duplicate of a scored one."""
-    mine, my_places = stacked([fingerprint(each) for each in ours.values()])
-    theirs, their_places = stacked([fingerprint(each) for each in scored.values()])
+    """Return name -> name of the scored picture of which it is a near-duplicate."""
+    mine, my_places = stack_fingerprints([fingerprint(each) for each in ours.values()])
+    theirs, their_places = stack_fingerprints([fingerprint(each) for each in scored.values()])
     names, others, same = list(ours), list(scored), {}
     for match in candidates(mine, theirs):
         name, other = names[my_places[match.first]], others[their_places[match.second]]
-        if name not in same and likeness(ours[name], scored[other]) >= SAME_PICTURE:
+        if name not in same and similarity(ours[name], scored[other]) >= MIN_SIMILARITY:
             same[name] = other
     return same
 
 
 def main() -> None:
-    """Choose, check, link, write the list."""
+    """Select, check and link the files, and write the list."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, required=True)
     parser.add_argument('--out', type=Path, required=True)

@@ -1,21 +1,20 @@
-"""Is a candidate for the shipped model fit to ship? Scores it on everything that it must help or leave alone.
+"""Check whether a candidate for the included model meets the requirements, on all test data.
 
     python docs/studies/weather_gate.py CHECKPOINT --data FOLDER --held-out FOLDER [--quick]
 
-FOLDER of --data holds the sets of ``weather_scores.PAIRS`` and the clean sets; --held-out the photographs that
-``weather_data.py`` kept out of the training (OUT/test/gt). Everything goes through the inferencer that users call, as
-8-bit pictures at their own size:
+FOLDER of --data contains the sets of ``weather_scores.PAIRS`` and the clean sets. FOLDER of --held-out contains the
+photographs that ``weather_data.py`` excluded from training (OUT/test/gt). All images are restored by the public
+inferencer, as 8-bit images at their original size:
 
-- pairs in fp32, untiled: the mean PSNR of Y per set, and the least gain of any picture;
-- clean photographs, drawn pages, and constant frames: how far the output is from the input;
+- pairs in fp32, untiled: the mean PSNR of Y per set, and the smallest gain of any image;
+- clean photographs, synthetic document pages and constant images: the difference between output and input;
 - small crops of clean photographs, down to one pixel;
-- the same large pictures untiled and in tiles (--memory 200): the mean difference;
-- bfloat16 beside fp32 on a sample of every set;
-- weights, and multiplications and additions at 481x321.
+- large images untiled and in tiles (--memory 200): the mean difference;
+- bfloat16 compared with fp32 on a sample of every set;
+- number of weights, and number of operations at 481x321.
 
-Identical pictures count as 100 dB, which is the cap. Prints a table, writes docs/results/NAME.json and NAME.md, and
-exits with 1 where a bound is missed. --quick takes at most four pictures of everything, writes nothing and exits
-with 0.
+Identical images count as 100 dB, the upper limit. Prints a table, writes docs/results/NAME.json and NAME.md, and exits
+with 1 if a requirement is not met. --quick takes at most four images of each kind, writes nothing and exits with 0.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ SMALL = ((1, 1), (1, 40), (7, 5), (16, 16), (33, 64), (64, 64), (96, 128))
 
 @dataclass
 class Line:
-    """One thing that was measured, and whether it may be so."""
+    """A measured value and whether it meets the requirement."""
 
     what: str
     pictures: int
@@ -83,7 +82,7 @@ class Line:
 
 
 def pair(record: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Degraded and clean picture of a record, HWC uint8, whole."""
+    """Return the degraded and clean picture of a record, HWC uint8."""
 
     def role(name: str) -> np.ndarray:
         picture = read_picture(record['paths'][name])
@@ -97,17 +96,17 @@ def pair(record: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """PSNR of Y of two uint8 pictures."""
+    """Return the PSNR of Y of two uint8 pictures."""
     return PSNR(a / 255, b / 255)
 
 
 def thinned(items: list, count: int) -> list:
-    """At most ``count`` of them, evenly spread."""
+    """Return at most ``count`` items, evenly spaced."""
     return items if len(items) <= count else [items[i * len(items) // count] for i in range(count)]
 
 
 def at_least(what: str, values: list[float], bound: float, least: float, rest: dict | None = None) -> list[Line]:
-    """Two lines: the mean, and the least of them."""
+    """Return two lines: mean and minimum."""
     rest = rest or {}
     return [
         Line(
@@ -118,7 +117,7 @@ def at_least(what: str, values: list[float], bound: float, least: float, rest: d
 
 
 class Gate:
-    """A candidate, whole, tiled and in bfloat16, and what was measured of it."""
+    """A candidate (untiled, tiled and in bfloat16) and its measured values."""
 
     def __init__(self, checkpoint: str, quick: bool) -> None:
         self.whole = RestoreInferencer(checkpoint, device='cpu', memory=16384, precision='fp32')
@@ -129,7 +128,7 @@ class Gate:
         self.pictures: dict[str, dict] = {}
 
     def pairs(self, data: Path) -> None:
-        """Every set of pairs, and bfloat16 on four pictures of each."""
+        """Score every set of pairs, and bfloat16 on four pictures of each."""
         for name, (folder, list_pairs) in PAIRS.items():
             rows, losses = {}, []
             records = thinned(list(list_pairs(data / folder)), self.count)
@@ -158,14 +157,14 @@ class Gate:
             )
 
     def clean(self, name: str, pictures: Iterable[tuple[str, np.ndarray]]) -> None:
-        """How far clean pictures are from what comes out."""
+        """Measure the difference between clean pictures and their output."""
         rows = {key: psnr(self.whole(picture), picture) for key, picture in pictures}
         self.pictures[name] = rows
         untouched = sum(value == 100 for value in rows.values())
         self.lines += at_least(name, list(rows.values()), CLEAN_MEAN, CLEAN_LEAST, {'identical': untouched})
 
     def constant(self) -> None:
-        """Frames of one grey level: by how many levels any value is off."""
+        """Measure the largest difference in levels for constant pictures."""
         off = {}
         for level in thinned(list(LEVELS), self.count):
             frame = np.full((321, 481, 3), level, np.uint8)
@@ -177,7 +176,7 @@ class Gate:
         )
 
     def tiles(self, pictures: list[tuple[str, np.ndarray]]) -> None:
-        """Tiled against untiled output, of large pictures."""
+        """Compare tiled and untiled output of large pictures."""
         rows = {}
         for key, picture in pictures:
             whole, tiled = self.whole(picture), self.tiled(picture)
@@ -189,7 +188,7 @@ class Gate:
         )
 
     def cost(self) -> None:
-        """Weights, and TFLOP at 481x321."""
+        """Measure the number of weights, and TFLOP at 481x321."""
         restorer = self.whole.restorer
         weights = sum(p.numel() for name in restorer.deployed for p in restorer.role(name).parameters())
         lq = torch.rand(1, 3, 321, 481, generator=torch.Generator().manual_seed(0))
@@ -201,25 +200,25 @@ class Gate:
 
 
 def clean_test(data: Path) -> list[str]:
-    """BSDS500's test photographs that are no pair's clean side."""
+    """Return the test photographs of BSDS500 that are not the clean picture of any pair."""
     excluded = set((data / 'bsds500_clean' / 'EXCLUDED_IDS.txt').read_text().split())
     return [str(path) for path in list_pictures(data / 'bsds500_clean' / 'test') if Path(path).stem not in excluded]
 
 
 def named(paths: Iterable[str]) -> Iterable[tuple[str, np.ndarray]]:
-    """Files read one after the other, by their names."""
+    """Yield the pictures of files with their names."""
     return ((Path(path).name, read_picture(path)) for path in paths)
 
 
 def pages(count: int) -> Iterable[tuple[str, np.ndarray]]:
-    """Drawn documents and screenshots, by seed."""
+    """Yield synthetic documents and screenshots, by seed."""
     for i in range(count):
         picture = make_page((800, 1200), np.random.default_rng(PAGE_SEED + i))
         yield f'page {i}', (picture * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def small(paths: list[str], count: int) -> Iterable[tuple[str, np.ndarray]]:
-    """Crops from the middle of clean photographs, in every size of SMALL."""
+    """Yield crops from the centre of clean photographs, in every size of SMALL."""
     for path in thinned(paths, min(count, 5)):
         picture = read_picture(path)
         for height, width in SMALL:
@@ -229,7 +228,7 @@ def small(paths: list[str], count: int) -> Iterable[tuple[str, np.ndarray]]:
 
 
 def table(lines: list[Line]) -> str:
-    """All lines as Markdown."""
+    """Return all lines as Markdown."""
     out = ['| measured | pictures | value | bound | |', '|---|---|---|---|---|']
     for line in lines:
         rest = ', '.join(
@@ -242,7 +241,7 @@ def table(lines: list[Line]) -> str:
 
 
 def main() -> int:
-    """Measure, print, write; 1 where a bound is missed."""
+    """Measure, print and write; return 1 if a requirement is not met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint')
     parser.add_argument('--data', type=Path, required=True)

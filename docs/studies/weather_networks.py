@@ -1,11 +1,11 @@
-"""Compare networks for the shipped model in short runs: the same samples, mixture and seed for all.
+"""Compare networks for the included model in short training runs with the same samples, mixture and seed.
 
     python docs/studies/weather_networks.py --data-root FOLDER [--only NAME ...] [--seeds 0] [--work-dir DIR]
 
-Each is trained with configs/fdrnet/weather_trial.py through ``restorebox train --resume``, one after the other. A run
-that is complete is not run again, an interrupted one goes on where it was. Writes docs/results/weather_networks.json:
-scores, weights, operations for a picture of 481x321 and minutes. Minutes are those of the clock: on a machine that does
-other things as well they say little; `--cost` measures CPU seconds of a training step in turn for all networks instead.
+Each network is trained with configs/fdrnet/weather_trial.py by ``restorebox train --resume``, one after the other.
+Complete runs are not repeated; interrupted ones are resumed. Writes docs/results/weather_networks.json: scores, number
+of weights, operations for a picture of 481x321, and wall-clock minutes. Wall-clock time depends on other load on the
+machine; `--cost` instead measures CPU seconds of training steps, alternating between the networks.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ HEAD = dict(type='SubPixelHead', residual=True, activation=False)
 
 
 def build(backbone: dict) -> Network:
-    """A network as the trial's config has it."""
+    """Return a network as in the config of the trial."""
     return Network(dict(backbone), dict(HEAD), channels_last=True)
 
 
 def facts(backbone: dict) -> dict:
-    """Weights, and operations of a pass over a picture of 481x321."""
+    """Return the number of weights, and of operations for a picture of 481x321."""
     network = build(backbone)
     stride = network.needs.stride
     x = torch.rand(1, 3, *(-(-side // stride) * stride for side in (321, 481)))
@@ -59,7 +59,7 @@ def facts(backbone: dict) -> dict:
 
 
 def step_seconds(network: Network) -> float:
-    """CPU seconds of a forward and backward pass in bfloat16."""
+    """Return the CPU seconds of a forward and backward pass in bfloat16."""
     x = torch.rand(BATCH, 3, SIDE, SIDE)
     start = time.process_time()
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -69,7 +69,7 @@ def step_seconds(network: Network) -> float:
 
 
 def measure(names: list[str]) -> dict[str, float]:
-    """Median CPU seconds of a step of each network, taken in turn."""
+    """Return the median CPU seconds of a step of each network, measured alternately."""
     networks = {name: build(NETWORKS[name]) for name in names}
     taken: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(REPEATS + 1):
@@ -79,7 +79,7 @@ def measure(names: list[str]) -> dict[str, float]:
 
 
 def write_config(backbone: dict, folder: Path) -> str:
-    """The trial's config with this network -> the path of the file."""
+    """Write the config of a trial with this network; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'network.py'
     network = f'model = dict(generator=dict(backbone=dict(_delete_=True, **{backbone!r})))\n'
@@ -88,7 +88,7 @@ def write_config(backbone: dict, folder: Path) -> str:
 
 
 def main() -> None:
-    """Run all, write after each."""
+    """Run all trials; write the results after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data-root')
     parser.add_argument('--only', nargs='+', choices=[*NETWORKS], default=[*NETWORKS])

@@ -1,10 +1,10 @@
-"""What a model does on pairs that it was not trained on, on clean pictures, and on real ones without a partner.
+"""Score a model on pairs that were not used for training and on clean pictures; draw sheets of real pictures.
 
     python docs/studies/weather_scores.py CHECKPOINT --data FOLDER [--sheets FOLDER]
 
-FOLDER holds the sets of ``PAIRS``, ``CLEAN`` and ``REAL`` below. Writes docs/results/weather.json (each picture's
-scores, with the protocol) and weather.md (a table). Sheets are not written into the repository: most of these
-pictures may not be passed on.
+FOLDER contains the sets of ``PAIRS``, ``CLEAN`` and ``REAL`` below. Writes docs/results/weather.json (scores of each
+picture, with the protocol) and weather.md (a table). The sheets are not stored in the repository, because most of these
+pictures may not be redistributed.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ DIDMDN = ('light', 'medium', 'heavy')
 
 
 def folders(lq: str, gt: str) -> Callable[[Path], list[Record]]:
-    """Pairs of two folders by name."""
+    """Pair two folders by name."""
     return lambda root: same_name(root / lq, root / gt, root.name)
 
 
 def hazy(root: Path) -> list[Record]:
-    """RESIDE's names: the clean one's, then a number and the airlight."""
+    """Pair files named as in RESIDE: the name of the clean picture, then a number and the airlight."""
     return by_template(root / 'hazy', root / 'clean', {'lq': '{name}_*_*', 'gt': '{name}'}, root.name)
 
 
 def camera_noise(root: Path) -> list[Record]:
-    """NAME_real.JPG and NAME_mean.JPG in one folder."""
+    """Pair NAME_real.JPG and NAME_mean.JPG in one folder."""
     return by_template(root, root, {'lq': '{name}_real', 'gt': '{name}_mean'}, root.name)
 
 
@@ -68,7 +68,7 @@ SHRUNK = 900  # pixels of the longer side: larger pictures are cut to their midd
 
 
 def read(record: Record, role: str) -> np.ndarray:
-    """A role's picture, HWC float32 in [0, 1]."""
+    """Return the picture of a role, HWC float32 in [0, 1]."""
     picture = read_picture(record['paths'][role])
     if role in record.get('halves', {}):
         part, parts = record['halves'][role]
@@ -79,7 +79,7 @@ def read(record: Record, role: str) -> np.ndarray:
 
 
 def main() -> None:
-    """Restore, score, write."""
+    """Restore, score and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint')
     parser.add_argument('--data', type=Path, required=True)
@@ -159,7 +159,7 @@ def main() -> None:
 
 
 def table(summary: dict[str, dict]) -> str:
-    """The means as Markdown."""
+    """Return the means as Markdown."""
     lines = [
         '| set | pictures | input (do nothing) psnr_y | restored psnr_y | mean gain | least gain | ssim_y |',
         '|---|---|---|---|---|---|---|',

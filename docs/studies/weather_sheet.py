@@ -1,8 +1,8 @@
-"""What the shipped model makes of photographs that may be passed on: the README's first picture.
+"""Draw results of the included model on photographs that may be redistributed: the first picture of the README.
 
     python docs/studies/weather_sheet.py
 
-Writes docs/images/weather.jpg, the sheet with which the demo begins: drawn damage, what is made of it, the truth.
+Writes docs/images/weather.jpg, the sheet with which the demo starts: synthetic degradation, output, ground truth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OUT = Path(__file__).resolve().parents[1] / 'images' / 'weather.jpg'
 
 
 def main() -> None:
-    """Damage, restore, draw."""
+    """Degrade, restore and draw."""
     with tempfile.TemporaryDirectory() as folder:
         sheet = Path(folder) / 'sheet.png'
         show_shipped(chosen(packaged(HELD_OUT), []), sheet, Path(folder) / 'scores.json')

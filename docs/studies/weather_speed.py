@@ -1,8 +1,8 @@
-"""What a picture of 481x321 costs: seconds in fp32 and bf16 in turn, arithmetic, weights.
+"""Measure the cost for a picture of 481x321: seconds in fp32 and bf16, alternately; operations; number of weights.
 
     python docs/studies/weather_speed.py CHECKPOINT
 
-Prints and writes docs/results/weather_speed.json. Times are of one machine; their ratio travels better.
+Prints and writes docs/results/weather_speed.json. The times are those of one machine; their ratio is more general.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAIRS = 9
 
 
 def seconds(restorer: torch.nn.Module, lq: torch.Tensor, bf16: bool) -> float:
-    """One picture, padding and cropping included."""
+    """Return the seconds for one picture, including padding and cropping."""
     start = time.perf_counter()
     with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
         restorer.restore(lq)
@@ -33,7 +33,7 @@ def seconds(restorer: torch.nn.Module, lq: torch.Tensor, bf16: bool) -> float:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint')
     parser.add_argument('--threads', type=int, default=2)

@@ -1,4 +1,4 @@
-"""Train the shipped model's second edition in the background, for days if need be, and keep its newest weights.
+"""Train version 2 of the included model in the background, possibly for days, and publish its newest weights.
 
     python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
 

@@ -1,11 +1,11 @@
-"""What sampling in windows costs over the network's own passes, and whether it keeps to the memory it is given.
+"""Measure the overhead of diffusion sampling in windows, and whether it stays within its memory limit.
 
     python docs/studies/window_sampling.py
 
-A picture of 256x192 in windows of 64 every 32 pixels, 25 steps, the light U-Net of diffusion_demo with random weights.
-Whole sampling and the bare passes of the same batches take turns; times are seconds of the processor, so that other
-work on the machine does not enter. Memory is measured in fresh processes, one per budget: how far the resident set
-rises over what it was after a picture of a single window. Prints and writes docs/results/window_sampling.json.
+A picture of 256x192 is sampled in windows of 64 with stride 32 and 25 steps, with the light U-Net of diffusion_demo and
+random weights. Sampling and the mere network passes of the same batches are timed alternately in CPU seconds, which do
+not depend on other load on the machine. Memory is measured in fresh processes, one per limit: the increase of the
+resident set over its value after a picture of a single window. Prints and writes docs/results/window_sampling.json.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LIGHT = dict(type='DDPMUNet', base_width=32, multipliers=(1, 2, 2, 4), blocks=1,
 
 
 def build(budget: float, steps: int = STEPS) -> DiffusionRestorer:
-    """The light model that samples in windows."""
+    """Return the light model that samples in windows."""
     torch.manual_seed(0)
     sampling = dict(
         mode='overlap', steps=steps, clip_x0=True, window=WINDOW, window_stride=STRIDE, window_memory=budget
@@ -50,12 +50,12 @@ def build(budget: float, steps: int = STEPS) -> DiffusionRestorer:
 
 
 def picture() -> torch.Tensor:
-    """Always the same."""
+    """Return the test picture, which is always the same."""
     return torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
 
 
 def batch_of(restorer: DiffusionRestorer) -> int:
-    """Windows per batch that the budget allows."""
+    """Return the number of windows per batch that the limit allows."""
     average = WindowAverage(restorer._network, WINDOW, STRIDE, restorer.sampling.window_memory)
     with torch.no_grad():
         average(torch.rand(1, 6, WINDOW, WINDOW), 1)
@@ -64,7 +64,7 @@ def batch_of(restorer: DiffusionRestorer) -> int:
 
 @torch.no_grad()
 def passes(restorer: DiffusionRestorer, batch: int) -> None:
-    """The network's passes of one sampling and nothing else: one window, then full batches, then the rest."""
+    """Run only the network passes of one sampling: one window, then full batches, then the remainder."""
     windows = len(window_grid(HEIGHT, WIDTH, WINDOW, STRIDE))
     sizes = [1] + [batch] * ((windows - 1) // batch) + [(windows - 1) % batch] * ((windows - 1) % batch > 0)
     crops = torch.rand(batch, 6, WINDOW, WINDOW)
@@ -74,20 +74,20 @@ def passes(restorer: DiffusionRestorer, batch: int) -> None:
 
 
 def seconds(work: callable) -> float:
-    """Of the processor."""
+    """Return CPU seconds."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def resident() -> float:
-    """MiB that this process holds now."""
+    """Return the resident set of this process in MiB."""
     pages = int(Path('/proc/self/statm').read_text().split()[1])
     return pages * resource.getpagesize() / MIB
 
 
 def memory(budget: float) -> dict:
-    """Of this process, for one budget."""
+    """Return the memory of this process for one limit."""
     build(budget, steps=5).restore(torch.rand(1, 3, 64, 64))  # libraries load, kernels are set up
     restorer, lq = build(budget, steps=5), picture()
     before = resident()
@@ -105,7 +105,7 @@ def memory(budget: float) -> dict:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--pairs', type=int, default=3)
     parser.add_argument('--budget', type=float, help='measure the memory of this one, in MiB, and print it')

@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
         return print(args.page)
     if args.list or args.name is None:
         return print(page.overview())
-    near = page.is_known(args.name)
+    near = page.suggestion(args.name)
     if near:
         raise ConfigError(f"no data set is called '{args.name}'; {near}")
     source = page.get(args.name)

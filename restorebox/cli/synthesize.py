@@ -88,18 +88,18 @@ def main(argv: list[str]) -> None:
 
     if args.seed < 0:
         raise ConfigError(f'--seed {args.seed}: it must be 0 or more')
-    home = args.out / args.split
-    job = Job(args.clean, home, read_recipe(args), args.seed, args.per_picture, args.layers)
-    done = make_set(job, args.recursive, args.workers, skip=args.bad_picture == 'skip')
-    read, passed = done.sources - len(done.bad), done.passed
-    already = f'{done.kept} of {done.sources} were there already; ' if done.kept else ''
-    made = read - done.kept
-    rate = made / done.seconds
-    print(f'{already}{made} made, {rate:.1f} clean pictures a second with {done.workers} workers')
-    print(f'{done.count} degraded pictures of {read} clean ones in {printable(home)}')
-    if done.bad:
-        print(f'{len(done.bad)} pictures were skipped:', file=sys.stderr)
-    for _, reason in done.bad:
+    out_dir = args.out / args.split
+    job = Job(args.clean, out_dir, read_recipe(args), args.seed, args.per_picture, args.layers)
+    result = make_set(job, args.recursive, args.workers, skip=args.bad_picture == 'skip')
+    read, passed = result.sources - len(result.unreadable), result.passed
+    already = f'{result.existing} of {result.sources} were there already; ' if result.existing else ''
+    made = read - result.existing
+    rate = made / result.seconds
+    print(f'{already}{made} made, {rate:.1f} clean pictures a second with {result.workers} workers')
+    print(f'{result.count} degraded pictures of {read} clean ones in {printable(out_dir)}')
+    if result.unreadable:
+        print(f'{len(result.unreadable)} pictures were skipped:', file=sys.stderr)
+    for _, reason in result.unreadable:
         print(f'  {printable(reason)}', file=sys.stderr)
     for line in left_out(passed.kinds):
         print(line, file=sys.stderr)

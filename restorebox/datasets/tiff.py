@@ -27,7 +27,7 @@ _MAX_PAGES = 65536
 
 
 @dataclass
-class Entry:
+class IFDEntry:
     """A field of a directory.
 
     Attributes:
@@ -35,9 +35,9 @@ class Entry:
         kind: type of the values.
         count: number of values.
         raw: the values in the byte order of the file.
-        at: offset of the field in the file.
-        place: offset of its values in the file.
-        inside: fields of the sub-directory, if this is a pointer to an EXIF, GPS or interoperability directory; else
+        offset: offset of the field in the file.
+        value_offset: offset of its values in the file.
+        directory: fields of the sub-directory, if this is a pointer to an EXIF, GPS or interoperability directory; else
             None.
     """
 
@@ -45,9 +45,9 @@ class Entry:
     kind: int
     count: int
     raw: bytes
-    at: int = 0
-    place: int = 0
-    inside: list[Entry] | None = None
+    offset: int = 0
+    value_offset: int = 0
+    directory: list[IFDEntry] | None = None
 
 
 def _head(data: bytes) -> tuple[str, str, str, int, int]:
@@ -80,7 +80,7 @@ def first_directory(data: bytes, offset: int) -> bytes:
     return bytes(patched)
 
 
-def read_directory(data: bytes, offset: int, of: int = 0) -> tuple[list[Entry], int, int]:
+def read_directory(data: bytes, offset: int, of: int = 0) -> tuple[list[IFDEntry], int, int]:
     """Read a directory; invalid fields (unknown type, values beyond the end of the file) are skipped.
 
     Args:
@@ -102,50 +102,50 @@ def read_directory(data: bytes, offset: int, of: int = 0) -> tuple[list[Entry], 
         raise ValueError('a directory is beyond the end of the file')
     following = struct.unpack_from(order + word, data, after)[0] if after + size <= len(data) else 0
     entries = []
-    for at in range(start, after, step):
-        tag, kind, count = struct.unpack_from(order + 'HH' + word, data, at)
+    for position in range(start, after, step):
+        tag, kind, count = struct.unpack_from(order + 'HH' + word, data, position)
         length = _SIZES.get(kind, 0) * count
-        place = at + 4 + size  # values that fit are stored in the field itself
+        values = position + 4 + size  # values that fit are stored in the field itself
         if length > size:
-            place = struct.unpack_from(order + word, data, place)[0]
-        if not length or place + length > len(data):
+            values = struct.unpack_from(order + word, data, values)[0]
+        if not length or values + length > len(data):
             continue
-        entry = Entry(tag, kind, count, bytes(data[place : place + length]), at, place)
+        entry = IFDEntry(tag, kind, count, bytes(data[values : values + length]), position, values)
         if tag in (EXIF_IFD, GPS_IFD, INTEROP_IFD):
             if tag not in _POINTERS.get(of, ()) or kind not in (4, 13):
                 continue
             try:
-                entry.inside = read_directory(data, struct.unpack(order + 'I', entry.raw[:4])[0], tag)[0]
+                entry.directory = read_directory(data, struct.unpack(order + 'I', entry.raw[:4])[0], tag)[0]
             except (ValueError, struct.error):
                 continue
         entries.append(entry)
     return entries, following, after
 
 
-def write_directory(entries: list[Entry], head: bytes, place: int, following: int = 0) -> bytes:
+def write_directory(entries: list[IFDEntry], head: bytes, offset: int, following: int = 0) -> bytes:
     """Return the bytes of a directory with its values and sub-directories.
 
     Args:
         entries: the fields, with raw values in the byte order of ``head``.
         head: first bytes of the target file. Types of BigTIFF are skipped for a classic TIFF.
-        place: offset in the target file, even.
+        offset: offset in the target file, even.
         following: offset of the next directory.
     """
     order, word, short, size, _ = _head(head)
     kept = {entry.tag: entry for entry in entries if size == 8 or entry.kind < 16 or entry.kind == 129}
     table, values = struct.pack(order + short, len(kept)), b''
-    behind = place + struct.calcsize(short) + len(kept) * (12 + 2 * (size - 4)) + size
+    value_start = offset + struct.calcsize(short) + len(kept) * (12 + 2 * (size - 4)) + size
     for entry in sorted(kept.values(), key=lambda each: each.tag):
         raw, kind, count = entry.raw, entry.kind, entry.count
-        if entry.inside is not None:
-            values += b'\0' * (-(behind + len(values)) % 2)
-            at = behind + len(values)
-            values += write_directory(entry.inside, head, at)
-            raw, kind, count = struct.pack(order + 'I', at), 4, 1
+        if entry.directory is not None:
+            values += b'\0' * (-(value_start + len(values)) % 2)
+            sub_offset = value_start + len(values)
+            values += write_directory(entry.directory, head, sub_offset)
+            raw, kind, count = struct.pack(order + 'I', sub_offset), 4, 1
         table += struct.pack(order + 'HH' + word, entry.tag, kind, count)
         if len(raw) > size:
-            values += b'\0' * (-(behind + len(values)) % 2)
-            table += struct.pack(order + word, behind + len(values))
+            values += b'\0' * (-(value_start + len(values)) % 2)
+            table += struct.pack(order + word, value_start + len(values))
             values += raw
         else:
             table += raw.ljust(size, b'\0')
@@ -161,7 +161,7 @@ def tiff_fields(data: bytes) -> dict[int, tuple[tuple[int, ...], int]]:
     except (ValueError, struct.error):
         return {}
     return {
-        e.tag: (struct.unpack(f'{order}{e.count}{codes[e.kind]}', e.raw), e.place)
+        e.tag: (struct.unpack(f'{order}{e.count}{codes[e.kind]}', e.raw), e.value_offset)
         for e in entries
         if e.kind in codes and e.count <= 16  # longer fields are not needed
     }

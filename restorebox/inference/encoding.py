@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from restorebox.datasets.tiff import Entry, first_directory, first_offset, read_directory, write_directory
+from restorebox.datasets.tiff import IFDEntry, first_directory, first_offset, read_directory, write_directory
 from restorebox.inference.metadata import (
     ASPECT,
     CENTIMETRE,
@@ -194,7 +194,7 @@ def _with_directories(data: bytes, pages: Sequence[PictureFile], order: str) -> 
             what = Metadata(swap_byte_order(what.exif), what.xmp, what.iptc, what.density)
         metadata = tiff_entries(what, order)
         if page.profile:
-            metadata.append(Entry(_PROFILE, 7, len(page.profile), page.profile))
+            metadata.append(IFDEntry(_PROFILE, 7, len(page.profile), page.profile))
         replaced = {entry.tag for entry in metadata}
         table = [entry for entry in entries if entry.tag not in replaced] + metadata
         starts.append(len(behind))
@@ -211,14 +211,14 @@ def swap_byte_order(block: bytes) -> bytes:
     """Return an EXIF block in the other byte order."""
     widths = {3: 2, 8: 2, 4: 4, 9: 4, 5: 4, 10: 4, 11: 4, 13: 4, 12: 8, 16: 8, 17: 8, 18: 8}
 
-    def swap(entries: list[Entry]) -> list[Entry]:
+    def swap(entries: list[IFDEntry]) -> list[IFDEntry]:
         return [
-            Entry(
+            IFDEntry(
                 e.tag,
                 e.kind,
                 e.count,
                 np.frombuffer(e.raw, f'u{widths[e.kind]}').byteswap().tobytes() if e.kind in widths else e.raw,
-                inside=None if e.inside is None else swap(e.inside),
+                directory=None if e.directory is None else swap(e.directory),
             )
             for e in entries
         ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from restorebox.datasets.decoding import Frame
-from restorebox.datasets.tiff import Entry, first_offset, read_directory, write_directory
+from restorebox.datasets.tiff import IFDEntry, first_offset, read_directory, write_directory
 
 INCH, CENTIMETRE, METRE, ASPECT = 1, 2, 3, 0  # units of a resolution; the first two as JFIF numbers them
 _PER_INCH = {INCH: 1.0, CENTIMETRE: 2.54, METRE: 0.0254}
@@ -116,18 +116,18 @@ def update_exif(block: bytes, size: tuple[int, int], orientation: int = 1) -> by
     start = first_offset(block)
     entries, following, after = read_directory(block, start)
     order = '<' if block[:2] == b'II' else '>'
-    inner = [each for entry in entries for each in entry.inside or ()]
+    inner = [each for entry in entries for each in entry.directory or ()]
     for entry in [*entries, *inner]:
         if entry.tag in _WIDTH + _HEIGHT:
             _set_number(data, entry, size[entry.tag in _HEIGHT], order)
         elif entry.tag in _SUBJECT and entry.kind == 3 and 2 <= entry.count <= 4:
             values = _reorient(struct.unpack(f'{order}{entry.count}H', entry.raw), size, orientation)
-            struct.pack_into(f'{order}{entry.count}H', data, entry.place, *values)
+            struct.pack_into(f'{order}{entry.count}H', data, entry.value_offset, *values)
     across = {entry.tag: entry for entry in entries if entry.tag in (_XRES, _YRES)}
     if orientation >= 5 and len(across) == 2:  # rotated by 90 degrees
-        first, second = (slice(across[tag].at + 2, across[tag].at + 12) for tag in (_XRES, _YRES))
+        first, second = (slice(across[tag].offset + 2, across[tag].offset + 12) for tag in (_XRES, _YRES))
         data[first], data[second] = data[second], data[first]
-    kept = [bytes(data[entry.at : entry.at + 12]) for entry in entries if entry.tag not in _LAYOUT]
+    kept = [bytes(data[entry.offset : entry.offset + 12]) for entry in entries if entry.tag not in _LAYOUT]
     table = struct.pack(order + 'H', len(kept)) + b''.join(kept) + bytes(4)
     data[start : after + 4] = table.ljust(after + 4 - start, b'\0')
     if following:
@@ -135,15 +135,15 @@ def update_exif(block: bytes, size: tuple[int, int], orientation: int = 1) -> by
     return bytes(data) if kept else None
 
 
-def _nested(entries: list[Entry]) -> list[Entry]:
-    return [each for entry in entries for each in entry.inside or ()]
+def _nested(entries: list[IFDEntry]) -> list[IFDEntry]:
+    return [each for entry in entries for each in entry.directory or ()]
 
 
-def _set_number(data: bytearray, entry: Entry, value: int, order: str) -> None:
+def _set_number(data: bytearray, entry: IFDEntry, value: int, order: str) -> None:
     """Set a field to an integer, as a short if the field has that type and the value fits, else as a long."""
     kind = 3 if entry.kind == 3 and value < 65536 else 4
-    struct.pack_into(f'{order}HI', data, entry.at + 2, kind, 1)
-    struct.pack_into(f'{order}{"H" if kind == 3 else "I"}', data, entry.at + 8, value)
+    struct.pack_into(f'{order}HI', data, entry.offset + 2, kind, 1)
+    struct.pack_into(f'{order}{"H" if kind == 3 else "I"}', data, entry.offset + 8, value)
 
 
 def _reorient(values: tuple[int, ...], size: tuple[int, int], orientation: int) -> list[int]:
@@ -160,7 +160,7 @@ def _reorient(values: tuple[int, ...], size: tuple[int, int], orientation: int) 
     return [min(x, 65535), min(y, 65535), *extent]
 
 
-def _drop_thumbnail(data: bytearray, block: bytes, offset: int, used: list[Entry]) -> None:
+def _drop_thumbnail(data: bytearray, block: bytes, offset: int, used: list[IFDEntry]) -> None:
     """Overwrite the thumbnail of the second directory with zeros; truncate it if it is at the end of the block."""
     order = '<' if block[:2] == b'II' else '>'
     try:
@@ -169,7 +169,7 @@ def _drop_thumbnail(data: bytearray, block: bytes, offset: int, used: list[Entry
         return
     numbers = {e.tag: struct.unpack(order + 'I', e.raw)[0] for e in entries if e.kind == 4 and e.count == 1}
     start, length = numbers.get(513, 0), numbers.get(514, 0)
-    end = max([entry.place + len(entry.raw) for entry in used] + [entry.at + 16 for entry in used])
+    end = max([entry.value_offset + len(entry.raw) for entry in used] + [entry.offset + 16 for entry in used])
     if start >= end and start + length <= len(data):
         data[start : start + length] = bytes(length)
     if offset >= end and max(after + 4, start + length) >= len(data.rstrip(b'\0')):
@@ -242,7 +242,7 @@ def in_unit(density: tuple[float, float, int], unit: int) -> tuple[float, float]
     return density[0] * factor, density[1] * factor
 
 
-def tiff_entries(what: Metadata, order: str) -> list[Entry]:
+def tiff_entries(what: Metadata, order: str) -> list[IFDEntry]:
     """Return the directory entries for metadata in a TIFF.
 
     Args:
@@ -253,15 +253,15 @@ def tiff_entries(what: Metadata, order: str) -> list[Entry]:
     entries = [entry for entry in entries if entry.tag not in (256, 257)]
     there = {entry.tag for entry in entries}
     if what.xmp:
-        entries.append(Entry(_TIFF_XMP, 1, len(what.xmp), what.xmp))
+        entries.append(IFDEntry(_TIFF_XMP, 1, len(what.xmp), what.xmp))
     if what.iptc and _TIFF_IPTC not in there:
-        entries.append(Entry(_TIFF_IPTC, 7, len(what.iptc), what.iptc))
+        entries.append(IFDEntry(_TIFF_IPTC, 7, len(what.iptc), what.iptc))
     if what.density and _XRES not in there:
         unit = what.density[2] if what.density[2] in (INCH, CENTIMETRE, ASPECT) else INCH
         for tag, value in zip((_XRES, _YRES), in_unit(what.density, unit), strict=True):
-            entries.append(Entry(tag, 5, 1, struct.pack(order + 'II', min(2**32 - 1, round(value * 10000)), 10000)))
+            entries.append(IFDEntry(tag, 5, 1, struct.pack(order + 'II', min(2**32 - 1, round(value * 10000)), 10000)))
         entries = [entry for entry in entries if entry.tag != _UNIT]
-        entries.append(Entry(_UNIT, 3, 1, struct.pack(order + 'H', unit + 1)))
+        entries.append(IFDEntry(_UNIT, 3, 1, struct.pack(order + 'H', unit + 1)))
     return entries
 
 

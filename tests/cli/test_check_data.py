@@ -1,4 +1,4 @@
-"""check-data and the look at the data before a training, run as a user runs them."""
+"""The command check-data, and the quick check before a training."""
 
 import json
 import time
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope='module')
 def study():
-    """The script of docs/studies that plants faults."""
+    """The script in docs/studies that makes data sets with faults."""
     return load_study('data_faults')
 
 
 @pytest.fixture(scope='module')
 def photographs():
-    """Tiles of the photographs inside scikit-image, none of which overlap."""
+    """Tiles of the photographs in scikit-image, without overlap."""
     pytest.importorskip('skimage')
     from restorebox.demo.photographs import packaged
 
@@ -41,7 +41,7 @@ def photographs():
 
 
 @pytest.mark.parametrize('seed', [0, 1, 2])
-def test_planted_faults_are_found_and_nothing_else(study, photographs, seed, tmp_path):
+def test_inserted_faults_are_found_and_nothing_else(study, photographs, seed, tmp_path):
     planted = study.make_set(photographs, tmp_path, np.random.default_rng(seed))
     report = check(from_folder(tmp_path))
     found = planted.found(report.findings)
@@ -52,7 +52,7 @@ def test_planted_faults_are_found_and_nothing_else(study, photographs, seed, tmp
     assert len(planted.alarms(report.warnings)) <= 1
 
 
-def test_the_stored_study_says_what_was_promised():
+def test_the_stored_results_meet_the_requirements():
     figures = json.loads((REPO / 'docs' / 'results' / 'data_faults.json').read_text())
     assert figures['seeds'] == 20
     assert figures['recall'] >= 0.95
@@ -63,7 +63,7 @@ def test_the_stored_study_says_what_was_promised():
 
 @pytest.fixture
 def restorebox(tmp_path, monkeypatch, capsys):
-    """Runs a verb in this process, from a folder with four training and two test pairs: (exit code, stdout, stderr)."""
+    """A function that runs a command in a folder with four training and two test pairs: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     write_pairs(tmp_path / 'data', 'train', 4, size=(160, 200))
     write_pairs(tmp_path / 'data', 'test', 2, size=(160, 200))
@@ -120,7 +120,7 @@ def test_a_config_and_mistakes(restorebox, tmp_path):
         assert expected in err
 
 
-def test_a_training_looks_at_its_data_first(restorebox, tmp_path, monkeypatch):
+def test_a_training_checks_its_data_first(restorebox, tmp_path, monkeypatch):
     config = write_config(tmp_path / 'toy.py', tmp_path / 'data', samples=4)
     lq = tmp_path / 'data/train/lq'
     (lq / '00.png').write_bytes((lq / '03.png').read_bytes())
@@ -138,7 +138,7 @@ def test_a_training_looks_at_its_data_first(restorebox, tmp_path, monkeypatch):
     assert looks == [None]
 
 
-def test_warnings_about_the_data_are_one_line_of_the_log(tmp_path):
+def test_data_warnings_are_one_line_of_the_log(tmp_path):
     write_pairs(tmp_path / 'data', 'train', 4)
     write_pairs(tmp_path / 'data', 'test', 2)
     config = write_config(tmp_path / 'toy.py', tmp_path / 'data', samples=4)
@@ -148,16 +148,16 @@ def test_warnings_about_the_data_are_one_line_of_the_log(tmp_path):
     result = succeed(call('train.py', config, '--work-dir', 'v', cwd=tmp_path))
     lines = [line for line in result.stdout.splitlines() if 'data: ' in line]
     assert len(lines) == 1
-    assert 'is trained on and is in val' in lines[0]
+    assert 'is used for training and is in val' in lines[0]
     assert 'and 1 more' in lines[0]
 
 
-def test_only_the_first_rank_looks(monkeypatch):
+def test_only_the_first_rank_checks(monkeypatch):
     monkeypatch.setenv('RANK', '1')
     assert quick_data_check({'train_dataloader': {'dataset': {'type': 'no such thing'}}}, 'x') is None
 
 
-def test_the_cost_of_names_grows_with_their_number_and_few_files_are_read(tmp_path):
+def test_the_quick_check_scales_linearly_and_reads_few_files(tmp_path):
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
     took = {}
@@ -171,7 +171,7 @@ def test_the_cost_of_names_grows_with_their_number_and_few_files_are_read(tmp_pa
                 (folder / f'{k}.jpg').hardlink_to(folder / '0.jpg')
         cfg = {'train_dataloader': {'dataset': dict(type='PairedPictures', data_root=str(root))}}
         for _ in range(3):
-            start = time.process_time()  # of this process: other programs don't count
+            start = time.process_time()  # CPU time of this process, independent of other programs
             report = quick_check(from_config(cfg, 'cfg'))
             took[count] = min(time.process_time() - start, took.get(count, 1e9))
         assert report.counts['train', 'lq'].files == count

@@ -1,4 +1,4 @@
-"""The verb prepare-data, and the page that is made of the sources."""
+"""The command prepare-data, and the generated page of data sets."""
 
 import pytest
 
@@ -9,23 +9,23 @@ from tests.miniatures import make
 from tests.processes import call, one_line_error, run, succeed
 
 
-def test_the_page_is_what_the_sources_say():
+def test_the_page_is_up_to_date():
     assert (REPO / 'docs' / 'datasets.md').read_text(encoding='utf-8') == page(), (
         'run `restorebox prepare-data --page docs/datasets.md`'
     )
 
 
-def test_the_list_and_each_how_to_fit_a_screen(capsys):
+def test_the_list_and_the_instructions_fit_on_a_screen(capsys):
     main(['prepare-data', '--list'])
     listed = capsys.readouterr().out
     assert len(listed.splitlines()) <= 24
     for source in all_sources():
         assert source.name in listed
         main(['prepare-data', source.name])
-        said = capsys.readouterr().out
-        assert source.page in said
-        assert len(said.splitlines()) <= 40
-        assert max(map(len, said.splitlines())) <= 120
+        output = capsys.readouterr().out
+        assert source.page in output
+        assert len(output.splitlines()) <= 40
+        assert max(map(len, output.splitlines())) <= 120
 
 
 @pytest.mark.parametrize(
@@ -44,17 +44,17 @@ def test_a_mistake_is_one_line(argv, expected, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main(['prepare-data', *argv])
     assert ended.value.code == 1
-    said = capsys.readouterr().err
-    assert expected in said
-    assert said.count('\n') == 1
+    output = capsys.readouterr().err
+    assert expected in output
+    assert output.count('\n') == 1
 
 
 @pytest.mark.slow
 def test_the_tool_prepares_a_folder(tmp_path):
     make('rain100l', tmp_path / 'release')
     ask = ('prepare_data.py', 'rain100l', '--from', 'release', '--to', 'data')
-    said = one_line_error(run(*ask, cwd=tmp_path))
-    assert "split 'train' of Rain100L: found 4 scenes, published 200" in said
+    output = one_line_error(run(*ask, cwd=tmp_path))
+    assert "split 'train' of Rain100L: found 4 scenes, published 200" in output
     succeed(call(*ask, '--allow-count', cwd=tmp_path))
     assert (tmp_path / 'data/train/gt/3.png').is_file()
     assert 'nothing to do' in succeed(call(*ask, cwd=tmp_path)).stdout

@@ -1,4 +1,4 @@
-"""synthesize: its options, what it prints, and mistakes."""
+"""The command synthesize: options, output and user errors."""
 
 import os
 import resource
@@ -28,7 +28,7 @@ def clean(tmp_path):
     return write_clean(tmp_path / 'clean', 7)
 
 
-def test_a_second_run_touches_nothing_and_heals_what_is_broken(tmp_path, clean, capsys):
+def test_a_second_run_repairs_damaged_files_and_changes_no_others(tmp_path, clean, capsys):
     options = ['--recipe', 'noise', '--workers', 1]
     make(clean, tmp_path / 'out', *options)
     before, written = contents(tmp_path / 'out'), (tmp_path / 'out/train/lq/003.png').stat().st_mtime_ns
@@ -47,7 +47,7 @@ def test_a_second_run_touches_nothing_and_heals_what_is_broken(tmp_path, clean, 
 def test_unreadable_pictures_stop_it_or_are_skipped(tmp_path, clean, capsys):
     (clean / '005.jpg').write_bytes((clean / '005.jpg').read_bytes()[:200])
     options = [clean, tmp_path / 'out', '--recipe', 'noise', '--workers', 1]
-    with pytest.raises(DataError, match=r'005\.jpg: is .*; what is complete stays'):
+    with pytest.raises(DataError, match=r'005\.jpg: is .*; complete pictures are kept'):
         make(*options)
     assert len((tmp_path / 'out/train/journal.jsonl').read_text().splitlines()) == 5
     make(*options, '--bad-picture', 'skip')
@@ -77,13 +77,13 @@ def test_unreadable_pictures_stop_it_or_are_skipped(tmp_path, clean, capsys):
         (['clean', 'made', '--recipe', 'noise', '--seed', '1'], 'was made with seed 0, now it is 1'),
         (['clean', 'made', '--recipe', 'noise', '--layers'], 'was made with layers false, now it is true'),
         (['few', 'made', '--recipe', 'noise'], 'belong to no picture of few, the first is gt/001.jpg'),
-        (['clean', 'foreign', '--recipe', 'noise'], 'holds lq/mine.png, which no synthesis made'),
+        (['clean', 'foreign', '--recipe', 'noise'], 'contains lq/mine.png, which was not made by synthesize'),
         (['changed', 'made', '--recipe', 'noise'], '000.png has changed since'),
         (['twice', 'out', '--recipe', 'noise'], 'two pictures of one name'),
-        (['made/train/gt', 'made', '--recipe', 'noise'], 'lie in each other'),
+        (['made/train/gt', 'made', '--recipe', 'noise'], 'contains the other'),
     ],
 )
-def test_mistakes_are_one_line_and_nothing_is_overwritten(tmp_path, monkeypatch, args, expected):
+def test_user_errors_are_one_line_and_nothing_is_overwritten(tmp_path, monkeypatch, args, expected):
     monkeypatch.chdir(tmp_path)
     for name, count in (('clean', 2), ('few', 1), ('changed', 2)):
         write_clean(Path(name), count)
@@ -126,8 +126,8 @@ def test_the_list_names_every_recipe(capsys):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
-    """A limit on the size of files stands for the full disk: small pictures fit, the large one does not."""
+def test_a_full_disk_is_one_line_and_the_same_command_resumes(tmp_path):
+    """A limit on the file size simulates the full disk: small pictures fit, the large one does not."""
     clean = write_clean(tmp_path / 'clean', 3)
     write_clean(tmp_path / 'large', 1, (128, 128))
     (tmp_path / 'large/000.png').rename(clean / '002a.png')
@@ -138,7 +138,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, TOOL, 'clean', 'out', '--recipe', 'noise', '--workers', '1']
     known = dict(cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     line = one_line_error(subprocess.run(command, preexec_fn=limit, **known))
-    assert 'out/train/lq/002a.png: File too large; what is complete stays' in line
+    assert 'out/train/lq/002a.png: File too large; complete pictures are kept' in line
     assert len((tmp_path / 'out/train/journal.jsonl').read_text().splitlines()) == 3
     assert not [name for name in contents(tmp_path / 'out') if name.endswith('.tmp')]
     assert not (tmp_path / 'out/train/lq/002a.png').exists()
@@ -147,8 +147,8 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
 
 
 @pytest.fixture
-def shut(monkeypatch):
-    """Folders called 'locked' can't be read; permissions would not stop a test that runs as root."""
+def unreadable_folders(monkeypatch):
+    """Make folders called 'locked' unreadable; permissions have no effect in tests that run as root."""
     scan = os.scandir
 
     def scandir(path):
@@ -159,7 +159,7 @@ def shut(monkeypatch):
     monkeypatch.setattr(os, 'scandir', scandir)
 
 
-def test_one_bad_thing_does_not_end_it(tmp_path, clean, shut, capsys):
+def test_faults_of_single_files_do_not_stop_the_run(tmp_path, clean, unreadable_folders, capsys):
     (clean / 'locked').mkdir()
     (clean / 'sub').mkdir()
     os.mkfifo(clean / 'pipe.png')

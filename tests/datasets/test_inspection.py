@@ -1,4 +1,4 @@
-"""What the checks of a data set find, and what they let pass."""
+"""Checks of data sets: faults that are found, and correct sets without findings."""
 
 import json
 
@@ -16,7 +16,7 @@ from tests.factories import write_pairs
 
 
 def texture(seed, size=(160, 200)):
-    """A picture with detail of all scales, HWC uint8, another one for each seed."""
+    """Return HWC uint8 with detail of all scales that depends on the seed."""
     rng = np.random.default_rng(seed)
     plane = np.zeros(size, np.float32)
     for cells in (3, 6, 12, 25, 50, 100):
@@ -41,17 +41,17 @@ def kinds(report):
 # -- pairs
 
 
-def test_a_spoilt_partner_is_a_partner_and_another_picture_is_none():
+def test_degraded_pictures_match_their_partner_and_other_pictures_do_not():
     gt = luminance(texture(0))
     rng = np.random.default_rng(0)
     hazy = 0.2 * gt + 190
     noisy = gt + rng.normal(0, 60, gt.shape).astype(np.float32)
     blurred = cv2.GaussianBlur(gt, (0, 0), 3)
     for lq in (gt, hazy, noisy, blurred, np.clip(2 * gt, 0, 255)):
-        facts = pairs.compare(lq, gt)
-        assert facts.scene > 0.6
-        assert not facts.is_shifted
-    others = [pairs.compare(luminance(texture(seed)), gt).scene for seed in range(1, 40)]
+        result = pairs.compare(lq, gt)
+        assert result.correlation > 0.6
+        assert not result.is_shifted
+    others = [pairs.compare(luminance(texture(seed)), gt).correlation for seed in range(1, 40)]
     assert max(others) < pairs.OTHER_SCENE
 
 
@@ -60,21 +60,21 @@ def test_a_shift_is_measured(down, right):
     wide = luminance(texture(1, (260, 300)))
     gt, lq = wide[20:-20, 20:-20], wide[20 - down : -20 - down, 20 - right : -20 - right]
     noisy = lq + np.random.default_rng(0).normal(0, 20, lq.shape).astype(np.float32)
-    facts = pairs.compare(noisy, gt)
-    assert facts.is_shifted
-    assert facts.shift == pytest.approx((down, right), abs=0.3)
+    result = pairs.compare(noisy, gt)
+    assert result.is_shifted
+    assert result.shift == pytest.approx((down, right), abs=0.3)
 
 
-def test_flat_and_tiny_pictures_are_not_judged():
+def test_flat_and_tiny_pictures_are_not_compared():
     flat = np.full((100, 100), 80, np.float32)
-    assert pairs.compare(flat, luminance(texture(0))).scene is None
-    assert pairs.compare(luminance(texture(0))[:10, :10], luminance(texture(0))[:10, :10]).scene is None
+    assert pairs.compare(flat, luminance(texture(0))).correlation is None
+    assert pairs.compare(luminance(texture(0))[:10, :10], luminance(texture(0))[:10, :10]).correlation is None
     assert duplicates.fingerprint(flat) is None
     assert clean.measure(flat[:20, :20]) is None
 
 
-def test_real_pairs_are_pairs(shared):
-    """All published pairs at hand but the noisy ones, see below."""
+def test_published_pairs_have_no_findings(shared):
+    """All available published pairs except those with camera noise."""
     data = shared / 'data'
     folders = [('rain_pairs_sirr', 'rain', 'clean'), ('rain_pairs_ddn', 'rain', 'clean')]
     folders += [('rain_pairs_mfdnet3', 'rain', 'clean'), ('haze_pairs_real_indoor', 'hazy', 'clean')]
@@ -93,7 +93,7 @@ def test_real_pairs_are_pairs(shared):
     assert report.findings == []
 
 
-def test_windows_of_one_scene_are_not_duplicates(shared, tmp_path):
+def test_crops_of_one_scene_are_not_duplicates(shared, tmp_path):
     for k, path in enumerate(sorted((shared / 'data' / 'noise_pairs_polyu').glob('*comproom*_mean.JPG'))):
         for split in ('train', 'test'):
             (tmp_path / split / 'gt').mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def test_windows_of_one_scene_are_not_duplicates(shared, tmp_path):
     assert len(planes) > 4
     for i, a in enumerate(planes):
         for b in planes[i + 1 :]:
-            assert duplicates.likeness(a, b) < duplicates.SAME_PICTURE
+            assert duplicates.similarity(a, b) < duplicates.MIN_SIMILARITY
     assert check(from_folder(tmp_path)).findings == []
 
 
@@ -110,7 +110,7 @@ def test_windows_of_one_scene_are_not_duplicates(shared, tmp_path):
 
 
 @pytest.mark.parametrize('how', ['jpeg', 'resized', 'cropped', 'squeezed'])
-def test_a_near_duplicate_is_found_from_both_sides(how, tmp_path):
+def test_a_near_duplicate_is_found_in_either_order_of_the_sets(how, tmp_path):
     picture = texture(5)
     image = Image.fromarray(picture)
     if how == 'jpeg':
@@ -123,13 +123,13 @@ def test_a_near_duplicate_is_found_from_both_sides(how, tmp_path):
     else:
         image = image.resize((230, 160)).crop((5, 5, 230, 160))
     copy, others = np.asarray(image), [texture(seed) for seed in range(20, 40)]
-    first, _ = duplicates.stacked([duplicates.fingerprint(luminance(p)) for p in [*others, picture]])
-    second, _ = duplicates.stacked([duplicates.fingerprint(luminance(p)) for p in [copy, *others[:3]]])
+    first, _ = duplicates.stack_fingerprints([duplicates.fingerprint(luminance(p)) for p in [*others, picture]])
+    second, _ = duplicates.stack_fingerprints([duplicates.fingerprint(luminance(p)) for p in [copy, *others[:3]]])
     assert {(m.first, m.second) for m in duplicates.candidates(first, second)} >= {(20, 0), (0, 1), (1, 2), (2, 3)}
     assert {(m.second, m.first) for m in duplicates.candidates(second, first)} >= {(20, 0), (0, 1)}
-    assert duplicates.likeness(luminance(picture), luminance(copy)) > duplicates.SAME_PICTURE
-    assert duplicates.likeness(luminance(copy), luminance(picture)) > duplicates.SAME_PICTURE
-    assert max(duplicates.likeness(luminance(copy), luminance(other)) for other in others) < 0.5
+    assert duplicates.similarity(luminance(picture), luminance(copy)) > duplicates.MIN_SIMILARITY
+    assert duplicates.similarity(luminance(copy), luminance(picture)) > duplicates.MIN_SIMILARITY
+    assert max(duplicates.similarity(luminance(copy), luminance(other)) for other in others) < 0.5
 
 
 def test_distances_do_not_depend_on_numpys_version(monkeypatch):
@@ -142,19 +142,19 @@ def test_distances_do_not_depend_on_numpys_version(monkeypatch):
 
 
 def test_nearly_flat_pictures_do_not_match_everything(tmp_path):
-    """Skies: a slope, and no detail."""
+    """Sky: a gradient with weak noise."""
     rng = np.random.default_rng(0)
-    slope = np.linspace(100, 180, 160)[:, None, None] + np.zeros((1, 200, 3))
+    gradient = np.linspace(100, 180, 160)[:, None, None] + np.zeros((1, 200, 3))
     for k in range(6):
-        sky = np.clip(slope + rng.normal(0, 0.8, slope.shape) + k, 0, 255).astype(np.uint8)
+        sky = np.clip(gradient + rng.normal(0, 0.8, gradient.shape) + k, 0, 255).astype(np.uint8)
         write(tmp_path, {f'{"train" if k % 2 else "test"}/gt/{k}.png': sky})
     assert check(from_folder(tmp_path)).findings == []
 
 
-# -- clean sides
+# -- quality of clean pictures
 
 
-def test_a_degraded_clean_side_is_named_among_others():
+def test_degraded_pictures_in_a_clean_set_are_found():
     def all_measures(pictures):
         return [clean.measure(luminance(picture)) for picture in pictures]
 
@@ -163,16 +163,16 @@ def test_a_degraded_clean_side_is_named_among_others():
     rng = np.random.default_rng(0)
     pictures[2] = np.clip(pictures[2] + rng.normal(0, 25, pictures[2].shape), 0, 255).astype(np.uint8)
     pictures[5] = cv2.imdecode(cv2.imencode('.jpg', pictures[5], (cv2.IMWRITE_JPEG_QUALITY, 8))[1], cv2.IMREAD_COLOR)
-    named = {(i, what) for i, what, _ in clean.outliers(all_measures(pictures))}
-    assert {(2, 'noisy'), (5, 'blocky')} <= named
-    assert {i for i, _ in named} == {2, 5}
-    assert clean.outliers(all_measures(pictures[:6])) == [], 'six pictures are too few to say what is usual'
+    found = {(i, fault) for i, fault, _ in clean.outliers(all_measures(pictures))}
+    assert {(2, 'noisy'), (5, 'blocky')} <= found
+    assert {i for i, _ in found} == {2, 5}
+    assert clean.outliers(all_measures(pictures[:6])) == [], 'six pictures are too few for a median'
 
 
-# -- whole sets
+# -- complete sets
 
 
-def test_a_sound_set_has_no_findings_and_is_counted(tmp_path):
+def test_a_correct_set_has_no_findings_and_is_counted(tmp_path):
     for k in range(6):
         split = 'train' if k < 4 else 'test'
         write(tmp_path, {f'{split}/{role}/{k}.png': texture(k) for role in ('lq', 'gt')})
@@ -186,8 +186,8 @@ def test_a_sound_set_has_no_findings_and_is_counted(tmp_path):
     assert not (tmp_path / 'sheet.png').exists()
 
 
-def broken_set(folder):
-    """Nine training pairs and three test pairs with one fault of each kind."""
+def faulty_set(folder):
+    """Write nine training pairs and three test pairs with one fault of each kind."""
     for k in range(12):
         split = 'train' if k < 9 else 'test'
         write(folder, {f'{split}/{role}/{k}.png': texture(k) for role in ('lq', 'gt')})
@@ -204,8 +204,8 @@ def broken_set(folder):
     (folder / 'train' / 'gt' / '8.png').unlink()
 
 
-def test_each_fault_is_found_once_and_written_down(tmp_path):
-    broken_set(tmp_path / 'set')
+def test_each_fault_is_found_once_and_reported(tmp_path):
+    faulty_set(tmp_path / 'set')
     report = check(from_folder(tmp_path / 'set'))
     assert kinds(report) == sorted(
         [
@@ -235,7 +235,7 @@ def test_each_fault_is_found_once_and_written_down(tmp_path):
     assert read_picture(tmp_path / 'sheet.png').shape[0] > 1000
 
 
-def test_partners_that_pair_differently_are_paired_as_the_config_says(tmp_path):
+def test_all_pairings_of_a_config_are_checked(tmp_path):
     write(tmp_path, {f'train/lq/{k}_{i}.png': texture(k) for k in range(3) for i in range(2)})
     write(tmp_path, {f'train/gt/{k}.png': texture(k) for k in range(3)})
     write(tmp_path, {f'side/{k}.png': np.hstack([texture(k), texture(k + 1 if k == 2 else k)]) for k in range(10, 14)})
@@ -257,7 +257,7 @@ def test_partners_that_pair_differently_are_paired_as_the_config_says(tmp_path):
     assert report.counts['train', 'gt'].files == 3
 
 
-def test_unpaired_sets_clean_folders_and_what_is_shared(tmp_path):
+def test_unpaired_sets_clean_folders_and_shared_sets(tmp_path):
     write(tmp_path, {f'train{side}/{k}.png': texture(k + 50 * (side == 'B')) for k in range(5) for side in 'AB'})
     write(tmp_path, {f'test{side}/{k}.png': texture(k + 30) for k in range(2) for side in 'AB'})
     report = check(from_folder(tmp_path))
@@ -280,7 +280,7 @@ def test_unpaired_sets_clean_folders_and_what_is_shared(tmp_path):
     }
 
 
-def test_a_folder_of_no_known_layout_is_refused_in_a_line(tmp_path):
+def test_a_folder_with_unknown_layout_is_an_error(tmp_path):
     with pytest.raises(DataError, match='no such folder'):
         from_folder(tmp_path / 'absent')
     (tmp_path / 'pictures').mkdir()
@@ -290,7 +290,7 @@ def test_a_folder_of_no_known_layout_is_refused_in_a_line(tmp_path):
     assert kinds(check(from_folder(tmp_path))) == [('pairing', 'error')]
 
 
-def test_the_quick_form_reads_a_few_files_of_each_set_only(tmp_path):
+def test_the_quick_check_reads_only_a_few_files_of_each_set(tmp_path):
     write_pairs(tmp_path, 'train', 60)
     write_pairs(tmp_path, 'test', 30)
     report = quick(from_folder(tmp_path))
@@ -303,7 +303,7 @@ def test_the_quick_form_reads_a_few_files_of_each_set_only(tmp_path):
     assert [each.files[0][-6:] for each in report.findings] == ['00.png'], 'the first is read, the second is not'
 
 
-def test_files_that_are_to_be_skipped_are_warnings(tmp_path):
+def test_unreadable_files_are_warnings_if_they_are_to_be_skipped(tmp_path):
     write_pairs(tmp_path, 'train', 3)
     (tmp_path / 'train' / 'lq' / '00.png').write_bytes(b'')
     dataset = dict(type='PairedPictures', data_root=str(tmp_path), bad_picture='skip')
@@ -311,7 +311,7 @@ def test_files_that_are_to_be_skipped_are_warnings(tmp_path):
     assert kinds(report) == [('unreadable', 'warning')]
 
 
-def test_what_lists_no_files_is_noted(tmp_path):
+def test_a_data_set_without_files_is_noted(tmp_path):
     dataset = dict(type=type('Numbers', (), {}))
     report = quick(from_config({'train_dataloader': {'dataset': dataset}}, 'cfg'))
     assert 'Numbers does not list picture files' in report.table()

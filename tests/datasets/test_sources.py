@@ -1,4 +1,4 @@
-"""Every data source: a miniature in the official layout is prepared and read, and each fault is named in one line."""
+"""Preparation of a miniature of every data source in its official layout, and the messages about faults."""
 
 import json
 import os
@@ -25,7 +25,7 @@ DRAWN = [source.name for source in all_sources() if source.drawn]
 
 @pytest.fixture(scope='module')
 def minis(tmp_path_factory):
-    """One miniature per source, made when it is asked for; tests that spoil one take a copy."""
+    """A function: source name -> (folder, source, description); each miniature is made once and must not be changed."""
     made = {}
 
     def get(name):
@@ -39,7 +39,7 @@ def minis(tmp_path_factory):
 
 @pytest.fixture
 def mini(minis, tmp_path):
-    """A function: source name -> (folder that may be spoiled, source, what was made)."""
+    """A function: source name -> (copy of the folder that a test may change, source, description)."""
 
     def get(name):
         root, source, what = minis(name)
@@ -58,7 +58,7 @@ def lists_of(folder):
 
 
 def fault(source, release, to):
-    """The message of a preparation that must fail, leaving nothing behind."""
+    """Return the message of a preparation that must fail without leaving files."""
     with pytest.raises((DataError, ConfigError)) as caught:
         prepare(source, release, to)
     assert '\n' not in str(caught.value)
@@ -71,8 +71,8 @@ def fault(source, release, to):
 def test_a_release_is_prepared_and_its_config_reads_it(name, minis, tmp_path):
     release, source, _ = minis(name)
     to = tmp_path / 'data'
-    said = prepare(source, release, to)
-    assert source.title in said
+    message = prepare(source, release, to)
+    assert source.title in message
     facts = json.loads((to / 'source.json').read_text())
     assert facts['source'] == name
     assert facts['from'] == release.name
@@ -94,13 +94,13 @@ def test_a_release_is_prepared_and_its_config_reads_it(name, minis, tmp_path):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_what_is_prepared_passes_the_check_of_data(name, minis, tmp_path):
+def test_prepared_data_pass_check_data(name, minis, tmp_path):
     release, source, _ = minis(name)
     prepare(source, release, tmp_path / 'data')
     cfg = load_config(str(configs_dir() / '_base_' / 'datasets' / f'{name}.py'))
     set_data_root(cfg, str(tmp_path / 'data'))
     errors = [finding for finding in check(from_config(cfg, name)).findings if finding.severity == 'error']
-    if name == 'outdoor_rain_8_2_random':  # renders of one background lie on both sides: the split is drawn so
+    if name == 'outdoor_rain_8_2_random':  # the random split has renders of one background in both splits
         assert errors
         assert {finding.kind for finding in errors} == {'near_duplicate'}
     else:
@@ -108,53 +108,53 @@ def test_what_is_prepared_passes_the_check_of_data(name, minis, tmp_path):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_a_missing_partner_is_named(name, mini, tmp_path):
+def test_a_missing_partner_is_an_error(name, mini, tmp_path):
     release, source, what = mini(name)
     if what.partner:
         (release / what.partner).unlink()
-    else:  # both are in one file: one picture is left in it
+    else:  # both pictures are in one file: crop it to one of them
         file = sorted(release.rglob('*.jpg'))[1]
         Image.open(file).crop((0, 0, 23, 20)).save(file)
-    said = fault(source, release, tmp_path / 'data')
-    assert 'without a partner' in said
-    assert "split 'train'" in said or "split 'test'" in said or file.relative_to(release).as_posix() in said
+    message = fault(source, release, tmp_path / 'data')
+    assert 'without a partner' in message
+    assert "split 'train'" in message or "split 'test'" in message or file.relative_to(release).as_posix() in message
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_a_wrong_count_is_named_with_split_found_and_published(name, minis, tmp_path):
+def test_a_wrong_count_is_reported_with_the_split(name, minis, tmp_path):
     release, source, _ = minis(name)
     split, count = next(iter(source.counts.items()))
     more = replace(source, counts={**source.counts, split: count + 1})
-    said = fault(more, release, tmp_path / 'data')
-    assert f"split '{split}'" in said
-    assert f'found {count} scenes, published {count + 1}' in said
+    message = fault(more, release, tmp_path / 'data')
+    assert f"split '{split}'" in message
+    assert f'found {count} scenes, published {count + 1}' in message
     prepare(more, release, tmp_path / 'data', allow_count=True)
     facts = json.loads((tmp_path / 'data' / 'source.json').read_text())
     assert facts['counts_that_differ'] == {split: [count, count + 1]}
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_an_empty_folder_is_named(name, minis, tmp_path):
+def test_an_empty_folder_is_an_error(name, minis, tmp_path):
     (tmp_path / 'empty').mkdir()
-    said = fault(minis(name)[1], tmp_path / 'empty', tmp_path / 'data')
-    assert 'found 0 pictures' in said
-    assert 'looked for' in said
+    message = fault(minis(name)[1], tmp_path / 'empty', tmp_path / 'data')
+    assert 'found 0 pictures' in message
+    assert 'looked for' in message
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_a_truncated_picture_is_named(name, mini, tmp_path):
-    """All files are cut to their half, since some are not drawn: the first that is met is named."""
+def test_a_truncated_picture_is_an_error(name, mini, tmp_path):
+    """All files are truncated, because some may not be selected; the first one is reported."""
     release, source, _ = mini(name)
     for file in sorted(p for p in release.rglob('*') if p.suffix.lower() in ('.png', '.jpg')):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    said = fault(source, release, tmp_path / 'data')
-    assert '.png' in said.lower() or '.jpg' in said
-    assert "can't be read" in said or 'cut short' in said
+    message = fault(source, release, tmp_path / 'data')
+    assert '.png' in message.lower() or '.jpg' in message
+    assert "can't be read" in message or 'cut short' in message
 
 
 @pytest.mark.parametrize('kind', ['zip', 'tar.gz'])
 @pytest.mark.parametrize('name', NAMES)
-def test_archives_give_what_folders_give_and_damaged_ones_are_named(name, kind, mini, tmp_path):
+def test_archives_give_the_same_as_folders_and_damaged_ones_are_errors(name, kind, mini, tmp_path):
     release, source, what = mini(name)
     prepare(source, release, tmp_path / 'plain')
     packed = tmp_path / 'packed'
@@ -172,9 +172,9 @@ def test_archives_give_what_folders_give_and_damaged_ones_are_named(name, kind, 
             assert (tmp_path / 'data' / file).read_bytes() == (tmp_path / 'plain' / file).read_bytes()
     damaged = next(p for p in sorted(packed.iterdir()) if p.name.endswith(kind))
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
-    said = fault(source, packed, tmp_path / 'again')
-    assert damaged.name in said
-    assert 'damaged or cut short' in said
+    message = fault(source, packed, tmp_path / 'again')
+    assert damaged.name in message
+    assert 'damaged or cut short' in message
 
 
 def pack(folder, archive, kind):
@@ -188,14 +188,16 @@ def pack(folder, archive, kind):
 
 
 @pytest.mark.parametrize('name', DRAWN)
-def test_a_seed_gives_its_lists_wherever_the_release_lies(name, minis, mini, tmp_path):
+def test_the_lists_depend_only_on_the_seed(name, minis, mini, tmp_path):
     release, source, _ = minis(name)
     for to, seed, root in (('a', 0, release), ('b', 0, mini(name)[0]), ('c', 1, release)):
         prepare(source, root, tmp_path / to, seed=seed)
     assert lists_of(tmp_path / 'a') == lists_of(tmp_path / 'b')
     assert lists_of(tmp_path / 'a') != lists_of(tmp_path / 'c')
     a, c = lists_of(tmp_path / 'a'), lists_of(tmp_path / 'c')
-    assert any(a[key].splitlines()[1:] != c[key].splitlines()[1:] for key in a), 'only the heads, which name the seed'
+    assert any(a[key].splitlines()[1:] != c[key].splitlines()[1:] for key in a), (
+        'only the headings differ, which contain the seed'
+    )
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -210,7 +212,7 @@ def test_pictures_are_linked_and_not_copied(name, minis, tmp_path):
         assert len(linked) > 3
 
 
-def test_where_links_are_refused_pictures_are_copied(minis, tmp_path, monkeypatch):
+def test_pictures_are_copied_if_links_fail(minis, tmp_path, monkeypatch):
     def refuse(*args, **more):
         raise OSError('no links here')
 
@@ -224,7 +226,7 @@ def test_where_links_are_refused_pictures_are_copied(minis, tmp_path, monkeypatc
     assert names_in(tmp_path / 'copied') == names_in(tmp_path / 'symbolic')
 
 
-def test_registered_names_are_the_sources_names():
+def test_registered_names_are_the_names_of_the_sources():
     for name in SOURCES.known():
         assert SOURCES.build(dict(type=name)).name == name
         assert (configs_dir() / '_base_' / 'datasets' / f'{name}.py').is_file()

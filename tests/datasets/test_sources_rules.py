@@ -1,4 +1,4 @@
-"""What single sources do beyond pairing, and what preparing does with folders that are in the way."""
+"""Rules of single data sources, and existing output folders of a preparation."""
 
 import hashlib
 import json
@@ -27,10 +27,10 @@ def names(data, listed):
     return (data / 'lists' / f'{listed}.txt').read_text().splitlines()[1:]
 
 
-def test_the_drawing_of_lots_can_be_repeated_without_us():
+def test_the_random_selection_can_be_reproduced_with_hashlib():
     assert rank(3, 'x_1') == hashlib.sha256(b'3:x_1').hexdigest()
-    lots = sorted('abcdefgh', key=lambda name: hashlib.sha256(f'5:{name}'.encode()).hexdigest())
-    assert draw('hgfedcba', 3, 5) == sorted(lots[:3])
+    names = sorted('abcdefgh', key=lambda name: hashlib.sha256(f'5:{name}'.encode()).hexdigest())
+    assert draw('hgfedcba', 3, 5) == sorted(names[:3])
     assert draw('ab', 3, 5) == ['a', 'b']
 
 
@@ -38,7 +38,7 @@ def test_rain100h_leaves_out_the_backgrounds_of_the_test_set(tmp_path):
     release, data, source, _ = prepared('rain100h', tmp_path)
     assert names(data, 'left_out_train') == ['2', '5']
     assert names(data, 'train') == ['1', '3', '4', '6']
-    again = Image.open(release / 'Rain100H/norain-002.png')  # a new release, encoded anew: the same background
+    again = Image.open(release / 'Rain100H/norain-002.png')  # the same background, encoded differently
     again.save(release / 'RainTrainH/norain-6.png', compress_level=1)
     with pytest.raises(DataError, match='3 scenes are left after the exclusions, published 4'):
         prepare(source, release, tmp_path / 'other')
@@ -51,7 +51,7 @@ def test_rain100h_reads_a_copy_without_the_546(tmp_path):
     for i in (2, 5):
         for kind in ('rain', 'norain'):
             (tmp_path / f'release/RainTrainH/{kind}-{i}.png').unlink()
-    prepare(replace(source, also={'train': (4,)}), tmp_path / 'release', tmp_path / 'data')
+    prepare(replace(source, other_counts={'train': (4,)}), tmp_path / 'release', tmp_path / 'data')
     assert names(tmp_path / 'data', 'train') == ['1', '3', '4', '6']
 
 
@@ -96,7 +96,7 @@ def test_the_sides_of_an_unpaired_set_share_no_background(name, view, tmp_path):
     assert sorted(p.name for p in (data / 'testA').iterdir()) == sorted(p.name for p in (data / 'testB').iterdir())
 
 
-def test_an_unpaired_set_of_one_background_is_drawn_all_the_same(tmp_path):
+def test_an_unpaired_set_uses_all_backgrounds_if_there_are_too_few(tmp_path):
     source, _ = make('cclgan_spa', tmp_path / 'release')
     source = replace(source, kept={'trainA': 20, 'trainB': 20, 'testA': 3})
     prepare(source, tmp_path / 'release', tmp_path / 'data')
@@ -129,7 +129,7 @@ def test_sidd_blocks_are_those_of_the_arrays(tmp_path):
 
 
 @pytest.mark.parametrize('damage', ['cut', 'text', 'other', 'shape', 'packed', 'gone'])
-def test_a_wrong_mat_is_named(damage, tmp_path):
+def test_a_wrong_mat_file_is_an_error(damage, tmp_path):
     from scipy.io import savemat
 
     source, _ = make('sidd_small', tmp_path / 'release')
@@ -156,7 +156,7 @@ def test_div2k_hybrid_is_written_in_three_sizes(tmp_path):
     assert [p.name for p in (data / 'val/gt').iterdir()] == ['0005.png']
 
 
-def test_the_picture_that_is_cut_short_is_named(tmp_path):
+def test_a_truncated_picture_is_named(tmp_path):
     source, what = make('rain100l', tmp_path / 'release')
     for file in (tmp_path / 'release' / what.partner, tmp_path / 'release/RainTrainL/rain-2.png'):
         whole = file.read_bytes()
@@ -182,21 +182,21 @@ def test_a_flipped_bit_in_an_archive_is_noticed(tmp_path):
         prepare(source, tmp_path / 'release', tmp_path / 'data')
 
 
-def test_what_is_there_packed_and_unpacked_counts_once(tmp_path):
+def test_files_that_are_packed_and_unpacked_count_once(tmp_path):
     source, _ = make('rain100l', tmp_path / 'release')
     shutil.make_archive(str(tmp_path / 'release/RainTrainL'), 'zip', tmp_path / 'release', 'RainTrainL')
     shutil.make_archive(str(tmp_path / 'release/Rain100L'), 'zip', tmp_path / 'release/Rain100L')
     prepare(source, tmp_path / 'release', tmp_path / 'data')
 
 
-def test_a_set_that_is_there_twice_is_refused(tmp_path):
+def test_a_set_that_is_contained_twice_is_an_error(tmp_path):
     source, _ = make('rain100l', tmp_path / 'release/one')
     make('rain100l', tmp_path / 'release/two')
-    with pytest.raises(DataError, match=r'two pictures are called 1: .*; give a folder that holds the set once'):
+    with pytest.raises(DataError, match=r'two pictures are called 1: .*; .* contains the set only once'):
         prepare(source, tmp_path / 'release', tmp_path / 'data')
 
 
-def test_partners_of_two_sizes_are_refused(tmp_path):
+def test_partners_of_different_size_are_an_error(tmp_path):
     source, _ = make('rain100l', tmp_path / 'release')
     picture(tmp_path / 'release/RainTrainL/norain-2.png', 1, (10, 10))
     with pytest.raises(DataError, match=r'pictures of 2 differ in size .*: train/lq 24x20, train/gt 10x10'):
@@ -208,52 +208,52 @@ def test_missing_partners_are_counted_and_three_are_named(tmp_path):
     (tmp_path / 'release/rainy_image_dataset/training/ground_truth/1.jpg').unlink()
     with pytest.raises(DataError) as caught:
         prepare(source, tmp_path / 'release', tmp_path / 'data')
-    said = str(caught.value)
-    assert "split 'train': 3 picture(s)" in said
-    assert '1_1.jpg' in said
-    assert 'looked for training/ground_truth/1.jpg, ... (gt)' in said
+    message = str(caught.value)
+    assert "split 'train': 3 picture(s)" in message
+    assert '1_1.jpg' in message
+    assert 'looked for training/ground_truth/1.jpg, ... (gt)' in message
 
 
-def test_folders_that_are_in_the_way_stay_as_they_are(tmp_path):
+def test_other_existing_folders_are_not_changed(tmp_path):
     release, data, source, _ = prepared('rain100l', tmp_path)
     other, _ = make('rain100h', tmp_path / 'h')
-    with pytest.raises(ConfigError, match='holds rain100l, not rain100h'):
+    with pytest.raises(ConfigError, match='contains rain100l, not rain100h'):
         prepare(other, tmp_path / 'h', data)
     (data / 'train/lq/1.png').unlink()
-    with pytest.raises(DataError, match='train/lq should hold 4 pictures and holds 3'):
+    with pytest.raises(DataError, match='train/lq: expected 4 pictures, found 3'):
         prepare(source, release, data)
     (tmp_path / 'mine').mkdir()
-    with pytest.raises(ConfigError, match='exists and no data source made it'):
+    with pytest.raises(ConfigError, match='exists and was not made by prepare-data'):
         prepare(source, release, tmp_path / 'mine')
     (tmp_path / 'mine.part').mkdir()
     (tmp_path / 'mine').rmdir()
-    with pytest.raises(ConfigError, match='is in the way and no data source made it'):
+    with pytest.raises(ConfigError, match='exists and was not made by prepare-data'):
         prepare(source, release, tmp_path / 'mine')
-    (tmp_path / 'mine.part' / '.unpacked').mkdir()  # what a killed preparation leaves
+    (tmp_path / 'mine.part' / '.unpacked').mkdir()  # as after a killed preparation
     prepare(source, release, tmp_path / 'mine')
     assert not (tmp_path / 'mine.part').exists()
 
 
-def test_another_seed_is_not_taken_for_the_same_set(tmp_path):
+def test_an_existing_set_of_another_seed_is_an_error(tmp_path):
     release, data, source, _ = prepared('cclgan_spa', tmp_path)
     assert json.loads((data / 'source.json').read_text())['seed'] == 0
-    with pytest.raises(ConfigError, match='holds cclgan_spa with seed 0, not cclgan_spa with seed 1'):
+    with pytest.raises(ConfigError, match='contains cclgan_spa with seed 0, not cclgan_spa with seed 1'):
         prepare(source, release, data, seed=1)
 
 
-def test_the_data_may_lie_inside_of_the_release(tmp_path):
+def test_the_output_may_be_inside_the_release(tmp_path):
     source, _ = make('rain100l', tmp_path / 'release')
     prepare(source, tmp_path / 'release', tmp_path / 'release/data')
     prepare(source, tmp_path / 'release', tmp_path / 'release/data')
 
 
-def test_a_missing_folder_is_named(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     source, _ = make('rain100l', tmp_path / 'release')
     with pytest.raises(DataError, match='nowhere: no such folder'):
         prepare(source, tmp_path / 'nowhere', tmp_path / 'data')
 
 
-def test_a_whole_picture_with_bytes_behind_its_end_is_whole(tmp_path):
+def test_a_complete_picture_with_additional_data_is_accepted(tmp_path):
     picture(tmp_path / 'a.jpg', 1)
     with open(tmp_path / 'a.jpg', 'ab') as out:
         out.write(bytes(5000))

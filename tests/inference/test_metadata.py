@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from restorebox.datasets.tiff import Entry, read_directory, write_directory
+from restorebox.datasets.tiff import IFDEntry, read_directory, write_directory
 from restorebox.inference.files import read_file, write_file
 from restorebox.inference.metadata import png_chunk, png_chunks, update_exif, update_xmp
 
@@ -36,22 +36,22 @@ def picture(deep=False, grey=False):
 
 
 def text(tag, words):
-    return Entry(tag, 2, len(words.encode()) + 1, words.encode() + b'\0')
+    return IFDEntry(tag, 2, len(words.encode()) + 1, words.encode() + b'\0')
 
 
 def entries(order, orientation):
     """The fields of a camera's EXIF, text in UTF-8."""
 
     def numbers(tag, kind, code, *values):
-        return Entry(
+        return IFDEntry(
             tag, kind, len(values) // (2 if kind == 5 else 1), struct.pack(order + code * len(values), *values)
         )
 
-    interop = Entry(40965, 4, 1, b'', inside=[text(1, 'R98')])
+    interop = IFDEntry(40965, 4, 1, b'', directory=[text(1, 'R98')])
     camera = [
         numbers(33434, 5, 'I', 1, 250),
         numbers(37396, 3, 'H', 5, 6, 8, 4),
-        Entry(37500, 7, len(NOTES), NOTES),
+        IFDEntry(37500, 7, len(NOTES), NOTES),
         numbers(40962, 3, 'H', WIDTH),
         numbers(40963, 3, 'H', HEIGHT),
         interop,
@@ -66,15 +66,15 @@ def entries(order, orientation):
         numbers(296, 3, 'H', 2),
         text(315, ARTIST),
         numbers(18246, 3, 'H', 4),
-        Entry(34665, 4, 1, b'', inside=camera),
-        Entry(34853, 4, 1, b'', inside=place),
+        IFDEntry(34665, 4, 1, b'', directory=camera),
+        IFDEntry(34853, 4, 1, b'', directory=place),
     ]
 
 
 def block(order='<', orientation=6):
     """EXIF with a thumbnail."""
     head = (b'II*\0' if order == '<' else b'MM\0*') + struct.pack(order + 'I', 8)
-    first = [*entries(order, orientation), Entry(256, 4, 1, struct.pack(order + 'I', WIDTH))]
+    first = [*entries(order, orientation), IFDEntry(256, 4, 1, struct.pack(order + 'I', WIDTH))]
     data = bytearray(head + write_directory(first, head, 8))
     data += b'\0' * (len(data) % 2)
     thumbnail = io.BytesIO()
@@ -84,8 +84,8 @@ def block(order='<', orientation=6):
 
     def second(start):
         return [
-            Entry(513, 4, 1, struct.pack(order + 'I', start)),
-            Entry(514, 4, 1, struct.pack(order + 'I', len(small))),
+            IFDEntry(513, 4, 1, struct.pack(order + 'I', start)),
+            IFDEntry(514, 4, 1, struct.pack(order + 'I', len(small))),
         ]
 
     data += write_directory(second(at + len(write_directory(second(0), head, at))), head, at) + small
@@ -115,7 +115,7 @@ def save(path, order='<', orientation=6, deep=False):
         data = bytearray(path.read_bytes())
         found, _, _ = read_directory(data, struct.unpack_from(order + 'I', data, 4)[0])
         mine = entries(order, orientation)
-        mine = mine + [Entry(700, 1, len(xmp), xmp)]
+        mine = mine + [IFDEntry(700, 1, len(xmp), xmp)]
         kept = [entry for entry in found if entry.tag not in {each.tag for each in mine}]
         data += b'\0' * (len(data) % 2)
         struct.pack_into(order + 'I', data, 4, len(data))

@@ -1,4 +1,4 @@
-"""Extraction of the features that the checks need: one read and a few hundred bytes per picture."""
+"""Measurements of single pictures and pairs: each file is read once, and a few hundred bytes per picture are kept."""
 
 from __future__ import annotations
 
@@ -16,55 +16,58 @@ from restorebox.errors import PictureError
 
 @dataclass(frozen=True)
 class Task:
-    """Read one picture, or a degraded one and its clean partner: role -> picture.
+    """One picture to read, or a degraded picture and its clean partner.
 
     Args:
         picture_set: index of the data set.
-        roles: of the pictures.
-        pictures: in the order of the roles.
-        prints: roles whose fingerprint is wanted.
-        measures: roles whose cleanness is wanted.
+        roles: roles of the pictures.
+        pictures: the pictures, in the order of the roles.
+        fingerprints: roles for which to compute the fingerprint.
+        quality: roles for which to measure noise, blocking, blur and streaks.
     """
 
     picture_set: int
     roles: tuple[str, ...]
     pictures: tuple[Picture, ...]
-    prints: tuple[str, ...] = ()
-    measures: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    quality: tuple[str, ...] = ()
 
 
 @dataclass
-class Facts:
-    """What reading gave, by role where several pictures were read.
+class Measurements:
+    """Results of a task.
 
     Args:
-        bad: role -> why it can't be read.
-        sizes: role -> (width, height).
-        prints: role -> see :func:`duplicates.fingerprint`.
-        measures: role -> see :func:`clean.measure`.
-        pair: how both go together, where both could be read.
-        scenes: (lq, gt) at 32x32 of a pair that looks wrong, to look for its true partner.
+        unreadable: role -> error message.
+        sizes: role -> (width, height) in pixels.
+        fingerprints: role -> result of :func:`duplicates.fingerprint`.
+        quality: role -> result of :func:`clean.measure`.
+        pair: comparison of the two pictures, if both could be read.
+        scenes: (degraded, clean) as 32x32 float16, if the pair is suspicious; used to search its true partner.
     """
 
-    bad: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    prints: dict[str, np.ndarray | None] = field(default_factory=dict)
-    measures: dict[str, np.ndarray | None] = field(default_factory=dict)
-    pair: pairs.PairFacts | None = None
+    fingerprints: dict[str, np.ndarray | None] = field(default_factory=dict)
+    quality: dict[str, np.ndarray | None] = field(default_factory=dict)
+    pair: pairs.PairComparison | None = None
     scenes: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @lru_cache(maxsize=1)
 def decoded_picture(path: str) -> np.ndarray:
-    """Neighbours in a list often share a file: halves side by side, or one clean picture of several degraded ones."""
+    """Read a picture and cache the last one.
+
+    Successive tasks often read the same file: side-by-side pairs, or one clean picture of several degraded ones.
+    """
     return read_picture(path)
 
 
 def read_plane(picture: Picture) -> np.ndarray:
-    """Luminance of a picture: HW float32 in [0, 255].
+    """Return the luminance of a picture: HW float32 in [0, 255].
 
     Raises:
-        PictureError: it can't be read, or its width can't be divided.
+        PictureError: unreadable, or the width is not a multiple of the number of parts.
     """
     array = decoded_picture(picture.path)
     if picture.part is not None:
@@ -76,28 +79,32 @@ def read_plane(picture: Picture) -> np.ndarray:
     return luminance(array)
 
 
-def examine(task: Task) -> Facts:
-    """Read a task's pictures and look at them."""
-    facts, planes = Facts(), {}
-    # the clean one last, so that it is still in memory for the next degraded one
+def examine(task: Task) -> Measurements:
+    """Read and measure the pictures of a task."""
+    result = Measurements()
+    planes: dict[str, np.ndarray] = {}
+    # The clean picture is read last, so that it is still cached for the next degraded one.
     for role, picture in zip(task.roles, task.pictures, strict=True):
         try:
-            planes[role] = read_plane(picture)
+            plane = planes[role] = read_plane(picture)
         except PictureError as error:
-            facts.bad[role] = str(error)
+            result.unreadable[role] = str(error)
             continue
-        facts.sizes[role] = planes[role].shape[::-1]
-        if role in task.prints:
-            facts.prints[role] = duplicates.fingerprint(planes[role])
-        if role in task.measures:
-            facts.measures[role] = clean.measure(planes[role])
+        result.sizes[role] = (plane.shape[1], plane.shape[0])
+        if role in task.fingerprints:
+            result.fingerprints[role] = duplicates.fingerprint(plane)
+        if role in task.quality:
+            result.quality[role] = clean.measure(plane)
     if task.roles == ('lq', 'gt') and len(planes) == 2:
-        facts.pair = pairs.compare(planes['lq'], planes['gt'])
-        if facts.pair.scene is not None and facts.pair.scene < pairs.SAME_SCENE and not facts.pair.here:
-            facts.scenes = tuple(pairs.scene_of(planes[role]).astype(np.float16) for role in ('lq', 'gt'))
-    return facts
+        result.pair = pairs.compare(planes['lq'], planes['gt'])
+        if result.pair.is_suspicious:
+            degraded, target = pairs.scene_of(planes['lq']), pairs.scene_of(planes['gt'])
+            assert degraded is not None, 'a suspicious pair has a correlation, so both scenes exist'
+            assert target is not None
+            result.scenes = (degraded.astype(np.float16), target.astype(np.float16))
+    return result
 
 
 def is_clean(role: str) -> bool:
-    """Whether pictures of a role are said to be clean."""
+    """Return whether pictures of a role are meant to be clean."""
     return role in CLEAN_ROLES

@@ -1,4 +1,4 @@
-"""Results of a check: findings and the report, as table and JSON."""
+"""Findings and report of a check, with output as table and JSON."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from restorebox.errors import printable
 
 ERROR, WARNING = 'error', 'warning'
-SHOWN = 8  # findings of one kind that the table lists; the JSON has all
+MAX_LISTED = 8  # findings of one kind listed in the table; the JSON has all
 
-# kind -> heading of the table, in the order of the table
+# kind -> heading in the table, in the order of the table
 KINDS = {
     'pairing': 'names and folders',
     'unreadable': 'unreadable files',
@@ -30,16 +30,16 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is, or may be, wrong with a data set.
+    """One fault, or possible fault, of a data set.
 
     Args:
         kind: one of ``KINDS``.
         severity: 'error' or 'warning'.
-        split: 'train', 'val', 'test', or several of them.
-        files: the files it is about; of a pair the degraded one first.
-        text: one line for people, files included.
-        value: the measure that was compared with a threshold, where there is one.
-        parts: per file (k, n) where the picture is the k-th of n equal parts of the width, else None.
+        split: 'train', 'val', 'test', or several of them separated by ', '.
+        files: paths of the files concerned; for a pair the degraded one first.
+        text: message of one line, including the files.
+        value: measured value that was compared with a threshold, if any.
+        parts: per file (k, n) if the picture is the k-th of n equal parts of the width, else None.
     """
 
     kind: str
@@ -53,15 +53,15 @@ class Finding:
 
 @dataclass
 class RoleCount:
-    """Pictures of one role in one split: how many, how many were read, and of which sizes ((width, height): count)."""
+    """Numbers of pictures of one role in one split: listed, read, unreadable, and per (width, height) in pixels."""
 
     files: int = 0
     read: int = 0
     unreadable: int = 0
     sizes: Counter = field(default_factory=Counter)
 
-    def span(self) -> str:
-        """Sizes in a few words."""
+    def size_range(self) -> str:
+        """Return the smallest and largest size as text."""
         if not self.sizes:
             return '-'
         by_area = sorted(self.sizes, key=lambda size: size[0] * size[1])
@@ -71,15 +71,15 @@ class RoleCount:
 
 @dataclass
 class Report:
-    """All that a check counted and found.
+    """Counts and findings of a check.
 
     Args:
-        subject: the config or folder.
+        subject: name of the config or folder.
         quick: whether only a sample was read.
         counts: (split, role) -> :class:`RoleCount`.
         pairs: split -> number of pairs.
-        findings: errors first, in the order of ``KINDS``, after :meth:`finish`.
-        notes: what was not checked, and why.
+        findings: errors first, then in the order of ``KINDS``, after :meth:`finish`.
+        notes: data sets that were not checked, with the reason.
         seconds: wall-clock time.
     """
 
@@ -102,18 +102,18 @@ class Report:
         return [each for each in self.findings if each.severity == WARNING]
 
     def count(self, split: str, role: str) -> RoleCount:
-        """The count of a split's role, made where there is none."""
+        """Return the count of a role in a split; create it if it does not exist."""
         return self.counts.setdefault((split, role), RoleCount())
 
     def finish(self, seconds: float) -> Report:
-        """Sort the findings and note the time; returns itself."""
-        order = {kind: place for place, kind in enumerate(KINDS)}
+        """Sort the findings, set the time, and return the report itself."""
+        order = {kind: k for k, kind in enumerate(KINDS)}
         self.findings.sort(key=lambda each: (each.severity != ERROR, order[each.kind], each.split, each.files))
         self.seconds = seconds
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return the report as a dict that can be written as JSON."""
         return {
             'subject': self.subject,
             'form': 'quick' if self.quick else 'full',
@@ -137,14 +137,14 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """The report as a JSON text."""
+        """Return the report as JSON text."""
         return json.dumps(self.to_dict(), indent=1) + '\n'
 
     def table(self) -> str:
-        """Counts, then the findings by kind, then one line that sums it up."""
+        """Return the counts, the findings by kind, the notes and the summary as text."""
         rows = [('split', 'role', 'files', 'read', 'unreadable', 'width x height')]
         for (split, role), count in self.counts.items():
-            rows.append((split, role, str(count.files), str(count.read), str(count.unreadable), count.span()))
+            rows.append((split, role, str(count.files), str(count.read), str(count.unreadable), count.size_range()))
         widths = [max(len(row[k]) for row in rows) for k in range(5)]
         lines = []
         for row in rows:
@@ -157,21 +157,21 @@ class Report:
             if not found:
                 continue
             lines += ['', f'{found[0].severity}: {heading} ({len(found)})']
-            lines += [f'  {printable(each.text)}' for each in found[:SHOWN]]
-            if len(found) > SHOWN:
-                lines.append(f'  and {len(found) - SHOWN} more')
+            lines += [f'  {printable(each.text)}' for each in found[:MAX_LISTED]]
+            if len(found) > MAX_LISTED:
+                lines.append(f'  and {len(found) - MAX_LISTED} more')
         lines += ['', *(f'note: {printable(note)}' for note in self.notes), self.summary()]
         return '\n'.join(lines)
 
     def summary(self) -> str:
-        """One line: what was looked at and how many findings there are."""
+        """Return one line with the numbers of pictures read, errors and warnings."""
         read = sum(count.read for count in self.counts.values())
         files = sum(count.files for count in self.counts.values())
         kinds = Counter(each.kind for each in self.findings)
-        what = ', '.join(f'{number} {kind}' for kind, number in kinds.items())
+        by_kind = ', '.join(f'{number} {kind}' for kind, number in kinds.items())
         return (
             f'{read} of {files} pictures read in {self.seconds:.1f} s: {_number(len(self.errors), "error")}, '
-            f'{_number(len(self.warnings), "warning")}{f" ({what})" if what else ""}'
+            f'{_number(len(self.warnings), "warning")}{f" ({by_kind})" if by_kind else ""}'
         )
 
 

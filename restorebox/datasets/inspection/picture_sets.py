@@ -1,7 +1,8 @@
-"""The pictures to check: data sets of a config with their own pairing, or a folder with a common layout."""
+"""Listing of the pictures to check, from a config with its pairing or from a folder with a common layout."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ LAYOUTS = 'train/ and test/ with lq/, gt/ or hq/ inside; trainA/, trainB/, testA
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture on the disk: a file, or the k-th of n equal parts of its width."""
+    """A picture on disk: a whole file, or with ``part`` (k, n) the k-th of n equal parts of its width."""
 
     path: str
     part: tuple[int, int] | None = None
@@ -30,15 +31,15 @@ class Picture:
 
 @dataclass
 class PictureSet:
-    """One data set: pictures, or pairs of them.
+    """Pictures and pairs of one data set.
 
     Args:
-        split: 'train', 'val', 'test', or 'val, test' where both are the same.
-        root: its folder, for messages.
+        split: 'train', 'val', 'test', or 'val, test' if both are the same.
+        root: folder of the data set, for messages.
         pairs: (degraded, clean) pictures.
         singles: role -> pictures without a partner.
-        severity: of a file that can't be read: a warning where the data set is to skip them.
-        same_size: whether partners must have one size.
+        severity: severity of an unreadable file: a warning if the data set is configured to skip such files.
+        same_size: whether partners must have the same size.
     """
 
     split: str
@@ -49,12 +50,12 @@ class PictureSet:
     same_size: bool = True
 
     @property
-    def trains(self) -> bool:
-        """Whether it is trained on."""
+    def is_training(self) -> bool:
+        """Whether the data set is used for training."""
         return self.split.startswith('train')
 
     def by_role(self) -> dict[str, list[Picture]]:
-        """Role -> its pictures, each once."""
+        """Return role -> pictures without repetition."""
         roles: dict[str, dict[Picture, None]] = {}
         for lq, gt in self.pairs:
             roles.setdefault('lq', {})[lq] = None
@@ -66,7 +67,7 @@ class PictureSet:
 
 @dataclass
 class Subject:
-    """All data sets of a config or folder, what was found while they were listed, and what can't be checked."""
+    """Data sets of a config or folder, with the findings of listing them and notes on what can't be checked."""
 
     name: str
     sets: list[PictureSet] = field(default_factory=list)
@@ -75,17 +76,18 @@ class Subject:
 
 
 def from_config(cfg: Any, name: str, parts: tuple[str, ...] = PARTS) -> Subject:
-    """The data sets of a config's loaders; what validation and test share is checked once.
+    """List the data sets of a config; a data set that validation and test share is listed once.
 
     Args:
-        cfg: a config, or a dict of its form.
-        name: of the config, for people.
-        parts: which loaders to look at.
+        cfg: a config, or a dict with the same keys.
+        name: name of the config, for the report.
+        parts: prefixes of the data loaders to list.
 
     Raises:
-        ConfigError: a data set's arguments contradict each other.
+        ConfigError: contradicting arguments of a data set.
     """
-    subject, seen = Subject(name), {}
+    subject = Subject(name)
+    seen: dict[str, PictureSet] = {}
     for part in parts:
         loader = cfg.get(f'{part}_dataloader')
         if not loader:
@@ -101,11 +103,11 @@ def from_config(cfg: Any, name: str, parts: tuple[str, ...] = PARTS) -> Subject:
             if key in seen:
                 seen[key].split += f', {part}'
                 continue
-            seen[key] = _of_config(leaf, part, subject)
+            seen[key] = _add_from_config(subject, leaf, part)
     return subject
 
 
-def _of_config(leaf: dict, part: str, subject: Subject) -> PictureSet:
+def _add_from_config(subject: Subject, leaf: dict, part: str) -> PictureSet:
     dataset = DATASETS.build({**leaf, 'pipeline': [], 'lazy_init': True})
     steps = [step for step in leaf.get('pipeline', ()) if isinstance(step, dict)]
     picture_set = PictureSet(
@@ -120,7 +122,7 @@ def _of_config(leaf: dict, part: str, subject: Subject) -> PictureSet:
     except DataError as error:
         subject.findings.append(Finding('pairing', ERROR, part, (picture_set.root,), str(error)))
         for role, folder in dataset.data_prefix.items():
-            _take_folder(picture_set, role, Path(folder))
+            _add_folder(picture_set, role, Path(folder))
         return picture_set
     if dataset._indices is not None:
         records = records[: dataset._indices]
@@ -139,33 +141,33 @@ def _of_config(leaf: dict, part: str, subject: Subject) -> PictureSet:
 
 
 def from_folder(folder: Path) -> Subject:
-    """The data sets of a folder of a usual layout, see ``LAYOUTS``.
+    """List the data sets of a folder with one of the ``LAYOUTS``.
 
-    testA and testB are pairs where their names agree; trainA and trainB never are.
+    testA and testB are paired if their file names agree; trainA and trainB are always unpaired.
 
     Raises:
-        DataError: it has none of the layouts.
+        DataError: the folder does not exist or has another layout.
     """
     subject = Subject(str(folder))
     for part in PARTS:
         inside = folder / part
         roles = [role for role in ('lq', 'gt', 'hq') if (inside / role).is_dir()]
         if roles:
-            _of_folders(subject, part, {role: inside / role for role in roles})
+            _add_from_folders(subject, part, {role: inside / role for role in roles})
         a, b = folder / f'{part}A', folder / f'{part}B'
         if a.is_dir() or b.is_dir():
             paired = part != 'train' and _stems(a) == _stems(b)
-            _of_folders(subject, part, {'lq': a, 'gt' if paired else 'hq': b})
+            _add_from_folders(subject, part, {'lq': a, 'gt' if paired else 'hq': b})
     if not subject.sets:
         roles = [role for role in ('lq', 'gt', 'hq') if (folder / role).is_dir()]
         if not roles:
             missing = 'no such folder' if not folder.is_dir() else f'it has none of the known layouts: {LAYOUTS}'
             raise DataError(f'{folder}: {missing}')
-        _of_folders(subject, folder.name, {role: folder / role for role in roles})
+        _add_from_folders(subject, folder.name, {role: folder / role for role in roles})
     return subject
 
 
-def _of_folders(subject: Subject, part: str, folders: dict[str, Path]) -> None:
+def _add_from_folders(subject: Subject, part: str, folders: dict[str, Path]) -> None:
     root = next(iter(folders.values())).parent
     picture_set = PictureSet(part, str(root))
     subject.sets.append(picture_set)
@@ -183,19 +185,19 @@ def _of_folders(subject: Subject, part: str, folders: dict[str, Path]) -> None:
     paired = {picture.path for pair in picture_set.pairs for picture in pair}
     for role, folder in folders.items():
         if not _files(folder):
-            text = f"split '{part}': {_fault(folder)}"
+            text = f"split '{part}': {_listing_error(folder)}"
             if not any(text in each.text or str(folder) in each.text for each in subject.findings):
                 subject.findings.append(Finding('pairing', ERROR, part, (str(folder),), text))
-        _take_folder(picture_set, role, folder, paired)
+        _add_folder(picture_set, role, folder, paired)
         passed = Passed(strict=True)
         with suppress(DataError):
             list_pictures(folder, passed=passed)
         pairings.warn_left_out(passed, folder, part)
 
 
-def _take_folder(picture_set: PictureSet, role: str, folder: Path, known: set[str] = frozenset()) -> None:
-    """Add a folder's pictures without partners, where it can be listed."""
-    pictures = [Picture(str(path)) for path in _files(folder) if str(path) not in known]
+def _add_folder(picture_set: PictureSet, role: str, folder: Path, paired: Collection[str] = ()) -> None:
+    """Add the pictures of a folder, except the paired ones; nothing if the folder can't be listed."""
+    pictures = [Picture(str(path)) for path in _files(folder) if str(path) not in paired]
     if pictures:
         picture_set.singles.setdefault(role, []).extend(pictures)
 
@@ -207,8 +209,8 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _fault(folder: Path) -> str:
-    """Why a folder gives no pictures."""
+def _listing_error(folder: Path) -> str:
+    """Return the reason why no pictures are found in a folder."""
     try:
         list_pictures(folder)
     except DataError as error:

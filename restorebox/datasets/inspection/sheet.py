@@ -1,4 +1,4 @@
-"""Contact sheet of suspicious pictures."""
+"""Contact sheet of the pictures that findings are about."""
 
 from __future__ import annotations
 
@@ -12,57 +12,58 @@ from restorebox.errors import PictureError
 from restorebox.figures import save_sheet
 from restorebox.pixels import to_uint8
 
-ROWS = 24
-PER_KIND = 6
-SMALL = 360  # pixels
+MAX_ROWS = 24
+MAX_PER_KIND = 6
+MAX_SIZE = 360  # pixels
 LABELS = {'near_duplicate': ('train', 'held out'), 'same_file': ('train', 'held out')}
 
 
 def save_findings(report: Report, path: str | Path) -> bool:
-    """Draw the findings that are about readable pictures, one a row, errors first; at most a few of each kind.
+    """Draw findings about readable pictures, one per row, in the order of ``KINDS``; at most a few of each kind.
 
     Args:
         report: a finished report.
-        path: of the PNG; an old one is removed where there is nothing to draw.
+        path: path of the PNG; an existing file is removed if there is nothing to draw.
 
     Returns:
-        Whether there was something to draw.
+        Whether a sheet was written.
     """
-    rows = []
+    rows: list[list[tuple[str, np.ndarray]]] = []
     for kind in KINDS:
         found = [each for each in report.findings if each.kind == kind and each.parts]
         drawn = (row for each in found if (row := _row(each)))
-        rows += [row for row, _ in zip(drawn, range(PER_KIND), strict=False)]
+        rows += [row for row, _ in zip(drawn, range(MAX_PER_KIND), strict=False)]
     if not rows:
         Path(path).unlink(missing_ok=True)
         return False
-    save_sheet(rows[:ROWS], path)
+    save_sheet(rows[:MAX_ROWS], path)
     return True
 
 
 def _row(finding: Finding) -> list[tuple[str, np.ndarray]]:
     labels = LABELS.get(finding.kind, ('lq', 'gt') if len(finding.files) == 2 else ('',))
     value = '' if finding.value is None else f' {finding.value:.2f}'
-    row = []
+    row: list[tuple[str, np.ndarray]] = []
     for k, file in enumerate(finding.files):
         try:
             picture = read_picture(file)
         except PictureError:
             continue
-        if finding.parts[k]:
-            place, number = finding.parts[k]
+        part = finding.parts[k]
+        if part:
+            index, number = part
             width = picture.shape[1] // number
-            picture = picture[:, place * width : (place + 1) * width]
+            picture = picture[:, index * width : (index + 1) * width]
         picture = np.ascontiguousarray(to_uint8(picture))
         size = f'{picture.shape[1]}x{picture.shape[0]}'
-        head = f'{finding.kind.replace("_", " ")}{value}: ' if not row else ''
-        row.append((f'{head}{labels[k]} {Path(file).name} {size}'.replace('  ', ' '), _fit(picture)))
+        heading = f'{finding.kind.replace("_", " ")}{value}: ' if not row else ''
+        row.append((f'{heading}{labels[k]} {Path(file).name} {size}'.replace('  ', ' '), _shrunk(picture)))
     return row
 
 
-def _fit(picture: np.ndarray) -> np.ndarray:
-    """Shrink a large picture, so that a sheet of many stays small."""
-    step = -(-max(picture.shape[:2]) // SMALL)
+def _shrunk(picture: np.ndarray) -> np.ndarray:
+    """Shrink a large picture by an integer factor, to at most ``MAX_SIZE`` pixels, so that the sheet stays small."""
+    step = -(-max(picture.shape[:2]) // MAX_SIZE)
     if step == 1:
         return picture
     rows, columns = (n // step * step for n in picture.shape[:2])

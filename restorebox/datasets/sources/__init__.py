@@ -1,19 +1,19 @@
-"""Public data sets: the information that ``restorebox prepare-data`` uses.
+"""Descriptions of public data sets, used by ``restorebox prepare-data``.
 
-A file per family. A function that is registered in :data:`~restorebox.registry.SOURCES` returns a
-:class:`~restorebox.datasets.sources.base.Source`; a plugin adds one in the same way.
+Each module contains one family of data sets. A function that is registered in :data:`~restorebox.registry.SOURCES`
+returns a :class:`~restorebox.datasets.sources.base.Source`; plugins add data sets in the same way.
 """
 
-from restorebox.datasets.sources.base import Choice, Part, Scene, Source, draw, rank
-from restorebox.datasets.sources.files import File, Made
+from restorebox.datasets.sources.base import Part, Scene, Selection, Source, draw, rank
+from restorebox.datasets.sources.files import ComputedPicture, File
 from restorebox.datasets.sources.prepare import prepare
 
 __all__ = [
-    'Choice',
+    'ComputedPicture',
     'File',
-    'Made',
     'Part',
     'Scene',
+    'Selection',
     'Source',
     'draw',
     'prepare',

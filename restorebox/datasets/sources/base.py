@@ -1,7 +1,7 @@
-"""Description of a public data set: facts, parts, and the pairing of its files.
+"""Description of a public data set: references, parts of the release, counts, and the pairing of its files.
 
-A source says how the set is obtained and what its release looks like; ``restorebox prepare-data NAME`` checks a
-download against that and lays it out for the data sets. It is called a source since 'recipe' is a degradation's.
+``restorebox prepare-data NAME`` checks a download against the description and arranges it for the configs. The
+description is called a source, because 'recipe' means the description of a degradation.
 """
 
 from __future__ import annotations
@@ -11,56 +11,65 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from restorebox.datasets.sources.files import File, Made
+from restorebox.datasets.sources.files import ComputedPicture, File
 from restorebox.errors import DataError
 
-Placeable = File | Made
+AnyFile = File | ComputedPicture
 
 
 @dataclass(frozen=True)
 class Part:
-    """Where the files of one role lie in the release.
+    """Files of one role in the release.
 
-    ``path`` is a regular expression that must fit the end of '/folder/.../file'. Its groups say who belongs together:
-    groups ``key``, ``key2``, ... are what partners share (numbers are compared as numbers, so 007 is 7); groups
-    ``name``, ``name2``, ... joined by '_' name the scene, and are taken from the degraded picture only. Without a
-    ``name`` the key is the name, without a ``key`` the name is the key.
+    ``path`` is a regular expression that must match the end of '/folder/.../file'. Files whose groups ``key``,
+    ``key2``, ... are equal belong together; numbers are compared as numbers, so 007 equals 7. The groups ``name``,
+    ``name2``, ... of the degraded picture, joined by '_', are the name of the scene. If one kind of group is missing,
+    the other is used for both.
 
     Args:
         split: 'train', 'val' or 'test'.
-        role: 'lq', 'gt', a layer ('streak', 'transmission', 'airlight', 'depth'), or 'pair': both in one file, side by
-            side, left as they are.
+        role: 'lq', 'gt', a layer ('streak', 'transmission', 'airlight', 'depth'), or 'pair' for files with both
+            pictures side by side, which are left unchanged.
         path: see above.
-        shown: the path in words, for messages and the documentation.
-        optional: the release may come without this role; where a single file of it is there, all must be.
-        spare: files of this role that belong to no scene are passed over.
+        example: example of a path, for messages and the documentation.
+        optional: the release may lack this role; if it has any file of it, all are required.
+        allow_unmatched: ignore files of this role that belong to no scene.
     """
 
     split: str
     role: str
     path: str
-    shown: str
+    example: str
     optional: bool = False
-    spare: bool = False
+    allow_unmatched: bool = False
 
 
 @dataclass
 class Scene:
-    """One degraded picture and what belongs to it.
+    """A degraded picture and the files that belong to it.
 
-    ``files`` are by folder below the split's root: {'train/lq': ..., 'train/gt': ...}. ``background`` is what renders
-    of one scene share; splits and draws are by it where that matters.
+    Args:
+        split: the split.
+        name: file name in the prepared folders, without suffix.
+        files: folder below the output folder -> file: {'train/lq': ..., 'train/gt': ...}.
+        background: identifies the clean scene, which several degraded pictures may share. Splits by background use it.
     """
 
     split: str
     name: str
-    files: dict[str, Placeable]
+    files: dict[str, AnyFile]
     background: str = ''
+
+    def release_file(self, folder: str) -> File:
+        """Return a file of the release, which :meth:`Source.scenes` has not replaced by a computed picture."""
+        file = self.files[folder]
+        assert isinstance(file, File), f'{folder} of {self.name} is a computed picture'
+        return file
 
 
 @dataclass
-class Choice:
-    """What a source keeps: the scenes, and per list name the scenes that were left out."""
+class Selection:
+    """Selected scenes, and list name -> names of the scenes that were left out."""
 
     scenes: list[Scene]
     left_out: dict[str, list[str]] = field(default_factory=dict)
@@ -68,31 +77,31 @@ class Choice:
 
 @dataclass(frozen=True)
 class Source:
-    """One public data set.
+    """Description of a public data set.
 
     Args:
-        name: of the source, of its config in ``configs/_base_/datasets`` and of its folder below ``data/``.
-        title: the set's name in papers.
-        task: what it is for, in a word or two.
+        name: name of the source, of its config in ``configs/_base_/datasets`` and of its folder below ``data/``.
+        title: name of the data set in papers.
+        task: the degradation, in a few words.
         paper: authors, title, venue.
         page: address of the official page.
-        terms: licence or conditions of use, as far as they are known.
-        obtain: how to get it, in a few lines.
-        parts: where its files lie.
+        terms: licence or conditions of use, as far as known.
+        obtain: instructions to obtain it, in a few lines.
+        parts: the files of the release.
         counts: split -> published number of scenes in the release.
-        kept: split -> number after exclusions or drawing; empty where all are kept.
-        also: split -> other numbers that copies of the release are known to have.
-        at_most: splits of ``kept`` that may come out smaller.
-        pairing: which pictures go together, in words.
-        layout: what is written, in words.
-        exclusions: what is left out and why.
-        facts: where counts and layout are known from.
-        unsure: what could not be confirmed.
-        drawn: splits are drawn by chance with a seed.
-        seed: default of that seed.
-        pair: makes scenes of files.
-        choose: (source, scenes, seed) -> what is kept, where not everything is.
-        crop_clean: clean pictures may be larger than degraded ones, and are then cut to their size about the centre.
+        kept: split -> number of scenes after exclusions or random selection; empty if all are kept.
+        other_counts: split -> other numbers that known copies of the release have.
+        at_most: splits for which ``kept`` is an upper limit.
+        pairing: description of which pictures are paired.
+        layout: description of the prepared folders.
+        exclusions: what is left out, and why.
+        references: where counts and layout were taken from.
+        unconfirmed: what could not be confirmed.
+        drawn: whether the splits are selected at random, with a seed.
+        seed: default seed.
+        pair: function that pairs the files of the release; None for :func:`pair_by_key`.
+        select: function (source, scenes, seed) -> selection; None to keep all scenes.
+        crop_clean: crop clean pictures about the centre to the size of the degraded ones, if they are larger.
     """
 
     name: str
@@ -105,36 +114,36 @@ class Source:
     parts: tuple[Part, ...]
     counts: dict[str, int]
     pairing: str
-    facts: str
+    references: str
     kept: dict[str, int] = field(default_factory=dict)
-    also: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    other_counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     at_most: tuple[str, ...] = ()
     layout: str = '{train,test}/{lq,gt}, partners of the same name'
     exclusions: str = ''
-    unsure: str = ''
+    unconfirmed: str = ''
     drawn: bool = False
     seed: int = 0
     pair: Callable[[Source, list[File]], list[Scene]] | None = None
-    choose: Callable[[Source, list[Scene], int], Choice] | None = None
+    select: Callable[[Source, list[Scene], int], Selection] | None = None
     crop_clean: bool = False
 
     def scenes(self, files: list[File]) -> list[Scene]:
         """Pair the files of a release.
 
         Raises:
-            DataError: a picture has no partner, or there is none at all; says the split.
+            DataError: no files, or a picture without a partner; names the split.
         """
         return (self.pair or pair_by_key)(self, files)
 
     @property
     def expected(self) -> dict[str, int]:
-        """Split -> number of scenes that a preparation writes."""
+        """Split -> number of scenes in the prepared folders."""
         return {**self.counts, **self.kept} if not self.drawn else self.kept
 
 
 @dataclass
-class Found:
-    """Files of one part by their key, and how the degraded ones are called."""
+class MatchedFiles:
+    """Files of one part: key -> list of (scene name, file)."""
 
     part: Part
     by_key: dict[tuple[str, ...], list[tuple[str, File]]]
@@ -143,11 +152,11 @@ class Found:
         return sum(map(len, self.by_key.values()))
 
 
-def find(part: Part, files: Iterable[File]) -> Found:
-    """The files that a part describes.
+def match_files(part: Part, files: Iterable[File]) -> MatchedFiles:
+    """Return the files that belong to a part.
 
     Raises:
-        DataError: two files of one name.
+        DataError: two files with the same name.
     """
     pattern = re.compile(part.path + r'$')
     by_key: dict[tuple[str, ...], list[tuple[str, File]]] = {}
@@ -163,84 +172,86 @@ def find(part: Part, files: Iterable[File]) -> Found:
         if name in seen and part.role in ('lq', 'pair'):
             raise DataError(
                 f"split '{part.split}': two pictures are called {name}: {seen[name].path} and {file.path}; "
-                'give a folder that holds the set once'
+                'give a folder that contains the set only once'
             )
         seen[name] = file
-        by_key.setdefault(tuple(plain(k) for k in keys or names), []).append((name, file))
-    return Found(part, by_key)
+        by_key.setdefault(tuple(normalise_key(k) for k in keys or names), []).append((name, file))
+    return MatchedFiles(part, by_key)
 
 
-def plain(text: str) -> str:
-    """Normalise a key for comparison: numbers without leading zeros."""
+def normalise_key(text: str) -> str:
+    """Remove the leading zeros of a number; return other text unchanged."""
     return text.lstrip('0') or '0' if text.isdigit() else text
 
 
 def pair_by_key(source: Source, files: list[File]) -> list[Scene]:
-    """One scene per degraded picture, with the files of the other roles that have its key.
+    """Return one scene per degraded picture, with the files of the other roles that have the same key.
 
     Raises:
-        DataError: there is no degraded picture, or a picture has no partner.
+        DataError: no degraded pictures, or a picture without a partner.
     """
     scenes = []
     for split in dict.fromkeys(part.split for part in source.parts):
-        found = {part.role: find(part, files) for part in source.parts if part.split == split}
-        first = 'pair' if 'pair' in found else 'lq'
-        if not found[first]:
-            raise none_found(source, found[first].part)
-        others = {r: f for r, f in found.items() if r != first and (f or not f.part.optional)}
-        refuse_partnerless(split, found[first], others)
-        for key, degraded in found[first].by_key.items():
-            layers = {f'{split}/{role}': other.by_key[key][0][1] for role, other in others.items()}
-            home = split if first == 'pair' else f'{split}/lq'
-            scenes += [Scene(split, name, {home: file, **layers}, '_'.join(key)) for name, file in degraded]
+        matched = {part.role: match_files(part, files) for part in source.parts if part.split == split}
+        first = 'pair' if 'pair' in matched else 'lq'
+        if not matched[first]:
+            raise no_files_error(source, matched[first].part)
+        others = {r: m for r, m in matched.items() if r != first and (m or not m.part.optional)}
+        check_partners(split, matched[first], others)
+        for key, degraded in matched[first].by_key.items():
+            layers: dict[str, AnyFile] = {f'{split}/{role}': m.by_key[key][0][1] for role, m in others.items()}
+            folder = split if first == 'pair' else f'{split}/lq'
+            scenes += [Scene(split, name, {folder: file, **layers}, '_'.join(key)) for name, file in degraded]
     return scenes
 
 
-def none_found(source: Source, part: Part) -> DataError:
-    """The error of a release in which nothing fits."""
+def no_files_error(source: Source, part: Part) -> DataError:
+    """Return the error for a release without any file of a part."""
     return DataError(
         f"split '{part.split}' of {source.title}: found 0 pictures, published {source.counts.get(part.split, 'some')}; "
-        f'looked for {part.shown}'
+        f'looked for {part.example}'
     )
 
 
-def halves_needed(name: str, width: int) -> DataError:
-    """The error of a file that should hold two pictures side by side."""
+def odd_width_error(name: str, width: int) -> DataError:
+    """Return the error for a file that should contain two pictures side by side but has an odd width."""
     return DataError(f"{name}: a width of {width} can't be two pictures side by side; one is without a partner")
 
 
-def refuse_partnerless(split: str, first: Found, others: dict[str, Found]) -> None:
-    """Refuse a release that contains pictures without a partner.
+def check_partners(split: str, first: MatchedFiles, others: dict[str, MatchedFiles]) -> None:
+    """Check that each picture has a partner in every other role, and the reverse.
 
     Raises:
-        DataError: names the role that is missing and up to 3 of the partnerless.
+        DataError: a picture without a partner; names the missing role and up to 3 of the pictures.
     """
     for role, other in others.items():
         alone = [f for key, group in first.by_key.items() if key not in other.by_key for _, f in group]
         if alone:
             raise DataError(
-                f"split '{split}': {_named(alone)} without a partner; looked for {other.part.shown} ({role})"
+                f"split '{split}': {_file_list(alone)} without a partner; looked for {other.part.example} ({role})"
             )
-        spare = [] if other.part.spare else [f for k, g in other.by_key.items() if k not in first.by_key for _, f in g]
-        if spare:
+        if other.part.allow_unmatched:
+            continue
+        unmatched = [f for key, group in other.by_key.items() if key not in first.by_key for _, f in group]
+        if unmatched:
             raise DataError(
-                f"split '{split}': {_named(spare)} ({role}) without a partner; looked for {first.part.shown}"
+                f"split '{split}': {_file_list(unmatched)} ({role}) without a partner; looked for {first.part.example}"
             )
 
 
-def _named(files: list[File]) -> str:
+def _file_list(files: list[File]) -> str:
     more = f' and {len(files) - 3} more' if len(files) > 3 else ''
     return f'{len(files)} picture(s) {", ".join(f.path.lstrip("/") for f in files[:3])}{more}'
 
 
 def rank(seed: int, name: str) -> str:
-    """Key of a deterministic random selection: the SHA-256 of 'SEED:NAME' in UTF-8, as hexadecimal digits.
+    """Return the sort key of a deterministic random selection: the SHA-256 of 'SEED:NAME' in UTF-8, in hexadecimal.
 
-    The order depends on seed and names alone, so that anybody can draw the same lists again with no code of ours.
+    The order depends only on seed and names, so that the selection can be reproduced without this package.
     """
     return hashlib.sha256(f'{seed}:{name}'.encode(errors='surrogateescape')).hexdigest()
 
 
 def draw(names: Iterable[str], count: int, seed: int) -> list[str]:
-    """The ``count`` names that stand first by :func:`rank`, in alphabetical order; all where there are fewer."""
+    """Return the first ``count`` names in the order of :func:`rank`, or all if there are fewer; sorted by name."""
     return sorted(sorted(set(names), key=lambda name: rank(seed, name))[:count])

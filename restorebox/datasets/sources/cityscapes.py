@@ -1,20 +1,22 @@
-"""RainCityscapes: rain and fog by measured depth over Cityscapes; and the subset of CCLGAN."""
+"""RainCityscapes, synthetic rain and fog on Cityscapes by its depth, and the CCLGAN subset of it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from restorebox.datasets.sources.base import Part, Source
-from restorebox.datasets.sources.unpaired import AB_LAYOUT, CCLGAN, choose_ab
+from restorebox.datasets.sources.unpaired import AB_LAYOUT, CCLGAN, select_ab
 from restorebox.registry import SOURCES
 
 _VIEW = r'(?P<key>[a-zA-Z-]+_\d+_\d+)'
-RAIN_CITYSCAPES = dict(
+RAIN_CITYSCAPES: dict[str, Any] = dict(
     task='rain and fog',
     page='https://www.cityscapes-dataset.com/downloads/',
-    terms="Cityscapes' licence: non-commercial, after registration; pictures may not be passed on",
+    terms='licence of Cityscapes: non-commercial, after registration; pictures may not be redistributed',
     obtain=(
-        'Register at the official page and get leftImg8bit_trainval_rain (the rainy pictures) and '
-        'leftImg8bit_trainvaltest (Cityscapes itself, the clean ones). Put both into one folder, better unpacked. '
-        'Depth maps of the set are taken along where they are in a folder whose name holds "depth".'
+        'Register at the official page and download leftImg8bit_trainval_rain (rainy pictures) and '
+        'leftImg8bit_trainvaltest (Cityscapes, the clean pictures). Put both into one folder, preferably unpacked. '
+        'Depth maps are included if they are in a folder whose name contains "depth".'
     ),
     parts=tuple(
         part
@@ -31,7 +33,7 @@ RAIN_CITYSCAPES = dict(
                 'gt',
                 rf'/leftImg8bit/{folder}/[^/]+/{_VIEW}_leftImg8bit\.png',
                 f'leftImg8bit/{folder}/CITY/CITY_000004_000019_leftImg8bit.png, ...',
-                spare=True,
+                allow_unmatched=True,
             ),
             Part(
                 split,
@@ -39,17 +41,20 @@ RAIN_CITYSCAPES = dict(
                 rf'/[^/]*depth[^/]*/{folder}/[^/]+/{_VIEW}_[^/]*\.png',
                 f'a folder with "depth" in its name, {folder}/CITY/CITY_000004_000019_*.png, ...',
                 optional=True,
-                spare=True,
+                allow_unmatched=True,
             ),
         )
     ),
     counts={'train': 9_432, 'test': 1_188},
-    pairing='36 rainy pictures with the clean view whose name they begin with',
-    facts=(
-        'counts of the CCLGAN and InfoAccum papers (262 and 33 views, 36 renders each); names from loaders of several '
-        'public repositories'
+    pairing='36 rainy pictures per clean view; the name of the view is the start of their names',
+    references=(
+        'counts from the CCLGAN and InfoAccum papers (262 and 33 views, 36 renders each); file names from data loaders '
+        'of several public repositories'
     ),
-    unsure="The depth maps' folder and names: any folder with 'depth' in its name, files that begin with the view.",
+    unconfirmed=(
+        "Folder and names of the depth maps. Any folder with 'depth' in its name is accepted, with files whose names "
+        'begin with the name of the view.'
+    ),
 )
 
 
@@ -61,22 +66,22 @@ def rain_cityscapes() -> Source:
         title='RainCityscapes',
         paper='Hu et al., "Depth-attentional features for single-image rain removal", CVPR 2019',
         **RAIN_CITYSCAPES,
-        layout='{train,test}/{lq,gt}, partners of the same name, and depth/ where the download has it',
+        layout='{train,test}/{lq,gt}, partners of the same name, and depth/ if the download has it',
     )
 
 
 @SOURCES.register_module()
 def cclgan_rain_cityscapes() -> Source:
-    """CCLGAN's subset of RainCityscapes: 1,400 rainy pictures, unrelated clean ones, 175 test pairs."""
-    unsure = 'The lists of the paper were never published. trainB is smaller than trainA: there are only 262 views.'
+    """CCLGAN subset of RainCityscapes: 1,400 rainy pictures, unpaired clean pictures, 175 test pairs."""
+    unconfirmed = 'The lists of the paper were not published. trainB is smaller than trainA: there are only 262 views.'
     return Source(
         name='cclgan_rain_cityscapes',
         title='CCLGAN subset of RainCityscapes',
         paper=f'{CCLGAN}, from the set of Hu et al., CVPR 2019',
-        **{**RAIN_CITYSCAPES, 'unsure': unsure},
+        **{**RAIN_CITYSCAPES, 'unconfirmed': unconfirmed},
         kept={'trainA': 1_400, 'trainB': 1_400, 'testA': 175},
         at_most=('trainB',),
         layout=AB_LAYOUT,
         drawn=True,
-        choose=choose_ab,
+        select=select_ab,
     )

@@ -1,4 +1,4 @@
-"""Files of a release: folders and archives as one list, integrity checks, links instead of copies."""
+"""Files of a release: listing of folders and archives, unpacking, integrity checks, and links instead of copies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -20,19 +21,30 @@ from restorebox.errors import DataError, PictureError
 
 TAR_SUFFIXES = ('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tbz2', '.tar.xz', '.txz', '.gz')
 ARCHIVES = ('.zip', *TAR_SUFFIXES)
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, NotImplementedError, RuntimeError)
-# the last bytes of a whole file; a few writers append more, so these are looked for in its tail
-ENDS = {b'\x89PNG\r\n\x1a\n': b'IEND\xaeB`\x82', b'\xff\xd8\xff': b'\xff\xd9'}
-TAIL = 4096
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
+# first bytes of PNG and JPEG -> last bytes of a complete file; some programs append data, so the tail is searched
+END_MARKERS = {b'\x89PNG\r\n\x1a\n': b'IEND\xaeB`\x82', b'\xff\xd8\xff': b'\xff\xd9'}
+TAIL = 4096  # bytes
 
 
 @dataclass(eq=False)
 class File:
     """A file of the release, in a folder or in an archive.
 
-    ``path`` begins with '/' and is relative to the folder that was given. A member's path goes on after the archive's
-    name without suffix, so that a set is found alike whether it is unpacked or not. ``disk`` is where its bytes are:
-    the file itself, or None as long as it is packed.
+    Args:
+        path: path relative to the folder of the release, beginning with '/'. For a member of an archive it is the path
+            of the archive without suffix, followed by the path of the member, as if the archive were unpacked.
+        disk: path of the file on disk; None for a member of an archive that has not been unpacked.
+        archive: the archive that contains the file.
+        member: name of the member in the archive.
     """
 
     path: str
@@ -42,71 +54,78 @@ class File:
 
     @property
     def suffix(self) -> str:
-        """The suffix in lower case, with the dot."""
+        """Suffix in lower case, with the dot."""
         return os.path.splitext(self.path)[1].lower()
 
     @property
     def stem(self) -> str:
-        """The name without folders and suffix."""
+        """Name without folders and suffix."""
         return os.path.splitext(os.path.basename(self.path))[0]
 
+    def on_disk(self) -> Path:
+        """Return the path on disk of a file that is not packed or has been unpacked."""
+        assert self.disk is not None, 'callers unpack the file first'
+        return self.disk
+
     def save(self, to: Path) -> None:
-        """Link or copy it to ``to``."""
-        link(self.disk, to, symbolic=self.archive is None)
+        """Link or copy the file to ``to``."""
+        link(self.on_disk(), to, symbolic=self.archive is None)
 
     def read(self) -> np.ndarray:
-        """HWC RGB, see :func:`~restorebox.datasets.reading.read_picture`.
+        """Read the picture as HWC RGB, see :func:`~restorebox.datasets.reading.read_picture`.
 
         Raises:
-            DataError: it can't be read; names it as it is called in the release.
+            DataError: unreadable; gives the path in the release.
         """
         try:
-            return read_picture(self.disk)
+            return read_picture(self.on_disk())
         except PictureError as error:
             raise DataError(f'{self.path.lstrip("/")}: {str(error).removeprefix(f"{self.disk}: ")}') from None
 
-    def sources(self) -> tuple[File, ...]:
-        """Files that have to be unpacked for this."""
+    def inputs(self) -> tuple[File, ...]:
+        """Return the files that must be unpacked before :meth:`save`."""
         return (self,)
 
 
 @dataclass(frozen=True)
-class Made:
-    """A picture that is computed from files of the release: a half, a crop, a block of an array.
+class ComputedPicture:
+    """A picture computed from files of the release: a half, a crop, a block of an array. It is saved as PNG.
 
-    ``make()`` returns HWC RGB uint8; it is saved as PNG. ``of`` are the files that it reads. Two with the same ``key``
-    are the same picture.
+    Args:
+        key: identifies the picture: equal keys mean the same picture.
+        compute: function that returns HWC RGB uint8.
+        files: files that ``compute`` reads.
     """
 
     key: tuple
-    make: Callable[[], np.ndarray]
-    of: tuple[File, ...] = ()
+    compute: Callable[[], np.ndarray]
+    files: tuple[File, ...] = ()
     suffix: str = field(default='.png', init=False)
 
     def save(self, to: Path) -> None:
-        """Compute and write it."""
-        Image.fromarray(self.make()).save(to)
+        """Compute the picture and write it to ``to``."""
+        Image.fromarray(self.compute()).save(to)
 
-    def sources(self) -> tuple[File, ...]:
-        """Files that have to be unpacked for this."""
-        return self.of
+    def inputs(self) -> tuple[File, ...]:
+        """Return the files that must be unpacked before :meth:`save`."""
+        return self.files
 
 
 def list_files(root: Path, leave_out: Iterable[Path] = ()) -> list[File]:
-    """Everything below a folder, with what is inside of its archives (zip, tar and compressed tar).
+    """List all files below a folder, including the members of archives (zip, tar and compressed tar).
 
     Args:
-        root: where the release lies. Hidden files and folders are passed over.
-        leave_out: folders below it that don't belong to the release.
+        root: folder of the release; hidden files and folders in it are skipped.
+        leave_out: folders below it that do not belong to the release.
 
     Raises:
-        DataError: there is no such folder, one that can't be read, or an archive is damaged; names it.
+        DataError: a missing or unreadable folder, or a damaged archive; names it.
     """
     if not root.is_dir():
         raise DataError(f'{root}: {"is a file, not a folder" if root.exists() else "no such folder"}')
-    shut = {path.resolve() for path in leave_out}
+    skipped = {path.resolve() for path in leave_out}
     files, archives = [], []
-    paths = walk(root, lambda folder: not folder.name.startswith('.') and folder.resolve() not in shut)
+    paths = walk(root, lambda folder: not folder.name.startswith('.') and folder.resolve() not in skipped)
     for file in sorted(path for path in paths if not path.name.startswith('.')):
         name, path = file.name.lower(), '/' + file.relative_to(root).as_posix()
         if name.endswith(ARCHIVES) and (name.endswith('.zip') or _is_tar(file)):
@@ -118,19 +137,22 @@ def list_files(root: Path, leave_out: Iterable[Path] = ()) -> list[File]:
         stem = path[: -len(next(s for s in sorted(ARCHIVES, key=len, reverse=True) if path.lower().endswith(s)))]
         for member in _members(archive):
             inner = f'{stem}/{member.removeprefix("./")}'
-            twice = {inner, f'{os.path.dirname(stem)}/{member.removeprefix("./")}'.replace('//', '/')}
-            if not twice & known and not os.path.basename(member).startswith('.') and '__MACOSX' not in member:
-                files.append(File(inner, None, archive, member))  # what is unpacked already counts once
+            unpacked = {inner, f'{os.path.dirname(stem)}/{member.removeprefix("./")}'.replace('//', '/')}
+            if not unpacked & known and not os.path.basename(member).startswith('.') and '__MACOSX' not in member:
+                files.append(File(inner, None, archive, member))
     return files
 
 
 def _is_tar(file: Path) -> bool:
-    """Whether a '.gz' holds a tar (one official test set is called so); a damaged one counts as one, to be named."""
+    """Return whether an archive that is no zip is a tar; one official test set is a tar called '.gz'.
+
+    True for a damaged '.gz', so that :func:`_members` reports it.
+    """
     if not file.name.lower().endswith('.gz') or file.name.lower().endswith('.tar.gz'):
         return True
     try:
         return tarfile.is_tarfile(file)
-    except BROKEN:
+    except ARCHIVE_ERRORS:
         return True
 
 
@@ -141,20 +163,22 @@ def _members(archive: Path) -> list[str]:
                 return [info.filename for info in opened.infolist() if not info.is_dir()]
         with tarfile.open(archive) as opened:
             return [info.name for info in opened if info.isfile()]
-    except BROKEN as error:
-        raise _broken(archive, error) from None
+    except ARCHIVE_ERRORS as error:
+        raise _archive_error(archive, error) from None
 
 
-def _broken(archive: Path, error: Exception) -> DataError:
+def _archive_error(archive: Path, error: Exception) -> DataError:
     reason = ' '.join(str(error).split()) or type(error).__name__
     return DataError(f'{archive}: the archive is damaged or cut short ({reason}); download it again')
 
 
 def unpack(files: Iterable[File], into: Path) -> None:
-    """Write all packed files to disk, each archive in one pass, under numbers instead of their own names.
+    """Unpack all files that are in archives, each archive in one pass, and set :attr:`File.disk`.
+
+    The unpacked files are numbered, because names in an archive may be unsafe paths.
 
     Raises:
-        DataError: an archive is damaged; names it.
+        DataError: a damaged archive; names it.
     """
     packed: dict[Path, dict[str, File]] = {}
     for file in files:
@@ -171,28 +195,35 @@ def unpack(files: Iterable[File], into: Path) -> None:
                             file.disk = _write(stream, folder / f'{i}{file.suffix}')
             else:
                 with tarfile.open(archive) as opened:
-                    for i, info in enumerate(opened):  # in the archive's order: going back would unpack it again
-                        if info.isfile() and info.name in wanted:
+                    for i, info in enumerate(opened):  # in archive order: seeking back would decompress it again
+                        content = opened.extractfile(info) if info.isfile() and info.name in wanted else None
+                        if content is not None:
                             file = wanted[info.name]
-                            file.disk = _write(opened.extractfile(info), folder / f'{i}{file.suffix}')
-        except BROKEN as error:
-            if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the archive's
+                            file.disk = _write(content, folder / f'{i}{file.suffix}')
+        except ARCHIVE_ERRORS as error:
+            if isinstance(error, OSError) and error.errno is not None:  # an error of the disk, not of the archive
                 raise
-            raise _broken(archive, error) from None
+            raise _archive_error(archive, error) from None
 
 
-def _write(stream: object, to: Path) -> Path:
+def _write(stream: IO[bytes], to: Path) -> Path:
     with open(to, 'wb') as out:
         shutil.copyfileobj(stream, out, 1 << 20)
     return to
 
 
 def link(file: Path, to: Path, symbolic: bool = True) -> None:
-    """Hard link, else symbolic link (unless the file won't stay where it is), else copy."""
+    """Create a hard link, else a symbolic link, else a copy.
+
+    Args:
+        file: the existing file.
+        to: path of the link.
+        symbolic: whether a symbolic link is allowed; False for temporary files.
+    """
     file = file.resolve()
-    for way in (os.link, os.symlink) if symbolic else (os.link,):
+    for create in (os.link, os.symlink) if symbolic else (os.link,):
         try:
-            return way(file, to)
+            return create(file, to)
         except OSError:
             continue
     shutil.copyfile(file, to)
@@ -200,24 +231,24 @@ def link(file: Path, to: Path, symbolic: bool = True) -> None:
 
 
 def check_picture(file: Path, name: str) -> tuple[int, int]:
-    """See that a picture's file is whole, without decoding it where its kind says where it ends.
+    """Check that a picture file is complete; PNG and JPEG are checked by their end marker, without decoding.
 
     Args:
         file: the picture.
-        name: how messages call it.
+        name: name for messages.
 
     Returns:
         (width, height) in pixels as stored.
 
     Raises:
-        DataError: it is empty, cut short or no picture.
+        DataError: empty, truncated, or not a picture.
     """
     try:
         with open(file, 'rb') as stream:
             head = stream.read(8)
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL))
             tail = stream.read()
-        end = next((end for start, end in ENDS.items() if head.startswith(start)), None)
+        end = next((end for start, end in END_MARKERS.items() if head.startswith(start)), None)
         if end is None or end not in tail:
             read_picture(file)
         with Image.open(file) as picture:

@@ -1,19 +1,31 @@
-"""Outdoor-Rain: streaks and veil with all their layers; and the two 80/20 splits of its training part."""
+"""Outdoor-Rain, rain streaks and veil with all layers, and two 80/20 splits of its training part."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
-from restorebox.datasets.sources.base import Choice, Part, Scene, Source, draw, find, none_found, refuse_partnerless
+from restorebox.datasets.sources.base import (
+    MatchedFiles,
+    Part,
+    Scene,
+    Selection,
+    Source,
+    check_partners,
+    draw,
+    match_files,
+    no_files_error,
+)
 from restorebox.datasets.sources.files import File
 from restorebox.errors import DataError
 from restorebox.registry import SOURCES
 
 TEST_1 = range(301, 351)  # numbers of the backgrounds
-SHARE = 0.8  # of OutdoorRain-8-2 that is trained on
-# folder of the release -> role; layers may be shared by renders of one angle or one haze level
+TRAIN_FRACTION = 0.8  # of OutdoorRain-8-2
+# folder of the release -> role; several renders of one angle or one haze level may share a layer
 LAYERS = {'streak': 'streak', 'trans': 'transmission', 'atm': 'airlight'}
-OUTDOOR = dict(
+OUTDOOR: dict[str, Any] = dict(
     task='rain and veil',
     paper=(
         'Li, Cheong, Tan, "Heavy rain image restoration: integrating physics model and conditional adversarial '
@@ -39,72 +51,86 @@ OUTDOOR = dict(
         ),
     ),
     pairing='im_0001_s80_a04.png (background, angle, haze level) with im_0001.png, and with its streak, trans and atm',
-    facts="the paper's repository (names, prefix of 7 characters) and loaders of others (9,000 of 600 backgrounds)",
-    unsure=(
-        'How the files of streak/, trans/ and atm/ are called beyond the prefix: the longest of background, angle and '
-        'level that fits is taken. That Test 1 is backgrounds 0301 to 0350 stands in no public file that was found.'
+    references=(
+        'repository of the paper (names, prefix of 7 characters) and data loaders of other repositories (9,000 of 600 '
+        'backgrounds)'
+    ),
+    unconfirmed=(
+        'The names of the files in streak/, trans/ and atm/ after the prefix: the file that matches most of '
+        'background, angle and level is used. No public file confirms that Test 1 is backgrounds 0301 to 0350.'
     ),
 )
 
+Attributes = tuple[str, str, str]  # background, angle, haze level
 
-def _with_layers(source: Source, files: list[File]) -> list[Scene]:
-    """Pairs by background; layers by as much of background, angle and level as their names have."""
-    files = [file for file in files if '/test' not in file.path.lower()]  # another folder of the download
-    found = {part.role: find(part, files) for part in source.parts}
-    lq, gt = found['lq'], found['gt']
+
+def _pair_with_layers(source: Source, files: list[File]) -> list[Scene]:
+    """Pair by background; assign layers by those of background, angle and level that are in their names."""
+    files = [file for file in files if '/test' not in file.path.lower()]  # the download also has a test folder
+    matched = {part.role: match_files(part, files) for part in source.parts}
+    lq, gt = matched['lq'], matched['gt']
     if not lq:
-        raise none_found(source, lq.part)
-    refuse_partnerless('train', lq, {'gt': gt})
-    layers = {role: _by_marks(found[role]) for role in LAYERS.values() if found[role]}
+        raise no_files_error(source, lq.part)
+    check_partners('train', lq, {'gt': gt})
+    layers = {role: _by_attributes(matched[role]) for role in LAYERS.values() if matched[role]}
     scenes = []
     for key, group in lq.by_key.items():
         for name, file in group:
             scene = Scene('train', name, {'train/lq': file, 'train/gt': gt.by_key[key][0][1]}, key[0])
-            for role, known in layers.items():
-                scene.files[f'train/{role}'] = _layer_of(name, known, found[role].part)
+            for role, candidates in layers.items():
+                scene.files[f'train/{role}'] = _find_layer(name, candidates, matched[role].part)
             scenes.append(scene)
     return scenes
 
 
-def _marks(name: str) -> tuple[str, str, str]:
-    """Background, angle and level of 'im_0001_s80_a04'; '' where the name does not say."""
-    parts = [re.search(mark, name) for mark in (r'im_(\d+)', r'_s(\d+)', r'_a(\d+)')]
-    return tuple(part[1] if part else '' for part in parts)
+def _attributes(name: str) -> Attributes:
+    """Return background, angle and level of a name such as 'im_0001_s80_a04'; '' for those it lacks."""
+    background, angle, level = (re.search(pattern, name) for pattern in (r'im_(\d+)', r'_s(\d+)', r'_a(\d+)'))
+    return (background[1] if background else '', angle[1] if angle else '', level[1] if level else '')
 
 
-def _by_marks(found: object) -> dict[tuple[str, str, str], File]:
-    return {_marks(name): file for group in found.by_key.values() for name, file in group}
+def _by_attributes(matched: MatchedFiles) -> dict[Attributes, File]:
+    return {_attributes(name): file for group in matched.by_key.values() for name, file in group}
 
 
-def _layer_of(name: str, known: dict[tuple[str, str, str], File], part: Part) -> File:
-    background, angle, level = _marks(name)
-    for marks in ((background, angle, level), (background, angle, ''), (background, '', level), (background, '', '')):
-        if marks in known:
-            return known[marks]
-    raise DataError(f"split 'train': {name} without a partner; looked for {part.shown} ({part.role})")
+def _find_layer(name: str, candidates: dict[Attributes, File], part: Part) -> File:
+    background, angle, level = _attributes(name)
+    for key in ((background, angle, level), (background, angle, ''), (background, '', level), (background, '', '')):
+        if key in candidates:
+            return candidates[key]
+    raise DataError(f"split 'train': {name} without a partner; looked for {part.example} ({part.role})")
 
 
-def _moved(scene: Scene, split: str) -> Scene:
+def _with_split(scene: Scene, split: str) -> Scene:
+    """Return a scene of the training split as one of another split."""
     files = {folder.replace('train/', f'{split}/', 1): file for folder, file in scene.files.items()}
     return Scene(split, scene.name, files, scene.background)
 
 
-def _test_1(source: Source, scenes: list[Scene], seed: int) -> Choice:
-    return Choice([_moved(s, 'test' if int(s.background) in TEST_1 else 'train') for s in scenes])
+def _split_test_1(source: Source, scenes: list[Scene], seed: int) -> Selection:
+    return Selection([_with_split(s, 'test' if int(s.background) in TEST_1 else 'train') for s in scenes])
 
 
-def _random(source: Source, scenes: list[Scene], seed: int) -> Choice:
-    trained = set(draw([s.name for s in scenes], round(SHARE * len(scenes)), seed))
-    return Choice([_moved(s, 'train' if s.name in trained else 'test') for s in scenes])
+def _split_by_picture(source: Source, scenes: list[Scene], seed: int) -> Selection:
+    train = set(draw([s.name for s in scenes], round(TRAIN_FRACTION * len(scenes)), seed))
+    return Selection([_with_split(s, 'train' if s.name in train else 'test') for s in scenes])
 
 
-def _by_background(source: Source, scenes: list[Scene], seed: int) -> Choice:
+def _split_by_background(source: Source, scenes: list[Scene], seed: int) -> Selection:
     backgrounds = sorted({s.background for s in scenes})
-    trained = set(draw(backgrounds, round(SHARE * len(backgrounds)), seed))
-    return Choice([_moved(s, 'train' if s.background in trained else 'test') for s in scenes])
+    train = set(draw(backgrounds, round(TRAIN_FRACTION * len(backgrounds)), seed))
+    return Selection([_with_split(s, 'train' if s.background in train else 'test') for s in scenes])
 
 
-def _outdoor(name: str, title: str, choose: object, train: int, test: int, **more: object) -> Source:
+def _outdoor(
+    name: str,
+    title: str,
+    select: Callable[[Source, list[Scene], int], Selection],
+    train: int,
+    test: int,
+    drawn: bool = False,
+    exclusions: str = '',
+) -> Source:
     return Source(
         name=name,
         title=title,
@@ -112,12 +138,13 @@ def _outdoor(name: str, title: str, choose: object, train: int, test: int, **mor
         counts={'train': 9_000},
         kept={'train': train, 'test': test},
         layout=(
-            '{train,test}/{lq,gt}, partners of the same name, and streak/, transmission/ and airlight/ where the '
+            '{train,test}/{lq,gt}, partners of the same name, and streak/, transmission/ and airlight/ if the '
             'download has them'
         ),
-        pair=_with_layers,
-        choose=choose,
-        **more,
+        pair=_pair_with_layers,
+        select=select,
+        drawn=drawn,
+        exclusions=exclusions,
     )
 
 
@@ -127,37 +154,37 @@ def outdoor_rain() -> Source:
     return _outdoor(
         'outdoor_rain',
         'Outdoor-Rain',
-        _test_1,
+        _split_test_1,
         8_250,
         750,
         exclusions=(
-            'Test 1 is backgrounds 0301 to 0350 with all their 15 renders. They are among the 9,000 training pictures, '
-            'and are moved from there to the test split.'
+            'Test 1 is backgrounds 0301 to 0350 with all 15 renders each. They are among the 9,000 training pictures '
+            'and are moved to the test split.'
         ),
     )
 
 
 @SOURCES.register_module()
 def outdoor_rain_8_2_random() -> Source:
-    """OutdoorRain-8-2 as published: 7,200 of the 9,000 pictures by chance, so that both splits share backgrounds."""
+    """OutdoorRain-8-2 as published: 7,200 of 9,000 pictures drawn at random; both splits share backgrounds."""
     return _outdoor(
         'outdoor_rain_8_2_random',
         'OutdoorRain-8-2, random',
-        _random,
+        _split_by_picture,
         7_200,
         1_800,
         drawn=True,
-        exclusions='None: renders of one background are in both splits, which the numbers of InfoAccum include.',
+        exclusions='None: renders of one background are in both splits, also in the published scores of InfoAccum.',
     )
 
 
 @SOURCES.register_module()
 def outdoor_rain_8_2_by_background() -> Source:
-    """OutdoorRain-8-2 without the leak: 480 backgrounds to train on, 120 others to test on."""
+    """OutdoorRain-8-2 without shared backgrounds: 480 backgrounds for training, 120 others for test."""
     return _outdoor(
         'outdoor_rain_8_2_by_background',
         'OutdoorRain-8-2, by background',
-        _by_background,
+        _split_by_background,
         7_200,
         1_800,
         drawn=True,

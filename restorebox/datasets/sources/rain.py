@@ -1,28 +1,29 @@
-"""Drawn rain streaks: Rain100, Rain200, Rain800, Rain1200 and Rain1400."""
+"""Data sets with synthetic rain streaks: Rain100, Rain200, Rain800, Rain1200 and Rain1400."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from restorebox.datasets.sources.base import Choice, Part, Scene, Source, halves_needed, pair_by_key
-from restorebox.datasets.sources.files import File, Made, unpack
+from restorebox.datasets.sources.base import Part, Scene, Selection, Source, odd_width_error, pair_by_key
+from restorebox.datasets.sources.files import ComputedPicture, File, unpack
 from restorebox.registry import SOURCES
 
 JORDER = 'Yang et al., "Deep joint rain detection and removal from a single image", CVPR 2017'
 JORDER_PAGE = 'http://www.icst.pku.edu.cn/struct/Projects/joint_rain_removal.html'
 UNKNOWN_TERMS = 'none found; ask the authors before any use other than research'
-PRENET = "README and loader of PReNet (csdwren/PReNet), whose authors keep the first release's files"
+PRENET = 'README and data loader of PReNet (csdwren/PReNet), which links to the files of the first release'
 SIDE_BY_SIDE = '{train,test}/*.jpg, both pictures of a pair in one file as in the release'
-LIKENESS = 4.0  # mean absolute difference of two thumbnails, of 255, up to which they show the same picture
+MAX_DIFFERENCE = 4.0  # mean absolute difference of thumbnails, in grey levels, up to which the background is the same
 THUMBNAIL = (24, 16)  # width and height
 
 
-def _rain100(letter: str, train: int) -> dict:
-    """What both releases of 2017 share; ``letter`` is H or L."""
+def _rain100(letter: str, train: int) -> dict[str, Any]:
+    """Return the arguments that Rain100H and Rain100L share; ``letter`` is H or L."""
     folders = {'train': f'RainTrain{letter}', 'test': f'Rain100{letter}'}
     return dict(
         task='rain streaks',
@@ -30,10 +31,10 @@ def _rain100(letter: str, train: int) -> dict:
         page=JORDER_PAGE,
         terms=UNKNOWN_TERMS,
         obtain=(
-            f'Get RainTrain{letter}.zip and Rain100{letter}.zip of the first release: from the official page where it '
-            'still offers them, or from the copy that the README of github.com/csdwren/PReNet links to. The page now '
-            f'offers a second release instead, which is Rain200{letter}. Put both archives, packed or unpacked, into '
-            'one folder.'
+            f'Get RainTrain{letter}.zip and Rain100{letter}.zip of the first release from the copy that the README of '
+            'github.com/csdwren/PReNet links to, or from the official page if they are available there. The page now '
+            f'offers the second release, which is Rain200{letter}. Put both archives, packed or unpacked, into one '
+            'folder.'
         ),
         parts=tuple(
             Part(
@@ -46,8 +47,8 @@ def _rain100(letter: str, train: int) -> dict:
             for role, kind in (('lq', 'rain'), ('gt', 'norain'))
         ),
         counts={'train': train, 'test': 100},
-        pairing='rain-7.png with norain-7.png; rainstreak- and rainregion- files are passed over',
-        facts=PRENET,
+        pairing='rain-7.png with norain-7.png; rainstreak- and rainregion- files are ignored',
+        references=PRENET,
     )
 
 
@@ -59,43 +60,50 @@ def rain100l() -> Source:
 
 @SOURCES.register_module()
 def rain100h() -> Source:
-    """Rain100H: heavy rain; of 1,800 training pairs 546 share their background with the test set and are left out."""
+    """Rain100H: heavy rain, 1,254 training pairs, 100 test pairs.
+
+    Of the 1,800 published training pairs, 546 have a background of the test set and are left out.
+    """
     return Source(
         name='rain100h',
         title='Rain100H',
         **_rain100('H', 1800),
         kept={'train': 1254},
-        also={'train': (1254,)},
+        other_counts={'train': (1254,)},
         exclusions=(
-            '546 training pictures have the background of a test picture and are left out, 1,254 stay. They are found '
-            'by comparing the clean pictures, and their number is checked.'
+            '546 training pictures have the background of a test picture and are left out, 1,254 are kept. They are '
+            'found by comparing the clean pictures, and their number is checked.'
         ),
-        unsure=(
-            'Which 546 is not published as a list. That comparing thumbnails finds exactly them could not be tried on '
-            'the real files; another number is refused.'
+        unconfirmed=(
+            'There is no published list of the 546. The comparison of thumbnails could not be tested on the real '
+            'files; another number than 546 is an error.'
         ),
-        choose=_without_test_backgrounds,
+        select=_without_test_backgrounds,
     )
 
 
-def _without_test_backgrounds(source: Source, scenes: list[Scene], seed: int) -> Choice:
-    """Leave out training scenes whose clean picture looks like one of the test set."""
+def _without_test_backgrounds(source: Source, scenes: list[Scene], seed: int) -> Selection:
+    """Leave out training scenes whose clean picture is one of the test set."""
     with tempfile.TemporaryDirectory() as folder:
-        clean = {id(s): s.files[f'{s.split}/gt'] for s in scenes}
+        clean = {id(s): s.release_file(f'{s.split}/gt') for s in scenes}
         unpack(clean.values(), Path(folder))
-        thumbs = {key: _thumbnail(file) for key, file in clean.items()}
+        thumbnails = {key: _thumbnail(file) for key, file in clean.items()}
     for file in clean.values():
         file.disk = None if file.archive is not None else file.disk
-    tested = np.stack([thumbs[id(s)] for s in scenes if s.split == 'test'])
-    kept, out = [], []
+    test = np.stack([thumbnails[id(s)] for s in scenes if s.split == 'test'])
+    kept: list[Scene] = []
+    left_out: list[str] = []
     for scene in scenes:
-        shared = scene.split == 'train' and np.abs(tested - thumbs[id(scene)]).mean(axis=(1, 2)).min() <= LIKENESS
-        (out if shared else kept).append(scene)
-    return Choice(kept, {'train': [scene.name for scene in out]})
+        difference = np.abs(test - thumbnails[id(scene)]).mean(axis=(1, 2)).min()
+        if scene.split == 'train' and difference <= MAX_DIFFERENCE:
+            left_out.append(scene.name)
+        else:
+            kept.append(scene)
+    return Selection(kept, {'train': left_out})
 
 
 def _thumbnail(file: File) -> np.ndarray:
-    """Grey values of a few pixels, float32 in [0, 255]; a portrait is turned, since releases may differ in that."""
+    """Return a grey thumbnail, float32 in [0, 255]; portraits are rotated, because releases may differ in that."""
     picture = Image.fromarray(np.asarray(file.read(), dtype=np.uint8)).convert('L')
     if picture.height > picture.width:
         picture = picture.transpose(Image.Transpose.ROTATE_90)
@@ -112,8 +120,8 @@ def _rain200(letter: str, word: str) -> Source:
         page=JORDER_PAGE,
         terms=UNKNOWN_TERMS,
         obtain=(
-            f'From the official page, under the name Rain100{letter}: rain_data_train_{word}.zip and '
-            f'rain_data_test_{word}.gz (a tar). Put both, packed or unpacked, into one folder.'
+            f'From the official page, where it is called Rain100{letter}: rain_data_train_{word}.zip and '
+            f'rain_data_test_{word}.gz (a tar archive). Put both, packed or unpacked, into one folder.'
         ),
         parts=tuple(
             part
@@ -135,8 +143,8 @@ def _rain200(letter: str, word: str) -> Source:
         ),
         counts={'train': 1800, 'test': 200},
         pairing='norain-7x2.png with norain-7.png',
-        facts='loaders of several public repositories; counts also in RainDiffusion, Table 1',
-        unsure='Whether training backgrounds recur in the test set, as in the first release, is not known.',
+        references='data loaders of several public repositories; counts also in RainDiffusion, Table 1',
+        unconfirmed='Whether backgrounds of the training set are also in the test set, as in the first release.',
     )
 
 
@@ -154,7 +162,7 @@ def rain200l() -> Source:
 
 @SOURCES.register_module()
 def rain800() -> Source:
-    """Rain800: 700 training pairs, 100 test pairs, cut apart so that they can be used unpaired as well."""
+    """Rain800: 700 training pairs, 100 test pairs, split into single pictures for unpaired training as well."""
     return Source(
         name='rain800',
         title='Rain800',
@@ -170,35 +178,35 @@ def rain800() -> Source:
         counts={'train': 700, 'test': 100},
         pairing='both in one file: clean left, rainy right',
         layout='{train,test}/{lq,gt}, partners of the same name: the halves, as PNG',
-        facts='README of ID-CGAN (which_direction=BtoA, so the input is the right half); counts in RainDiffusion',
-        unsure="The folders' names: training and test_syn, train, test and val are all accepted.",
-        pair=_cut_apart,
+        references='README of ID-CGAN (which_direction=BtoA, so the input is the right half); counts in RainDiffusion',
+        unconfirmed='The names of the folders: training, train, test_syn, test and val are accepted.',
+        pair=_pair_halves,
     )
 
 
-def _cut_apart(source: Source, files: list[File]) -> list[Scene]:
-    """Clean left half, rainy right half -> pictures of their own."""
+def _pair_halves(source: Source, files: list[File]) -> list[Scene]:
+    """Split each file into its clean left half and its rainy right half."""
     scenes = pair_by_key(source, files)
     for scene in scenes:
-        file = scene.files.pop(scene.split)
+        file = scene.release_file(scene.split)
         scene.files = {f'{scene.split}/{role}': _half(file, k) for role, k in (('lq', 1), ('gt', 0))}
     return scenes
 
 
-def _half(file: File, k: int) -> Made:
-    """The left (k = 0) or right half of a file."""
+def _half(file: File, k: int) -> ComputedPicture:
+    """Return the left (k = 0) or right (k = 1) half of a file."""
 
-    def cut() -> np.ndarray:
+    def crop() -> np.ndarray:
         picture = file.read()
         if picture.shape[1] % 2:
-            raise halves_needed(file.path.lstrip('/'), picture.shape[1])
+            raise odd_width_error(file.path.lstrip('/'), picture.shape[1])
         width = picture.shape[1] // 2
         return np.ascontiguousarray(picture[:, k * width : (k + 1) * width])
 
-    return Made(('half', file.path, k), cut, (file,))
+    return ComputedPicture(('half', file.path, k), crop, (file,))
 
 
-DID_MDN = dict(
+DID_MDN: dict[str, Any] = dict(
     paper='Zhang, Patel, "Density-aware single image de-raining using a multi-stream dense network", CVPR 2018',
     page='https://github.com/hezhangsprinter/DID-MDN',
     terms=UNKNOWN_TERMS,
@@ -218,8 +226,8 @@ DID_MDN = dict(
     counts={'train': 12_000, 'test': 1_200},
     pairing='both in one file: rainy left, clean right',
     layout=SIDE_BY_SIDE,
-    facts='README and loader of DID-MDN (three densities of 4,000, input left); counts in InfoAccum, Table IV',
-    unsure="The test folder's name, taken from other repositories' loaders.",
+    references='README and data loader of DID-MDN (3 densities of 4,000, input left); counts in InfoAccum, Table IV',
+    unconfirmed='The name of the test folder, which is taken from data loaders of other repositories.',
 )
 
 
@@ -231,7 +239,7 @@ def rain1200() -> Source:
 
 @SOURCES.register_module()
 def rain1400() -> Source:
-    """Rain1400, or DDN-Data: 14 rainy pictures of each of 900 and 100 backgrounds."""
+    """Rain1400, or DDN-Data: 900 training and 100 test backgrounds with 14 rainy pictures each."""
     folders = {'train': 'training', 'test': 'testing'}
     return Source(
         name='rain1400',
@@ -242,7 +250,7 @@ def rain1400() -> Source:
         terms=UNKNOWN_TERMS,
         obtain=(
             'The official page links to rainy_image_dataset. Put the archive, packed or unpacked, into a folder: it '
-            'holds training/ and testing/, each with rainy_image/ and ground_truth/.'
+            'contains training/ and testing/, each with rainy_image/ and ground_truth/.'
         ),
         parts=tuple(
             part
@@ -258,6 +266,6 @@ def rain1400() -> Source:
             )
         ),
         counts={'train': 12_600, 'test': 1_400},
-        pairing='1_1.jpg to 1_14.jpg with 1.jpg, which is linked 14 times under their names',
-        facts=f'{PRENET}; testing/ begins at 901_1.jpg in other repositories; counts in RainDiffusion, Table 1',
+        pairing='1_1.jpg to 1_14.jpg with 1.jpg, which is linked under each of these names',
+        references=f'{PRENET}; testing/ starts at 901_1.jpg in other repositories; counts in RainDiffusion, Table 1',
     )

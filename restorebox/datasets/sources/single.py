@@ -1,33 +1,34 @@
-"""Data sets with one kind of degradation: camera noise (SIDD), indoor haze (RESIDE), motion blur (GoPro)."""
+"""Data sets with one degradation: camera noise (SIDD), indoor haze (RESIDE), motion blur (GoPro)."""
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy.io import loadmat
 
-from restorebox.datasets.sources.base import Part, Scene, Source, find, none_found, pair_by_key
-from restorebox.datasets.sources.files import File, Made
+from restorebox.datasets.sources.base import AnyFile, Part, Scene, Source, match_files, no_files_error, pair_by_key
+from restorebox.datasets.sources.files import ComputedPicture, File
 from restorebox.errors import DataError
 from restorebox.registry import SOURCES
 
-BLOCKS = {'lq': 'ValidationNoisyBlocksSrgb', 'gt': 'ValidationGtBlocksSrgb'}  # file and array are called alike
+BLOCKS = {'lq': 'ValidationNoisyBlocksSrgb', 'gt': 'ValidationGtBlocksSrgb'}  # name of both the file and the array
 
 
 @SOURCES.register_module()
 def sidd_small() -> Source:
-    """SIDD-Small sRGB: 160 full-size training pairs; 1,280 validation blocks of 256x256 to test on."""
+    """SIDD-Small sRGB: 160 full-size training pairs; 1,280 validation blocks of 256x256 for test."""
     return Source(
         name='sidd_small',
         title='SIDD-Small sRGB',
         task='camera noise',
         paper='Abdelhamed, Lin, Brown, "A high-quality denoising dataset for smartphone cameras", CVPR 2018',
         page='https://www.eecs.yorku.ca/~kamel/sidd/',
-        terms='MIT licence as others quote it, not looked up at its source; read the official page first',
+        terms='MIT licence according to third parties, not verified; read the official page first',
         obtain=(
-            'From the official page: SIDD_Small_sRGB_Only (zip), and of the benchmark ValidationNoisyBlocksSrgb.mat '
+            'From the official page: SIDD_Small_sRGB_Only (zip), and from the benchmark ValidationNoisyBlocksSrgb.mat '
             'and ValidationGtBlocksSrgb.mat, which must not be in an archive. Put all three into one folder.'
         ),
         parts=(
@@ -48,73 +49,73 @@ def sidd_small() -> Source:
         counts={'train': 160, 'test': 1_280},
         pairing='NOISY and GT of one folder; block (picture, number) of both arrays',
         layout='{train,test}/{lq,gt}, partners of the same name; blocks as PNG, PICTURE_BLOCK.png',
-        facts='loaders of several public repositories (names, arrays of 40 x 32 blocks); counts in InfoAccum, Table IV',
-        pair=_sidd,
+        references=(
+            'data loaders of several public repositories (names, arrays of 40 x 32 blocks); counts in InfoAccum, Table '
+            'IV'
+        ),
+        pair=_pair_sidd,
     )
 
 
-def _sidd(source: Source, files: list[File]) -> list[Scene]:
-    train = [part for part in source.parts if part.split == 'train']
-    scenes = pair_by_key(_only(source, train), files)
+def _pair_sidd(source: Source, files: list[File]) -> list[Scene]:
+    """Pair the training files by name, and the test blocks by their index in the arrays."""
+    train = tuple(part for part in source.parts if part.split == 'train')
+    scenes = pair_by_key(replace(source, parts=train, pair=None), files)
     arrays = {}
     for part in source.parts[len(train) :]:
-        found = [file for group in find(part, files).by_key.values() for _, file in group]
-        if not found:
-            raise none_found(source, part)
-        if found[0].disk is None:
-            raise DataError(f'{found[0].path.lstrip("/")} must not be in an archive; unpack it')
-        arrays[part.role] = _blocks(found[0])
-    (noisy, lq), (clean, gt) = arrays['lq'], arrays['gt']
+        matched = [file for group in match_files(part, files).by_key.values() for _, file in group]
+        if not matched:
+            raise no_files_error(source, part)
+        if matched[0].disk is None:
+            raise DataError(f'{matched[0].path.lstrip("/")} must not be in an archive; unpack it')
+        arrays[part.role] = _read_blocks(matched[0])
+    noisy, clean = arrays['lq'], arrays['gt']
     if noisy.shape != clean.shape:
-        raise DataError(f"split 'test': {lq.stem} holds {noisy.shape[:2]} blocks and {gt.stem} {clean.shape[:2]}")
-    for i, j in np.ndindex(noisy.shape[:2]):
-        scenes.append(
-            Scene(
-                'test',
-                f'{i + 1:02d}_{j + 1:02d}',
-                {
-                    f'test/{role}': Made((role, i, j), lambda array=array, i=i, j=j: array[i, j])
-                    for role, array in (('lq', noisy), ('gt', clean))
-                },
-                str(i),
-            )
+        raise DataError(
+            f"split 'test': {BLOCKS['lq']} has {noisy.shape[:2]} blocks and {BLOCKS['gt']} {clean.shape[:2]}"
         )
+    for i, j in np.ndindex(noisy.shape[:2]):
+        blocks: dict[str, AnyFile] = {
+            f'test/{role}': ComputedPicture((role, i, j), partial(array.__getitem__, (i, j)))
+            for role, array in (('lq', noisy), ('gt', clean))
+        }
+        scenes.append(Scene('test', f'{i + 1:02d}_{j + 1:02d}', blocks, str(i)))
     return scenes
 
 
-def _only(source: Source, parts: list[Part]) -> Source:
-    return replace(source, parts=tuple(parts), pair=None)
+def _read_blocks(file: File) -> np.ndarray:
+    """Return an array of shape (pictures, blocks, height, width, 3), uint8.
 
-
-def _blocks(file: File) -> tuple[np.ndarray, File]:
-    """Pictures x blocks x height x width x 3, uint8."""
+    Raises:
+        DataError: unreadable, or another shape or type.
+    """
     try:
-        array = loadmat(file.disk)[file.stem]
+        array = loadmat(file.on_disk())[file.stem]
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, EOFError) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise DataError(f"{file.path.lstrip('/')}: can't be read as a .mat with {file.stem} ({reason})") from None
-    except Exception as error:  # scipy's readers raise classes of their own for damaged files
+    except Exception as error:  # scipy raises several private exceptions for damaged files
         raise DataError(f"{file.path.lstrip('/')}: can't be read ({type(error).__name__}: {error})") from None
     if array.ndim != 5 or array.shape[-1] != 3 or array.dtype != np.uint8:
         raise DataError(
             f'{file.path.lstrip("/")}: expected pictures x blocks x height x width x 3 of uint8, found {array.dtype} '
             f'{array.shape}'
         )
-    return array, file
+    return array
 
 
 @SOURCES.register_module()
 def reside_its() -> Source:
-    """RESIDE: 13,990 hazy training pictures of ITS, ten for each clear one; 500 test pictures of SOTS indoor."""
+    """RESIDE: 13,990 hazy training pictures of ITS, ten per clear picture; 500 test pictures of SOTS indoor."""
     return Source(
         name='reside_its',
         title='RESIDE (ITS, SOTS indoor)',
         task='indoor haze',
         paper='Li et al., "Benchmarking single-image dehazing and beyond", TIP 2019',
         page='https://sites.google.com/view/reside-dehaze-datasets/',
-        terms='not looked up at its source; read the official page first',
+        terms='not verified; read the official page first',
         obtain=(
-            'From RESIDE-standard (or RESIDE-v0) of the official page: ITS and SOTS. Put both, packed or unpacked, '
+            'From RESIDE-standard (or RESIDE-v0) on the official page: ITS and SOTS. Put both, packed or unpacked, '
             'into one folder, in folders called ITS and SOTS.'
         ),
         parts=(
@@ -129,7 +130,7 @@ def reside_its() -> Source:
                 'gt',
                 r'/ITS/(?:[^/]+/)*(?:clear|ITS_clear)/(?P<key>\d+)\.png',
                 'ITS/clear/1.png, ...',
-                spare=True,
+                allow_unmatched=True,
             ),
             Part(
                 'test',
@@ -145,11 +146,13 @@ def reside_its() -> Source:
             ),
         ),
         counts={'train': 13_990, 'test': 500},
-        pairing='1400_1.png to 1400_10.png with 1400.png; for ITS likewise, the last number being the haze',
-        facts='loaders of several public repositories (names, the cut about the centre); counts in InfoAccum, Table IV',
-        unsure=(
-            'Whether 13,990 lies in one folder or, in RESIDE-v0, in train/ and val/: both are read. Outdoor pictures '
-            'and the folder trans/ are passed over.'
+        pairing='1400_1.png to 1400_10.png with 1400.png; the same for ITS, where the last number is the haze level',
+        references=(
+            'data loaders of several public repositories (names, crop about the centre); counts in InfoAccum, Table IV'
+        ),
+        unconfirmed=(
+            'Whether the 13,990 pictures are in one folder or, in RESIDE-v0, in train/ and val/: both are read. '
+            'Outdoor pictures and the folder trans/ are ignored.'
         ),
         crop_clean=True,
     )
@@ -164,7 +167,7 @@ def gopro() -> Source:
         task='motion blur',
         paper='Nah, Kim, Lee, "Deep multi-scale convolutional neural network for dynamic scene deblurring", CVPR 2017',
         page='https://seungjunnah.github.io/Datasets/gopro',
-        terms='CC BY 4.0 as others quote it, not looked up at its source; read the official page first',
+        terms='CC BY 4.0 according to third parties, not verified; read the official page first',
         obtain='GOPRO_Large (zip) from the official page. Put it, packed or unpacked, into a folder.',
         parts=tuple(
             Part(
@@ -177,7 +180,7 @@ def gopro() -> Source:
             for role, folder, group in (('lq', 'blur', 'name'), ('gt', 'sharp', 'name'))
         ),
         counts={'train': 2_103, 'test': 1_111},
-        pairing='blur/ and sharp/ of one sequence and number',
-        facts='folder trees in public repositories; counts of the FDR-Net paper',
-        unsure='Papers seldom say whether they use blur/ or blur_gamma/; blur/ is taken here.',
+        pairing='blur/ and sharp/ of the same sequence and number',
+        references='folder trees in public repositories; counts of the FDR-Net paper',
+        unconfirmed='Papers seldom state whether they use blur/ or blur_gamma/; blur/ is used here.',
     )

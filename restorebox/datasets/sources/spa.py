@@ -1,18 +1,20 @@
-"""SPA-Data: real rain, clean pictures computed from neighbouring frames; and the subset of CCLGAN."""
+"""SPA-Data, real rain with clean pictures computed from neighbouring video frames, and the CCLGAN subset of it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from restorebox.datasets.sources.base import Part, Source
-from restorebox.datasets.sources.unpaired import AB_LAYOUT, CCLGAN, choose_ab
+from restorebox.datasets.sources.unpaired import AB_LAYOUT, CCLGAN, select_ab
 from restorebox.registry import SOURCES
 
-SPA = dict(
+SPA: dict[str, Any] = dict(
     task='real rain',
     page='https://stevewongv.github.io/derain-project.html',
-    terms='License.txt of the repository github.com/stevewongv/SPANet: read it first',
+    terms='see License.txt of the repository github.com/stevewongv/SPANet',
     obtain=(
         'From the official page: real_world.zip.00 to .11 (44 GB), joined by `cat real_world.zip.* > real_world.zip`, '
-        'and real_test_1000.zip. Put both into one folder, better unpacked: 44 GB are then linked and not copied.'
+        'and real_test_1000.zip. Put both into one folder, preferably unpacked: 44 GB are then linked and not copied.'
     ),
     parts=(
         Part(
@@ -33,15 +35,15 @@ SPA = dict(
         ),
     ),
     counts={'train': 28_500, 'test': 1_000},
-    also={'train': (638_492,)},
-    pairing='all frames of a video at a place (x, y) with the one clean picture of that place',
-    facts=(
-        'README files of SPANet and a loader that describes real_world_gt; 28,500/1,000 in RainDiffusion, '
+    other_counts={'train': (638_492,)},
+    pairing='all frames of a video at a position (x, y) with the one clean picture of that position',
+    references=(
+        'README files of SPANet and a data loader that describes real_world_gt; 28,500/1,000 in RainDiffusion, '
         '638,492/1,000 in DRSformer (cschenxiang/DRSformer)'
     ),
-    unsure=(
-        'What 28,500 counts: other papers count 638,492 crops in the same archive. Both are accepted. The names in '
-        'real_test_1000/gt end in gt or not.'
+    unconfirmed=(
+        'What 28,500 counts: other papers count 638,492 crops in the same archive. Both are accepted, and names in '
+        'real_test_1000/gt with and without gt at the end.'
     ),
 )
 
@@ -59,15 +61,15 @@ def spa() -> Source:
 
 @SOURCES.register_module()
 def cclgan_spa() -> Source:
-    """CCLGAN's subset of SPA-Data: 2,000 rainy and as many unrelated clean pictures, 200 test pairs."""
+    """CCLGAN subset of SPA-Data: 2,000 rainy pictures, 2,000 unpaired clean pictures, 200 test pairs."""
     return Source(
         name='cclgan_spa',
         title='CCLGAN subset of SPA-Data',
         paper=f'{CCLGAN}, from the set of Wang et al., CVPR 2019',
-        **{**SPA, 'unsure': f'{SPA["unsure"]} The lists of the paper were never published.'},
+        **{**SPA, 'unconfirmed': f'{SPA["unconfirmed"]} The lists of the paper were not published.'},
         kept={'trainA': 2_000, 'trainB': 2_000, 'testA': 200},
         at_most=('trainB',),
         layout=AB_LAYOUT,
         drawn=True,
-        choose=choose_ab,
+        select=select_ab,
     )

@@ -1,6 +1,6 @@
-"""Synthesis of training sets on disk: degraded pictures from a folder of clean ones, with a manifest."""
+"""Synthesis of training sets on disk: degraded pictures of a folder of clean ones, with a manifest."""
 
-from restorebox.datasets.synthesis.make_set import MadeSet, make_set
+from restorebox.datasets.synthesis.make_set import SynthesisResult, make_set
 from restorebox.datasets.synthesis.work import Job
 
-__all__ = ['Job', 'MadeSet', 'make_set']
+__all__ = ['Job', 'SynthesisResult', 'make_set']

@@ -1,4 +1,4 @@
-"""Clean pictures to make sets of, and what a set holds."""
+"""Clean pictures for synthesis, and the content of the resulting sets."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def write_clean(folder: Path, count: int, size: tuple[int, int] = (24, 32)) -> P
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, hidden ones too."""
+    """Return the content of every file of a folder, including hidden ones."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob('*')) if p.is_file()}
 
 

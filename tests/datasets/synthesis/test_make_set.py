@@ -1,4 +1,4 @@
-"""A set depends on pictures, recipe and seed alone, however often the run that makes it is killed."""
+"""A synthesised set depends only on pictures, recipe and seed, even if the run is killed and resumed."""
 
 import multiprocessing
 import os
@@ -14,16 +14,16 @@ from PIL import Image
 
 from restorebox.datasets.pictures import PairedPictures
 from restorebox.datasets.reading import read_picture
-from restorebox.datasets.synthesis import Job, MadeSet, make_set, work
-from restorebox.datasets.synthesis.folder import Folder
+from restorebox.datasets.synthesis import Job, SynthesisResult, make_set, work
+from restorebox.datasets.synthesis.folder import OutputFolder
 from restorebox.degradations import render_again
 from restorebox.errors import BusyError, ConfigError, DataError
 from tests.datasets.synthesis.sets import contents, lines, manifest, write_clean
 
-MOST = 14  # lines that a run's journal gains before it is killed; five times as many are fewer than all 120
+MAX_LINES = 14  # lines added to the journal before the run is killed; five times as many are fewer than all 120
 
 
-def make(clean, out, recipe, *, split='train', recursive=False, workers=None, skip=False, **options) -> MadeSet:
+def make(clean, out, recipe, *, split='train', recursive=False, workers=None, skip=False, **options) -> SynthesisResult:
     return make_set(Job(clean, out / split, recipe, **options), recursive, workers, skip)
 
 
@@ -40,7 +40,7 @@ def read_layer(home: Path, record: dict, role: str) -> list:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('workers', [1, 2])
-def test_killed_five_times_it_ends_as_if_it_had_not_been(tmp_path, workers):
+def test_a_run_that_is_killed_five_times_gives_the_same_set(tmp_path, workers):
     clean = write_clean(tmp_path / 'clean', 60, (128, 160))
     options = dict(recipe='heavy_rain', layers=True, per_picture=2, workers=workers)
     out, whole, journal = tmp_path / 'killed', tmp_path / 'whole', tmp_path / 'killed/train/journal.jsonl'
@@ -48,17 +48,17 @@ def test_killed_five_times_it_ends_as_if_it_had_not_been(tmp_path, workers):
     moments = random.Random(workers)
     complete = 0
     for _ in range(5):
-        # forked from here, it is at work at once: a process of its own like the tool's, without seconds of imports
+        # forked, so that it starts at once, without seconds of imports
         process = multiprocessing.get_context('fork').Process(target=make, args=(clean, out), kwargs=options)
         process.start()
-        # by what is done and not by time, which a busy machine stretches
-        enough, deadline = complete + moments.randint(0, MOST), time.monotonic() + 600
+        # wait for a number of lines and not for a time, which depends on the load of the machine
+        enough, deadline = complete + moments.randint(0, MAX_LINES), time.monotonic() + 600
         while lines(journal) < enough and time.monotonic() < deadline:
             time.sleep(0.001)
-        time.sleep(moments.uniform(0, 0.02))  # anywhere in the work on the next picture
+        time.sleep(moments.uniform(0, 0.02))  # at any point of the next picture
         process.kill()
         process.join()
-        assert process.exitcode == -signal.SIGKILL, 'it ended before it could be killed: give it more pictures'
+        assert process.exitcode == -signal.SIGKILL, 'it ended before it could be killed: use more pictures'
         for path in out.rglob('*.png'):
             if not path.name.startswith('.'):
                 read_picture(path)  # none is half-written
@@ -69,7 +69,7 @@ def test_killed_five_times_it_ends_as_if_it_had_not_been(tmp_path, workers):
     assert len(manifest(out / 'train')) == 120
 
 
-def test_neither_workers_nor_other_pictures_matter(tmp_path, clean):
+def test_the_result_is_independent_of_workers_and_other_pictures(tmp_path, clean):
     make(clean, tmp_path / 'one', 'snow', workers=1)
     make(clean, tmp_path / 'three', 'snow', workers=3)
     whole = contents(tmp_path / 'one')
@@ -96,7 +96,7 @@ def test_a_line_of_the_manifest_renders_again(tmp_path, recipe):
     assert {role for role in again if role not in ('lq', 'parameters')} == set(record['layers'])
 
 
-def test_several_per_picture_are_a_set_that_pairs_by_template(tmp_path, clean):
+def test_several_per_picture_are_paired_by_template(tmp_path, clean):
     make(clean, tmp_path / 'out', 'noise', per_picture=3, split='test')
     pairing = dict(pairing='template', template=dict(lq='{name}_*', gt='{name}'))
     pairs = PairedPictures(tmp_path / 'out', split='test', **pairing)
@@ -106,17 +106,17 @@ def test_several_per_picture_are_a_set_that_pairs_by_template(tmp_path, clean):
     assert len(set(shown)) == 3
 
 
-def test_sub_folders_stay_and_pair_by_list(tmp_path):
+def test_sub_folders_are_kept_and_paired_by_list(tmp_path):
     write_clean(tmp_path / 'clean' / 'a', 2)
     write_clean(tmp_path / 'clean' / 'b c', 2)
     make(tmp_path / 'clean', tmp_path / 'out', 'noise', recursive=True)
     pairs = PairedPictures(tmp_path / 'out', pairing='list_file', list_file='pairs.txt')
     assert [Path(pairs.get_data_info(i)['paths']['gt']).parent.name for i in range(4)] == ['a', 'a', 'b c', 'b c']
-    with pytest.raises(DataError, match='lie in each other'):
+    with pytest.raises(DataError, match='contains the other'):
         make(tmp_path, tmp_path / 'out', 'noise', recursive=True)
 
 
-def test_odd_clean_pictures_become_png_and_ordinary_ones_are_linked(tmp_path):
+def test_uncommon_clean_pictures_become_png_and_common_ones_are_linked(tmp_path):
     clean = write_clean(tmp_path / 'clean', 2)
     picture = Image.open(clean / '000.png')
     exif = Image.Exif()
@@ -141,14 +141,14 @@ def test_odd_clean_pictures_become_png_and_ordinary_ones_are_linked(tmp_path):
     assert read_picture(home / 'gt/turned.png').shape == (32, 24, 3)
 
 
-def test_a_busy_folder_is_refused(tmp_path, clean, monkeypatch):
-    monkeypatch.setattr('restorebox.datasets.synthesis.folder.PATIENCE', 0.1)
+def test_a_locked_folder_is_an_error(tmp_path, clean, monkeypatch):
+    monkeypatch.setattr('restorebox.datasets.synthesis.folder.LOCK_TIMEOUT', 0.1)
     job = Job(clean, tmp_path / 'out', 'noise')
-    folder = Folder(job, ['000.png'])
+    folder = OutputFolder(job, ['000.png'])
     with pytest.raises(BusyError, match=rf'another synthesize \(process {os.getpid()} on .*\) is at work there'):
-        Folder(job, ['000.png'])
+        OutputFolder(job, ['000.png'])
     folder.close()
-    Folder(job, ['000.png']).close()
+    OutputFolder(job, ['000.png']).close()
 
 
 def test_a_record_needs_its_parameters():
@@ -167,33 +167,33 @@ def test_a_record_needs_its_parameters():
     ],
     ids=str,
 )
-def test_a_recipe_of_a_strangers_manifest_runs_nothing(recipe, tmp_path, monkeypatch):
+def test_a_recipe_of_an_untrusted_manifest_runs_no_code(recipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError):
         render_again({'recipe': recipe, 'parameters': {}}, np.zeros((4, 4, 3), np.uint8))
     assert not os.path.exists('IT_RAN')
 
 
-def test_the_longest_names_and_planted_links(tmp_path, clean):
+def test_long_names_and_replaced_files(tmp_path, clean):
     for name in ('l' * 251 + '.jpg', 'm' * 251 + '.gif'):
         Image.new('L', (9, 7), 90).save(clean / name)
-    home, treasure = tmp_path / 'out/train', tmp_path / 'treasure'
+    home, target = tmp_path / 'out/train', tmp_path / 'target'
     make(clean, tmp_path / 'out', 'noise', workers=1)
     before = contents(home)
     assert {f'lq/{letter * 251}.png' for letter in 'lm'} <= set(before)
-    treasure.write_bytes(b'mine')
+    target.write_bytes(b'other')
     for name in ('lq/000.png', 'gt/001.jpg'):
         (home / name).unlink()
-        (home / name).symlink_to(treasure)
+        (home / name).symlink_to(target)
     (home / 'gt/002.jpg').unlink()
     os.mkfifo(home / 'gt/002.jpg')
     make(clean, tmp_path / 'out', 'noise', workers=1)
     assert contents(home) == before
-    assert treasure.read_bytes() == b'mine'
+    assert target.read_bytes() == b'other'
     assert not any(path.is_symlink() for path in home.rglob('*'))
 
 
-def test_a_lack_of_memory_is_no_damage(tmp_path, clean, monkeypatch):
+def test_a_lack_of_memory_is_reported_as_such(tmp_path, clean, monkeypatch):
     read = work.read_picture
 
     def reader(path):
@@ -203,23 +203,25 @@ def test_a_lack_of_memory_is_no_damage(tmp_path, clean, monkeypatch):
 
     monkeypatch.setattr(work, 'read_picture', reader)
     monkeypatch.setattr(work, 'start_method', lambda: 'fork')  # so that workers have the reader
-    with pytest.raises(DataError, match=r'003\.png: not enough memory for it; try fewer --workers; what is complete'):
+    with pytest.raises(
+        DataError, match=r'003\.png: not enough memory for it; try fewer --workers; complete pictures are kept'
+    ):
         make(clean, tmp_path / 'out', 'noise', workers=1)
-    bad = make(clean, tmp_path / 'out', 'noise', workers=1, skip=True).bad
+    bad = make(clean, tmp_path / 'out', 'noise', workers=1, skip=True).unreadable
     assert [source for source, _ in bad] == ['003.png']
     assert '003.png: not enough memory for it' in bad[0][1]
     assert len(manifest(tmp_path / 'out/train')) == 6
 
 
-def test_a_set_is_not_made_into_what_a_link_leads_to(tmp_path, clean):
+def test_an_output_folder_that_is_linked_as_input_is_an_error(tmp_path, clean):
     (clean / 'linked').symlink_to(tmp_path / 'out')
     (tmp_path / 'out/train/lq').mkdir(parents=True)
     Image.new('L', (9, 7)).save(tmp_path / 'out/train/lq/x.png')
-    with pytest.raises(DataError, match='lie in each other'):
+    with pytest.raises(DataError, match='contains the other'):
         make(clean, tmp_path / 'out', 'noise', recursive=True)
 
 
-def test_a_picture_that_kills_its_worker_costs_no_other(tmp_path, clean, monkeypatch):
+def test_a_picture_that_kills_its_worker_does_not_affect_others(tmp_path, clean, monkeypatch):
     read = work.read_picture
     (tmp_path / 'first').touch()
 
@@ -234,7 +236,7 @@ def test_a_picture_that_kills_its_worker_costs_no_other(tmp_path, clean, monkeyp
     monkeypatch.setattr(work, 'start_method', lambda: 'fork')  # so that workers have the reader
     with pytest.raises(DataError, match=r'003\.png: its worker was killed twice \(exit code -9; .* fewer --workers\)'):
         make(clean, tmp_path / 'out', 'noise', workers=2)
-    bad = make(clean, tmp_path / 'out', 'noise', workers=2, skip=True).bad
+    bad = make(clean, tmp_path / 'out', 'noise', workers=2, skip=True).unreadable
     assert [source for source, _ in bad] == ['003.png']
     assert '003.png: its worker was killed twice' in bad[0][1]
     assert len(manifest(tmp_path / 'out/train')) == 6
