@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
+from restorebox.datasets.formats import left_out
 from restorebox.datasets.walking import Passed
 from restorebox.files import locked, remove_leftovers
 from restorebox.inference.inferencer import RestoreInferencer
@@ -44,6 +45,24 @@ class RestoreSummary:
     def complete(self) -> bool:
         """Whether all requested files were restored."""
         return not self.bad and not self.passed.unread
+
+    def numbers(self, out: str) -> str:
+        """Return a line with the numbers of files by outcome; ``out`` is the name of the output folder."""
+        there = f', {self.before} were there already' if self.before else ''
+        failed = f', {len(self.bad)} could not be restored' if self.bad else ''
+        folders = f'{len(self.passed.unread)} folder{"s" if len(self.passed.unread) > 1 else ""}'
+        unread = f', {folders} could not be read' if self.passed.unread else ''
+        return f'{self.count} restored into {out}{there}{failed}{unread}'
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines for notes, ignored files, folders not entered, and files and folders that failed."""
+        return [
+            *self.notes,
+            *left_out(self.passed.kinds),
+            *(f'not entered: {line}' for line in self.passed.again),
+            *(f'not restored: {line}' for line in (*self.passed.unread, *self.bad)),
+        ]
 
 
 def restore_into(
