@@ -67,6 +67,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help='0 to 2: input + strength * (restored - input); 0 keeps the pixels, above 1 extrapolates (default: 1)',
     )
     parser.add_argument(
+        '--only-if-damaged', action='store_true', help='copy pictures unchanged in which the model finds no damage'
+    )
+    parser.add_argument(
         '--backend',
         choices=('torch', 'onnxruntime'),
         help='onnxruntime for a --model written by `restorebox export` (default: by its suffix)',
@@ -89,7 +92,10 @@ def main(argv: list[str]) -> None:
     if args.read_timeout is not None:
         os.environ[READ_TIMEOUT] = str(args.read_timeout)
     read_limit()  # check the environment variable
-    if not restore_into(args.source, args.out, lambda: build(args), lambda done: report(done, args.out)):
+    complete = restore_into(
+        args.source, args.out, lambda: build(args), lambda done: report(done, args.out), args.only_if_damaged
+    )
+    if not complete:
         sys.exit(1)
 
 

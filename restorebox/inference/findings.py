@@ -11,20 +11,21 @@ the luma of BT.601. With J the restored picture, in blocks of about 256 pixels:
 - e: what remains of d without the low frequencies and all that the gains explain. Rain and snow are brighter than what
   is behind them, noise has both signs: with P and N the mean squares of the positive and negative values of e, streaks
   have P - N and noise has 2 N.
-- blocks: JPEG sets small coefficients of an 8x8 DCT to zero. It is the part of d in coefficients that are nearly zero in
-  the degraded picture, less the same for a grid shifted by 4 pixels. Only the grid that begins at the first pixel is
+- blocks: JPEG sets small coefficients of an 8x8 DCT to zero. It is the part of d in coefficients that are nearly zero
+  in the degraded picture, less the same for a grid shifted by 4 pixels. Only the grid that begins at the first pixel is
   tried, so blocks of a cropped picture are found as noise.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
+from restorebox.inference.files import PictureFile
 from restorebox.pixels import WHITE
 
 KINDS = ('veil', 'streaks', 'noise', 'blur', 'blocks', 'other')
@@ -32,10 +33,12 @@ KINDS = ('veil', 'streaks', 'noise', 'blur', 'blocks', 'other')
 # Thresholds. docs/studies/findings.py measures how often they are right; docs/results/findings.json has its table.
 NOTHING = 1.0  # levels: a smaller change is not visible, and rounding to 8 bits alone is 0.3
 NOTHING_IN_A_BLOCK = 3.0  # levels: the same for each block, for damage in a small part of the picture
+LEAST = 0.5  # levels
 LEAST_SHARE = 0.2  # of the change: a smaller strength may be a remainder of another kind
 ONE_SIGNED = 1.35  # P / N of streaks; clipping at black makes it up to 1.1 for strong noise, errors of blur 1.3
 GRID = 2.0  # of the aligned DCT grid's part to the shifted one's; 1.3 at most without JPEG, 3 with quality 60
 NOISE_BY_BLUR = 0.5  # noise below this multiple of the blur is the error of the blur's gains
+NOISE_BY_STREAKS = 0.6  # and below this multiple of the streaks the scene that opaque streaks hide
 NOISE_BY_BLOCKS = 1.5  # quantisation looks like noise of up to 1.35 times the strength of blocks
 BLUR_BY_BLOCKS = 1.0  # and like a blur of 0.7 times
 
@@ -113,9 +116,16 @@ def find_damage(degraded: np.ndarray, restored: np.ndarray, strength: float = 1.
     return Findings(change, _kinds(mean) or {'other': change})
 
 
-def merged(findings: Iterable[Findings]) -> Findings:
-    """Merge the findings of a file's pages or frames: the largest strength of each kind."""
-    each = list(findings)
+def examine(degraded: PictureFile, restored: PictureFile, strength: float = 1.0) -> Findings:
+    """Return the findings in a file: over its pages or frames the largest strength of each kind.
+
+    Args:
+        degraded: as read.
+        restored: with the same pages.
+        strength: see :func:`find_damage`.
+    """
+    pages = zip(degraded.pages, restored.pages, strict=True)
+    each = [find_damage(before.colours, after.colours, strength) for before, after in pages]
     kinds = [kind for kind in KINDS if any(kind in page.strengths for page in each)]
     strengths = {kind: max(page.strengths.get(kind, 0.0) for page in each) for kind in kinds}
     return Findings(max(page.change for page in each), strengths)
@@ -124,19 +134,23 @@ def merged(findings: Iterable[Findings]) -> Findings:
 def _kinds(mean: _Sums) -> dict[str, float]:
     """Return the kinds that pass the thresholds, with their strengths."""
     veil, blur = math.sqrt(mean.veil), math.sqrt(mean.blur)
-    streaks = math.sqrt(max(0.0, mean.positive - mean.negative))
+    streaks = math.sqrt(mean.positive - mean.negative) if mean.positive > ONE_SIGNED * mean.negative else 0.0
     noise = math.sqrt(min(2 * mean.negative, mean.fine))
     blocks = math.sqrt(max(0.0, mean.aligned - mean.shifted))
     blocks = blocks if mean.aligned > GRID * mean.shifted else 0.0
     passed = {
         'veil': veil,
-        'streaks': streaks if mean.positive > ONE_SIGNED * mean.negative else 0.0,
-        'noise': noise if noise > max(NOISE_BY_BLUR * blur, NOISE_BY_BLOCKS * blocks) else 0.0,
+        'streaks': streaks,
+        'noise': noise
+        if noise > max(NOISE_BY_BLUR * blur, NOISE_BY_STREAKS * streaks, NOISE_BY_BLOCKS * blocks)
+        else 0.0,
         'blur': blur if blur > BLUR_BY_BLOCKS * blocks else 0.0,
         'blocks': blocks,
     }
-    least = LEAST_SHARE * math.sqrt(mean.change)
-    return {kind: value for kind, value in passed.items() if value > least}
+    # a veil leaves next to nothing in fine scales, so that weak noise is found behind a strong veil
+    rest = max(0.0, mean.change - mean.veil)
+    shares = {kind: mean.change if kind in ('veil', 'streaks') else rest for kind in passed}
+    return {kind: x for kind, x in passed.items() if x > max(LEAST, LEAST_SHARE * math.sqrt(shares[kind]))}
 
 
 def _blocks(height: int, width: int) -> list[tuple[slice, slice]]:
@@ -145,7 +159,7 @@ def _blocks(height: int, width: int) -> list[tuple[slice, slice]]:
     def edges(length: int) -> list[slice]:
         number = max(1, round(length / BLOCK))
         ends = [length * i // number // CELL * CELL for i in range(number)] + [length]
-        return [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
+        return [slice(*pair) for pair in pairwise(ends)]
 
     blocks = [(rows, columns) for rows in edges(height) for columns in edges(width)]
     if len(blocks) > MOST_BLOCKS:
@@ -165,7 +179,7 @@ def _smooth(x: np.ndarray, sigma: float) -> np.ndarray:
 def _bands(x: np.ndarray) -> list[np.ndarray]:
     """Split into the scales < 1, 1-3 and 3-8 pixels; coarser ones are left out."""
     scales = [x, *(_smooth(x, sigma) for sigma in (1, 3, 8))]
-    return [fine - coarse for fine, coarse in zip(scales, scales[1:], strict=False)]
+    return [fine - coarse for fine, coarse in pairwise(scales)]
 
 
 def _examined(before: np.ndarray, change: np.ndarray) -> _Sums:
