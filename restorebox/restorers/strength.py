@@ -5,7 +5,7 @@ S above 1 extrapolates, up to ``MAX_STRENGTH``. Results are clipped to [0, 1].
 
 from __future__ import annotations
 
-import math
+from numbers import Real
 
 from torch import Tensor
 
@@ -22,8 +22,8 @@ def checked_strength(strength: float) -> float:
     Raises:
         ConfigError: it is no number from 0 to ``MAX_STRENGTH``.
     """
-    number = isinstance(strength, (int, float)) and not isinstance(strength, bool) and math.isfinite(strength)
-    if not number or not 0 <= strength <= MAX_STRENGTH:
+    number = isinstance(strength, Real) and not isinstance(strength, bool)
+    if not number or not 0 <= strength <= MAX_STRENGTH:  # NaN is refused by the comparison
         raise ConfigError(f'strength is {strength}; it must be a number from 0 to {MAX_STRENGTH:g}')
     return float(strength)
 
