@@ -8,7 +8,7 @@ the strongest one found:
 - with the clean picture as the restored one, which tests the decomposition alone;
 - with what the model restores, which is what `restorebox restore` prints. Errors of the model count here as well.
 
-Writes docs/results/findings.json. Degraded pictures are rounded to 8 bits.
+Writes docs/results/findings.json and findings.md. Degraded pictures are rounded to 8 bits.
 """
 
 from __future__ import annotations
@@ -60,6 +60,25 @@ def row(kind: str, findings: list[Findings]) -> dict:
     }
 
 
+def page(facts: dict) -> str:
+    """The tables as one, in Markdown."""
+    count = len(facts['pictures'])
+    ideal, real = facts['tables'].values()
+    name = list(facts['tables'])[1]
+    lines = [
+        f'| degradation of {count} clean images | strongest is right, exact restoration | found besides | '
+        f'strongest is right, `{name}` | found besides |',
+        '|---|---|---|---|---|',
+    ]
+    for each, row in ideal.items():
+        cells = []
+        for counts in (row, real[each]):
+            others = [f'{kind} {number}' for kind, number in counts['found'].items() if kind != row['kind']]
+            cells += [f'{counts["kind is strongest"]} of {count}', ', '.join(others) or '-']
+        lines.append(f'| {each}: {row["kind"]} | ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
 def main() -> None:
     """Degrade, examine, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -90,6 +109,7 @@ def main() -> None:
         'tables': tables,
     }
     RESULT.write_text(json.dumps(facts, indent=1) + '\n')
+    RESULT.with_suffix('.md').write_text(page(facts))
 
 
 if __name__ == '__main__':
