@@ -61,6 +61,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help='numeric precision; auto: bf16 if device and model support it, else fp32',
     )
     parser.add_argument(
+        '--strength',
+        type=float,
+        default=1.0,
+        help='0 to 2: input + strength * (restored - input); 0 keeps the pixels, above 1 extrapolates (default: 1)',
+    )
+    parser.add_argument(
+        '--only-if-damaged', action='store_true', help='copy pictures unchanged in which the model finds no damage'
+    )
+    parser.add_argument(
         '--backend',
         choices=('torch', 'onnxruntime'),
         help='onnxruntime for a --model written by `restorebox export` (default: by its suffix)',
@@ -83,7 +92,10 @@ def main(argv: list[str]) -> None:
     if args.read_timeout is not None:
         os.environ[READ_TIMEOUT] = str(args.read_timeout)
     read_limit()  # check the environment variable
-    if not restore_into(args.source, args.out, lambda: build(args), lambda done: report(done, args.out)):
+    complete = restore_into(
+        args.source, args.out, lambda: build(args), lambda done: report(done, args.out), args.only_if_damaged
+    )
+    if not complete:
         sys.exit(1)
 
 
@@ -91,7 +103,8 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
     """Build the inferencer; rank 0 prints model, precision and device."""
     from restorebox.inference import RestoreInferencer
 
-    options = {name: getattr(args, name) for name in ('device', 'memory', 'ensemble', 'precision', 'backend')}
+    names = ('device', 'memory', 'ensemble', 'precision', 'backend', 'strength')
+    options = {name: getattr(args, name) for name in names}
     options |= {'max_pixels': args.max_pixels} if args.max_pixels else {}
     inferencer = RestoreInferencer(args.model, args.checkpoint, **options)
     if os.environ.get('RANK', '0') == '0':
@@ -100,18 +113,7 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
 
 
 def report(done: RestoreSummary, out: str) -> None:
-    """Print the number of restored files, notes, ignored files, and a line for each file or folder that failed."""
-    from restorebox.datasets.formats import left_out
-
-    passed = done.passed
-    there = f', {done.before} were there already' if done.before else ''
-    failed = f', {len(done.bad)} could not be restored' if done.bad else ''
-    folders = f'{len(passed.unread)} folder{"s" if len(passed.unread) > 1 else ""}'
-    unread = f', {folders} could not be read' if passed.unread else ''
-    print(f'{done.count} restored into {out}{there}{failed}{unread}')
-    for line in (*done.notes, *left_out(passed.kinds)):
+    """Print the numbers of files, then notes, ignored files, and a line for each file or folder that failed."""
+    print(done.numbers(out))
+    for line in done.remarks:
         print(printable(line), file=sys.stderr)
-    for line in passed.again:
-        print(f'not entered: {printable(line)}', file=sys.stderr)
-    for line in (*passed.unread, *done.bad):
-        print(f'not restored: {printable(line)}', file=sys.stderr)

@@ -21,6 +21,7 @@ from restorebox.inference.precision import choose_precision
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video
 from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.strength import checked_strength
 
 DEFAULT_MODEL = 'weather'
 MEMORY = 1024  # MiB
@@ -51,6 +52,9 @@ class RestoreInferencer:
             CPU; None to decide by the model's suffix.
         max_pixels: maximum number of pixels of a file over all pages, since a small file can claim any size. Reading
             takes about 12 bytes of memory per pixel, 32 for 16 bits.
+        strength: S in input + S (restored - input), clipped, before rounding; 0 returns the input, 1 the restored
+            picture, up to 2 extrapolates. Models that estimate layers of rain apply it by layers, see
+            :func:`mix_layers <restorebox.restorers.strength.mix_layers>`. Change it later by ``tiler.strength``.
 
     Attributes:
         precision: ``'fp32'`` or ``'bf16'``; ``'onnxruntime'`` for ONNX files.
@@ -71,7 +75,9 @@ class RestoreInferencer:
         precision: str = 'auto',
         backend: str | None = None,
         max_pixels: int = MAX_PIXELS,
+        strength: float = 1.0,
     ) -> None:
+        checked_strength(strength)  # before the model is loaded
         if max_pixels < 1:
             raise ConfigError(f'max_pixels is {max_pixels}; it must be positive')
         self.max_pixels = max_pixels
@@ -100,7 +106,7 @@ class RestoreInferencer:
             supported = supported_precision(str(model)) if checkpoint is None else None
             self.precision = choose_precision(precision, supported, device)
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
-        self.tiler = Tiler(self.restorer, memory, ensemble, bf16=self.precision == 'bf16')
+        self.tiler = Tiler(self.restorer, memory, ensemble, self.precision == 'bf16', strength)
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None
@@ -152,6 +158,8 @@ class RestoreInferencer:
             PictureError: unsupported shape or dtype, values outside [0, 1], or the network's output is not finite.
         """
         array = _checked(picture)
+        if self.tiler.strength == 0:
+            return array.copy()  # exact also for grey floats, whose mean over three channels is rounded
         grey = array.ndim == 2 or array.shape[-1] == 1
         colours = np.repeat(array.reshape(*array.shape[:2], 1), 3, -1) if grey else array[..., :3]
         alpha = array[..., 3] if array.ndim == 3 and array.shape[-1] == 4 else None
@@ -248,6 +256,7 @@ def restore(
     precision: str = 'auto',
     backend: str | None = None,
     max_pixels: int = MAX_PIXELS,
+    strength: float = 1.0,
 ) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
@@ -261,6 +270,7 @@ def restore(
         precision: ``'fp32'``, ``'bf16'`` or ``'auto'``.
         backend: ``'torch'``, ``'onnxruntime'`` or None.
         max_pixels: maximum number of pixels of a file.
+        strength: 0 to 2.
 
     Returns:
         See :meth:`RestoreInferencer.__call__`.
@@ -277,5 +287,6 @@ def restore(
         precision=precision,
         backend=backend,
         max_pixels=max_pixels,
+        strength=strength,
     )
     return inferencer(source)

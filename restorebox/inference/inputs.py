@@ -27,6 +27,11 @@ class RestoreJob:
     target: Path
     note: str | None = None
 
+    @property
+    def copy(self) -> Path:
+        """Path of an unchanged copy, which keeps the name of the source because it keeps its format."""
+        return self.target.with_name(self.source.name)
+
 
 def find_pictures(
     sources: str | os.PathLike | Iterable[str | os.PathLike], videos: bool = False, passed: Passed | None = None
@@ -122,7 +127,10 @@ def _target_name(name: str, head: bytes) -> str:
 
 
 def plan_jobs(
-    sources: str | os.PathLike | Iterable[str | os.PathLike], out: str | Path, passed: Passed | None = None
+    sources: str | os.PathLike | Iterable[str | os.PathLike],
+    out: str | Path,
+    passed: Passed | None = None,
+    copies: bool = False,
 ) -> list[RestoreJob]:
     """Plan the output file of each picture or video; files in ``out`` are not used as sources.
 
@@ -132,6 +140,7 @@ def plan_jobs(
         sources: see :func:`find_pictures`.
         out: output folder.
         passed: see :func:`find_pictures`.
+        copies: whether a picture may be copied to ``job.copy`` instead.
 
     Raises:
         DataError: see :func:`find_pictures`; or two sources have one output file, or a source is its own output.
@@ -149,12 +158,14 @@ def plan_jobs(
             raise DataError(f'{source} would be written over itself; take another folder than {out}')
         if home in real.parents:
             continue
-        if target in jobs:
-            raise DataError(
-                f'{jobs[target].source} and {source} would both become {target}; restore them into two folders'
-            )
         note = naming_note(source.name, head, target.name)
-        jobs[target] = RestoreJob(source, target, note and f'{source}: {note}')
+        job = RestoreJob(source, target, note and f'{source}: {note}')
+        for path in {target, job.copy} if copies else {target}:
+            if path in jobs:
+                raise DataError(
+                    f'{jobs[path].source} and {source} would both become {path}; restore them into two folders'
+                )
+            jobs[path] = job
     if not jobs:
         raise DataError(f'{found[0][0]}: lies in {out}, where the restored pictures go; nothing is left to restore')
-    return list(jobs.values())
+    return list(dict.fromkeys(jobs.values()))

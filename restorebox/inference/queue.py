@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from restorebox.errors import PictureError, one_line, out_of_memory, printable
+from restorebox.files import read_bytes, write_whole
 from restorebox.inference import files
 from restorebox.inference.files import PictureFile
+from restorebox.inference.findings import examine
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
 from restorebox.inference.video import is_video
@@ -28,6 +30,8 @@ def restore_all(
     inferencer: RestoreInferencer,
     jobs: list[RestoreJob],
     notes: list[str] | None = None,
+    tell: Callable[[str], None] | None = None,
+    copied: list[Path] | None = None,
 ) -> list[str]:
     """Restore files one by one, while others are read and written in threads.
 
@@ -38,10 +42,13 @@ def restore_all(
         inferencer: the inferencer; its ``max_pixels`` limits the size of files.
         jobs: the files.
         notes: list that receives a line for each thing that could not be kept.
+        tell: called with a line for each picture that says what was found in it; not at strength 0.
+        copied: list that receives the copies of pictures in which nothing was found; None: these are restored as well.
 
     Returns:
         A line with file and reason for each file that could not be restored.
     """
+    judged = copied is not None or (tell is not None and inferencer.tiler.strength > 0)
     bad: list[str] = []
     out_of_memory_jobs: list[RestoreJob] = []
     writing: deque[tuple[RestoreJob, Callable[[], list[str]]]] = deque()
@@ -85,22 +92,28 @@ def restore_all(
             return None
 
         for job, reading in read_ahead(readers, jobs, WAITING * threads, inferencer.max_pixels):
-            picture = None
+            read = restored = found = None
             if reading is None:
                 settle(job, partial(restore_with_timeout, inferencer, job))
             else:
-                picture = settle(job, reading.result)
-            if picture is not None:
-                picture = settle(job, partial(inferencer.restore_picture, picture))
+                read = settle(job, reading.result)
+            if read is not None:
+                restored = settle(job, partial(inferencer.restore_picture, read))
+            if read is not None and restored is not None and judged:
+                found = settle(job, partial(examine, read, restored, inferencer.tiler.strength))
+            if found is not None and tell is not None:
+                tell(f'{job.source}: {found}')
             if len(writing) == WAITING * threads:
                 finish(*writing.popleft())
-            if picture is not None:
-                writing.append((job, submit(writers, _write, picture, job.target).result))
+            if found is not None and copied is not None and not found.strengths:
+                writing.append((job, submit(writers, _copy, job, copied).result))
+            elif restored is not None and (found is not None or not judged):
+                writing.append((job, submit(writers, _write, restored, job.target).result))
             progress.advance()
         while writing:
             finish(*writing.popleft())
     for job in out_of_memory_jobs:
-        bad += restore_all(inferencer, [job], notes)
+        bad += restore_all(inferencer, [job], notes, tell, copied)
     return bad
 
 
@@ -117,6 +130,13 @@ def submit(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> F
 def _write(picture: PictureFile, target: Path) -> list[str]:
     """Write a picture; returns a line for each thing that could not be kept."""
     return [*picture.notes, *(files.write_file(picture, target) or ())]
+
+
+def _copy(job: RestoreJob, copied: list[Path]) -> list[str]:
+    """Copy a file byte for byte; returns a line if the restored picture would have another name or format."""
+    write_whole(job.copy, read_bytes(job.source))
+    copied.append(job.copy)
+    return [] if job.copy == job.target else [f'nothing was found: copied as {job.copy.name}, in its own format']
 
 
 def read_ahead(

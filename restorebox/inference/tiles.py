@@ -26,6 +26,7 @@ from restorebox.errors import ConfigError, PictureError, out_of_memory
 from restorebox.layers import statistics_layers
 from restorebox.pixels import to_array, to_tensor
 from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.strength import checked_strength
 
 BLEND = 32  # width in pixels of the blending zone
 PROBE = 192  # side in pixels of the input for the memory measurement
@@ -81,13 +82,20 @@ class Tiler:
             a minimum.
         ensemble: self-ensemble, the mean over eight flips and rotations of every tile, at eight times the cost.
         bf16: run the networks in bfloat16 (autocast); pictures, blending and results stay float32.
+        strength: 0 returns the picture without running the network, 1 what the network gives, others what
+            :meth:`BaseRestorer.at_strength` gives; up to 2. It may be changed between two calls.
 
     Raises:
-        ConfigError: ``memory`` is not positive.
+        ConfigError: ``memory`` is not positive, or ``strength`` is out of range.
     """
 
     def __init__(
-        self, restorer: BaseRestorer, memory: float = 1024, ensemble: bool = False, bf16: bool = False
+        self,
+        restorer: BaseRestorer,
+        memory: float = 1024,
+        ensemble: bool = False,
+        bf16: bool = False,
+        strength: float = 1.0,
     ) -> None:
         if not memory > 0:
             raise ConfigError(f'memory is {memory}; it must be a positive number of MiB')
@@ -95,6 +103,7 @@ class Tiler:
         self.memory = memory
         self.ensemble = ensemble
         self.bf16 = bf16
+        self.strength = strength
         needs = restorer.needs
         self.stride = needs.stride
         self.device = next(
@@ -106,6 +115,15 @@ class Tiler:
         self.radius = max(needs.receptive_field or 0, window if layers else 0) // 2
         # an exported model states its memory, which can't be measured in PyTorch
         self._pixel_bytes: float | None = getattr(restorer, 'pixel_bytes', None)
+
+    @property
+    def strength(self) -> float:
+        """Strength of the restoration."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        self._strength = checked_strength(strength)
 
     def autocast(self) -> AbstractContextManager:
         """Return the autocast context for bfloat16, or a null context."""
@@ -171,6 +189,8 @@ class Tiler:
             MemoryError, RuntimeError: not enough memory for the smallest tiles, see :func:`out_of_memory
                 <restorebox.errors.out_of_memory>`.
         """
+        if self.strength == 0:
+            return picture.copy()
         height, width = picture.shape[:2]
         memory = self.memory
         while True:
@@ -272,7 +292,7 @@ class Tiler:
         # fixed seed for samplers, so that results do not depend on the order of pictures
         rng = torch.Generator(x.device).manual_seed(0)
         with self.autocast():
-            y = self.restorer.restore(x, shared=shared, rng=rng, progress=progress)['pred']
-        if not torch.isfinite(y).all():
+            out = self.restorer.restore(x, shared=shared, rng=rng, progress=progress)
+        if not torch.isfinite(out['pred']).all():
             raise PictureError('the network gave NaN' + ('; try it with the precision fp32' if self.bf16 else ''))
-        return y
+        return out['pred'] if self.strength == 1 else self.restorer.at_strength(x, out, self.strength)

@@ -18,6 +18,7 @@ from restorebox.layers.finite import nan_where_infinite
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.restorers.network import combined_needs
+from restorebox.restorers.strength import mix
 from restorebox.restorers.weights import fitting_weights, names_without_wrappers
 from restorebox.sample import RestorationSample
 from restorebox.values import StatisticsWindow
@@ -224,6 +225,10 @@ class BaseRestorer(BaseModel):
         out = self.infer(x, shared, rng, progress)
         out['pred'] = self.from_range(out['pred'])
         return {name: nan_where_infinite(y[..., :height, :width].float()).clamp(0, 1) for name, y in out.items()}
+
+    def at_strength(self, lq: Tensor, out: dict[str, Tensor], strength: float) -> Tensor:
+        """Return the prediction at a strength from the result of :meth:`restore`, see :func:`mix`."""
+        return mix(lq, out['pred'], strength)
 
     def predict(self, inputs: Inputs, data_samples: list[RestorationSample]) -> list[RestorationSample]:
         """Restore a batch. Pictures of unequal sizes, and those of a sampling method, are restored one by one.

@@ -23,6 +23,7 @@ from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.heavy_rain_physics import LAYERS, build_layer_losses, layer_outputs, layer_terms
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.restorers.strength import mix_layers
 from restorebox.values import Fraction, NotNegative
 
 
@@ -177,6 +178,10 @@ class HeavyRainRestorer(AdversarialRestorer):
             estimates['depth'] = self.role('depth_network')(x)['picture']
             out['depth'] = estimates['depth'].expand_as(out['depth'])
         return {'pred': self._refine(self.role('generator'), estimates), **out}
+
+    def at_strength(self, lq: Tensor, out: dict[str, Tensor], strength: float) -> Tensor:
+        """Return the prediction at a strength, by layers: see :func:`mix_layers`."""
+        return mix_layers(self.role('physics').head, lq, out, strength)
 
     def _refine(self, generator: nn.Module, estimates: dict[str, Tensor]) -> Tensor:
         plain: Any = generator.module if is_model_wrapper(generator) else generator

@@ -18,6 +18,7 @@ from restorebox.registry import RESTORERS, nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
+from restorebox.restorers.strength import mix_layers
 
 LAYERS = ('streak', 'transmission', 'airlight')
 
@@ -68,6 +69,10 @@ class HeavyRainPhysics(BaseRestorer):
         """See :meth:`BaseRestorer.infer`: ``pred``, the layers, ``depth``, and J0 also as ``physics``."""
         estimates = self.role('physics')(x, taps=LAYERS, **(shared or {}))
         return {'pred': estimates['picture'], **layer_outputs(estimates, x)}
+
+    def at_strength(self, lq: Tensor, out: dict[str, Tensor], strength: float) -> Tensor:
+        """Return the prediction at a strength, by layers: see :func:`mix_layers`."""
+        return mix_layers(self.role('physics').head, lq, out, strength)
 
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """See :meth:`BaseRestorer.losses`."""

@@ -23,6 +23,8 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse
 
+from restorebox.errors import ConfigError
+from restorebox.restorers.strength import checked_strength
 from restorebox.web.exchange import Exchange, Message, Receive, RequestRefused, Send, Upload
 from restorebox.web.hosts import HostNames
 from restorebox.web.storage import FileStore, StoredFile, safe_name
@@ -298,15 +300,15 @@ class Guard:
     async def _join(self, exchange: Exchange) -> None:
         """Check a restoration request, look up its files, and forward their keys to Gradio."""
         owner = self._require_owner(exchange)
-        source, reference, model, session = self._parse_join(await exchange.body(JOIN_BYTES))
+        source, reference, strength, model, session = self._parse_join(await exchange.body(JOIN_BYTES))
         page, status, taken = self.store.page(owner, session), 0, []
         async with self._slot(exchange, 'join'):
             try:
                 for key in filter(None, (source, reference)):
                     taken.append(self._take(owner, page, key))
                 # keys in the last input, which Gradio passes on unchanged; it would open files of the first two
-                wanted = {'source': source, 'reference': reference, 'model': model}
-                body = {'data': [None, None, wanted], 'fn_index': self.work, 'session_hash': page}
+                wanted = {'source': source, 'reference': reference, 'strength': strength, 'model': model}
+                body = {'data': [None, None, None, wanted], 'fn_index': self.work, 'session_hash': page}
                 status = await self._forward(exchange, body=json.dumps(body).encode())
             finally:
                 if status == 200:
@@ -323,11 +325,11 @@ class Guard:
             raise RequestRefused(410, GONE)
         return stored
 
-    def _parse_join(self, body: bytes) -> tuple[str | None, str | None, str, str]:
+    def _parse_join(self, body: bytes) -> tuple[str | None, str | None, float, str, str]:
         """Parse a restoration request.
 
         Returns:
-            Key of the picture, key of the clean picture, model, session.
+            Key of the picture, key of the clean picture, strength, model, session.
 
         Raises:
             RequestRefused: it is malformed, or its files are not keys of uploads.
@@ -335,12 +337,13 @@ class Guard:
         try:
             asked = json.loads(body, parse_constant=_no_constant)
             number, session, data = asked['fn_index'], asked['session_hash'], asked['data']
-            source, reference, model = data
+            source, reference, strength, model = data
+            strength = checked_strength(strength)
             keys = [None if each is None else each['path'] for each in (source, reference)]
             texts = [session, model, *(key for key in keys if key is not None)]
             if not (isinstance(data, list) and all(isinstance(text, str) for text in texts) and len(model) <= 200):
                 raise ValueError
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError, ConfigError):
             raise RequestRefused(400, 'the restoration request is malformed') from None
         if type(number) is not int or number != self.work:
             raise RequestRefused(404, 'this page has no such function')
@@ -348,7 +351,7 @@ class Guard:
             raise RequestRefused(400, 'the session name is invalid')
         if not all(key is None or re.fullmatch(_KEY, key) for key in keys):
             raise RequestRefused(403, 'only uploaded files can be restored')
-        return keys[0], keys[1], model, session
+        return keys[0], keys[1], strength, model, session
 
     async def _data(self, exchange: Exchange) -> None:
         """Stream the status of a page's restoration requests until they are done."""

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from restorebox.errors import NonFiniteError, PictureError, RestoreboxError, missing_package
+from restorebox.restorers.strength import MAX_STRENGTH
 from restorebox.web.guard import GONE, PREFIX
 from restorebox.web.service import PROTOCOLS, RestorationResult, RestorationService
 from restorebox.web.storage import FileStore, StoredFile
@@ -65,7 +66,8 @@ def build_page(service: RestorationService, store: FileStore, stopping: Event | 
     def work(
         _source: None,
         _reference: None,
-        wanted: dict[str, str | None],
+        _strength: None,
+        wanted: dict[str, Any],
         request: gradio.Request,
         progress: Any = gr.Progress(),  # noqa: B008 (Gradio's convention)
     ) -> tuple:
@@ -88,7 +90,8 @@ def build_page(service: RestorationService, store: FileStore, stopping: Event | 
         def restore() -> tuple:
             pictures = [service.read(each.path, each.name) for each in files]
             reference = pictures[1] if len(pictures) > 1 else None
-            result = service.restore(pictures[0], f'picture{Path(name).suffix}', folder, str(model), reference, report)
+            named = f'picture{Path(name).suffix}'
+            result = service.restore(pictures[0], named, folder, model, reference, report, wanted['strength'])
             store.drop_results(page)
             assert request.request is not None  # the call came by HTTP
             outputs = _OutputFiles(store, files[0], f'{str(request.request.base_url).rstrip("/")}{PREFIX}/file=')
@@ -126,6 +129,9 @@ def build_page(service: RestorationService, store: FileStore, stopping: Event | 
                 model = gr.Dropdown(
                     list(service.models), value=next(iter(service.models)), label='Model', elem_id='model'
                 )
+                strength = gr.Slider(
+                    0, MAX_STRENGTH, 1, step=0.05, label='Strength: 0 input, 1 restored', elem_id='strength'
+                )
                 with gr.Accordion('Scores, with the clean picture', open=False):
                     reference = gr.File(label='Clean picture, of the same size', elem_id='reference', height=140)
                 go = gr.Button('Restore', variant='primary', elem_id='go')
@@ -145,7 +151,7 @@ def build_page(service: RestorationService, store: FileStore, stopping: Event | 
                 layers = gr.Gallery(label='Further layers that the method estimates', visible=False, elem_id='layers')
         go.click(
             work,
-            [source, reference, model],
+            [source, reference, strength, model],
             [slider, file, summary, layers, scores, source, reference],
             show_progress_on=[slider],
             api_visibility='private',

@@ -13,6 +13,7 @@ import numpy as np
 from restorebox.errors import PictureError
 from restorebox.inference import RestoreInferencer
 from restorebox.inference.files import PictureFile, picture_size, read_file, target_name, write_file
+from restorebox.inference.findings import examine
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_float, to_uint8
 
@@ -52,7 +53,7 @@ class RestorationResult:
         file: restored picture at full size, with the metadata of its input.
         layers: (title, ``(H, W, 3)`` uint8) of further layers that the method estimates.
         scores: rows of (name, score per protocol); empty without a clean reference.
-        summary: one line with size and model.
+        summary: one line with size, model, strength, and what was found.
     """
 
     before: np.ndarray
@@ -135,6 +136,7 @@ class RestorationService:
         model: str,
         reference: PictureFile | None = None,
         progress: Callable[[int, int], None] | None = None,
+        strength: float = 1.0,
     ) -> RestorationResult:
         """Restore a picture.
 
@@ -145,8 +147,10 @@ class RestorationService:
             model: a key of ``models``.
             reference: clean picture of the same size, or None.
             progress: called with (done, total) tiles or steps.
+            strength: see :class:`RestoreInferencer`.
 
         Raises:
+            ConfigError: the strength is out of range.
             PictureError: unknown model, a reference of another size, or the result can't be written.
             RestoreboxError: the model can't be loaded.
         """
@@ -159,11 +163,17 @@ class RestorationService:
         with self._lock:  # two restorations at once would need twice the memory
             inferencer = self._model(model)
             before = source.colours
+            inferencer.tiler.strength = strength
             try:
                 restored = inferencer.restore_picture(source, progress)
                 layers = inferencer.tiler.layers(before)
             except PictureError as error:
                 raise PictureError(f'not restored: {error}') from None
+        summary = f'{width}x{height} by {model}'
+        if strength != 1:
+            summary += f' at strength {strength:g}'
+        if strength > 0:
+            summary += f'; found: {examine(source, restored, strength)}'
         target = Path(target_name(name))
         file = folder / f'{target.stem}_restored{target.suffix}'
         write_file(restored, file)
@@ -180,7 +190,7 @@ class RestorationService:
             file=file,
             layers=[(TITLES.get(each, each), _preview(layer)) for each, layer in layers.items()],
             scores=scores,
-            summary=f'{width}x{height} by {model}',
+            summary=summary,
         )
 
 

@@ -157,6 +157,8 @@ def test_two_processes_make_each_picture_once(mixed, published, tmp_path):
         (['{home}', '--model', '{model}', '--out', '{home}'], 'would be written over itself; take another folder'),
         (['{home}', '{home}/sub', '--model', '{model}', '--device', 'gpu'], "'cpu' is always there"),
         (['{home}/a.png', '{home}/sub/a.png', '--model', '{model}'], 'would both become'),
+        (['{home}', '--model', '{model}', '--strength', 'nan'], 'strength is nan; it must be a number from 0 to 2'),
+        (['{home}', '--model', '{model}', '--strength=-1'], 'strength is -1.0; it must be a number from 0 to 2'),
     ],
 )
 def test_mistakes_are_a_line(words, message, mixed, published, tmp_path, monkeypatch, capsys):

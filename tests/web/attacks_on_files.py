@@ -55,7 +55,7 @@ def url_beside_the_path(attack):
     """Harmless: the address is not looked at."""
     path = attack.attacker.upload(png()).json()[0]
     file = {'path': path, 'url': attack.url, 'orig_name': '../../x', 'meta': {'_type': 'gradio.FileData'}}
-    answer = attack.attacker.join(path, data=[file, None, attack.attacker.model])
+    answer = attack.attacker.join(path, data=[file, None, 1, attack.attacker.model])
     assert answer.status_code == 200
     assert attack.attacker.told()['success']
     assert not attack.asked_elsewhere()

@@ -74,8 +74,10 @@ def wrong_values(attack):
     path = attack.attacker.upload(png()).json()[0]
     model = attack.attacker.model
     file = {'path': path}
-    wrong = [None, {}, [], 'abc', [path], [None] * 9, [path, None, model], [[path], None, model], [file, None, 7]]
-    wrong += [[{'path': [path]}, None, model], [file, None, {'__type__': 'update'}], [{}, {}, model], [file, 1, model]]
+    wrong = [None, {}, [], 'abc', [path], [None] * 9, [path, None, 1, model], [[path], None, 1, model]]
+    wrong += [[{'path': [path]}, None, 1, model], [file, None, 1, {'__type__': 'update'}], [{}, {}, 1, model]]
+    wrong += [[file, 1, 1, model], [file, None, 1, 7], [file, None, model]]
+    wrong += [[file, None, strength, model] for strength in (-1, 2.1, 10**400, True, None, '1', [1], {})]
     for data in wrong:
         attack.path(path, 400, data=data)
     for number in (True, 1.0, '1', None, -1, 99, [attack.attacker.work]):

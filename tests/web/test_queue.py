@@ -34,7 +34,7 @@ def client_of(service, folder):
 
 def join(client, work, visitor):
     path = client.post('/gradio_api/upload', files={'files': ('a.png', b'a picture')}).json()[0]
-    asked = {'data': [{'path': path}, None, 'm'], 'fn_index': work, 'session_hash': visitor}
+    asked = {'data': [{'path': path}, None, 1, 'm'], 'fn_index': work, 'session_hash': visitor}
     return client.post('/gradio_api/queue/join', json=asked)
 
 

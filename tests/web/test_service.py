@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.errors import CheckpointError, PictureError
+from restorebox.errors import CheckpointError, ConfigError, PictureError
 from restorebox.inference.files import read_file
 from restorebox.web import Limits, RestorationService
 from restorebox.web.service import PREVIEW_SIDE, page_models
@@ -128,3 +128,20 @@ def test_a_network_that_gives_nan_is_a_line(service, tmp_path, monkeypatch):
     monkeypatch.setattr(service._loaded[1], 'tiler', tiler)
     with pytest.raises(PictureError, match=r'^not restored: the network gave NaN$'):
         service.restore(picture, 'a.png', tmp_path, 'small')
+
+
+def test_strength_and_findings_are_in_the_summary(service, tmp_path):
+    picture = read_file(save(tmp_path / 'a.png'))
+    full = service.restore(picture, 'a.png', tmp_path, 'small')
+    assert full.summary.startswith('48x40 by small; found: ')
+    half = service.restore(picture, 'a.png', tmp_path, 'small', strength=0.5)
+    assert half.summary.startswith('48x40 by small at strength 0.5; found: ')
+    zero = service.restore(picture, 'a.png', tmp_path, 'small', strength=0.0)
+    assert zero.summary == '48x40 by small at strength 0'
+    assert np.array_equal(zero.after, zero.before)
+    mean = (full.before.astype(float) + full.after) / 2
+    assert np.abs(half.after - mean).max() <= 1
+    with pytest.raises(ConfigError, match='strength is 3; it must be a number from 0 to 2'):
+        service.restore(picture, 'a.png', tmp_path, 'small', strength=3)
+    again = service.restore(picture, 'a.png', tmp_path, 'small')  # the strength of one request is not the next one's
+    assert np.array_equal(again.after, full.after)

@@ -83,7 +83,7 @@ class Visitor:
     def body(self, path: object, **changes: object) -> dict:
         """What a page sends to have an upload restored."""
         file = {'path': path, 'meta': {'_type': 'gradio.FileData'}}
-        return {'data': [file, None, self.model], 'fn_index': self.work, 'session_hash': self.session} | changes
+        return {'data': [file, None, 1, self.model], 'fn_index': self.work, 'session_hash': self.session} | changes
 
     def join(self, path: object, **changes: object) -> httpx.Response:
         return self.web.post(f'{API}/queue/join', json=self.body(path, **changes))
