@@ -2,7 +2,7 @@
 
     train-stages configs/heavy_rain/heavy_rain_demo_residue.py configs/heavy_rain/heavy_rain_demo_stage2.py
 
-Each stage has the work directory WORK_DIR/CONFIG. The same command resumes an interrupted run; complete stages are
+A stage is a config, or CONFIG@ROW for a row of it. Its work directory is WORK_DIR/CONFIG[_ROW]. The same command resumes an interrupted run; complete stages are
 skipped. Options of `train` after `--` apply to every stage. With several ranks, train the stages one by one with
 tools/dist_train.sh and --cfg-options load_from=...
 """
@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from restorebox.cli.common import run_name
 from restorebox.errors import ConfigError, RestoreboxError
 
 
@@ -22,7 +23,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='restorebox train-stages', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='configs in the order of the stages')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG[@ROW]', help='the stages in order')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs'), help='(default: work_dirs)')
     at = argv.index('--') if '--' in argv else len(argv)
     args = parser.parse_args(argv[:at])
@@ -40,13 +41,15 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.files import find_checkpoints
 
-    names = [Path(config).stem for config in args.configs]
+    stages = [stage.partition('@')[::2] for stage in args.configs]
+    names = [run_name(config, row or None) for config, row in stages]
     if len(set(names)) < len(names):
         raise ConfigError('train-stages: two configs of one name would share a work directory')
     previous: list[str] = []
-    for config, name in zip(args.configs, names, strict=True):
+    for (config, row), name in zip(stages, names, strict=True):
         folder = args.work_dir / name
         command = [sys.executable, '-m', 'restorebox', 'train', config, '--work-dir', str(folder), '--resume']
+        command += ['--row', row] if row else []
         code = subprocess.run([*command, *args.passed, *previous], check=False).returncode
         if code:
             raise RestoreboxError(f'{name} ended with exit code {code}; later stages were not started')

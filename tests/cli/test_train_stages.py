@@ -54,3 +54,11 @@ def test_a_stage_that_fails_ends_the_row(tmp_path):
 def test_a_config_twice_is_refused(tmp_path):
     line = one_line_error(call('train_stages.py', STAGES[0], STAGES[0], cwd=tmp_path))
     assert 'would share a work directory' in line
+
+
+def test_rows_are_stages_with_work_directories_of_their_own(tmp_path):
+    stages = ('fdrnet/fdrnet_demo.py@no_fdm', 'fdrnet/fdrnet_demo.py@no_such_row')
+    result = call('train_stages.py', *stages, '--', '--data-root', 'nowhere', cwd=tmp_path)
+    assert 'fdrnet_demo_no_fdm ended with exit code 1' in result.stderr
+    line = one_line_error(call('train_stages.py', stages[0], stages[0], cwd=tmp_path))
+    assert 'would share a work directory' in line
