@@ -2,9 +2,9 @@
 
     train-stages configs/heavy_rain/heavy_rain_demo_residue.py configs/heavy_rain/heavy_rain_demo_stage2.py
 
-A stage is a config, or CONFIG@ROW for a row of it. Its work directory is WORK_DIR/CONFIG[_ROW]. The same command resumes an interrupted run; complete stages are
-skipped. Options of `train` after `--` apply to every stage. With several ranks, train the stages one by one with
-tools/dist_train.sh and --cfg-options load_from=...
+A stage is a config, or CONFIG@ROW for a row of it, with the work directory WORK_DIR/CONFIG[_ROW]. The command resumes
+an interrupted run; complete stages are skipped. Options of `train` after `--` apply to every stage. With several ranks,
+train the stages one by one with tools/dist_train.sh and --cfg-options load_from=...
 """
 
 from __future__ import annotations
