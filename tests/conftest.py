@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load_study(name: str) -> ModuleType:
 
 @pytest.fixture(scope='session')
 def shared() -> Path:
-    """The folder of real pictures and parity data beside a developer's checkout; a user has only the repository."""
+    """Return the folder of real pictures and parity data of a developer's checkout; skip the test if there is none."""
     if not SHARED.is_dir():
         pytest.skip("the developers' folder of real pictures (../shared) is not here")
     return SHARED

@@ -1,7 +1,7 @@
-"""One small way to build each registered component, so that tests which walk a registry can build them all.
+"""One small configuration of each registered component, for tests over all registered components.
 
-A component is listed here where its constructor has no usable defaults or they make it large. One that is not listed is
-built with its defaults, so that a new component is covered the day it is registered.
+A component is listed here if its constructor has no usable defaults, or if the defaults make it large. Others are built
+with their defaults, so that a new component is tested without changes here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Processes that begin with the large libraries imported: a tool's process then takes a tenth of a second to begin.
+"""Fork server for the processes of tools, so that a tool starts in a tenth of a second.
 
-The standard library's fork server imports PyTorch and MMEngine once per test process; each tool runs in a fork of it, a
-process of its own with its own folder, environment, output and exit code. Nothing of restorebox is imported before.
+The fork server of the standard library imports PyTorch and MMEngine once per test process, and nothing of restorebox.
+Each tool runs in a fork of it, with its own folder, environment, output and exit code.
 """
 
 from __future__ import annotations

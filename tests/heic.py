@@ -1,4 +1,4 @@
-"""Small HEIC files, which no package of ours writes; made by pillow-heif."""
+"""Small HEIC files, made by pillow-heif because no dependency of restorebox writes HEIC."""
 
 import base64
 

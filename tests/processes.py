@@ -1,4 +1,4 @@
-"""Run the tools as a user does, in processes of their own from a folder of their own; or call their functions."""
+"""Running of tools as a user does, in their own process and folder, or by calling their functions."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def run(*args: object, cwd: Path, timeout: float = 900, **env: str) -> subproces
 
 
 def run_ranks(tool: str, *args: object, ranks: int, cwd: Path, timeout: float = 600, **env: str) -> list:
-    """Run ``tools/TOOL`` as so many ranks, with the environment that torchrun gives them; their exit codes and output.
+    """Run ``tools/TOOL`` as several ranks with the environment that torchrun sets; return exit codes and output.
 
     Raises:
-        subprocess.TimeoutExpired: a rank did not end, for example since another one failed before they met.
+        subprocess.TimeoutExpired: a rank did not end, for example because another one failed before a collective call.
     """
     group = {'WORLD_SIZE': str(ranks), 'LOCAL_WORLD_SIZE': str(ranks), 'MASTER_ADDR': '127.0.0.1'}
     command = [str(REPO / 'tools' / tool), *map(str, args), '--launcher', 'pytorch']
@@ -150,7 +150,7 @@ def succeed(result: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
 
 
 def one_line_error(result: subprocess.CompletedProcess) -> str:
-    """Assert that a user's mistake ended in one line and a non-zero exit code; return the line."""
+    """Assert that a user error ended in one line and a non-zero exit code; return the line."""
     assert result.returncode not in (0, None), 'it should have failed'
     assert 'Traceback' not in result.stderr + result.stdout, result.stderr[-3000:]
     lines = [line for line in result.stderr.splitlines() if line.startswith(('error', 'wrong'))]
@@ -159,7 +159,7 @@ def one_line_error(result: subprocess.CompletedProcess) -> str:
 
 
 def refused(call: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> str:
-    """Assert that a call ends as a user's mistake does, with exit code 1 and one line; return the line."""
+    """Assert that a call ends with exit code 1 and one line, as for a user error; return the line."""
     with pytest.raises(SystemExit) as caught:
         call()
     assert caught.value.code == 1
@@ -170,7 +170,7 @@ def refused(call: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> s
 
 
 def free_port() -> str:
-    """A port nobody listens on."""
+    """Return a free port."""
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return str(s.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Names and keys of other toolboxes are answered with ours, where a config has them."""
+"""Hints for names and keys of other toolboxes in a config."""
 
 import re
 
@@ -32,7 +32,7 @@ CONFIGS = {
 
 
 def refusal(tmp_path, text):
-    """What check-config says of a config, '' where it passes."""
+    """Return the error of check-config for a config, '' if there is none."""
     config = tmp_path / 'c.py'
     config.write_text(f"_base_ = '{UNET5}'\n{text}\n")
     try:
@@ -53,7 +53,7 @@ def test_check_config_answers_every_name_of_another_toolbox_with_ours(tmp_path):
     assert len(ALIASES) == sum(map(len, ALIASES_AT.values())) > 80, 'a name stands at two places'
 
 
-def test_the_answers_name_what_exists():
+def test_the_hints_name_existing_components():
     known = {each for registry in REGISTRIES for each in registry.own_names()}
     known |= {'side_by_side', 'psnr_y', 'psnr_rgb', 'ssim_y', 'ssim_rgb', 'lpips_alex'}
     everything = {each for registry in REGISTRIES for each in registry.known()}

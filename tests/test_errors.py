@@ -1,4 +1,4 @@
-"""Memory that runs out is told from all else, whoever says it."""
+"""Detection of out-of-memory errors of all libraries."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""A file is there whole or not at all."""
+"""Atomic writing of files."""
 
 import errno
 import json
@@ -106,8 +106,8 @@ def test_the_longest_name_has_room_beside_it(tmp_path, name):
     assert os.listdir(tmp_path) == [name]
 
 
-def test_nothing_that_was_planted_is_followed(tmp_path, monkeypatch):
-    """Neither the name to write under, which nobody can know before, nor the place itself."""
+def test_links_are_not_followed(tmp_path, monkeypatch):
+    """Neither a link under the temporary name, which is unpredictable, nor a link at the path itself is followed."""
     treasure = tmp_path / 'treasure'
     treasure.write_bytes(b'mine')
     (tmp_path / 'a').symlink_to(treasure)
@@ -126,7 +126,7 @@ def test_nothing_that_was_planted_is_followed(tmp_path, monkeypatch):
     assert treasure.read_bytes() == b'mine'
 
 
-def test_leftovers_of_killed_runs_go_and_what_is_being_written_stays(tmp_path):
+def test_leftovers_of_killed_runs_are_removed_but_not_files_being_written(tmp_path):
     left, linked = tmp_path / f'.restorebox-{"0" * 16}.tmp', tmp_path / f'.restorebox-{"1" * 16}.tmp'
     left.write_bytes(b'half')
     linked.symlink_to(tmp_path / 'mine.tmp')
@@ -168,7 +168,7 @@ def test_a_folder_is_one_process_s(tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['stale', 'link', 'dangling', 'hard link', 'folder', 'pipe'])
-def test_what_was_planted_in_place_of_the_lock_neither_blocks_nor_is_touched(tmp_path, kind):
+def test_another_file_in_place_of_the_lock_does_not_block_and_is_not_changed(tmp_path, kind):
     treasure, folder = tmp_path / 'treasure', tmp_path / 'out'
     treasure.write_bytes(b'process 1 on elsewhere\n')
     folder.mkdir()

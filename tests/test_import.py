@@ -1,4 +1,4 @@
-"""What importing the package leaves alone, and what it costs."""
+"""Side effects and time of importing the package."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The one rule of rounding, for arrays and tensors of every depth."""
+"""Rounding of arrays and tensors of every bit depth."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_arrays_and_tensors_are_rounded_alike():
 
 
 @pytest.mark.parametrize('kind', [np.float32, np.float64])
-def test_what_lies_outside_is_limited_and_nan_is_black(kind, recwarn):
+def test_values_are_clipped_and_nan_is_black(kind, recwarn):
     values = np.array([[[-1, -np.inf, np.nan], [2, np.inf, 1]]], kind)
     expected = [[[0, 0, 0], [1, 1, 1]]]
     for white, cast in ((255, to_uint8), (65535, to_uint16)):

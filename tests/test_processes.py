@@ -1,4 +1,4 @@
-"""What a process asks of its machine."""
+"""Usable cores, and exit of a process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""How far a long job is."""
+"""Progress line of a long run."""
 
 from restorebox import progress
 from restorebox.progress import Progress

@@ -28,7 +28,7 @@ LONGEST = 400  # letters of a line that a person reads
 
 
 def test_no_error_about_a_name_lists_all_names():
-    """Of every registry: a name that nothing is near, each known name misspelt, and a text that is no name at all."""
+    """For every registry: a name without near names, each known name misspelt, and a text that is no name."""
     long = {}
     for registry in REGISTRIES:
         for name in ['Xyzzy', 'q', 'x' * 10_000, *(f'{known[:-1]}qq' for known in registry.known())]:
@@ -153,7 +153,7 @@ class NewNet(BaseBackbone):
 
 @pytest.mark.slow
 def test_a_new_file_in_a_room_is_registered_and_walked(tmp_path):
-    """A copy of the package and of the tests, and one file more: nothing else names it."""
+    """A new file in a copy of package and tests is registered and tested without other changes."""
     for name in ('restorebox', 'tests'):
         shutil.copytree(REPO / name, tmp_path / name, ignore=shutil.ignore_patterns('__pycache__', '*.safetensors'))
     (tmp_path / 'restorebox' / 'backbones' / 'new_net.py').write_text(NEW_BACKBONE.lstrip())

@@ -1,4 +1,4 @@
-"""Rows: read, applied in the order of what they are made from, stored by name; mistakes are one line."""
+"""Rows of a config: reading, order of application, storing by name; user errors are one line."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_a_loaded_config_says_its_row_and_overrides_come_after_it():
     assert 'row' not in load_config(FDRNET)
 
 
-def test_a_difference_that_reaches_nothing_is_refused(tmp_path):
+def test_a_difference_without_effect_is_an_error(tmp_path):
     (tmp_path / 'a.py').write_text(f"_base_ = '{FDRNET}'\n")
     (tmp_path / 'rows.yml').write_text('x: {about: a, of: [a.py], differences: {model.generater.backbone.layers: 1}}')
     with pytest.raises(ConfigError, match=r"^row x: model.generater.*did you mean 'generator'"):

@@ -1,4 +1,4 @@
-"""Values against type hints: what a config gives, what a constructor says that it takes."""
+"""Checking of config values against the type hints of constructors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_kinds(hint, right, wrong):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_line_says_where_what_and_what_would_be_right(value, hint, line):
+def test_the_error_gives_place_value_and_expected_type(value, hint, line):
     with pytest.raises(ConfigError) as caught:
         check_value(value, hint, 'p')
     assert str(caught.value) == line

@@ -1,4 +1,4 @@
-"""A wheel of the repository works where there is no repository."""
+"""A wheel works without the repository."""
 
 import shutil
 import subprocess
@@ -60,7 +60,7 @@ def install(wheel: Path, home: Path) -> Path:
 
 
 def check_contents(wheel: Path) -> None:
-    """Code, configs, metafiles, claims and weights are in it, and nothing else."""
+    """Assert that it contains code, configs, metafiles, claims and weights, and nothing else."""
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
     ours = {path for path in (REPO / 'configs').rglob('*') if path.is_file() and '__pycache__' not in path.parts}

@@ -1,4 +1,4 @@
-"""A small adversarial restorer: two optimisers and a role that is not deployed, on the base class alone."""
+"""A small adversarial restorer on the base class: two optimisers, and a role that is not deployed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a data set, and what is refused because it does not keep it."""
+"""Base class of data sets, and errors of data sets that do not implement it correctly."""
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ def write(tmp_path, part, dataset):
         "type='RepeatDataset', times=2, dataset=dict(type='PlainSet')",
     ],
 )
-def test_a_set_that_takes_no_key_is_refused_with_the_name_of_the_base(tmp_path, part, dataset):
+def test_a_set_without_sample_keys_is_an_error_that_names_the_base_class(tmp_path, part, dataset):
     with pytest.raises(ConfigError) as caught:
         check_config(write(tmp_path, part, dataset))
     line = str(caught.value)
@@ -89,7 +89,7 @@ def test_a_set_of_records_is_made_by_a_list_alone(tmp_path):
         ([{'name': 'a', 'paths': {'gt': 'x'}}, {'name': 'b', 'paths': {'lq': 'x'}}], "record 1 .* has no 'paths.gt'"),
     ],
 )
-def test_records_that_are_not_whole_are_refused(tmp_path, records, reason):
+def test_incomplete_records_are_an_error(tmp_path, records, reason):
     Listed.records = records
     with pytest.raises(DataError, match=reason):
         Listed(tmp_path)

@@ -1,4 +1,4 @@
-"""The samples that are drawn are those that a training is given."""
+"""Contact sheets show the same samples as a training uses."""
 
 import numpy as np
 import pytest

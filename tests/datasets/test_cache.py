@@ -1,4 +1,4 @@
-"""The cache of decoded pictures changes nothing but the time."""
+"""The cache of decoded pictures does not change the samples."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Samples become batches."""
+"""Collation of samples to batches."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def test_all_bad():
     assert batch == {'inputs': {}, 'data_samples': [], 'bad': ['x: empty']}
 
 
-def test_different_roles_are_refused():
+def test_different_roles_are_an_error():
     with pytest.raises(DataError, match='different roles: a has lq, gt, b has lq'):
         collate_roles([sample('a', lq=torch.zeros(1), gt=torch.zeros(1)), sample('b', lq=torch.zeros(1))])

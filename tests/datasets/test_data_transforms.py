@@ -1,4 +1,4 @@
-"""Transforms: one window and one turn for all roles of a scene, and tensors that are what they should be."""
+"""Transforms: the same crop and flip for all roles of a scene, and correct tensors."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def refused(kind, call, *words):
 
 @pytest.mark.parametrize('name', ours())
 def test_every_registered_transform_is_built_and_run(name, tmp_path):
-    """A new transform is met here by itself; it needs a line in ARGUMENTS if it needs arguments."""
+    """New transforms are included automatically; a transform with arguments needs a line in ARGUMENTS."""
     transform = TRANSFORMS.build({'type': name, **ARGUMENTS.get(name, {})})
     values = np.random.default_rng(0).integers(0, 256, (17, 23, 3), dtype=np.uint8)
     Image.fromarray(values).save(tmp_path / 'a.png')

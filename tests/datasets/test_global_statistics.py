@@ -1,4 +1,4 @@
-"""Statistics of the scene that a crop is cut from."""
+"""Statistics of the scene from which a crop is taken."""
 
 import numpy as np
 import pytest

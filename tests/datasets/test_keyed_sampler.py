@@ -1,4 +1,4 @@
-"""The stream of sample keys: its order, its ranks, its resume."""
+"""Stream of sample keys: order, ranks, resuming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kinds of files are pictures, how each is recognised, and that every user of reading gets the same ones."""
+"""Supported picture formats, their detection, and the same formats for all users of the reader."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_only_named_formats_are_opened(tmp_path, monkeypatch):
     assert started == []
 
 
-def test_raw_files_are_told_what_to_do(tmp_path):
+def test_raw_files_are_an_error_with_a_hint(tmp_path):
     tifffile.imwrite(tmp_path / 'a.nef', RGB, photometric='rgb')  # most are TIFFs, of which the first page is a preview
     assert 'develop' in refusal(tmp_path / 'a.nef')
     tifffile.imwrite(tmp_path / 'b.tif', RGB, photometric='rgb', extratags=[(50706, 'B', 4, b'\1\4\0\0', True)])
@@ -103,7 +103,7 @@ def test_pnm_in_words_keeps_16_bits(tmp_path):
 
 
 @pytest.mark.parametrize('what', ['pipe', 'socket', 'device', 'link to a device', 'folder'])
-def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, monkeypatch, what):
+def test_a_special_file_is_an_immediate_error(tmp_path, monkeypatch, what):
     monkeypatch.chdir(tmp_path)  # names of sockets are short
     if what == 'pipe':
         os.mkfifo('a.png')
@@ -168,7 +168,7 @@ def test_a_picture_beyond_pillows_guard_is_read_when_asked_for(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize('suffix', ['.tif', '.gif', '.png', '.webp'])
-def test_where_one_picture_is_wanted_a_file_of_several_is_refused(tmp_path, suffix):
+def test_a_file_of_several_pictures_is_an_error_for_a_single_picture(tmp_path, suffix):
     frames = [Image.fromarray(np.roll(RGB, i, 0)) for i in range(3)]
     frames[0].save(tmp_path / f'a{suffix}', save_all=True, append_images=frames[1:])
     assert 'holds 3 pages or frames' in refusal(tmp_path / f'a{suffix}')
@@ -225,7 +225,7 @@ def ink_profile():
 
 
 @pytest.mark.parametrize('suffix', ['.tif', '.jpg'])
-def test_cmyk_through_its_profile_is_what_a_viewer_shows(tmp_path, suffix):
+def test_cmyk_is_converted_with_its_colour_profile(tmp_path, suffix):
     import io
 
     inks = np.zeros((16, 64, 4), np.uint8)
@@ -285,7 +285,7 @@ def test_pixels_of_heic_are_copied_before_they_are_freed(tmp_path):
         assert np.array_equal(again, first)
 
 
-def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch):
+def test_heic_without_its_package_is_an_error_with_a_hint(tmp_path, monkeypatch):
     from restorebox.datasets import formats
 
     monkeypatch.setattr(formats, 'HEIF', False)
@@ -295,7 +295,7 @@ def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     assert left_out({'.heic': 2}) == ["left out: .heic 2: pip install 'restorebox[heif]'"]
 
 
-def test_what_is_not_taken_is_counted_and_named(tmp_path):
+def test_skipped_files_are_counted_and_named(tmp_path):
     for name in ('a.png', 'a.xmp', 'b.TXT', 'c.txt', 'd.nef', 'e.CR2', 'f.psd', 'README', '.hidden', 'Thumbs.db'):
         (tmp_path / name).touch()
     (tmp_path / 'inner').mkdir()
@@ -314,7 +314,7 @@ def test_what_is_not_taken_is_counted_and_named(tmp_path):
         list_pictures(tmp_path)
 
 
-def test_an_animation_that_claims_two_thousand_million_frames_is_refused_at_once(tmp_path):
+def test_an_animation_with_two_thousand_million_frames_is_an_immediate_error(tmp_path):
     frames = [Image.fromarray(np.roll(RGB, i, 0)) for i in range(2)]
     frames[0].save(tmp_path / 'a.png', save_all=True, append_images=frames[1:])
     data = (tmp_path / 'a.png').read_bytes()

@@ -1,4 +1,4 @@
-"""Pairs with known layers, and with unrelated real pictures beside them."""
+"""Pairs with known layers, together with unpaired real pictures."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Who belongs to whom, and one clear line when somebody is alone."""
+"""Pairing of files, and one-line errors about missing partners."""
 
 from __future__ import annotations
 

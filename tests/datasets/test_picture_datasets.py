@@ -1,4 +1,4 @@
-"""Data sets of pictures: what they list, that samples repeat anywhere, what happens to unreadable files."""
+"""Picture data sets: listing, reproducible samples, unreadable files."""
 
 from __future__ import annotations
 

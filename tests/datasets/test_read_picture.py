@@ -1,4 +1,4 @@
-"""Every kind of picture file is read right or refused in one line that names it."""
+"""Reading of all picture formats, and one-line errors that name the file."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_exif_orientation_of_a_16_bit_png(tmp_path, late):
     check(tmp_path / 'a.png', as16(np.ascontiguousarray(np.rot90(RGB16))))
 
 
-def test_broken_exif_does_not_spoil_the_picture(tmp_path):
+def test_damaged_exif_does_not_affect_the_picture(tmp_path):
     Image.fromarray(RGB8).save(tmp_path / 'a.png', exif=b'Exif\0\0MM\0*\xff\xff\xff\xff')
     check(tmp_path / 'a.png', RGB8)
 
@@ -289,7 +289,7 @@ def test_any_damage_is_a_picture_error_or_a_picture(tmp_path):
                 assert read_picture(path).shape[2:] == (3,)
 
 
-def test_float_and_wide_integers_are_refused(tmp_path):
+def test_float_and_32_bit_integers_are_an_error(tmp_path):
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / 'f.tif')
     check_error(tmp_path / 'f.tif', '32-bit', '8 or 16 bits')
     Image.fromarray(np.ones((4, 4), np.int32)).save(tmp_path / 'i.tif')
@@ -298,7 +298,7 @@ def test_float_and_wide_integers_are_refused(tmp_path):
     check_error(tmp_path / 'rgb.tif', '32-bit', '8 or 16 bits')
 
 
-def test_unusual_16_bit_tiffs_are_refused(tmp_path):
+def test_unusual_16_bit_tiffs_are_an_error(tmp_path):
     tifffile = pytest.importorskip('tifffile')
     path = tmp_path / 'a.tif'
     tifffile.imwrite(path, np.dstack([RGB16, RGB16[..., :1]]), photometric='separated')  # CMYK
@@ -352,7 +352,7 @@ def test_list_faults(tmp_path):
         assert '\n' not in str(caught.value)
 
 
-def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+def test_a_pipe_is_an_immediate_error(tmp_path):
     os.mkfifo(tmp_path / 'a.png')
     with pytest.raises(PictureError, match='no regular file'):
         read_picture(tmp_path / 'a.png')

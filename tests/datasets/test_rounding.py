@@ -1,4 +1,4 @@
-"""Pictures rounded as files hold them."""
+"""Rounding of pictures to the bit depth of files."""
 
 import numpy as np
 import pytest

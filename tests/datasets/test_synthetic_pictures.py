@@ -1,4 +1,4 @@
-"""Drawn pictures, night, shrinking."""
+"""Synthetic pictures, night and shrinking."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def sample(seed=0, size=(64, 80)):
 
 
 @pytest.mark.parametrize('draw', [make_page, make_flat])
-def test_what_is_drawn_is_a_picture_and_repeats(draw):
+def test_synthetic_pictures_are_valid_and_reproducible(draw):
     for seed in range(12):
         first, second = (draw((48, 64), np.random.default_rng(seed)) for _ in range(2))
         assert first.shape == (48, 64, 3)

@@ -1,4 +1,4 @@
-"""Every folder once, those that can't be read named."""
+"""Each folder is visited once, and unreadable folders are named."""
 
 import os
 
