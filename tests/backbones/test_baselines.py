@@ -37,7 +37,7 @@ def test_sizes_are_checked(cls, given):
 
 
 @pytest.mark.parametrize('parts', [DNCNN, (SMALL_OWAN, OWAN_HEAD)], ids=['DnCNN', 'OWAN'])
-def test_receptive_field_is_what_a_perturbation_reaches(parts):
+def test_receptive_field_equals_the_reach_of_a_perturbation(parts):
     net = Network(*parts).double()
     for name, p in net.named_parameters():
         # attention that reads nothing of the map's mean, which is not counted

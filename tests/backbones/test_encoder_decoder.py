@@ -32,7 +32,7 @@ def test_nothing_of_the_input_survives_an_empty_bottleneck():
 
 
 @pytest.mark.parametrize('levels', [1, 2, 3])
-def test_receptive_field_is_what_the_gradient_reaches(levels):
+def test_receptive_field_equals_the_reach_of_the_gradient(levels):
     net = network(levels, norm=None).double().eval()
     for p in net.parameters():
         torch.nn.init.uniform_(p, 0.01, 0.1, generator=torch.Generator().manual_seed(0))

@@ -18,7 +18,7 @@ from restorebox.restorers import Network
         dict(widths=(2, 3, 4), blocks=(1, 2, 0)),
     ],
 )
-def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
+def test_receptive_field_equals_the_reach_of_a_perturbation(given, monkeypatch):
     monkeypatch.setattr(ChannelAttention, 'gate', lambda self, x: torch.full_like(x[..., :1, :1], 0.7))
     net = Network(dict(type='FDRUNet', **given), dict(type='SubPixelHead', residual=True)).double().eval()
     for p in net.parameters():  # all positive, so that nothing cancels and no ReLU closes

@@ -99,7 +99,7 @@ def test_taps_are_the_features_around_the_disentanglement():
 
 
 @pytest.mark.parametrize('given', [{}, dict(aux=0), dict(disentangle=False), dict(aux=4, process=0, layers=1)])
-def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
+def test_receptive_field_equals_the_reach_of_a_perturbation(given, monkeypatch):
     # gates read the mean of the whole map, which is not counted
     monkeypatch.setattr(ChannelAttention, 'gate', lambda self, x: torch.full_like(x[..., :1, :1], 0.7))
     net = network(**{**SMALL, 'phases': 2, **given}).double()

@@ -90,7 +90,7 @@ def test_receptive_fields_are_no_guess():
 
 
 class MeanColour(torch.nn.Module):
-    """Stands in for an airlight network: says which window it was given."""
+    """Replacement of an airlight network that records the window it was given."""
 
     def __init__(self):
         super().__init__()

@@ -36,7 +36,7 @@ def restorer(**given):
         dict(widths=(3, 4), before=(1, 1), behind=(1,), stem=4),
     ],
 )
-def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
+def test_receptive_field_equals_the_reach_of_a_perturbation(given, monkeypatch):
     # what is normal in one pixel, and what is a mean of all, would hide or widen the field
     monkeypatch.setattr(PixelNorm, 'forward', lambda self, x: x)
     monkeypatch.setattr(MeanScale, 'forward', lambda self, x, scene: 0.7 * x)
@@ -72,7 +72,7 @@ def test_receptive_field_is_what_a_perturbation_reaches(given, monkeypatch):
         (dict(scene=8, in_channels=4), 'scene needs in_channels=3'),
     ],
 )
-def test_what_does_not_fit_is_refused(given, message):
+def test_incompatible_arguments_are_an_error(given, message):
     with pytest.raises(ConfigError, match=message):
         NAFUNet(**{**SMALL, **given})
 
@@ -114,7 +114,7 @@ def test_a_scene_is_read_by_each_block_that_can():
     torch.testing.assert_close(net(x)['out'], net(x, **net.global_statistics(x))['out'])
 
 
-def test_needs_say_whether_there_are_global_statistics():
+def test_needs_include_global_statistics():
     assert restorer(scene=8).needs.global_statistics
     assert not restorer().needs.global_statistics
     assert restorer().estimate_shared(torch.rand(1, 3, 8, 8)) is None

@@ -40,7 +40,7 @@ def test_other_numbers_are_refused(levels):
 
 @pytest.mark.parametrize('levels', [1, 2, 3])
 @pytest.mark.parametrize('norm', [None, 'batch'])
-def test_receptive_field_is_what_the_gradient_reaches(levels, norm):
+def test_receptive_field_equals_the_reach_of_the_gradient(levels, norm):
     net = network(levels, base_width=4, max_width=8, norm=norm).double().eval()
     for p in net.parameters():
         torch.nn.init.uniform_(
@@ -96,7 +96,7 @@ def _pix2pix_weights(keys, state, levels=8):
     return {f'{mapping[key.rsplit(".", 1)[0]]}.{key.rsplit(".", 1)[1]}': state[key] for key in keys}
 
 
-def test_computes_what_the_public_pix2pix_generator_computes(shared):
+def test_matches_the_public_pix2pix_generator(shared):
     import importlib.util
 
     spec = importlib.util.spec_from_file_location('deterministic', shared / 'parity' / 'deterministic.py')

@@ -44,7 +44,7 @@ def test_the_airlight_is_read():
         WindowUNet(20)
 
 
-def test_the_receptive_field_bounds_what_is_seen():
+def test_pixels_outside_the_receptive_field_have_no_effect():
     net = WindowUNet(16, 1, 1)
     found = 0
     for row in range(90, 106):

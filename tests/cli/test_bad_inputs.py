@@ -189,7 +189,7 @@ def test_bad_checkpoints_are_named(trained, tmp_path):
 
 
 def test_a_full_disk_while_saving_loses_nothing(trained, tmp_path):
-    """A limit on the size of files stands for the full disk: the first checkpoint fits, the second does not."""
+    """A limit on the file size simulates the full disk: the first checkpoint fits, the second does not."""
     config, _ = copy_of(trained, tmp_path)
     size = (trained[0] / 'w' / 'iter_1.pth').stat().st_size
     grown = config.read_text().replace('max_samples=4', 'max_samples=400').replace('4 // 2', '4')

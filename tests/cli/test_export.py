@@ -1,4 +1,4 @@
-"""export, and restore with what it made, as a user types them."""
+"""The command export, and restore with the exported file."""
 
 import json
 
@@ -30,7 +30,7 @@ def home(tmp_path_factory):
     return folder
 
 
-def test_a_file_restores_what_its_checkpoint_restores(home, monkeypatch, capsys):
+def test_an_exported_file_restores_as_its_checkpoint(home, monkeypatch, capsys):
     monkeypatch.chdir(home)
     main(['export', 'toy.py', 'published.safetensors', '--to', 'onnx'])
     assert 'toy.onnx: ' in (printed := capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""A stranger's weights run nothing, whatever verb looks at them, and are refused in one line."""
+"""Untrusted weights run no code in any command, and are an error of one line."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def base(tmp_path_factory):
 
 
 def write(path, state, meta, cfg):
-    """A file of weights whose metadata holds a config."""
+    """Write a file of weights whose metadata contains a config."""
     if path.suffix == '.pth':
         torch.save({'state_dict': state, 'meta': {'cfg_json': json.dumps(cfg)}}, path)
     else:
@@ -286,7 +286,7 @@ def test_archives_that_grow_and_structures_that_repeat_end_at_once(base, tmp_pat
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), float('-inf')])
 def test_a_network_that_overflows_makes_no_picture(value, base, tmp_path, capsys, monkeypatch):
-    """Finite weights may give numbers that are not: the hook stands for an overflow inside."""
+    """Finite weights may give infinite values; a hook simulates an overflow inside the network."""
     from restorebox.heads.picture import PictureHead
 
     folder, state, meta = base

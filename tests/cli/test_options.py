@@ -25,7 +25,7 @@ def test_values_are_typed_and_merged():
 
 
 @pytest.mark.parametrize('value', ['k=(1,2),(3,4)', 'no_equals_sign'])
-def test_what_cannot_be_read_is_said_in_a_line(value, capsys):
+def test_unreadable_options_are_one_line(value, capsys):
     with pytest.raises(SystemExit) as caught:
         parse(value)
     assert caught.value.code == 2

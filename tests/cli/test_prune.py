@@ -49,7 +49,7 @@ def test_cost_and_gain_are_reported(home, capsys):
     assert 'narrow is not empty' in refused(lambda: prune(*words), capsys)
 
 
-def test_what_is_cut_knows_its_config_and_can_be_all_there_is(home):
+def test_a_pruned_model_contains_its_config(home):
     more = (*NARROW, 'test_dataloader.dataset.split=train', 'model.statistics_window=16')
     prune('toy.py', 'wide/iter_2.pth', '--samples', '0', *more)
     report = json.loads((home / 'work_dirs/toy_pruned/pruned.json').read_text())

@@ -62,7 +62,7 @@ def test_publishing_refuses(trained, tmp_path, capsys):
     assert not list(tmp_path.glob('*.safetensors'))
 
 
-def test_a_checkpoint_under_another_model_of_the_same_shapes_is_said(trained, tmp_path):
+def test_a_checkpoint_of_another_model_with_the_same_shapes_is_reported(trained, tmp_path):
     folder, config = trained
     options = ('--work-dir', 't', '--cfg-options', 'model.generator.head.residual=True')
     result = succeed(call('test.py', config, folder / 'w/iter_4.pth', *options, cwd=tmp_path))

@@ -74,7 +74,7 @@ def test_one_bad_thing_does_not_end_it(pictures, published, tmp_path, monkeypatc
     assert f'0 restored into {out}, 5 were there already, 4 could not' in capsys.readouterr().out
 
 
-def test_what_a_killed_run_left_goes_and_planted_links_are_not_followed(pictures, published, tmp_path):
+def test_leftovers_of_killed_runs_are_removed_and_links_not_followed(pictures, published, tmp_path):
     out, treasure = tmp_path / 'out', tmp_path / 'treasure'
     treasure.write_bytes(b'mine')
     for folder in (out, out / 'sub'):
@@ -103,7 +103,7 @@ def test_a_second_run_into_one_folder_is_a_line_with_the_first_one_s_number(pict
     assert len(names(out)) == 3
 
 
-def test_without_a_lock_it_says_so_and_goes_on(pictures, published, tmp_path, capsys):
+def test_a_run_without_a_lock_prints_a_warning(pictures, published, tmp_path, capsys):
     out = tmp_path / 'out'
     (out / LOCK).mkdir(parents=True)
     assert restore(pictures / 'a.png', '--model', published, '--out', out) == 0

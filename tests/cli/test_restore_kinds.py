@@ -57,7 +57,7 @@ def test_kinds_that_can_be_read_are_restored_and_the_others_named(folder, publis
     assert any('restorebox[heif]' in line for line in lines) == (not HEIF)
 
 
-def test_a_wrong_suffix_is_said_and_the_content_kept(folder, published, capsys):
+def test_a_wrong_suffix_is_reported_and_the_content_kept(folder, published, capsys):
     picture(4).save(folder / 'alpha.jpg', 'PNG')
     picture(4).save(folder / 'web.jpg', 'WEBP')
     picture().quantize(8).save(folder / 'few.jpg', 'GIF', transparency=1)
@@ -103,7 +103,7 @@ def test_a_file_with_too_many_pixels_is_named_with_its_way(folder, published, ca
     assert '1 restored into o' in capsys.readouterr().out
 
 
-def test_what_a_format_cannot_hold_is_said(folder, published, capsys):
+def test_content_that_a_format_does_not_support_is_reported(folder, published, capsys):
     picture().save(folder / 'a.png', 'JPEG', comment=b'hello')
     picture().save(folder / 'b.webp', 'JPEG', comment=b'hello', dpi=(300, 300))
     main(['restore', 'in', '--out', 'o', '--model', str(published), '--device', 'cpu'])

@@ -42,7 +42,7 @@ def test_a_folder_with_clips(published, tmp_path, monkeypatch, capsys):
     assert len(list(frames)) == 5
 
 
-def test_what_is_changed_of_a_clip_is_said(published, tmp_path, monkeypatch, capsys):
+def test_changes_of_a_clip_are_reported(published, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     make_clip(tmp_path / 'a.mts', 4, form='mpegts', interlaced=True, encoder={'x264-params': 'tff=1'}, picture=woven)
     main(['restore', 'a.mts', '--model', str(published), '--device', 'cpu'])

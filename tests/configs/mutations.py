@@ -1,4 +1,4 @@
-"""Configs with one wrong leaf, made from a seed: what a person mistypes, in every place of every config."""
+"""Configs with one wrong value, made from a seed: typical user errors at every position of every config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Code(str):
-    """Text that stands in a config as it is."""
+    """Text that is written to a config unchanged."""
 
     def __repr__(self) -> str:
         return str(self)

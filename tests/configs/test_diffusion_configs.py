@@ -67,7 +67,7 @@ def model(name, row=None):
     return load_config(FOLDER / f'{name}.py', row=row).model.to_dict()
 
 
-def test_every_row_of_the_tables_differs_from_the_full_one_in_what_it_says():
+def test_every_row_of_the_tables_differs_from_the_full_one_as_named():
     full = model('raindiffusion_rain800')
     rows = [row.name for row in read_rows(FOLDER).values() if 'raindiffusion_rain800.py' in row.of]
     others = {row: model('raindiffusion_rain800', row) for row in rows}

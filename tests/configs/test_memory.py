@@ -1,4 +1,4 @@
-"""What a training step holds at once, counted with fake tensors, so that a paper's full size costs a test nothing."""
+"""Memory of a training step, counted with fake tensors, so that the full size of a paper needs no memory."""
 
 import weakref
 

@@ -1,4 +1,4 @@
-"""The model that is shipped: what its file weighs and knows, and what it does to pictures."""
+"""The included model: size and metadata of its file, and its effect on pictures."""
 
 import json
 
@@ -34,7 +34,7 @@ def restored(restorer, picture: np.ndarray) -> np.ndarray:
     return restorer.restore(lq)['pred'][0].permute(1, 2, 0).mul(255).round().div(255).numpy()
 
 
-def test_it_is_small_and_says_what_it_is():
+def test_its_file_is_small_and_has_metadata():
     assert WEIGHTS.stat().st_size <= 8e6
     meta = load_file(WEIGHTS)['meta']
     assert 'non-commercial' in meta['licence']

@@ -1,4 +1,4 @@
-"""Line rain is what its equation says."""
+"""Line rain satisfies its equation."""
 
 from __future__ import annotations
 

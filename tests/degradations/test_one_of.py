@@ -12,7 +12,7 @@ def picture(seed=0):
 
 
 class TestOneOf:
-    def test_each_is_drawn_as_often_as_its_weight_says(self):
+    def test_each_is_drawn_in_proportion_to_its_weight(self):
         mixture = build_degradation(dict(type='OneOf', recipes=[None, 'jpeg', 'noise'], weights=[2, 1, 0]))
         rng = np.random.default_rng(0)
         choices = [mixture.sample(rng, (24, 32, 3))['choice'] for _ in range(600)]
@@ -41,6 +41,6 @@ class TestOneOf:
             (dict(recipes=['jpeg', 'noise'], weights=[1, -1]), 'a finite number from 0'),
         ],
     )
-    def test_what_cannot_be_drawn_from_is_refused(self, wrong, says):
+    def test_invalid_weights_are_an_error(self, wrong, says):
         with pytest.raises(ConfigError, match=says):
             build_degradation(dict(type='OneOf', **wrong))

@@ -1,4 +1,4 @@
-"""The studies of docs/studies run, and what they found still holds."""
+"""The studies in docs/studies run, and their stored results are valid."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def test_statistics_of_drawn_streaks(study):
 
 
 def test_our_streaks_are_like_those_of_published_pairs(study, shared):
-    """The stored study's claim but for the extremes, which need more draws than a test should take.
+    """Check the claims of the stored study except for the extremes, which need more draws than a test can make.
 
-    With 8 draws per picture the ratio scatters by about 0.15; with 2 it scatters by half of itself and says nothing.
+    With 8 draws per picture the ratio varies by about 0.15; with 2 it varies by half of its value, which is too much.
     """
     figures, _ = study.study(shared / 'data', draws=8, renderers={'light': ('light_rain',), 'heavy': ('heavy_rain',)})
     for group, recipe in (('light', 'light_rain'), ('heavy', 'heavy_rain')):
@@ -47,7 +47,7 @@ def test_our_streaks_are_like_those_of_published_pairs(study, shared):
 
 
 def test_the_stored_study_holds(study):
-    """What it says of the recipes that it judges, as docs/degradations.md says it."""
+    """Check the stored results of the recipes in JUDGED against docs/degradations.md."""
     stored = json.loads((REPO / 'docs' / 'results' / 'rain_statistics.json').read_text())
     for group in stored['groups'].values():
         for recipe, found in group['recipes'].items():

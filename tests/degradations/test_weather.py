@@ -1,4 +1,4 @@
-"""Rain, veil and snow: what each equation says, and that the world is not upside down."""
+"""Rain, veil and snow satisfy their equations and have the correct orientation."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_noise_streaks_reach_the_borders_and_scale_with_the_gain():
 
 
 @pytest.mark.parametrize('angle', [-25, 10, 30])
-def test_rain_leans_as_its_angle_says_and_not_as_its_mirror(angle):
+def test_rain_has_its_angle_and_not_the_mirrored_one(angle):
     """Turned upside down the layer leans the other way: a vertical flip would show."""
     template = TemplateRain().sample(np.random.default_rng(0), GREY.shape)
     template |= {'angles': [angle], 'spread': 1.0, 'width': 2.0, 'length': 30.0, 'density': 0.003}

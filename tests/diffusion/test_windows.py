@@ -28,7 +28,7 @@ def test_the_last_window_ends_with_the_picture():
 
 
 def test_every_pixel_is_the_mean_over_its_windows():
-    """Each window is told from the others by its number; batches of any size give the same."""
+    """Each window returns its index; batches of any size give the same result."""
     x = torch.rand(2, 1, 20, 27, generator=torch.Generator().manual_seed(0))
     grid = window_grid(20, 27, 8, 5)
     expected, weight = torch.zeros(2, 1, 20, 27), torch.zeros(20, 27)

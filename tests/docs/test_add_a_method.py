@@ -20,7 +20,7 @@ CONFIG = 'plainnet/configs/plainnet_paired.py'
 
 
 def commands(word: str) -> str:
-    """The one block of commands on the page in which a word stands."""
+    """Return the only block of commands on the page that contains a word."""
     found = [block for block in COMMANDS.findall(PAGE) if word in block]
     assert len(found) == 1, f"{len(found)} blocks of the page hold '{word}'"
     return found[0]

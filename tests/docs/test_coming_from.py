@@ -59,7 +59,7 @@ def test_names_in_the_text_exist():
     assert named - known == OURS | FOREIGN
 
 
-def test_the_line_on_the_page_is_what_check_config_says(tmp_path):
+def test_the_message_on_the_page_is_that_of_check_config(tmp_path):
     config = tmp_path / 'c.py'
     base = configs_dir() / 'unet' / 'unet5_paired.py'
     config.write_text(f"_base_ = '{base}'\nmodel = dict(_delete_=True, type='SRModel')\n")

@@ -58,7 +58,7 @@ def test_clip_with_the_exact_gelu(clip):
     assert 'exact GELU' in encoder.describe()
 
 
-def test_clip_says_which_file_is_missing(torch_home, tmp_path, clip):
+def test_a_missing_file_of_clip_is_named(torch_home, tmp_path, clip):
     encoder = CLIPVisual()
     reason = encoder.missing()
     assert f'{CLIP_FILE} is not in {torch_home}' in reason

@@ -10,7 +10,7 @@ import torch
 
 @pytest.fixture(scope='session')
 def parity(shared):
-    """Makes public state dicts and holds the outputs of the public networks."""
+    """Makes public state dicts and provides the outputs of the public networks."""
     spec = importlib.util.spec_from_file_location('deterministic', shared / 'parity' / 'deterministic.py')
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)

@@ -132,7 +132,7 @@ def test_schemes_that_run_pickles_are_refused(scheme):
     ('content', 'reason'),
     [(b'', "can't be read"), (b'hello, not a checkpoint', 'refused|read'), (None, 'no such file')],
 )
-def test_what_is_no_checkpoint_is_named(tmp_path, content, reason):
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content, reason):
     path = tmp_path / 'x.pth'
     if content is not None:
         path.write_bytes(content)
@@ -234,7 +234,7 @@ def test_a_cut_download_is_not_kept(tmp_path, server, monkeypatch):
 
 
 @pytest.mark.parametrize('verb', ['train', 'val', 'test'])
-def test_what_mmengine_loads_while_our_runner_works_runs_nothing_and_its_loaders_come_back(tmp_path, monkeypatch, verb):
+def test_mmengine_loads_no_code_during_a_run_and_its_loaders_are_restored(tmp_path, monkeypatch, verb):
     """A network's ``init_cfg`` and MMEngine's own hooks load through its loaders, not through the Runner."""
     marker, path = tmp_path / 'ran', str(tmp_path / 'evil.pth')
     torch.save({'state_dict': {}, 'x': Malicious(marker)}, path)

@@ -1,4 +1,4 @@
-"""Public networks' weights under our names compute what the public networks compute."""
+"""Converted weights of public networks compute the same as the public networks."""
 
 import numpy as np
 import pytest
@@ -114,7 +114,7 @@ def test_a_projector_converts():
         ),
     ],
 )
-def test_what_does_not_fit_is_named(change, expected):
+def test_incompatible_weights_are_named(change, expected):
     network = Network(**GENERATOR)
     with pytest.raises(CheckpointError, match=expected):
         convert_by_order(change(public_names(network)[0]), network)

@@ -18,7 +18,7 @@ DATA = bytes(range(256)) * 400
 
 @pytest.fixture
 def server():
-    """Answers each path as its name says; 'held' ones wait until the test is over."""
+    """Answer each path according to its name; 'held' paths wait until the end of the test."""
     over = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -132,7 +132,7 @@ def test_another_file_or_address_is_refused(server, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['taken']
 
 
-def test_what_takes_long_is_told(server, tmp_path, monkeypatch, capsys):
+def test_a_long_download_is_reported(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(downloads, 'REPORT_INTERVAL', 0.0)
     monkeypatch.setattr(downloads, 'STALLED', 2.0)
     with pytest.raises(CheckpointError):

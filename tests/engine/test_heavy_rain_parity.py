@@ -23,7 +23,7 @@ def authors_restorer():
 
 @pytest.fixture(scope='module')
 def converted(parity, tmp_path_factory):
-    """The authors' files through the tool, and what the normal path makes of its checkpoint."""
+    """Convert the authors' files with the tool; return the output of the converted checkpoint."""
     state, _, _ = parity
     folder = tmp_path_factory.mktemp('heavy_rain')
     generator, discriminator = state('heavy_rain_generator'), state('heavy_rain_discriminator')
@@ -102,7 +102,7 @@ def test_names_go_there_and_back(role):
         (lambda s: {**s, 'fc.weight': torch.zeros(3, 3)}, r'fc.weight is \(3, 3\), head.hidden.weight of the config'),
     ],
 )
-def test_what_does_not_fit_is_named(change, expected):
+def test_incompatible_weights_are_named(change, expected):
     with torch.device('meta'):
         network = authors_restorer().role('discriminator')
     state = change(public_names('discriminator', network))

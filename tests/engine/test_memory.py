@@ -51,7 +51,7 @@ def test_small_crops_need_no_estimate():
 
 
 @pytest.mark.parametrize(('free', 'short'), [(2**40, False), (2**20, True), (None, None)])
-def test_the_line_says_what_is_short(free, short, monkeypatch):
+def test_the_error_names_the_lacking_memory(free, short, monkeypatch):
     monkeypatch.setattr(memory, 'free_memory', lambda: free)
     restorer = RESTORERS.build(dict(MODEL)).train()
     found = memory.memory_line(restorer, MODEL, batch(('lq', 'gt')), None, 4)

@@ -145,7 +145,7 @@ def test_a_batch_that_does_not_fit_is_explained(inputs, message):
         (lambda step: {}, 'no term'),
     ],
 )
-def test_terms_of_steps_must_be_told_apart_and_exist(terms, message):
+def test_loss_terms_of_steps_must_exist_and_have_unique_names(terms, message):
     model = small_restorer('ToyGAN').train()
     model.losses = lambda step, inputs, memory: terms(step)
     wrapper = build(model, generator=ADAM, discriminator=ADAM)

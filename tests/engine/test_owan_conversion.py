@@ -1,4 +1,4 @@
-"""Public OWAN weights under our names compute what the public network computes."""
+"""Converted public OWAN weights compute the same as the public network."""
 
 import pytest
 import torch
@@ -114,6 +114,6 @@ def test_the_verb_fits_the_config(tmp_path):
         (lambda s: {**s, 'conv2.weight': torch.zeros(3, 8, 3, 3)}, r'its conv2.weight is \(3, 8, 3, 3\)'),
     ],
 )
-def test_what_does_not_fit_is_named(change, expected):
+def test_incompatible_weights_are_named(change, expected):
     with pytest.raises(CheckpointError, match=expected):
         convert_owan(change(public_state(2)), small())

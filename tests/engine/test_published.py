@@ -18,7 +18,7 @@ def checkpoint(restorer):
 
 
 class TestLoadRestorer:
-    def test_restores_what_the_trained_one_does(self, tmp_path):
+    def test_a_published_model_restores_as_the_trained_one(self, tmp_path):
         trained = small_restorer('SupervisedRestorer').eval()
         save_file(checkpoint(trained), tmp_path / 'a.pth')
         loaded = load_restorer(tmp_path / 'a.pth')

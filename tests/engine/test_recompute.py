@@ -87,7 +87,7 @@ def test_evaluation_is_not_wrapped():
         (dict(a=1), 'it must be a list of names of modules'),
     ],
 )
-def test_what_matches_nothing_is_refused(patterns, message):
+def test_a_pattern_without_match_is_an_error(patterns, message):
     with pytest.raises(ConfigError, match=message):
         recompute(RESTORERS.build(dict(SMALL)), patterns)
 

@@ -1,4 +1,4 @@
-"""--resume with another config than the checkpoint's: what goes on, what is said, what is refused."""
+"""--resume with a config that differs from that of the checkpoint: allowed changes, warnings and errors."""
 
 import shutil
 
@@ -68,7 +68,7 @@ def test_a_schedule_without_an_end_goes_on_as_in_a_longer_run(home):
     assert {part: equal(straight[part], resumed[part]) for part in PARTS} == {part: [] for part in PARTS}
 
 
-def test_a_schedule_that_no_longer_says_by_epoch_is_the_same(home):
+def test_a_schedule_without_by_epoch_is_the_same(home):
     text = (home / 'halve.py').read_text()
     (home / 'bare.py').write_text(text.replace('by_epoch=False, step_size', 'step_size'))
     assert text != (home / 'bare.py').read_text()

@@ -1,4 +1,4 @@
-"""What the Runner knows without a word in the config."""
+"""Settings of the Runner that a config need not contain."""
 
 import pytest
 from mmengine.config import Config
@@ -10,7 +10,7 @@ from tests.processes import write_config
 
 
 def runner_of(tmp_path, told):
-    """A Runner of a config that says, or leaves out, that nothing is counted in epochs."""
+    """Return a Runner of a config with or without the setting that nothing is counted in epochs."""
     root = tmp_path / 'data'
     write_pairs(root, 'train', 4)
     write_pairs(root, 'test', 2)
@@ -24,7 +24,7 @@ def runner_of(tmp_path, told):
     return RUNNERS.build(cfg)
 
 
-def test_nothing_is_counted_in_epochs_whether_the_config_says_so_or_not(tmp_path):
+def test_iterations_are_the_unit_with_and_without_by_epoch(tmp_path):
     rates = {}
     for told in (True, False):
         (tmp_path / str(told)).mkdir()

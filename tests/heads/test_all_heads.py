@@ -1,4 +1,4 @@
-"""Every registered head, and what the picture head promises."""
+"""All registered heads, and properties of the picture head."""
 
 import pytest
 import torch

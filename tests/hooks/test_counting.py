@@ -173,7 +173,7 @@ def test_pictures_that_no_batch_had_are_an_error(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('value', [math.nan, math.inf])
-def test_what_is_no_number_ends_a_test_in_an_error(tmp_path, monkeypatch, value, capsys):
+def test_a_score_that_is_not_finite_is_an_error(tmp_path, monkeypatch, value, capsys):
     cfg = test_config(tmp_path, (3,), batch_size=1)
     build = RUNNERS.build
 
@@ -194,7 +194,7 @@ def test_what_is_no_number_ends_a_test_in_an_error(tmp_path, monkeypatch, value,
     assert (tmp_path / 'w/sheets/test.png').is_file()
 
 
-def test_what_is_no_sample_of_ours_is_handed_on():
+def test_samples_of_other_types_are_passed_on():
     assert Numbered([{'inputs': {}}, 5])[1] == 5
     assert len(Numbered([1, 2, 3])) == 3
 

@@ -1,4 +1,4 @@
-"""A role that begins anew."""
+"""Re-initialisation of a role during training."""
 
 from types import SimpleNamespace
 

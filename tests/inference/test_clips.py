@@ -1,4 +1,4 @@
-"""Frames come whole, in order and of one kind, or a line says why not; what a clip carries besides is said."""
+"""Frames are complete, in order and of one format, or there is an error; other content of a clip is reported."""
 
 import gc
 from fractions import Fraction
@@ -105,7 +105,7 @@ def test_avi_with_reordered_frames_plays_evenly(tmp_path):
         assert read(path)[1] == []
 
 
-def test_frames_far_apart_are_said_and_kept(tmp_path):
+def test_frames_with_large_gaps_are_reported_and_kept(tmp_path):
     at = [0, 40, 80, 200, 240, 600, 640]
     path = make_clip(tmp_path / 'a.mkv', 7, times=at)
     assert read(path)[1] == ['its frames are at uneven times, up to 9.0 times the mean apart, which are kept']
@@ -143,12 +143,12 @@ def test_no_progress_is_bounded(tmp_path, monkeypatch):
         read(path)
 
 
-def test_interlaced_frames_are_said(tmp_path):
+def test_interlaced_frames_are_reported(tmp_path):
     path = make_clip(tmp_path / 'a.mkv', 6, interlaced=True, encoder={'x264-params': 'tff=1'}, picture=woven)
     assert read(path)[1] == ['6 of 6 frames were interlaced; they are deinterlaced']
 
 
-def test_what_is_no_clip(tmp_path):
+def test_files_that_are_no_clips(tmp_path):
     make_clip(tmp_path / 'segment.ts')
     (tmp_path / 'list.mp4').write_text('#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsegment.ts\n#EXT-X-ENDLIST\n')
     (tmp_path / 'concat.mp4').write_text('ffconcat version 1.0\nfile segment.ts\n')

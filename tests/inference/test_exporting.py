@@ -59,7 +59,7 @@ def exported(restorer, folder, name='x'):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', [*NETWORKS, 'weather'])
-def test_onnx_gives_what_pytorch_gives(name, tmp_path):
+def test_onnx_matches_pytorch(name, tmp_path):
     restorer = load_model('weather') if name == 'weather' else drawn(name)
     other = exported(restorer, tmp_path)
     sizes = [*SIZES[:2], (32, 536)] if name == 'weather' else SIZES  # its window is 512
@@ -94,7 +94,7 @@ def test_files_of_pytorch(kind):
     assert json.loads(extra['restorebox.json']) == facts
 
 
-def test_what_can_not_be_exported_says_so():
+def test_a_network_that_can_not_be_exported_is_an_error():
     for name, words in (
         ('DiffusionRestorer', 'sampler of many passes'),
         ('PhysicsDiffusion', 'sampler of many passes'),

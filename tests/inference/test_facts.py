@@ -1,4 +1,4 @@
-"""What is told about networks."""
+"""Reported properties of networks."""
 
 import pytest
 

@@ -137,7 +137,7 @@ def read_file_of(array, folder):
 
 
 @pytest.mark.parametrize('suffix', ['.bmp', '.ppm', '.pgm', '.jpeg', '.tiff', '.webp'])
-def test_other_formats_are_written_as_what_their_name_says(inferencer, tmp_path, suffix):
+def test_other_formats_are_written_according_to_their_suffix(inferencer, tmp_path, suffix):
     array = smooth(channels=1)[..., 0] if suffix == '.pgm' else smooth()
     Image.fromarray(array).save(tmp_path / f'a{suffix}')
     inferencer.restore_file(tmp_path / f'a{suffix}', tmp_path / f'b{suffix}')
@@ -145,7 +145,7 @@ def test_other_formats_are_written_as_what_their_name_says(inferencer, tmp_path,
         assert (before.format, before.mode, before.size) == (after.format, after.mode, after.size)
 
 
-def test_what_a_format_cannot_hold(tmp_path):
+def test_content_that_a_format_does_not_support(tmp_path):
     file = read_file_of(deep(), tmp_path)
     with pytest.raises(PictureError, match=r'out\.jpg: \.jpg files hold 8 bits and the picture has 16; name it \.png'):
         write_file(file, tmp_path / 'out.jpg')

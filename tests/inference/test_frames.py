@@ -168,7 +168,7 @@ def test_display_matrices_are_applied(matrix, expected, tmp_path):
     assert np.abs(frame.to_ndarray(format='rgb24').astype(float) - found).mean() < 4
 
 
-def test_an_oblique_turn_is_said(tmp_path):
+def test_an_oblique_rotation_is_reported(tmp_path):
     def turn(sink, video):
         video.set_display_rotation(45)
 

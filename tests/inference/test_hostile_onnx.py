@@ -1,4 +1,4 @@
-"""A stranger's ONNX file runs nothing, reads no other file, and what is wrong with it is said in one line."""
+"""An untrusted ONNX file runs no code and reads no other file; errors are one line."""
 
 import json
 
@@ -118,7 +118,7 @@ def test_weights_in_another_file_are_not_read(place, exported, tmp_path, capsys,
 
 
 @pytest.mark.parametrize('data', [b'', b'\0' * 100, b'no model', b'\x08\x07' * 1000], ids=lambda data: repr(data[:8]))
-def test_what_is_no_model(data, exported, tmp_path, capsys):
+def test_files_that_are_no_models(data, exported, tmp_path, capsys):
     (tmp_path / 'm.onnx').write_bytes(data)
     assert 'm.onnx' in refused(exported, tmp_path / 'm.onnx', capsys)
 

@@ -36,7 +36,7 @@ def test_arrays_keep_shape_and_kind(inferencer, shape, kind):
         (np.full((4, 4, 3), np.nan), r'must lie in \[0, 1\]'),
     ],
 )
-def test_what_is_no_picture_is_refused(inferencer, array, words):
+def test_inputs_that_are_no_pictures_are_an_error(inferencer, array, words):
     with pytest.raises(PictureError, match=words):
         inferencer(array)
 

@@ -270,7 +270,7 @@ def test_resolution_of_bmp_and_of_a_png_without_a_unit(tmp_path):
     assert dict(png_chunks((tmp_path / 'b.png').read_bytes()))[b'pHYs'] == body
 
 
-def test_a_motion_photo_says_that_its_video_is_gone():
+def test_the_removed_video_of_a_motion_photo_is_reported():
     xmp, notes = update_xmp(b'<rdf:Description GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion="1"/>', (4, 4))
     assert b'GCamera:MotionPhoto="0" GCamera:MotionPhotoVersion="1"' in xmp
     assert len(notes) == 1

@@ -53,7 +53,7 @@ def test_weights_in_the_package_and_on_disk(published, tmp_path, monkeypatch):
         weights_path('configs/other.safetensors', digest)
 
 
-def test_a_model_without_weights_says_what_to_do(published, tmp_path):
+def test_a_model_without_weights_is_an_error_with_a_hint(published, tmp_path):
     with pytest.raises(ConfigError, match=r"'untrained' has no published weights: train it.*models with weights: toy"):
         find_weights('untrained', metafile(tmp_path, published, sha256(published)))
 

@@ -79,7 +79,7 @@ def test_a_lack_of_memory_is_named(jobs, monkeypatch):
     assert not jobs[8].target.exists()
 
 
-def test_what_waits_is_bounded(jobs, monkeypatch):
+def test_the_queue_is_bounded(jobs, monkeypatch):
     read, write = files.read_file, files.write_file
     taken, begun, over = [], [], []
     slow = threading.Event()

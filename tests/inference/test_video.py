@@ -1,4 +1,4 @@
-"""Clips keep their number of frames, rate, time stamps and sound; what is damaged is said."""
+"""Clips keep their number of frames, rate, time stamps and sound; damage is reported."""
 
 import struct
 from fractions import Fraction

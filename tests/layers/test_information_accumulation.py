@@ -36,7 +36,7 @@ def small(name, **given):
 @pytest.mark.parametrize('name', names())
 class TestEveryStem:
     @pytest.mark.parametrize('size', [(8, 8), (17, 9), (1, 1)])
-    def test_keeps_the_size_and_says_its_channels(self, name, size):
+    def test_keeps_the_size_and_has_the_declared_channels(self, name, size):
         stem = small(name)
         x = torch.rand(2, 3, *size)
         assert stem(x).shape == (2, stem.out_channels, *size)

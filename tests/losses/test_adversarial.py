@@ -37,7 +37,7 @@ def test_formulas(mode, logit, real, fake):
 
 
 @pytest.mark.parametrize('mode', ['hinge', 'lsgan', 'vanilla'])
-def test_the_gradient_pushes_logits_towards_what_is_asked(mode):
+def test_the_gradient_moves_logits_towards_the_target(mode):
     for real in (True, False):
         logits = torch.zeros(3, requires_grad=True)
         AdversarialLoss(mode)(logits, real).backward()

@@ -204,7 +204,7 @@ def test_ssim_against_skimage(pair):
     assert SSIMLoss()(pred, target).item() == pytest.approx(1 - np.mean(wanted), abs=1e-5)
 
 
-def test_ssim_says_what_is_too_small():
+def test_ssim_of_small_pictures_is_an_error():
     with pytest.raises(ValueError, match=r'11x11.*10x30'):
         SSIMLoss()(torch.rand(1, 3, 10, 30), torch.rand(1, 3, 10, 30))
 

@@ -79,7 +79,7 @@ def test_a_picture_too_small_for_a_score_makes_its_mean_nan(samples, warnings_lo
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
 @pytest.mark.parametrize('whole', [True, False])
-def test_what_a_network_gave_that_is_no_number_is_no_picture(samples, warnings_logged, bad, whole):
+def test_outputs_that_are_not_finite_are_not_scored(samples, warnings_logged, bad, whole):
     spoilt = samples[0]['pred'].clone()
     spoilt[... if whole else (1, -1, -1)] = bad  # one pixel of a corner, which no window of LPIPS sees
     names = ['psnr_y', 'ssim_rgb', 'psnr_rgb@32', 'lpips_alex']

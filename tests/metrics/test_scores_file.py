@@ -93,7 +93,7 @@ def test_table(tmp_path):
     ]
 
 
-def test_a_mean_that_is_no_number_says_why(tmp_path):
+def test_the_reason_for_a_mean_that_is_not_finite_is_stored(tmp_path):
     reasons = {'psnr_y': r'1 of 2 pictures without a number (caf\xe9: the prediction has nan or infinite values)'}
     nan, mean = float('nan'), {'psnr_y': float('nan'), 'input/psnr_y': 24.5}
     rows = [{'index': 0, 'name': 'a', 'psnr_y': 31.0}, {'index': 1, 'name': 'b', 'psnr_y': nan, 'why': {'psnr_y': 'w'}}]

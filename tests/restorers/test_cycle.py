@@ -62,7 +62,7 @@ class TestNetworksOfThePaper:
         assert [out[tap].shape[1:] for tap in restorer.taps] == [(128, 256, 256), (256, 128, 128), (256, 64, 64)]
         assert logits.shape == (1, 1, 30, 30)
 
-    def test_what_is_built_for_whom(self):
+    def test_the_networks_of_each_configuration(self):
         with torch.device('meta'):
             roles = {
                 name: set(dict(RESTORERS.build(paper_model(name)).named_children()))
@@ -320,7 +320,7 @@ class TestSwitches:
             (dict(semantic_encoder=dict(type='CLIPVisuals')), "did you mean 'CLIPVisual'"),
         ],
     )
-    def test_what_contradicts_itself_is_refused(self, given, expected):
+    def test_contradicting_arguments_are_an_error(self, given, expected):
         with pytest.raises(ConfigError, match=expected.replace('(', r'\(')):
             CycleRestorer(**{**SMALL_RESTORERS['CycleRestorer'], **given})
 
@@ -338,7 +338,7 @@ class TestSwitches:
         without = step(CycleRestorer(**{**SMALL_RESTORERS['CycleRestorer'], **given}).train())
         assert whole.keys() - without.keys() == {gone}
 
-    def test_what_it_trained_with_is_recorded(self):
+    def test_the_training_settings_are_recorded(self):
         assert small_restorer('CycleRestorer').provenance() == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
         assert small_restorer('CycleRestorer: CUT').provenance() == {}
 

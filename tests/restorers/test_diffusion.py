@@ -1,4 +1,4 @@
-"""The paired diffusion model: what it is shown, what it draws, how it samples (invariants 10 and 11)."""
+"""The paired diffusion model: condition, random draws and sampling (invariants 10 and 11)."""
 
 import copy
 
@@ -24,7 +24,7 @@ def seeded(seed=0):
 
 
 class Fake(nn.Module):
-    """In the place of a denoiser: remembers what it is given, and answers by a function of it."""
+    """Replacement of a denoiser that records its inputs and returns a function of them."""
 
     def __init__(self, network, answer):
         super().__init__()
@@ -127,7 +127,7 @@ def test_draws_go_on_after_a_resume():
 @pytest.mark.parametrize('sampling', [dict(), dict(mode='overlap', window=16, window_stride=8)])
 @pytest.mark.parametrize('sampler', ['ddim', 'ancestral'])
 def test_a_perfect_denoiser_restores_perfectly(sampling, sampler):
-    """It is told the clean picture by the condition: 'degraded' is clean here."""
+    """The denoiser gets the clean picture as condition: 'degraded' is clean here."""
     restorer = replaced(lambda x, t: x[:, :3], prediction='x0', sampling=dict(steps=5, sampler=sampler, **sampling))
     lq = torch.rand(1, 3, 37, 22, generator=seeded())
     out = restorer.eval().restore(lq, rng=seeded(1))['pred']

@@ -96,7 +96,7 @@ def test_a_stage_begins_from_the_one_before():
     assert not hasattr(first, 'generator')
 
 
-def test_a_stage_without_the_one_before_says_so(monkeypatch):
+def test_a_stage_without_its_predecessor_is_an_error(monkeypatch):
     said = []
     monkeypatch.setattr('restorebox.restorers.heavy_rain.print_log', lambda message, *_: said.append(message))
     restorer = build()

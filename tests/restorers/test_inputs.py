@@ -79,7 +79,7 @@ def test_layers_are_taken_with_their_picture():
     torch.testing.assert_close(taken['lq'], (taken['gt'] + taken['streak']).clamp(0, 1))
 
 
-def test_it_trains_and_what_cannot_be_is_refused(tmp_path):
+def test_it_trains_and_invalid_settings_are_an_error(tmp_path):
     from tests.restorers.test_all_restorers import wrappers
 
     restorer = small_restorer('SupervisedRestorer').train()

@@ -29,7 +29,7 @@ def inputs(restorer, count=2):
 
 
 class Fake(nn.Module):
-    """In the place of a network: remembers what it is given, and answers by a function of it."""
+    """Replacement of a network that records its inputs and returns a function of them."""
 
     def __init__(self, network, name, answer):
         super().__init__()
@@ -81,7 +81,7 @@ def test_identity_generators_have_no_cycle_loss():
 
 
 def test_each_denoiser_is_conditioned_on_the_other_domain():
-    """Two fakes that can be told apart: A adds, B takes away."""
+    """Two replacements with different outputs: A adds, B subtracts."""
     restorer = fakes(build())
     restorer.rain_generator.answer, restorer.generator.answer = (lambda x: x + 10), (lambda x: x - 30)
     given = inputs(restorer)
@@ -196,7 +196,7 @@ def test_the_stated_share_of_conditions_is_dropped():
         (dict(terms=('L1', 'L3'), lambda_cyc=0.0), set(ALL)),
     ],
 )
-def test_what_no_term_reads_is_not_built(settings, roles):
+def test_networks_without_a_loss_term_are_not_built(settings, roles):
     restorer = build(**settings)
     assert {name for name in ALL if hasattr(restorer, name)} == roles
     assert {role for each in restorer.steps.values() for role in each} == roles
@@ -209,7 +209,7 @@ def test_only_pictures_that_are_read_are_made():
 
 
 def watched(values, watch=None):
-    """Warnings of a watch that is told some differences, a stretch each."""
+    """Return the warnings of the monitor for a sequence of differences, one per interval."""
     watch, said = watch or CollapseMonitor(), []
     logger = MMLogger.get_current_instance()
     original, logger.warning = logger.warning, said.append

@@ -1,4 +1,4 @@
-"""Losses of features beside losses of pictures."""
+"""Losses of features together with losses of pictures."""
 
 import pytest
 import torch

@@ -16,7 +16,7 @@ def study():
     return load_study('unchanged')
 
 
-def test_resolved_configs_are_what_they_were(study):
+def test_resolved_configs_are_unchanged(study):
     listed = json.loads(study.LISTING.read_text())['configs']
     now = study.configs(listed)
     assert {name for name in listed if now[name] != listed[name]} == set()

@@ -9,7 +9,7 @@ from tests.web.visitor import WAIT, Visitor, png
 
 
 class Attack:
-    """What hostile requests need: an attacker, a victim with an upload and a result, a place that nobody may ask."""
+    """State of hostile requests: an attacker, another user with upload and result, and a forbidden path."""
 
     def __init__(self, address, home):
         self.address, self.home = address, home
@@ -87,7 +87,7 @@ def part(name=b'a.png', extra=b''):
 
 
 def bomb(side=30000):
-    """A PNG that says it has ``side`` by ``side`` pixels."""
+    """Return a PNG whose header claims ``side`` by ``side`` pixels."""
 
     def chunk(kind, data):
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))

@@ -165,7 +165,7 @@ def compressed(attack):
 
 
 def flood_of_uploads(attack):
-    """What nobody has restored is bounded."""
+    """The number of uploads that were not restored is limited."""
     keys = [attack.attacker.upload(png(seed=i)).raise_for_status().json()[0] for i in range(30)]
     (folder,) = attack.home.glob('restorebox-web-*/files')
     assert sum((folder / key).exists() for key in keys) == 8

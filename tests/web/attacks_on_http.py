@@ -185,7 +185,7 @@ def flood_of_joins(attack):
 
 
 def slow_headers(attack):
-    """More connections than are allowed, none of which says what it wants."""
+    """More connections than allowed, none of which sends a request."""
     wires = []
     for _ in range(400):
         wires.append(socket.create_connection(('127.0.0.1', attack.port), WAIT))
@@ -196,7 +196,7 @@ def slow_headers(attack):
 
 
 def slow_bodies(attack):
-    """Uploads that never end, to the last place: whoever comes then is told so, and is served when they have ended."""
+    """Uploads that never end use all connections: other clients get an error, and are served after their end."""
     wires = []
     for _ in range(12):
         head = f'POST {API}/upload HTTP/1.1\r\nHost: 127.0.0.1:{attack.port}\r\nContent-Length: 1000000\r\n'

@@ -1,4 +1,4 @@
-"""The page in a browser: headless Chromium does what a visitor does. Skipped where one of the three is missing."""
+"""The page in headless Chromium, used as by a user. Skipped if one of the three requirements is missing."""
 
 import re
 import shutil

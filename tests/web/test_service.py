@@ -62,7 +62,7 @@ def test_layers_are_shown(tmp_path):
     assert all(layer.shape == (40, 48, 3) and layer.dtype == np.uint8 for layer in titles.values())
 
 
-def test_what_is_refused(service, tmp_path):
+def test_uploads_that_are_an_error(service, tmp_path):
     text = tmp_path / 'upload17.jpg'
     text.write_text('no picture')
     with pytest.raises(PictureError, match=r'^notes\.jpg: is not a picture of a known kind'):
@@ -110,7 +110,7 @@ def test_a_file_that_is_gone_is_one_line(service, tmp_path):
         service.read(tmp_path / 'a.png', 'a.png')
 
 
-def test_what_is_no_file_is_not_read(service, tmp_path):
+def test_paths_that_are_no_files_are_not_read(service, tmp_path):
     os.mkfifo(tmp_path / 'pipe.png')
     (tmp_path / 'link.png').symlink_to(save(tmp_path / 'a.png'))
     for path in (tmp_path / 'pipe.png', tmp_path / 'link.png', tmp_path, '/dev/zero'):

@@ -1,4 +1,4 @@
-"""A server in a process of its own, and visitors who speak to it as a browser's page does."""
+"""A server in its own process, and clients that send the requests of the page in a browser."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Visitor:
         return {what: self.web.get(url).raise_for_status() for what, url in urls.items()}
 
     def refused(self, path: object) -> str:
-        """What the page says of an upload that can't be restored."""
+        """Return the page's message about an upload that can't be restored."""
         self.join(path).raise_for_status()
         told = self.told()
         assert not told['success']
