@@ -101,10 +101,12 @@ def main(argv: list[str]) -> None:
         print(f'{len(result.unreadable)} pictures were skipped:', file=sys.stderr)
     for _, reason in result.unreadable:
         print(f'  {printable(reason)}', file=sys.stderr)
-    for line in left_out(passed.kinds):
+    for line in left_out(passed.suffixes):
         print(line, file=sys.stderr)
-    for line in passed.again:
+    for line in passed.repeated:
         print(f'not entered: {printable(line)}', file=sys.stderr)
-    if passed.unread:
-        print('folders were skipped:', *(f'  {printable(line)}' for line in passed.unread), sep='\n', file=sys.stderr)
+    if passed.unreadable:
+        print(
+            'folders were skipped:', *(f'  {printable(line)}' for line in passed.unreadable), sep='\n', file=sys.stderr
+        )
         sys.exit(1)

@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 
 from restorebox.datasets.formats import left_out
 from restorebox.datasets.reading import list_pictures
-from restorebox.datasets.walking import Passed
+from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import ConfigError, DataError
 
 Record = dict[str, Any]
@@ -166,7 +166,7 @@ def _pair(name: str, lq: Path, gt: Path) -> Record:
 
 
 def _listed(folder: Path, split: str) -> list[Path]:
-    passed = Passed(strict=True)
+    passed = SkippedFiles(strict=True)
     try:
         files = list_pictures(folder, passed=passed)
     except DataError as error:
@@ -175,9 +175,9 @@ def _listed(folder: Path, split: str) -> list[Path]:
     return files
 
 
-def warn_left_out(passed: Passed, folder: Path, split: str) -> None:
+def warn_left_out(passed: SkippedFiles, folder: Path, split: str) -> None:
     """Log which pictures of a folder are of unsupported kinds; files that are not pictures are ignored."""
-    for line in left_out(passed.kinds, others=False):
+    for line in left_out(passed.suffixes, others=False):
         print_log(f"split '{split}': {folder}: {line}", 'current', logging.WARNING)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from restorebox.datasets.decoding import MAX_PIXELS, Frame, decode, prepare, quiet_pillow
 from restorebox.datasets.formats import HEAD, PICTURE_SUFFIXES, Refused, left_out, recognise
-from restorebox.datasets.walking import Passed, walk
+from restorebox.datasets.walking import SkippedFiles, walk
 from restorebox.errors import DataError, PictureError, out_of_memory
 from restorebox.files import open_regular, read_bytes
 
@@ -119,7 +119,7 @@ def list_pictures(
     folder: str | os.PathLike,
     recursive: bool = False,
     suffixes: tuple[str, ...] = PICTURE_SUFFIXES,
-    passed: Passed | None = None,
+    passed: SkippedFiles | None = None,
 ) -> list[Path]:
     """List the picture files of a folder in natural order ('rain-2' before 'rain-10').
 
@@ -140,14 +140,14 @@ def list_pictures(
     if not folder.is_dir():
         raise DataError(f'{folder}: {"is a file, not a folder" if folder.exists() else "no such folder"}')
     found: list[Path] = []
-    others = Passed()
+    others = SkippedFiles()
     for path in walk(folder, lambda path: recursive and not path.name.startswith('.'), passed):
         if path.name.lower().endswith(suffixes) and not path.name.startswith('.'):
             found.append(path)
         else:
-            (passed or others).leave(path)
-    if not found and not (passed is not None and passed.unread):
-        skipped = ''.join(f'; {line}' for line in left_out((passed or others).kinds))
+            (passed or others).add(path)
+    if not found and not (passed is not None and passed.unreadable):
+        skipped = ''.join(f'; {line}' for line in left_out((passed or others).suffixes))
         raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)}){skipped}')
     return sorted(found, key=lambda path: (_natural(str(path)), str(path)))
 

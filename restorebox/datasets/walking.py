@@ -12,28 +12,28 @@ from restorebox.errors import DataError
 
 
 @dataclass
-class Passed:
+class SkippedFiles:
     """Record of the folders and files that a walk skipped.
 
     Attributes:
         strict: raise an error at an unreadable folder instead of recording it.
-        unread: a message for each unreadable folder, with the reason.
-        again: a message for each link to a folder that was already visited under another name.
-        kinds: suffix in lower case ('' for none) -> number of skipped files, without hidden ones.
+        unreadable: a message for each unreadable folder, with the reason.
+        repeated: a message for each link to a folder that was already visited under another name.
+        suffixes: suffix in lower case ('' for none) -> number of skipped files, without hidden ones.
     """
 
     strict: bool = False
-    unread: list[str] = field(default_factory=list)
-    again: list[str] = field(default_factory=list)
-    kinds: Counter[str] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+    suffixes: Counter[str] = field(default_factory=Counter)
 
-    def leave(self, path: Path) -> None:
+    def add(self, path: Path) -> None:
         """Count a skipped file."""
         if not path.name.startswith('.'):
-            self.kinds[path.suffix.lower()] += 1
+            self.suffixes[path.suffix.lower()] += 1
 
 
-def walk(folder: Path, enter: Callable[[Path], bool], passed: Passed | None = None) -> Iterator[Path]:
+def walk(folder: Path, enter: Callable[[Path], bool], passed: SkippedFiles | None = None) -> Iterator[Path]:
     """Yield all files below a folder.
 
     Linked folders are visited after the others, and no folder is visited twice, so that cyclic links end.
@@ -57,7 +57,9 @@ def walk(folder: Path, enter: Callable[[Path], bool], passed: Passed | None = No
         first = seen.setdefault(os.path.realpath(inside), inside)
         if first != inside:
             if passed is not None:
-                passed.again.append(f'{inside}: is the same folder as {first}; its pictures are listed under that name')
+                passed.repeated.append(
+                    f'{inside}: is the same folder as {first}; its pictures are listed under that name'
+                )
             continue
         try:
             with os.scandir(inside) as entries:
@@ -66,7 +68,7 @@ def walk(folder: Path, enter: Callable[[Path], bool], passed: Passed | None = No
             line = f"{inside}: the folder can't be read ({error.strerror})"
             if passed is None or passed.strict:
                 raise DataError(line) from None
-            passed.unread.append(line)
+            passed.unreadable.append(line)
             continue
         for path, kind in found:
             if kind == 'file':

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch.distributed as dist
 
 from restorebox.datasets.formats import left_out
-from restorebox.datasets.walking import Passed
+from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import ConfigError, printable
 from restorebox.files import locked, remove_leftovers
 from restorebox.inference.inferencer import RestoreInferencer
@@ -42,20 +42,20 @@ class RestoreSummary:
     before: int
     bad: list[str]
     notes: list[str]
-    passed: Passed
+    passed: SkippedFiles
 
     @property
     def complete(self) -> bool:
         """Whether all requested files were restored."""
-        return not self.bad and not self.passed.unread
+        return not self.bad and not self.passed.unreadable
 
     def numbers(self, out: str) -> str:
         """Return a line with the numbers of files by outcome; ``out`` is the name of the output folder."""
         copied = f', {self.copied} copied unchanged' if self.copied else ''
         there = f', {self.before} were there already' if self.before else ''
         failed = f', {len(self.bad)} could not be restored' if self.bad else ''
-        folders = f'{len(self.passed.unread)} folder{"s" if len(self.passed.unread) > 1 else ""}'
-        unread = f', {folders} could not be read' if self.passed.unread else ''
+        folders = f'{len(self.passed.unreadable)} folder{"s" if len(self.passed.unreadable) > 1 else ""}'
+        unread = f', {folders} could not be read' if self.passed.unreadable else ''
         return f'{self.count} restored into {out}{copied}{there}{failed}{unread}'
 
     @property
@@ -63,9 +63,9 @@ class RestoreSummary:
         """Lines for notes, ignored files, folders not entered, and files and folders that failed."""
         return [
             *self.notes,
-            *left_out(self.passed.kinds),
-            *(f'not entered: {line}' for line in self.passed.again),
-            *(f'not restored: {line}' for line in (*self.passed.unread, *self.bad)),
+            *left_out(self.passed.suffixes),
+            *(f'not entered: {line}' for line in self.passed.repeated),
+            *(f'not restored: {line}' for line in (*self.passed.unreadable, *self.bad)),
         ]
 
 
@@ -97,7 +97,7 @@ def restore_into(
         ConfigError, CheckpointError: see :class:`RestoreInferencer`; or ``only_if_damaged`` at strength 0.
     """
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
-    passed = Passed()
+    passed = SkippedFiles()
     jobs = plan_jobs(sources, Path(out), passed, copies=only_if_damaged)
     if any(is_video(job.source) for job in jobs):
         need_av()
@@ -127,7 +127,7 @@ def print_found(line: str) -> None:
 def run_jobs(
     inferencer: RestoreInferencer,
     jobs: list[RestoreJob],
-    passed: Passed,
+    passed: SkippedFiles,
     report: Callable[[RestoreSummary], None],
     distributed: bool,
     only_if_damaged: bool = False,

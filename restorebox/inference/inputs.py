@@ -11,7 +11,7 @@ from pathlib import Path
 
 from restorebox.datasets.formats import PICTURE_SUFFIXES, left_out
 from restorebox.datasets.reading import list_pictures, read_head
-from restorebox.datasets.walking import Passed, walk
+from restorebox.datasets.walking import SkippedFiles, walk
 from restorebox.errors import DataError
 from restorebox.inference.files import naming_note, target_name
 from restorebox.inference.video import CONTAINERS, VIDEO_SUFFIXES, is_video
@@ -34,7 +34,7 @@ class RestoreJob:
 
 
 def find_pictures(
-    sources: str | os.PathLike | Iterable[str | os.PathLike], videos: bool = False, passed: Passed | None = None
+    sources: str | os.PathLike | Iterable[str | os.PathLike], videos: bool = False, passed: SkippedFiles | None = None
 ) -> list[tuple[Path, Path]]:
     """Find picture files by paths, folders (recursively) and glob patterns (``**`` for sub-folders).
 
@@ -65,24 +65,24 @@ def find_pictures(
     return list(found.items())
 
 
-def _matches(pattern: str, suffixes: tuple[str, ...], passed: Passed | None) -> list[tuple[Path, Path]]:
+def _matches(pattern: str, suffixes: tuple[str, ...], passed: SkippedFiles | None) -> list[tuple[Path, Path]]:
     """Return the matches of a glob pattern; ``glob`` itself would not end for links that form a loop."""
     parts = Path(pattern).parts
     at = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     fixed, wanted = Path(*parts[:at]), parts[at:]
-    unread = len(passed.unread) if passed is not None else 0
+    unread = len(passed.unreadable) if passed is not None else 0
     found = (
         walk(fixed, lambda path: _may_contain(path.relative_to(fixed).parts, wanted), passed) if fixed.is_dir() else ()
     )
     fitting = [path for path in sorted(found) if _fits(path.relative_to(fixed).parts, wanted)]
-    pairs, others = [], Passed()
+    pairs, others = [], SkippedFiles()
     for path in fitting:
         if path.suffix.lower() in suffixes:
             pairs.append((path, path.relative_to(fixed)))
         else:
-            (passed or others).leave(path)
-    if not pairs and not (passed is not None and len(passed.unread) > unread):
-        there = ''.join(f'; {line}' for line in left_out((passed or others).kinds))
+            (passed or others).add(path)
+    if not pairs and not (passed is not None and len(passed.unreadable) > unread):
+        there = ''.join(f'; {line}' for line in left_out((passed or others).suffixes))
         raise DataError(f'{pattern}: no picture fits this pattern (looked for {" ".join(suffixes)}){there}')
     return pairs
 
@@ -129,7 +129,7 @@ def _target_name(name: str, head: bytes) -> str:
 def plan_jobs(
     sources: str | os.PathLike | Iterable[str | os.PathLike],
     out: str | Path,
-    passed: Passed | None = None,
+    passed: SkippedFiles | None = None,
     copies: bool = False,
 ) -> list[RestoreJob]:
     """Plan the output file of each picture or video; files in ``out`` are not used as sources.
@@ -149,7 +149,7 @@ def plan_jobs(
     jobs: dict[Path, RestoreJob] = {}
     found = find_pictures(sources, videos=True, passed=passed)
     if not found and passed is not None:
-        raise DataError('; '.join(passed.unread))
+        raise DataError('; '.join(passed.unreadable))
     for source, below in found:
         head = b'' if is_video(source) else read_head(source)
         target = Path(out) / below.with_name(_target_name(below.name, head))

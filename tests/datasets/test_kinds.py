@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 from restorebox.datasets import decoding, deep
 from restorebox.datasets.formats import FORMATS, HEIF, left_out, sniff, suffix_kind
 from restorebox.datasets.reading import list_pictures, read_frames, read_picture
-from restorebox.datasets.walking import Passed
+from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import DataError, PictureError
 from tests.heic import HEIC8, HEIC10, HEIC_TWO
 
@@ -300,15 +300,15 @@ def test_skipped_files_are_counted_and_named(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / 'inner').mkdir()
     (tmp_path / 'inner' / 'g.nef').touch()
-    passed = Passed()
+    passed = SkippedFiles()
     assert [path.name for path in list_pictures(tmp_path, True, passed=passed)] == ['a.png']
-    assert passed.kinds == Counter({'.txt': 2, '.nef': 2, '.xmp': 1, '.cr2': 1, '.psd': 1, '': 1, '.db': 1})
-    assert left_out(passed.kinds) == [
+    assert passed.suffixes == Counter({'.txt': 2, '.nef': 2, '.xmp': 1, '.cr2': 1, '.psd': 1, '': 1, '.db': 1})
+    assert left_out(passed.suffixes) == [
         'left out: .nef 2, .cr2 1: develop raw files to TIFF or PNG first',
         'left out: .psd 1: save them as PNG or TIFF first',
         'not pictures: 5 (.txt 2, no suffix 1, .db 1, .xmp 1)',
     ]
-    assert len(left_out(passed.kinds, others=False)) == 2
+    assert len(left_out(passed.suffixes, others=False)) == 2
     (tmp_path / 'a.png').unlink()
     with pytest.raises(DataError, match=r'no pictures in this folder.*\.nef 1.*develop raw files'):
         list_pictures(tmp_path)

@@ -6,7 +6,7 @@ import pytest
 
 from restorebox.datasets.reading import list_pictures
 from restorebox.datasets.sources.files import list_files
-from restorebox.datasets.walking import Passed
+from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import DataError
 
 
@@ -42,13 +42,13 @@ def test_links_that_loop_come_to_an_end_and_no_folder_is_taken_twice(tree):
         (tree / one).mkdir()
         (tree / one / 'other').symlink_to(tree / other)
     (tree / 'again').symlink_to('sub')
-    passed = Passed()
+    passed = SkippedFiles()
     assert names(tree, passed=passed) == ['a.png', 'locked/d.png', 'sub/b.png', 'sub/deep/c.png']
-    assert not passed.unread
-    assert sorted(line.split(': ')[0] for line in passed.again) == [
+    assert not passed.unreadable
+    assert sorted(line.split(': ')[0] for line in passed.repeated) == [
         str(tree / name) for name in ('again', 'sub/up', 'x/other', 'y/other')
     ]
-    assert f'{tree}/again: is the same folder as {tree}/sub; its pictures are listed under that name' in passed.again
+    assert f'{tree}/again: is the same folder as {tree}/sub; its pictures are listed under that name' in passed.repeated
 
 
 def test_a_linked_folder_from_elsewhere_is_entered(tree, tmp_path):
@@ -59,14 +59,14 @@ def test_a_linked_folder_from_elsewhere_is_entered(tree, tmp_path):
 
 
 def test_one_that_cannot_be_read_is_named(tree, shut):
-    passed = Passed()
+    passed = SkippedFiles()
     assert names(tree, passed=passed) == ['a.png', 'sub/b.png', 'sub/deep/c.png']
-    assert passed.unread == [f"{tree}/locked: the folder can't be read (Permission denied)"]
+    assert passed.unreadable == [f"{tree}/locked: the folder can't be read (Permission denied)"]
     with pytest.raises(DataError, match=r"locked: the folder can't be read \(Permission denied\)"):
         names(tree)
-    passed = Passed()
+    passed = SkippedFiles()
     assert list_pictures(tree / 'locked', passed=passed) == []
-    assert len(passed.unread) == 1
+    assert len(passed.unreadable) == 1
 
 
 def test_a_release_is_walked_the_same_way(tree, shut):

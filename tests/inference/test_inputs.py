@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from restorebox.datasets.walking import Passed
+from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import DataError
 from restorebox.inference.inputs import find_pictures, plan_jobs
 
@@ -56,10 +56,10 @@ def test_links_that_loop_do_not_hold_a_pattern(tree):
     """glob itself goes through two links 2 ** 40 times."""
     for name in ('one', 'two'):
         os.symlink('.', f't/sub/{name}')
-    passed = Passed()
+    passed = SkippedFiles()
     found = [str(path) for path, _ in find_pictures('t/**/*.png', passed=passed)]
     assert found == ['t/a.png', 't/sub/d.png', 't/sub/deep/e.png']
-    assert len(passed.again) == 2
+    assert len(passed.repeated) == 2
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,6 @@ def test_folders_that_cannot_be_read_are_named_also_where_nothing_is_left(tmp_pa
     monkeypatch.setattr(os, 'scandir', refuse)
     for source in (tmp_path, f'{tmp_path}/*.png'):
         with pytest.raises(DataError, match=r"the folder can't be read \(Permission denied\)"):
-            plan_jobs(source, tmp_path / 'out', Passed())
+            plan_jobs(source, tmp_path / 'out', SkippedFiles())
         with pytest.raises(DataError, match=r"the folder can't be read \(Permission denied\)"):
             plan_jobs(source, tmp_path / 'out')

@@ -12,7 +12,7 @@ from restorebox.datasets import pairing as pairings
 from restorebox.datasets.base import BasePictures, leaves
 from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding
 from restorebox.datasets.reading import list_pictures
-from restorebox.datasets.walking import Passed
+from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import DataError
 from restorebox.registry import DATASETS
 
@@ -189,7 +189,7 @@ def _add_from_folders(subject: Subject, part: str, folders: dict[str, Path]) -> 
             if not any(text in each.text or str(folder) in each.text for each in subject.findings):
                 subject.findings.append(Finding('pairing', ERROR, part, (str(folder),), text))
         _add_folder(picture_set, role, folder, paired)
-        passed = Passed(strict=True)
+        passed = SkippedFiles(strict=True)
         with suppress(DataError):
             list_pictures(folder, passed=passed)
         pairings.warn_left_out(passed, folder, part)

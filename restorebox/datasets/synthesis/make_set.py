@@ -12,7 +12,7 @@ from pathlib import Path
 from restorebox.datasets.reading import list_pictures
 from restorebox.datasets.synthesis.folder import OutputFolder
 from restorebox.datasets.synthesis.work import Job, run_workers
-from restorebox.datasets.walking import Passed
+from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import DISK_ERRORS, DataError
 from restorebox.processes import usable_cores
 from restorebox.progress import Progress
@@ -38,12 +38,12 @@ class SynthesisResult:
     sources: int
     existing: int
     unreadable: list[tuple[str, str]]
-    passed: Passed
+    passed: SkippedFiles
     workers: int
     seconds: float
 
 
-def find_sources(clean_dir: Path, out_dir: Path, recursive: bool, passed: Passed) -> list[str]:
+def find_sources(clean_dir: Path, out_dir: Path, recursive: bool, passed: SkippedFiles) -> list[str]:
     """List the clean pictures as paths relative to their folder, with ``/`` as separator.
 
     Args:
@@ -57,7 +57,7 @@ def find_sources(clean_dir: Path, out_dir: Path, recursive: bool, passed: Passed
     """
     paths = list_pictures(clean_dir, recursive, passed=passed)
     if not paths:
-        raise DataError(passed.unread[0])
+        raise DataError(passed.unreadable[0])
     clean, out = clean_dir.resolve(), out_dir.resolve()
     linked = any(Path(os.path.realpath(each)).is_relative_to(out) for each in {path.parent for path in paths})
     if linked or clean.is_relative_to(out) or (recursive and out.is_relative_to(clean)):
@@ -86,7 +86,7 @@ def make_set(job: Job, recursive: bool = False, workers: int | None = None, skip
             folder was made with other settings.
         BusyError: another run uses the folder.
     """
-    passed = Passed(strict=not skip)
+    passed = SkippedFiles(strict=not skip)
     sources = find_sources(job.clean_dir, job.out_dir, recursive, passed)
     workers = min(workers or usable_cores(), len(sources))
     try:
