@@ -1,4 +1,4 @@
-"""Re-initialisation of a role during training."""
+"""A role that begins anew."""
 
 from types import SimpleNamespace
 
