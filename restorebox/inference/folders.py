@@ -148,8 +148,9 @@ def run_jobs(
         shares: list = [None] * dist.get_world_size()
         dist.all_gather_object(shares, ((done.count, done.copied, done.before), bad, notes))
         numbers, all_bad, all_notes = zip(*shares, strict=True)
-        sums = map(sum, zip(*numbers, strict=True))
-        done = RestoreSummary(*sums, sorted(chain(*all_bad)), sorted(chain(*all_notes)), passed)
+        restored, unchanged, before = (sum(each) for each in zip(*numbers, strict=True))
+        bad, notes = sorted(chain(*all_bad)), sorted(chain(*all_notes))
+        done = RestoreSummary(restored, unchanged, before, bad, notes, passed)
     if not distributed or dist.get_rank() == 0:
         report(done)
     if distributed:

@@ -82,7 +82,7 @@ def test_bad_strengths_are_refused_before_the_model_is_loaded(strength):
         RestoreInferencer('nowhere.safetensors', strength=strength)
 
 
-def test_an_average_model_is_not_run_at_zero(monkeypatch):
+def test_the_network_does_not_run_at_zero(monkeypatch):
     tiler = Tiler(drawn(), strength=0)
     monkeypatch.setattr(tiler.restorer, 'restore', lambda *_, **__: pytest.fail('the network ran'))
     assert np.array_equal(tiler(picture(16, 16)), picture(16, 16))

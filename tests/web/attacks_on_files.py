@@ -132,7 +132,7 @@ def no_model(attack):
     for model in ('elsewhere', '../../etc/passwd', attack.url, str(attack.secret)):
         path = attack.attacker.upload(png()).json()[0]
         file = {'path': path}
-        attack.attacker.join(path, data=[file, None, model]).raise_for_status()
+        attack.attacker.join(path, data=[file, None, 1, model]).raise_for_status()
         told = attack.attacker.told()
         assert not told['success']
         assert str(attack.home) not in json.dumps(told)
