@@ -16,7 +16,7 @@ model = dict(
     lambda_intra=1.0,
     lambda_inter=0.005,
     lambda_idt=1.0,
-    # the first whose weights are on this machine, which the log and every score record; without any, training is refused
+    # the first whose weights are on this machine; the log and every score record it; without any, no training
     semantic_encoder=dict(
         type='FirstAvailable',
         encoders=[dict(type='CLIPVisual'), dict(type='EfficientNetLite'), dict(type='VGG16Features')],
