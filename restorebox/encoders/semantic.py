@@ -100,6 +100,12 @@ class SemanticEncoder:
         return type(self).__name__
 
 
+def semantic_encoders(model: nn.Module) -> list[SemanticEncoder]:
+    """Return the encoders of a model and of its losses: attributes ``encoder`` of the model's modules."""
+    found = (getattr(module, 'encoder', None) for module in model.modules())
+    return [encoder for encoder in found if isinstance(encoder, SemanticEncoder)]
+
+
 @ENCODERS.register_module()
 class CLIPVisual(SemanticEncoder):
     """Image tower of CLIP ViT-B/32 (Radford et al. 2021, "Learning transferable visual models from natural language
