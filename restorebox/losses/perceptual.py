@@ -67,9 +67,7 @@ class FeatureLoss(BaseLoss):
             self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, normalise))
             return
         if layers is not None or weights != 'pretrained' or not normalise:
-            raise ConfigError(
-                f'{name}: layers, weights and normalise belong to VGG16; leave them out beside an encoder'
-            )
+            raise ConfigError(f'{name}: layers, weights and normalise are of VGG16; leave them out beside an encoder')
         self.encoder = ENCODERS.build(encoder)
         self.min_size = 1  # encoders take any size
 
