@@ -91,6 +91,7 @@ ALIASES_AT: dict[str, dict[str, str]] = {
         'MS_SSIMLoss': "'SSIMLoss'",
         'EdgeLoss': "'GradientLoss'",
         'TVLoss': "nothing of that name: 'GradientLoss' compares the gradients of two pictures",
+        'ContrastLoss': "'ContrastiveRegularisation'",
         'CLIPLoss': "'SemanticLoss' with the encoder 'CLIPVisual'",
         'NCELoss': "'PatchNCELoss'",
     },

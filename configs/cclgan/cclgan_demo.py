@@ -8,6 +8,7 @@ _base_ = [
 model = dict(
     generator=dict(backbone=dict(blocks=3, base_width=16), head=dict(kernel=3, residual=True), init=None),
     discriminator=dict(backbone=dict(base_width=16), init=None),
+    semantic_encoder=dict(_delete_=True, type='RandomConv'),  # random weights: needs neither a package nor a file
     statistics_window=_base_.crop,
 )
 activation_checkpointing = None  # small networks

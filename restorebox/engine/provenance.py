@@ -8,12 +8,14 @@ from typing import Any
 
 import mmengine
 import torch
+from mmengine.dist import all_gather_object
 from mmengine.optim import OptimWrapperDict
 
+from restorebox.encoders import semantic_encoders
 from restorebox.engine.config import leaves
 from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.resumed import check_optimiser
-from restorebox.errors import CheckpointError, printable
+from restorebox.errors import CheckpointError, WeightsError, printable
 from restorebox.untrusted import read_json
 from restorebox.version import __version__
 
@@ -27,6 +29,24 @@ def precision(runner: Any) -> str:
     each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     device = next(runner.model.parameters()).device
     return 'bf16' if any(isinstance(w, AutocastOptimWrapper) and w.reduces(device) for w in each) else 'fp32'
+
+
+def check_encoders(runner: Any) -> None:
+    """Log the semantic encoders of a training, and refuse it if one has no weights.
+
+    Called before the first step by all ranks, since it waits for the others.
+
+    Raises:
+        WeightsError: an encoder's weights are missing on some rank.
+    """
+    encoders = semantic_encoders(runner.restorer)
+    reasons = all_gather_object([reason for encoder in encoders if (reason := encoder.missing())])
+    for rank, missing in enumerate(reasons):
+        if missing:
+            where = f'rank {rank}: ' if len(reasons) > 1 else ''
+            raise WeightsError(where + missing[0])
+    for encoder in encoders:
+        runner.logger.info(f'semantic encoder: {encoder.describe()}')
 
 
 def compute(runner: Any, meta: dict) -> dict:

@@ -22,17 +22,72 @@ from restorebox.encoders.frozen import (
     lpips_network,
     vgg16_taps,
 )
+from restorebox.encoders.semantic import SemanticEncoder
 from restorebox.errors import ConfigError
 from restorebox.losses.base import BaseLoss
-from restorebox.registry import LOSSES, nearest
+from restorebox.registry import ENCODERS, LOSSES, nearest
 from restorebox.values import NotNegative
 
 CRITERIA = {'l1': F.l1_loss, 'mse': F.mse_loss}
 
 
+class FeatureLoss(BaseLoss):
+    """Base of losses over named features of VGG16 or of a semantic encoder.
+
+    The network is frozen, built at first use and not part of this module's ``state_dict``.
+
+    Args:
+        default: VGG16's layers if neither ``layers`` nor ``encoder`` is given.
+        layers: layer of VGG16 -> its weight.
+        weight: factor of the result.
+        weights: of VGG16, see :func:`restorebox.encoders.frozen.vgg16_features`.
+        normalise: see :class:`restorebox.encoders.frozen.TappedFeatures`.
+        encoder: config of one of ``ENCODERS``, in the place of VGG16.
+
+    Raises:
+        ConfigError: an unknown layer, no layer, or settings of VGG16 beside an encoder.
+    """
+
+    value_range = (0.0, 1.0)
+
+    def __init__(
+        self,
+        default: dict[str, float],
+        layers: dict[str, NotNegative] | None,
+        weight: NotNegative,
+        weights: str,
+        normalise: bool,
+        encoder: dict | None,
+    ) -> None:
+        super().__init__(weight)
+        name = type(self).__name__
+        self.encoder: SemanticEncoder | None = None
+        if encoder is None:
+            self.layers, self.min_size = _known_layers(name, default if layers is None else layers)
+            self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, normalise))
+            return
+        if layers is not None or weights != 'pretrained' or not normalise:
+            raise ConfigError(f'{name}: layers, weights and normalise are of VGG16; leave them out beside an encoder')
+        self.encoder = ENCODERS.build(encoder)
+        self.min_size = 1  # encoders take any size
+
+    def features(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the named features of RGB ``(N, 3, H, W)`` in [0, 1].
+
+        Raises:
+            ValueError: not 3 channels, or too small for the poolings up to VGG16's deepest layer.
+        """
+        _check_pictures(type(self).__name__, x, self.min_size)
+        return self.network(x) if self.encoder is None else self.encoder(x)
+
+    def shares(self) -> dict[str, float]:
+        """Return the weight of each feature; call it after :meth:`features`, when an encoder has been chosen."""
+        return self.layers if self.encoder is None else self.encoder.distance_weights
+
+
 @LOSSES.register_module()
-class PerceptualLoss(BaseLoss):
-    """Weighted distance between VGG16 features.
+class PerceptualLoss(FeatureLoss):
+    """Weighted distance between features of VGG16, or of a semantic encoder.
 
     ::
 
@@ -40,22 +95,19 @@ class PerceptualLoss(BaseLoss):
                                                    +-> sum_k w_k criterion(., .)
         target -> VGG16 -> relu1_2, relu2_2, ... --+
 
-    The network is frozen, built at first use and not part of this module's ``state_dict``.
-
     Args:
-        layers: layer name -> its weight. Names are ``conv1_1``, ``relu1_1``, ..., ``pool5``.
+        layers: layer name of VGG16 -> its weight. Names are ``conv1_1``, ``relu1_1``, ..., ``pool5``.
         weight: factor of the sum.
         criterion: ``'l1'`` or ``'mse'``.
         weights: ``'pretrained'``, ``'random'`` (tests) or the path of a state dict.
         normalise: normalise by ImageNet's mean and standard deviation, as in VGG16's training. False: pass [0, 1]
             unchanged, as the code of heavy rain does.
+        encoder: config of one of ``ENCODERS``, in the place of VGG16; its ``distance_weights`` are the w_k.
 
     Raises:
-        ConfigError: an unknown layer or criterion, or no layer.
+        ConfigError: an unknown layer or criterion, no layer, or settings of VGG16 beside an encoder.
         WeightsError: at first use, when the weights file is absent.
     """
-
-    value_range = (0.0, 1.0)
 
     def __init__(
         self,
@@ -64,30 +116,28 @@ class PerceptualLoss(BaseLoss):
         criterion: str = 'l1',
         weights: str = 'pretrained',
         normalise: bool = True,
+        encoder: dict | None = None,
     ) -> None:
-        super().__init__(weight)
-        layers = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8} if layers is None else dict(layers)
-        self.layers, self.min_size = _known_layers('PerceptualLoss', layers)
+        default = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8}
+        super().__init__(default, layers, weight, weights, normalise, encoder)
         if criterion not in CRITERIA:
             raise ConfigError(f"PerceptualLoss: no criterion '{criterion}'; {nearest(criterion, list(CRITERIA))}")
         self.criterion = criterion
-        self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, normalise))
 
     def compute(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Return ``sum_k w_k criterion(VGG_k(pred), VGG_k(target))`` of RGB ``(N, 3, H, W)`` in [0, 1].
+        """Return ``sum_k w_k criterion(Phi_k(pred), Phi_k(target))`` of RGB ``(N, 3, H, W)`` in [0, 1].
 
         Raises:
             ValueError: not 3 channels, or too small for the deepest layer's poolings.
         """
-        _check_pictures('PerceptualLoss', pred, self.min_size)
-        predicted, clean = self.network(pred), self.network(target)
+        predicted, clean = self.features(pred), self.features(target)
         distance = CRITERIA[self.criterion]
-        return torch.stack([w * distance(predicted[name], clean[name]) for name, w in self.layers.items()]).sum()
+        return torch.stack([w * distance(predicted[name], clean[name]) for name, w in self.shares().items()]).sum()
 
 
 @LOSSES.register_module()
-class ContrastiveRegularisation(BaseLoss):
-    """Ratio of a prediction's distances to the clean and to the degraded picture, in VGG16 features.
+class ContrastiveRegularisation(FeatureLoss):
+    """Ratio of a prediction's distances to the clean and to the degraded picture, in features of VGG16 or an encoder.
 
     ``sum_k w_k |VGG_k(target) - VGG_k(pred)| / |VGG_k(degraded) - VGG_k(pred)|``, mean absolute differences: the
     prediction is pulled to the clean picture and pushed from the degraded one (Wu et al., eq 3; with VGG19).
@@ -97,22 +147,24 @@ class ContrastiveRegularisation(BaseLoss):
             paper.
         weight: factor of the sum.
         weights: see :class:`PerceptualLoss`.
+        encoder: see :class:`PerceptualLoss`.
 
     Raises:
-        ConfigError: an unknown layer, or none.
+        ConfigError: an unknown layer, none, or settings of VGG16 beside an encoder.
         WeightsError: at first use, when the weights file is absent.
     """
 
     reads_degraded = True
-    value_range = (0.0, 1.0)
 
     def __init__(
-        self, layers: dict[str, NotNegative] | None = None, weight: NotNegative = 1.0, weights: str = 'pretrained'
+        self,
+        layers: dict[str, NotNegative] | None = None,
+        weight: NotNegative = 1.0,
+        weights: str = 'pretrained',
+        encoder: dict | None = None,
     ) -> None:
-        super().__init__(weight)
         default = {'relu1_2': 1 / 32, 'relu2_2': 1 / 16, 'relu3_3': 1 / 8, 'relu4_3': 1 / 4, 'relu5_3': 1.0}
-        self.layers, self.min_size = _known_layers('ContrastiveRegularisation', default if layers is None else layers)
-        self.network = LazyFrozen(partial(vgg16_taps, tuple(self.layers), weights, True))
+        super().__init__(default, layers, weight, weights, True, encoder)
 
     def compute(self, pred: Tensor, target: Tensor, degraded: Tensor) -> Tensor:
         """Return the loss of RGB ``(N, 3, H, W)`` in [0, 1].
@@ -120,11 +172,10 @@ class ContrastiveRegularisation(BaseLoss):
         Raises:
             ValueError: not 3 channels, or too small for the deepest layer's poolings.
         """
-        _check_pictures('ContrastiveRegularisation', pred, self.min_size)
-        predicted, clean, negative = self.network(pred), self.network(target), self.network(degraded)
+        predicted, clean, negative = self.features(pred), self.features(target), self.features(degraded)
         terms = [
             weight * F.l1_loss(predicted[name], clean[name]) / (F.l1_loss(predicted[name], negative[name]) + 1e-7)
-            for name, weight in self.layers.items()
+            for name, weight in self.shares().items()
         ]
         return torch.stack(terms).sum()
 

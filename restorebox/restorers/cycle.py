@@ -215,10 +215,6 @@ class CycleRestorer(BaseRestorer):
         for domain, pictures in state['pools'].items():
             self.pools[domain].pictures = list(pictures)
 
-    def provenance(self) -> dict:
-        """Return the description of the semantic encoder that was used."""
-        return {'semantic_encoder': self.encoder.describe()} if self.encoder is not None else {}
-
     # -- passes --------------------------------------------------------------------------------------------------
 
     def prepare(self, inputs: Inputs) -> dict:

@@ -194,7 +194,8 @@ class RainDiffusion(DiffusionRestorer):
 
     def provenance(self) -> dict:
         """Return the last mean differences between generated pictures and their sources."""
-        return {**self.monitor.last, 'collapsed': self.monitor.collapsed} if self.monitor.last else {}
+        drift = {**self.monitor.last, 'collapsed': self.monitor.collapsed} if self.monitor.last else {}
+        return {**super().provenance(), **drift}
 
     # -- passes --------------------------------------------------------------------------------------------------
 

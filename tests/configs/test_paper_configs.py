@@ -1,12 +1,14 @@
 """The papers' configs really train and test, with narrower networks on a miniature of their data."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from restorebox.cli.main import main
 from restorebox.datasets.sources import prepare
+from restorebox.encoders import efficientnet
 from restorebox.engine import load_file
 from restorebox.engine.config import load_config
 from restorebox.files import configs_dir
@@ -14,6 +16,9 @@ from tests.factories import write_pairs
 from tests.miniatures import make
 from tests.processes import run, succeed
 
+needs_encoder = pytest.mark.skipif(
+    find_spec(efficientnet.PACKAGE) is None, reason='requirements/encoder.txt is not installed'
+)
 NARROW = [f'model.{role}.backbone.base_width=4' for role in ('generator', 'discriminator')]
 
 
@@ -23,7 +28,7 @@ def narrow(samples):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('method', ['cclgan', 'cyclegan', 'cut'])
+@pytest.mark.parametrize('method', [pytest.param('cclgan', marks=needs_encoder), 'cyclegan', 'cut'])
 def test_unpaired_methods_train_and_test(tmp_path, method):
     for split, role, name in (
         ('train', 'lq', 'trainA'), ('train', 'gt', 'trainB'), ('test', 'lq', 'testA'), ('test', 'gt', 'testB')
@@ -33,15 +38,37 @@ def test_unpaired_methods_train_and_test(tmp_path, method):
         (tmp_path / 'made' / split / role).rename(tmp_path / 'data' / name)
     config = f'configs/{method}/{method}_spa.py'
     where = ['--data-root', 'data', '--work-dir', 'w']
-    succeed(run('train.py', config, *where, '--no-data-check', *narrow(2), cwd=tmp_path))
+    home = dict(TORCH_HOME=str(tmp_path))  # neither CLIP nor VGG-16 there
+    succeed(run('train.py', config, *where, '--no-data-check', *narrow(2), cwd=tmp_path, **home))
     checkpoint = load_file(tmp_path / 'w' / 'iter_2.pth')
     assert 'ema_state_dict' not in checkpoint  # the papers deploy the last weights
     assert ('semantic_encoder' in checkpoint['meta']['compute']) == (method == 'cclgan')
+    log = next((tmp_path / 'w').glob('*/*.log')).read_text()
+    assert ('semantic encoder: EfficientNetLite (' in log) == (method == 'cclgan')
     succeed(run('test.py', config, 'w/iter_2.pth', *where, '--cfg-options', *NARROW, cwd=tmp_path))
     scores = json.loads((tmp_path / 'w' / 'scores.json').read_text())
     assert scores['count'] == 3
     assert {'psnr_y@256', 'ssim_y@256'} <= set(scores['mean'])
-    assert ('semantic_encoder' in scores['training']) == (method == 'cclgan')
+    recorded = scores['training'].get('semantic_encoder', '')
+    assert recorded.startswith('EfficientNetLite (efficientnet-lite0-57934424.pth, sha256 ') == (method == 'cclgan')
+
+
+@pytest.mark.slow
+def test_cclgan_without_any_encoder_is_refused(tmp_path, monkeypatch, capsys):
+    for role in ('trainA', 'trainB', 'testA', 'testB'):
+        write_pairs(tmp_path / role, 'train', 2)
+        (tmp_path / 'data').mkdir(exist_ok=True)
+        (tmp_path / role / 'train' / 'lq').rename(tmp_path / 'data' / role)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr(efficientnet, 'find_spec', lambda name: None)
+    where = ['--data-root', 'data', '--work-dir', 'w', '--no-data-check']
+    with pytest.raises(SystemExit):
+        main(['train', 'cclgan/cclgan_spa.py', *where, *narrow(2)])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error')]
+    assert len(lines) == 1
+    assert "pip install 'restorebox[encoder]'" in lines[0]
+    assert not list((tmp_path / 'w').glob('*.pth'))
 
 
 # one config for each data set of configs/infoaccum; between them they are all rows of Table II and two of Table III

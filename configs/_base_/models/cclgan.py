@@ -16,10 +16,10 @@ model = dict(
     lambda_intra=1.0,
     lambda_inter=0.005,
     lambda_idt=1.0,
-    # the first whose weights are on this machine; the log and every score record it
+    # the first whose weights are on this machine; the log and every score record it; without any, no training
     semantic_encoder=dict(
         type='FirstAvailable',
-        encoders=[dict(type='CLIPVisual'), dict(type='VGG16Features'), dict(type='RandomConv')],
+        encoders=[dict(type='CLIPVisual'), dict(type='EfficientNetLite'), dict(type='VGG16Features')],
     ),
     statistics_window=256,  # the training crop
 )
