@@ -250,8 +250,7 @@ class BaseRestorer(BaseModel):
             rng = torch.Generator(group.device).manual_seed(data_samples[first].metainfo.get('index', 0))
             out = self.restore(group, shared=self.estimate_shared(group), rng=rng)
             for i in range(group.shape[0]):
-                for name, value in out.items():
-                    data_samples[first + i].set_data({name: value[i]})
+                data_samples[first + i].set_data({name: value[i] for name, value in out.items()})
             first += group.shape[0]
         for i, sample in enumerate(data_samples):
             for role, pictures in inputs.items():
@@ -365,9 +364,7 @@ class BaseRestorer(BaseModel):
                     terms = self.losses(step, inputs, prepared)
                     total = sum(value for name, value in terms.items() if name.startswith('loss'))
                     if not isinstance(total, Tensor):
-                        raise ConfigError(
-                            f"{type(self).__name__}: the step '{step}' has no term whose name starts with loss"
-                        )
+                        raise ConfigError(f"{type(self).__name__}: step '{step}' has no term named loss...")
                     if not torch.isfinite(total):
                         bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
                         raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
