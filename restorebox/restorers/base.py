@@ -306,7 +306,7 @@ class BaseRestorer(BaseModel):
             rng.set_state(state[name].cpu())
 
     def provenance(self) -> dict:
-        """Return what stored scores must record about this training besides config and encoders: plain values by name."""
+        """Return what stored scores must record besides config and encoders: plain values by name."""
         return {}
 
     def apply_loss(self, loss: nn.Module, pred: Tensor, target: Tensor, degraded: Tensor | None = None) -> Tensor:

@@ -339,8 +339,8 @@ class TestSwitches:
         assert whole.keys() - without.keys() == {gone}
 
     def test_the_training_settings_are_recorded(self):
-        assert small_restorer('CycleRestorer').provenance() == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
-        assert small_restorer('CycleRestorer: CUT').provenance() == {}
+        assert recorded(small_restorer('CycleRestorer')) == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
+        assert recorded(small_restorer('CycleRestorer: CUT')) == {}
 
 
 class TestImagePool:
