@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from plain_cycle import PlainCycleRestorer
 
 from restorebox.engine.config import load_config
+from restorebox.engine.provenance import recorded
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import RESTORERS
