@@ -51,7 +51,7 @@ class CheckpointError(RestoreboxError):
 
 
 class WeightsError(RestoreboxError):
-    """Weights of a third-party network (VGG, AlexNet, Inception, CLIP) were not found."""
+    """Weights of a third-party network (VGG, AlexNet, Inception, CLIP, EfficientNet) were not found."""
 
 
 class NonFiniteError(RestoreboxError):

@@ -72,8 +72,8 @@ def verdict(bounds: tuple[float, float] | None) -> str:
 def line(name: str, values: list[float]) -> str:
     """Row of a table: mean, interval and verdict of differences, in dB."""
     bounds = interval(values)
-    shown = f'{bounds[0]:+.2f} to {bounds[1]:+.2f}' if bounds else ''
-    return f'| {name} | {statistics.mean(values):+.2f} | {shown} | {verdict(bounds)} |'
+    shown = f'{bounds[0]:+.3f} to {bounds[1]:+.3f}' if bounds else ''
+    return f'| {name} | {statistics.mean(values):+.3f} | {shown} | {verdict(bounds)} |'
 
 
 def page(data: str, steps: int, runs: dict[str, list[dict]]) -> str:
@@ -83,8 +83,6 @@ def page(data: str, steps: int, runs: dict[str, list[dict]]) -> str:
     lines = [
         '<!-- written by docs/studies/encoder_effect.py -->',
         '',
-        '# Intra loss on different encoders',
-        '',
         f'{data}. Row `ccl_only` of `{CONFIG}`, 8 channels wide, {steps} steps of one 48-pixel crop, seeds '
         f'{", ".join(seeds)}, {first["count"]} test images, {first["training"]["device"]}. Y PSNR in dB; intervals are '
         '95 % confidence intervals of the mean over the seeds (Student, paired by seed).',
@@ -92,12 +90,12 @@ def page(data: str, steps: int, runs: dict[str, list[dict]]) -> str:
         '| intra loss on | ' + ' | '.join(f'seed {seed}' for seed in seeds) + ' | minutes |',
         '|---' * (len(seeds) + 2) + '|',
         '| input (do nothing) | '
-        + ' | '.join(f'{each["mean"][f"input/{SCORE}"]:.2f}' for each in runs['none'])
+        + ' | '.join(f'{each["mean"][f"input/{SCORE}"]:.3f}' for each in runs['none'])
         + ' | |',
     ]
     for side, each in runs.items():
         minutes = statistics.mean(run['training']['minutes'] for run in each)
-        lines.append(f'| {side} | ' + ' | '.join(f'{run["mean"][SCORE]:.2f}' for run in each) + f' | {minutes:.1f} |')
+        lines.append(f'| {side} | ' + ' | '.join(f'{run["mean"][SCORE]:.3f}' for run in each) + f' | {minutes:.1f} |')
     lines += ['', '| difference | mean | interval | verdict |', '|---|---|---|---|']
     for side, each in runs.items():
         lines.append(line(f'{side} - input', [run['mean'][SCORE] - run['mean'][f'input/{SCORE}'] for run in each]))
@@ -110,7 +108,7 @@ def page(data: str, steps: int, runs: dict[str, list[dict]]) -> str:
         if verdict(interval([run['mean'][SCORE] - run['mean'][f'input/{SCORE}'] for run in each])) == 'above 0'
     ]
     if not above:
-        lines += ['', 'No side is above the input: these runs say nothing about which encoder restores better.']
+        lines += ['', 'No interval is above the input: these runs do not show which encoder restores better.']
     return '\n'.join(lines) + '\n'
 
 

@@ -1,4 +1,4 @@
-"""Frozen networks of third parties: VGG, AlexNet, LPIPS. (CLIP: ``clip.py``.)
+"""Frozen networks of third parties: VGG, AlexNet, LPIPS. (Others: ``clip.py``, ``efficientnet.py``.)
 
 Their weights are never downloaded here. Files are searched in the folder of ``torch.hub`` and read with
 ``weights_only=True``. The error for a missing file names file and folder.

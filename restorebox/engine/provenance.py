@@ -10,6 +10,7 @@ import mmengine
 import torch
 from mmengine.dist import all_gather_object
 from mmengine.optim import OptimWrapperDict
+from torch import nn
 
 from restorebox.encoders import semantic_encoders
 from restorebox.engine.config import leaves
@@ -49,6 +50,13 @@ def check_encoders(runner: Any) -> None:
         runner.logger.info(f'semantic encoder: {encoder.describe()}')
 
 
+def recorded(model: nn.Module) -> dict:
+    """Return what stored scores record about a training besides its config: encoders, and a restorer's own entries."""
+    names = dict.fromkeys(encoder.describe() for encoder in semantic_encoders(model))
+    encoders = {'semantic_encoder': '; '.join(names)} if names else {}
+    return encoders | getattr(model, 'provenance', dict)()
+
+
 def compute(runner: Any, meta: dict) -> dict:
     """Return device, time, steps, seed and precision of a training so far; stored with every result."""
     loop = runner._train_loop
@@ -62,7 +70,7 @@ def compute(runner: Any, meta: dict) -> dict:
         'samples': steps * getattr(loop, 'total_batch', 0),
         'seed': runner.seed,
         'precision': precision(runner),
-        **(runner.restorer.provenance() if hasattr(runner.restorer, 'provenance') else {}),
+        **recorded(runner.restorer),
     }
 
 
@@ -142,8 +150,7 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
     if budget is not None and budget != planned:
         runner.logger.warning(f'this run was planned for {budget} samples and now for {planned}')
     check_optimiser(runner, meta, filename)
-    recorded: dict = getattr(runner.restorer, 'provenance', dict)()
-    for key, value in recorded.items():
+    for key, value in recorded(runner.restorer).items():
         before = meta.get('compute', {}).get(key, value)
         if before != value:
             raise CheckpointError(

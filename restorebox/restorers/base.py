@@ -12,7 +12,6 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from restorebox.backbones.base import Needs
-from restorebox.encoders import semantic_encoders
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.layers.finite import nan_where_infinite
@@ -306,9 +305,8 @@ class BaseRestorer(BaseModel):
             rng.set_state(state[name].cpu())
 
     def provenance(self) -> dict:
-        """Return what stored scores must record about this training besides its config: plain values by name."""
-        names = dict.fromkeys(encoder.describe() for encoder in semantic_encoders(self))
-        return {'semantic_encoder': '; '.join(names)} if names else {}
+        """Return what stored scores must record besides config and encoders: plain values by name."""
+        return {}
 
     def apply_loss(self, loss: nn.Module, pred: Tensor, target: Tensor, degraded: Tensor | None = None) -> Tensor:
         """Call a :class:`BaseLoss` on tensors in the network's range, mapped to [0, 1] if the loss requires it."""

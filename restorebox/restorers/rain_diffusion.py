@@ -194,8 +194,7 @@ class RainDiffusion(DiffusionRestorer):
 
     def provenance(self) -> dict:
         """Return the last mean differences between generated pictures and their sources."""
-        drift = {**self.monitor.last, 'collapsed': self.monitor.collapsed} if self.monitor.last else {}
-        return {**super().provenance(), **drift}
+        return {**self.monitor.last, 'collapsed': self.monitor.collapsed} if self.monitor.last else {}
 
     # -- passes --------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,16 @@ def test_encoders_are_logged(caplog):
     assert not caplog.records
 
 
+def test_scores_record_each_encoder_once_and_a_restorers_own_entries():
+    model = runner(RANDOM, RANDOM, dict(RANDOM, seed=1)).restorer
+    assert provenance.recorded(nn.Linear(1, 1)) == {}
+    model.provenance = lambda: {'shift': 0.5}
+    assert provenance.recorded(model) == {
+        'semantic_encoder': 'RandomConv (width 4, seed 0); RandomConv (width 4, seed 1)',
+        'shift': 0.5,
+    }
+
+
 def test_an_encoder_without_weights_is_refused(monkeypatch):
     with pytest.raises(WeightsError, match=r'^weights file absent\.pth does not exist$'):
         provenance.check_encoders(runner(RANDOM, ABSENT))

@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from plain_cycle import PlainCycleRestorer
 
 from restorebox.engine.config import load_config
+from restorebox.engine.provenance import recorded
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import RESTORERS
@@ -339,8 +340,8 @@ class TestSwitches:
         assert whole.keys() - without.keys() == {gone}
 
     def test_the_training_settings_are_recorded(self):
-        assert small_restorer('CycleRestorer').provenance() == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
-        assert small_restorer('CycleRestorer: CUT').provenance() == {}
+        assert recorded(small_restorer('CycleRestorer')) == {'semantic_encoder': 'RandomConv (width 4, seed 0)'}
+        assert recorded(small_restorer('CycleRestorer: CUT')) == {}
 
 
 class TestImagePool:
