@@ -1,5 +1,5 @@
 # The replication report's way on Rain100H: all networks are fine-tuned from Outdoor-Rain (set load_from to stage 2's
-# checkpoint), here at a tenth of the learning rate; the report gives no settings. There is no veil: the target of T is 1.
+# checkpoint), here at a tenth of the learning rate: the report gives no settings. Without a veil, the target of T is 1.
 _base_ = [
     '../_base_/models/heavy_rain_stage2.py',
     '../_base_/datasets/rain100h_grey_noise.py',
