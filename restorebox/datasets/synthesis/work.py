@@ -193,7 +193,7 @@ def is_common(path: Path, data: bytes) -> bool:
 
 
 def write_layer(out_dir: Path, name: str, layer: np.ndarray, files: dict, role: str) -> dict:
-    """Write a layer as 16-bit PNG and add it to ``files``; also a constant one, since data sets read layers as pictures.
+    """Write a layer as 16-bit PNG and add it to ``files``, also a constant one: data sets read layers as pictures.
 
     Returns:
         {'scale': s} with stored values round(layer / s * 65535), and {'constant': [value per channel]} of a constant
