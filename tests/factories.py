@@ -23,6 +23,7 @@ SMALL_BACKBONES = {
     'ResNetGenerator': dict(blocks=2, base_width=4),
     'PatchDiscriminator': dict(base_width=4),
     'EncoderDecoder': dict(levels=3, base_width=4, max_width=8),
+    'DDN': dict(layers=6, width=4),
     'DnCNN': dict(layers=4, width=4),
     'OWAN': dict(channels=4, groups=2, layers=2, blocks=1),
     'FDRNet': dict(channels=4, phases=2, layers=2, process=1, aux=1),

@@ -139,8 +139,15 @@ def _outdoor(root: Path) -> Mini:
                 for folder in ('in', 'trans', 'atm'):
                     picture(root / 'train' / folder / name, number + angle + level)
             picture(root / f'train/streak/im_{number:04d}_s{angle}.png', number + angle)
-    picture(root / 'test1/in/im_0001_s80_a04.png', 5)
+    for number in (301, 350):  # Test 1: the same clean pictures and names, other renders
+        picture(root / f'test1/gt/im_{number:04d}.png', number)
+        for angle in (80, 85):
+            picture(root / f'test1/in/im_{number:04d}_s{angle}_a04.png', 2000 + number + angle)
     return Mini({'train': 40}, {'train': 32, 'test': 8}, 'train/gt/im_0350.png')
+
+
+def _outdoor_with_test_1(root: Path) -> Mini:
+    return replace(_outdoor(root), counts={'train': 40, 'test': 4}, kept={'train': 32, 'val': 8, 'test': 4})
 
 
 def _div2k_hybrid(root: Path) -> Mini:
@@ -200,7 +207,7 @@ MINIATURES: dict[str, Callable[[Path], Mini]] = {
     'cclgan_spa': _cclgan_spa,
     'rain_cityscapes': _rain_cityscapes,
     'cclgan_rain_cityscapes': _cclgan_rain_cityscapes,
-    'outdoor_rain': _outdoor,
+    'outdoor_rain': _outdoor_with_test_1,
     'outdoor_rain_8_2_random': _outdoor,
     'outdoor_rain_8_2_by_background': _outdoor,
     'div2k_hybrid': _div2k_hybrid,

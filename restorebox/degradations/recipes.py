@@ -41,7 +41,8 @@ RECIPES: dict[str, dict] = {
     },
     # rain with veil or fog, haze, snow
     'heavy_rain': {'type': 'HeavyRain', 'brightness': (0.7, 1.2)},  # covers published heavy-rain pairs
-    'outdoor_rain': {'type': 'HeavyRain'},  # the authors' parameters
+    'outdoor_rain': {'type': 'HeavyRain'},  # the authors' parameters of the training set
+    'outdoor_rain_val': {'type': 'HeavyRain', 'beta': (2.6, 4.6), 'airlight': (0.25, 0.95)},  # and of Test 1
     'rain_fog': {'type': 'RainFog'},
     'haze': {'type': 'Veil'},
     'veil': {'type': 'Veil', 'beta': (3, 4.2), 'airlight': (0.3, 0.9), 'tint': (0, 0)},  # the veil of 'heavy_rain'
@@ -70,6 +71,7 @@ ABOUT = {
     'rain100h': 'many streaks of two to five directions, as in Rain100H',
     'heavy_rain': 'dense streaks with a veil',
     'outdoor_rain': "heavy rain with the parameters of Outdoor-Rain's renderer",
+    'outdoor_rain_val': "the same with the renderer's wider ranges for validation, as in Test 1",
     'rain_fog': 'streaks in front of near objects, fog in front of far ones, as in RainCityscapes',
     'haze': 'haze as in RESIDE',
     'veil': 'the veil of heavy rain without streaks',

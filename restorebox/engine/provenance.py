@@ -21,7 +21,15 @@ from restorebox.untrusted import read_json
 from restorebox.version import __version__
 
 # parts of a model's config that do not change the output of the deployed networks for given weights
-TRAINING_ONLY = ('losses', 'feature_losses', 'statistics_window', 'data_preprocessor', 'sampling')
+TRAINING_ONLY = (
+    'losses',
+    'feature_losses',
+    'physics_losses',
+    'objective',
+    'statistics_window',
+    'data_preprocessor',
+    'sampling',
+)
 
 
 def precision(runner: Any) -> str:
@@ -101,8 +109,16 @@ def checkpoint_meta(runner: Any, meta: dict) -> dict:
     }
 
 
-def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
-    """Log differences from the checkpoint's model: weights may fit although e.g. the head's residual differs."""
+def warn_of_another_model(runner: Any, checkpoint: dict, filename: str, roles: tuple[str, ...] | None = None) -> None:
+    """Log differences from the checkpoint's model: weights may fit although e.g. the head's residual differs.
+
+    Args:
+        runner: the runner that loaded it.
+        checkpoint: a checkpoint.
+        filename: its name in the message.
+        roles: loaded at the start of a training. Other networks are those of another stage and are not compared; of
+            another type of restorer, only the networks are.
+    """
     try:
         trained = read_json(checkpoint['meta'].get('cfg_json'))['model']
     except (KeyError, TypeError, ValueError):
@@ -110,9 +126,16 @@ def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
     if not isinstance(trained, dict):
         return
     now = json.loads(json.dumps(runner.cfg.to_dict(), default=str)).get('model') or {}
+
+    def is_compared(key: str) -> bool:
+        if key in TRAINING_ONLY or roles is None:
+            return key not in TRAINING_ONLY
+        if any(isinstance(model.get(key), dict) and 'backbone' in model[key] for model in (trained, now)):
+            return key in roles and key in trained and key in now
+        return trained.get('type') == now.get('type')
+
     was, has = (
-        dict(leaves({key: value for key, value in model.items() if key not in TRAINING_ONLY}))
-        for model in (trained, now)
+        dict(leaves({key: value for key, value in model.items() if is_compared(key)})) for model in (trained, now)
     )
     keys = sorted(key for key in {*was, *has} if was.get(key) != has.get(key))
     if keys:

@@ -311,7 +311,7 @@ class RestorationRunner(Runner):
         self._has_loaded = True
         self.loaded_meta = checkpoint.get('meta', {})
         average = not self._resume and EMA_KEY in checkpoint
-        warn_of_another_model(self, checkpoint, filename)
+        warn_of_another_model(self, checkpoint, filename, roles)
         which = f' into {", ".join(roles)}' if roles else ''
         self.logger.info(f'loaded {filename}{which}{" (moving average)" if average else ""}')
         return checkpoint

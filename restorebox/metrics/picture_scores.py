@@ -38,7 +38,7 @@ class PictureScores(RestorationMetric):
 
     Args:
         protocols: names of :mod:`restorebox.metrics.protocols`, including ``lpips_alex`` and ``lpips_vgg``, each
-            optionally with ``@SIZE``.
+            optionally with ``@SIZE`` or ``@HxW``.
         do_nothing: also score ``lq`` as ``input/NAME`` if it has the size of ``gt``.
         lpips_weights: weights of the LPIPS backbones: ``'pretrained'``, ``'random'`` (for tests) or the path of a state
             dict.

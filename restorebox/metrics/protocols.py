@@ -23,8 +23,8 @@ Estimated layers have separate protocols, see :class:`~restorebox.metrics.layer_
 ``mae_airlight``       mean absolute error of the airlight A in [0, 1], not rounded
 =====================  ======================================================================================
 
-``NAME@SIZE`` first resizes both 8-bit pictures to SIZE x SIZE (bicubic), as some papers do. SSIM of a picture smaller
-than its window is nan.
+``NAME@SIZE`` first resizes both 8-bit pictures to SIZE x SIZE (bicubic), as some papers do; ``NAME@HxW`` to height x
+width. SSIM of a picture smaller than its window is nan.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
 
 def lower_is_better(name: str) -> bool:
-    """Return whether lower values of a score are better; ``'input/'`` and ``'@SIZE'`` in the name are ignored."""
+    """Return whether lower values of a score are better; ``'input/'`` and ``'@...'`` in the name are ignored."""
     return name.removeprefix('input/').partition('@')[0] in LOWER_IS_BETTER
 
 
@@ -163,20 +163,22 @@ LAYER_PROTOCOLS: dict[str, tuple[str, str, Protocol]] = {
 }
 
 
-def resize_saved(picture: NDArray, size: int) -> Picture:
-    """Round a picture in [0, 1] to 8 bits and resize it bicubically to ``size`` x ``size``, ignoring the aspect."""
+def resize_saved(picture: NDArray, size: tuple[int, int]) -> Picture:
+    """Round a picture in [0, 1] to 8 bits and resize it bicubically to ``size``, (height, width) in pixels."""
     saved = as_saved(picture)
     if not np.isfinite(saved).all():  # NaN has no 8-bit value, but must reach the score
-        return np.full((size, size, saved.shape[2]), np.nan)
-    resized = cv2.resize(saved.astype(np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
+        return np.full((*size, saved.shape[2]), np.nan)
+    resized = cv2.resize(saved.astype(np.uint8), size[::-1], interpolation=cv2.INTER_CUBIC)
     return resized.astype(np.float64) / 255
 
 
-def parse_protocol(name: str) -> tuple[str, int | None]:
-    """Split ``'psnr_y@256'`` into ``('psnr_y', 256)``; the size is None if there is none.
+def parse_protocol(name: str) -> tuple[str, tuple[int, int] | None]:
+    """Split ``'psnr_y@448x672'`` into ``('psnr_y', (448, 672))``, height first; ``'@256'`` is ``(256, 256)``.
+
+    The size is None if there is none.
 
     Raises:
-        ConfigError: unknown name (the message suggests the nearest), or the size is not a positive integer.
+        ConfigError: unknown name (the message suggests the nearest), or the size is not one or two positive integers.
     """
     base, at, size = name.partition('@')
     known = [*PROTOCOLS, *NETWORK_PROTOCOLS]
@@ -184,13 +186,19 @@ def parse_protocol(name: str) -> tuple[str, int | None]:
         raise ConfigError("'fid' is not a score of single pictures; add the metric dict(type='FID')")
     if base not in known:
         raise ConfigError(f"no protocol is called '{base}'; {nearest(base, known)}")
-    if at and not re.fullmatch('[1-9][0-9]*', size):
-        raise ConfigError(f"protocol '{name}': '{size}' is not a size in pixels; write e.g. '{base}@256'")
-    return base, int(size) if at else None
+    if not at:
+        return base, None
+    sides = re.fullmatch('([1-9][0-9]*)(?:x([1-9][0-9]*))?', size)
+    if not sides:
+        raise ConfigError(
+            f"protocol '{name}': '{size}' is not a size in pixels; write e.g. '{base}@256', or '{base}@448x672' for "
+            'height x width'
+        )
+    return base, (int(sides[1]), int(sides[2] or sides[1]))
 
 
 def protocol(name: str) -> Protocol:
-    """Return the score function of a protocol, with or without ``@SIZE``.
+    """Return the score function of a protocol, with or without ``@SIZE`` or ``@HxW``.
 
     Returns:
         ``f(pred, gt) -> float`` on ``(H, W, 3)`` RGB arrays in [0, 1].

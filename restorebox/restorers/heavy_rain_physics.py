@@ -33,8 +33,9 @@ class HeavyRainPhysics(BaseRestorer):
                             |
                             losses against the known layers
 
-    Losses of layers that the data set does not provide are left out. Without a transmission there is no veil, and the
-    streaks are the degraded minus the clean picture. :class:`HeavyRainRestorer` refines J0.
+    Losses of layers that the data set does not provide are left out. A data set without streaks and transmission is
+    taken to have no veil: T is 1, and the streaks are the degraded minus the clean picture. :class:`HeavyRainRestorer`
+    refines J0.
 
     Args:
         physics: ``dict(backbone=..., head=...)`` of a :class:`PhysicsEstimator` and a :class:`PhysicsHead`.
@@ -113,6 +114,7 @@ def layer_terms(
     known = {layer: inputs[layer] for layer in LAYERS if layer in inputs}
     if not known.keys() & {'streak', 'transmission'}:
         known['streak'] = (inputs['lq'] - inputs['gt']).clamp(0, 1)
+        known['transmission'] = torch.ones_like(known['streak'][:, :1])
     if 'airlight' in known:  # stored as a picture of uniform colour
         known['airlight'] = known['airlight'].mean((-2, -1), keepdim=True).expand(-1, 3, -1, -1)
     terms = {}

@@ -1,8 +1,9 @@
-"""DnCNN and OWAN, with which hybrid-distortion papers compare."""
+"""DnCNN, OWAN and DDN, with which papers compare."""
 
 import pytest
 import torch
 
+from restorebox.backbones.ddn import DDN
 from restorebox.backbones.dncnn import DnCNN
 from restorebox.backbones.owan import OWAN
 from restorebox.errors import ConfigError
@@ -30,7 +31,25 @@ def test_dncnn_adds_the_picture():
     assert torch.equal(net(x)['picture'], x)
 
 
-@pytest.mark.parametrize(('cls', 'given'), [(DnCNN, dict(layers=2)), (OWAN, dict(groups=0)), (OWAN, dict(blocks=0))])
+def test_ddn_has_the_papers_layers():
+    """26 convolutions of 16 channels, 3 in and out."""
+    head = dict(type='PictureHead', residual=True, activation=False)
+    with torch.device('meta'):
+        net = Network(dict(type='DDN'), head)
+    assert sum(isinstance(m, torch.nn.Conv2d) for m in net.modules()) == 26
+    assert sum(p.numel() for p in net.parameters()) == (27 * 16 + 32) + 24 * (9 * 16 * 16 + 32) + (9 * 16 * 3 + 3)
+
+
+def test_ddn_reads_the_detail_alone():
+    net = DDN(layers=4, width=4, norm=None)
+    x = torch.rand(1, 3, 40, 44)
+    assert torch.allclose(net(x)['out'], net(x + 0.25)['out'], atol=1e-5)
+    assert not torch.allclose(net(x)['out'], net(0.5 * x)['out'], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('cls', 'given'), [(DDN, dict(layers=5)), (DnCNN, dict(layers=2)), (OWAN, dict(groups=0)), (OWAN, dict(blocks=0))]
+)
 def test_sizes_are_checked(cls, given):
     with pytest.raises(ConfigError, match=f'{cls.__name__}: {next(iter(given))} is'):
         cls(**given)

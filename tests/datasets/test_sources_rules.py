@@ -55,14 +55,48 @@ def test_rain100h_reads_a_copy_without_the_546(tmp_path):
     assert names(tmp_path / 'data', 'train') == ['1', '3', '4', '6']
 
 
-def test_outdoor_rain_tests_on_its_fifty_backgrounds_and_has_its_layers(tmp_path):
+def test_outdoor_rain_holds_out_the_backgrounds_of_test_1(tmp_path):
     release, data, _, _ = prepared('outdoor_rain', tmp_path)
-    assert {name[:7] for name in names(data, 'test')} == {'im_0301', 'im_0350'}
+    for split in ('val', 'test'):
+        assert {name[:7] for name in names(data, split)} == {'im_0301', 'im_0350'}
     assert {name[:7] for name in names(data, 'train')} & {'im_0300', 'im_0351'} == {'im_0300', 'im_0351'}
     name = 'im_0300_s85_a04.png'
     assert (data / 'train/streak' / name).samefile(release / 'train/streak/im_0300_s85.png')
     assert (data / 'train/transmission' / name).samefile(release / 'train/trans' / name)
     assert (data / 'train/airlight' / name).samefile(release / 'train/atm' / name)
+    name = 'im_0301_s80_a04.png'
+    assert (data / 'val/lq' / name).samefile(release / 'train/in' / name)
+    assert (data / 'val/airlight' / name).samefile(release / 'train/atm' / name)
+    assert (data / 'test/lq' / name).samefile(release / 'test1/in' / name)
+    assert (data / 'test/gt' / name).samefile(release / 'test1/gt/im_0301.png')
+    assert sorted(path.name for path in (data / 'test').iterdir()) == ['gt', 'lq']
+
+
+@pytest.mark.parametrize('degraded', ['Test1/input', 'downloads/test1/in'])
+def test_outdoor_rain_finds_test_1_in_other_copies(degraded, tmp_path):
+    release = tmp_path / 'release'
+    source, _ = make('outdoor_rain', release)
+    shutil.move(release / 'test1', tmp_path / 'test1')
+    shutil.copytree(tmp_path / 'test1/in', release / degraded)
+    shutil.copytree(tmp_path / 'test1/gt', (release / degraded).parent / 'gt')
+    prepare(source, release, tmp_path / 'data')
+    assert len(names(tmp_path / 'data', 'test')) == 4
+
+
+def test_outdoor_rain_without_test_1_has_no_test_split(tmp_path):
+    source, _ = make('outdoor_rain', tmp_path / 'release')
+    shutil.rmtree(tmp_path / 'release/test1')
+    with pytest.raises(DataError, match=r"split 'test' of Outdoor-Rain: found 0 scenes, published 4; .*--allow-count"):
+        prepare(source, tmp_path / 'release', tmp_path / 'data')
+    prepare(source, tmp_path / 'release', tmp_path / 'data', allow_count=True)
+    assert len(names(tmp_path / 'data', 'val')) == 8
+    assert not (tmp_path / 'data/test').exists()
+
+
+def test_a_folder_called_test_does_not_hide_the_training_set(tmp_path):
+    source, _ = make('outdoor_rain_8_2_random', tmp_path / 'release/testing')
+    prepare(source, tmp_path / 'release', tmp_path / 'data')
+    assert len(names(tmp_path / 'data', 'train')) == 32
 
 
 def test_outdoor_rain_needs_no_layers_but_all_of_a_kind(tmp_path):

@@ -1,4 +1,4 @@
-"""A role that begins anew."""
+"""A role or an optimiser that begins anew."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from restorebox.errors import ConfigError
-from restorebox.hooks.reinitialise import ResetRoleHook
+from restorebox.hooks.reinitialise import ResetOptimiserHook, ResetRoleHook
 from tests.factories import small_restorer
 from tests.restorers.test_all_restorers import batch_for, wrappers
 
@@ -41,6 +41,17 @@ def test_it_counts_samples(iteration, due):
         runner.restorer.train_step(batch_for(runner.restorer), runner.optim_wrapper)
 
 
+@pytest.mark.parametrize(('iteration', 'due'), [(3, False), (4, True), (5, False)])
+def test_an_optimiser_is_cleared_and_no_weight_changes(iteration, due):
+    runner = stepped(iteration)
+    before = weights(runner, 'generator')
+    ResetOptimiserHook('generator', every_samples=10).after_train_iter(runner, 0, {}, {})
+    assert all(torch.equal(value, before[key]) for key, value in weights(runner, 'generator').items())
+    assert bool(runner.optim_wrapper['generator'].optimizer.state) != due
+    assert runner.optim_wrapper['discriminator'].optimizer.state
+    runner.restorer.train_step(batch_for(runner.restorer), runner.optim_wrapper)
+
+
 def test_all_ranks_draw_alike():
     first, second, later = stepped(4), stepped(4), stepped(9)
     for runner in (first, second, later):
@@ -50,8 +61,9 @@ def test_all_ranks_draw_alike():
     assert not any(torch.equal(a[key], c[key]) for key in a)
 
 
-def test_mistakes_are_named():
-    with pytest.raises(ConfigError, match='every_samples is 0'):
-        ResetRoleHook('discriminator', 0)
-    with pytest.raises(ConfigError, match="no step 'judge'"):
-        ResetRoleHook('judge', 5).before_train(stepped(0))
+@pytest.mark.parametrize('hook', [ResetRoleHook, ResetOptimiserHook])
+def test_mistakes_are_named(hook):
+    with pytest.raises(ConfigError, match=f'{hook.__name__}: every_samples is 0'):
+        hook('discriminator', 0)
+    with pytest.raises(ConfigError, match=f"{hook.__name__}: there is no step 'judge'"):
+        hook('judge', 5).before_train(stepped(0))

@@ -117,6 +117,8 @@ def test_resizing_protocol(pairs):
     small = [cv2.resize(u8(x), (32, 32), interpolation=cv2.INTER_CUBIC) / 255.0 for x in (pred, gt)]
     for name, score in PROTOCOLS.items():
         assert protocol(f'{name}@32')(pred, gt) == score(*small)
+        flat = [cv2.resize(u8(x), (48, 32), interpolation=cv2.INTER_CUBIC) / 255.0 for x in (pred, gt)]  # width first
+        assert protocol(f'{name}@32x48')(pred, gt) == score(*flat)
     assert protocol('psnr_rgb@32')(pred, gt) != PROTOCOLS['psnr_rgb'](pred, gt)
 
 
@@ -127,7 +129,8 @@ def test_resizing_protocol(pairs):
         ('ssimy', "did you mean 'ssim_y'"),
         ('psnr_y@', '256'),
         ('psnr_y@0', '256'),
-        ('psnr_y@12x12', "'12x12'"),
+        ('psnr_y@12x', "'12x'"),
+        ('psnr_y@12x0', "'12x0'"),
         ('lpips_alex', 'PictureScores'),
         ('fid', 'FID'),
     ],

@@ -46,15 +46,32 @@ def test_the_truth_costs_nothing():
     assert terms(restorer, off)['loss_transmission_gradient'].item() == pytest.approx(0, abs=1e-6)
 
 
-def test_a_set_without_layers_trains_on_streaks_alone():
+def test_a_set_without_layers_has_no_veil():
     restorer = build()
     inputs = without(random_inputs(restorer, 2, 32), *LAYERS)
     found = terms(restorer, inputs)
-    assert set(found) == {'loss_streak_mse'}
-    derived = dict(inputs, streak=(inputs['lq'] - inputs['gt']).clamp(0, 1))
-    assert torch.equal(found['loss_streak_mse'], terms(restorer, derived)['loss_streak_mse'])
+    assert set(found) == {'loss_streak_mse', 'loss_transmission_mse', 'loss_transmission_gradient'}
+    streak = (inputs['lq'] - inputs['gt']).clamp(0, 1)
+    derived = terms(restorer, dict(inputs, streak=streak, transmission=torch.ones(2, 3, 32, 32)))
+    assert all(torch.allclose(value, derived[name]) for name, value in found.items())
     veiled = dict(inputs, transmission=torch.rand(2, 1, 32, 32))  # the difference is not the streaks then
     assert set(terms(restorer, veiled)) == {'loss_transmission_mse', 'loss_transmission_gradient'}
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_without_a_veil_the_true_streaks_give_the_clean_picture(seed):
+    torch.manual_seed(seed)
+    physics = dict(
+        backbone=dict(type='PhysicsEstimator', base_width=4, veil=False), head=dict(type='PhysicsHead', eps=0.0)
+    )
+    losses = dict(streak=dict(mse=dict(type='MSELoss')))
+    restorer = HeavyRainPhysics(physics, losses).eval()
+    gt, streak = 0.6 * torch.rand(1, 3, 32, 48), 0.4 * torch.rand(1, 1, 32, 48)
+    restorer.physics.backbone.streak.forward = lambda x, taps=(), only_taps=False: {'out': streak}
+    out = restorer.infer(gt + streak, restorer.estimate_shared(gt + streak), None, None)
+    assert torch.allclose(out['pred'], gt, atol=1e-6)
+    assert not out['depth'].any()
+    assert {name.split('.')[2] for name, _ in restorer.named_parameters()} == {'streak'}
 
 
 def test_what_is_known_of_a_layer_stands_beside_the_estimate():

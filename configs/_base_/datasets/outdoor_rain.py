@@ -1,7 +1,7 @@
-# Outdoor-Rain: 8,250 training pairs, 750 test pairs (Test 1) of rain and veil.
+# Outdoor-Rain: 8,250 training pairs of rain and veil; val: 750 pairs of held-out backgrounds; test: Test 1, 750 pairs.
 # Prepared by `restorebox prepare-data outdoor_rain`; docs/datasets.md says more.
 _base_ = 'paired_folder.py'
 root = dict(dataset=dict(data_root='data/outdoor_rain'))
 train_dataloader = root
-val_dataloader = root
+val_dataloader = dict(dataset=dict(data_root='data/outdoor_rain', split='val'))
 test_dataloader = root

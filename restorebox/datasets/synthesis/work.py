@@ -193,16 +193,16 @@ def is_common(path: Path, data: bytes) -> bool:
 
 
 def write_layer(out_dir: Path, name: str, layer: np.ndarray, files: dict, role: str) -> dict:
-    """Write a layer as 16-bit PNG and add it to ``files``; a constant layer, such as many airlights, is not written.
+    """Write a layer as 16-bit PNG and add it to ``files``, also a constant one: data sets read layers as pictures.
 
     Returns:
-        {'constant': [value per channel]}, or {'scale': s} with stored values round(layer / s * 65535).
+        {'scale': s} with stored values round(layer / s * 65535), and {'constant': [value per channel]} of a constant
+        layer, such as many airlights.
     """
-    if (layer == layer[:1, :1]).all():
-        return {'constant': [float(value) for value in layer[0, 0]]}
     scale = max(1.0, float(layer.max()))
     files[role] = write_picture(out_dir, name, layer / np.float32(scale))
-    return {'scale': scale}
+    constant = {'constant': [float(value) for value in layer[0, 0]]} if (layer == layer[:1, :1]).all() else {}
+    return {'scale': scale, **constant}
 
 
 def write_picture(out_dir: Path, name: str, picture: np.ndarray) -> dict[str, str]:
