@@ -163,4 +163,5 @@ def _more(values: list[float], threshold: float, have: int, tolerance: float | N
     total = seeds_to_decide([value - threshold for value in values], tolerance)
     if total is None:
         return 'more than 100 seeds: the difference is small beside the spread'
-    return f'about {max(total - have, 1)} more seeds'
+    more = max(total - have, 1)
+    return f'about {more} more seed{"s" if more > 1 else ""}'

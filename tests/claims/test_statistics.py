@@ -32,6 +32,6 @@ def test_equivalence_of_equal_means_is_found():
 
 def test_seeds_to_decide():
     assert seeds_to_decide([0.9, 1.1, 1.0]) == 2  # t(1) 0.1 / sqrt(2) = 0.90, mean 1.0
-    assert seeds_to_decide([0.0, 2.0]) == 10  # t(9) sqrt(2) / sqrt(10) = 1.01; t(10) ... / sqrt(11) = 0.95
+    assert seeds_to_decide([0.0, 2.0]) == 11  # t(10) sqrt(2) / sqrt(11) = 0.95 < 1
     assert seeds_to_decide([-1.0, 1.001]) is None
     assert seeds_to_decide([0.1, -0.1], tolerance=0.3) == 3
