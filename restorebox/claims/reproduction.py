@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,12 +29,14 @@ class Options(NamedTuple):
         docs: folder of pages and stored results.
         data_root: folder of all data sets; None for those of the budgets.
         device: auto, cpu, cuda or cuda:N.
+        after_each: called after each run, to write the pages.
     """
 
     work: Path
     docs: Path
     data_root: str | None
     device: str
+    after_each: Callable[[], None]
 
 
 def reproduce(chosen: Chosen, budget: str, seeds: list[int], options: Options) -> list[Run]:
@@ -69,6 +71,7 @@ def _execute(runs: Sequence[Run], options: Options) -> list[Run]:
             failed.append(run)
         state = f'failed: {result["failed"]}' if 'failed' in result else 'done'
         print(f'[{number}/{len(todo)}] {run.name}: {state} ({(time.perf_counter() - began) / 60:.1f} min)', flush=True)
+        options.after_each()
     return failed
 
 

@@ -13,6 +13,7 @@ baseline of a claim is trained first; if it does not restore, the other models o
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 
 from restorebox.claims.ledger import BUDGETS, read_all, select
@@ -90,7 +91,8 @@ def main(argv: list[str]) -> None:
     data_root = args.data_root
     if data_root is None and args.budget == 'tiny':
         data_root = str(draw_pictures(args.work_dir / 'tiny_pictures'))
-    failed = reproduce(chosen, args.budget, seeds, Options(args.work_dir, args.docs, data_root, args.device))
-    write_pages(ledgers, args.docs, args.published)
+    write = functools.partial(write_pages, ledgers, args.docs, args.published)
+    failed = reproduce(chosen, args.budget, seeds, Options(args.work_dir, args.docs, data_root, args.device, write))
+    write()
     if failed:
         raise RestoreboxError(f'reproduce: {len(failed)} runs failed; the same command tries them again')
