@@ -85,8 +85,9 @@ def judge(
 ) -> Outcome:
     """Compare two sides by the 95 % t-interval of their seed-paired differences.
 
-    ``void``: neither side improves its input, or untrained networks show the same difference. ``holds``: the interval
-    is above 0 and the better side restores. ``contradicted``: the interval is below 0 and the other side restores; for
+    ``void``: neither side improves its input, or untrained networks show at least the same difference. ``holds``: the
+    interval is above 0 and the better side restores; with a control, that of the differences minus the control's is
+    above 0 as well. ``contradicted``: the interval is below 0 and the other side restores; for
     a claim of equality, it lies outside the tolerance. ``equivalent``, for a claim of equality: two one-sided tests
     place the mean within the tolerance. Otherwise ``inconclusive``.
 
@@ -113,12 +114,18 @@ def judge(
     if low is None or high is None:
         return replace(found, note='one seed has no interval', needs='1 more seed for a spread')
     if control is not None:
-        untrained = interval(list(paired(*control, lower_is_better)[0].values()))
-        if untrained is None:
+        untrained = paired(*control, lower_is_better)[0]
+        excess = [pairs[seed] - untrained[seed] for seed in pairs if seed in untrained]
+        above = interval(excess)
+        if above is None:
             return replace(found, note='the untrained control has not run', needs='2 seeds of the untrained control')
-        if untrained[0] > 0:
-            note = f'untrained networks show the same: {untrained[0]:+.3g} to {untrained[1]:+.3g}'
-            return replace(found, verdict='void', note=note)
+        shown = f'untrained networks: {statistics.fmean(untrained.values()):+.3g}'
+        shown += f'; above them by {statistics.fmean(excess):+.3g} ({above[0]:+.3g} to {above[1]:+.3g})'
+        found = replace(found, note=shown)
+        if statistics.fmean(excess) <= 0:
+            return replace(found, verdict='void')
+        if above[0] <= 0:
+            return replace(found, needs=_more(excess, 0.0, len(excess)))
     if tolerance is not None:
         if equivalent(values, tolerance):
             return replace(found, verdict='equivalent')

@@ -189,9 +189,10 @@ def test_an_untrained_control_decides_a_claim_about_features(tmp_path):
     for seed in range(3):
         store(tmp_path, ledger, 'full', seed, {**means, 'correlation.after': 0.2 + 0.01 * seed})
     assert verdict(tmp_path, ledger, 'C5') == 'inconclusive'
-    for after, expected in ((0.3, 'holds'), (0.2, 'void')):
+    for after, before, expected in ((0.3, 20.0, 'holds'), (0.3, 21.0, 'inconclusive'), (0.2, 20.0, 'void')):
         for seed in range(3):
-            store(tmp_path, ledger, 'untrained', seed, {**means, 'correlation.after': after + 0.01 * (seed - 1)})
+            mean = {**means, 'correlation.after': after + 0.01 * seed, 'input/psnr_y': before}
+            store(tmp_path, ledger, 'untrained', seed, mean)
         assert verdict(tmp_path, ledger, 'C5') == expected
 
 

@@ -36,7 +36,10 @@ OTHER = side(0, 0, 0)
         (side(0.1), {'tolerance': 0.3}, 'inconclusive'),
         (side(-0.5, -0.4, -0.6), {'lower_is_better': True}, 'holds'),
         (side(0.5, 0.4, 0.6), {'control': (side(0.1, -0.1, 0), OTHER)}, 'holds'),
-        (side(0.5, 0.4, 0.6), {'control': (side(0.2, 0.21, 0.19), OTHER)}, 'void'),
+        (side(0.5, 0.4, 0.6), {'control': (side(0.1, 0.11, 0.09), OTHER)}, 'holds'),
+        (side(0.5, 0.4, 0.6), {'control': (side(0.5, 0.4, 0.6), OTHER)}, 'void'),
+        (side(0.5, 0.4, 0.6), {'control': (side(0.7, 0.71, 0.69), OTHER)}, 'void'),
+        (side(0.5, 0.4, 0.6), {'control': (side(0.4, -0.3, 0.7), OTHER)}, 'inconclusive'),
         (side(0.5, 0.4, 0.6), {'control': (Side({}), Side({}))}, 'inconclusive'),
         (side(0.5, 0.4, 0.6, gains={0: 0.2, 1: 3.0}), {}, 'inconclusive'),  # restores on average only
         (side(0.5, 0.4, 0.6, gains={}), {}, 'holds'),  # the input is the target
