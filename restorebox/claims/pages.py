@@ -21,12 +21,13 @@ RULE = (
     'A size is the mean of the seed-paired differences, in brackets its 95 % t-interval; `of paper` is its ratio to '
     'the size in the paper. `holds`: the interval is above 0, and that of the gain of the better side over the input '
     'is above {margins}; a claim about features must exceed untrained networks by an interval above 0 as well. '
-    '`contradicted`: the interval is below 0, and the other side restores in the same sense; for a claim of equality, it lies outside the tolerance. `equivalent`: two one-sided tests at 5 % place the mean within '
-    'the tolerance. `inconclusive`: none of these; `needs` is the number of further seeds if mean and spread stay as '
-    'they are. `void`: the mean gain of neither side is above the margin, untrained networks show no less, '
-    'or the sides were tested on different pictures. `stale`: config or code has changed since the runs. Gains are '
-    'those of the better side and of the other, on `psnr_y` if the score has no input; there is none where the input '
-    'is the target. The budgets `small` and `medium` are no settings of the paper, and `tiny` only shows that it runs.'
+    '`contradicted`: the interval is below 0, and the other side restores in the same sense; for a claim of equality, '
+    'it lies outside the tolerance. `equivalent`: two one-sided tests at 5 % place the mean within the tolerance. '
+    '`inconclusive`: none of these; `needs` is the number of further seeds if mean and spread stay as they are. '
+    '`void`: the mean gain of neither side is above the margin, untrained networks show no less, or the sides were '
+    'tested on different pictures. `stale`: config or code has changed since the runs. Gains are those of the better '
+    'side and of the other, on `psnr_y` if the score has no input; there is none where the input is the target. The '
+    'budgets `small` and `medium` are no settings of the paper, and `tiny` only shows that it runs.'
 ).format(margins=', '.join(f'{value:g} {kind.upper()}' for kind, value in MARGINS.items()))
 
 

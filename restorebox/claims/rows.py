@@ -72,9 +72,10 @@ def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[
     if any(_inputs_differ(*(each[seed] for each in found)) for seed in outcome.seeds):
         outcome = replace(outcome, verdict='void', note='the sides were tested on different pictures', needs='')
     others = [seed for seed in outcome.seeds if seed in untrained and _inputs_differ(found[0][seed], untrained[seed])]
-    if outcome.verdict == 'holds' and others:
-        note = f'{outcome.note}; the control was tested on other pictures'
-        outcome = replace(outcome, verdict='inconclusive', note=note, needs='control and sides on the same pictures')
+    if others:
+        outcome = replace(outcome, note=f'{outcome.note}; the control was tested on other pictures')
+        if outcome.verdict == 'holds':
+            outcome = replace(outcome, verdict='inconclusive', needs='control and sides on the same pictures')
     changed = sorted({name for one in runs for name in one['changed']})
     if changed and outcome.verdict != 'not run':
         more = f' and {len(changed) - 3} more' if len(changed) > 3 else ''
