@@ -21,7 +21,8 @@ from restorebox.files import configs_dir, json_bytes, write_whole
 IDENTITY = ('config_digest', 'commit', 'sources', 'data', 'checkpoint_sha256', 'per_picture')
 """Entries of a complete record besides scores and cost."""
 PACKAGE = Path(__file__).resolve().parents[1]
-# packages whose code decides what a training computes, and files that every training runs
+# packages whose code decides what a training computes, and files that every training runs; of the data sets only the
+# components that a config names count, since the files that reading needs change often and the data have their hashes
 ROOMS = (
     'layers',
     'encoders',
@@ -30,11 +31,10 @@ ROOMS = (
     'losses',
     'diffusion',
     'degradations',
-    'datasets',
     'metrics',
     'restorers',
 )
-ALWAYS = ('pixels.py', 'engine/loops.py', 'engine/optim.py', 'engine/runner.py')
+ALWAYS = ('pixels.py', 'datasets/keys.py', 'datasets/sampler.py', 'engine/loops.py', 'engine/optim.py')
 
 
 def root_dir() -> Path:
@@ -193,7 +193,7 @@ def _types(node: Any) -> Iterator[str]:
 
 def _components(names: set[str]) -> Iterator[Path]:
     """Yield the files that define the classes with these names."""
-    for room in ROOMS:
+    for room in (*ROOMS, 'datasets'):
         for file in sorted((PACKAGE / room).rglob('*.py')):
             if names & set(re.findall(r'^class (\w+)', file.read_text('utf-8'), re.MULTILINE)):
                 yield file
