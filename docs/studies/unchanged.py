@@ -19,12 +19,11 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from restorebox import RestoreInferencer
-from restorebox.engine.config import TOP_KEYS, load_config
+from restorebox.engine.config import config_digest, load_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LISTING = REPOSITORY / 'docs' / 'results' / 'unchanged.json'
@@ -57,18 +56,9 @@ def cells(picture: np.ndarray) -> list[float]:
     return np.round(grid.mean((1, 3)), 3).ravel().tolist()
 
 
-def plain(node: Any) -> Any:
-    """A config's values as JSON has them: tuples are lists."""
-    if isinstance(node, dict):
-        return {key: plain(value) for key, value in node.items()}
-    return [plain(value) for value in node] if isinstance(node, (list, tuple)) else node
-
-
 def digest(config: str, row: str | None) -> str:
     """Of all that the Runner reads of a config below ``configs/``, but for the row's name."""
-    cfg = load_config(f'configs/{config}', row=row)._cfg_dict
-    read = {key: plain(value) for key, value in cfg.items() if key in TOP_KEYS and key != 'row'}
-    return hashlib.sha256(json.dumps(read, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+    return config_digest(load_config(f'configs/{config}', row=row))
 
 
 def configs(names: dict[str, list]) -> dict[str, list]:

@@ -2,7 +2,11 @@
 
 A model has a config for the budget ``paper`` and one for ``small`` (by default the budget's), with ``overrides`` for
 the latter. ``row`` is a row of these configs (see :mod:`restorebox.rows`): one name for both budgets, or
-``{paper: NAME, small: NAME}``. ``tiny`` is ``small`` with additional overrides.
+``{paper: NAME, small: NAME}``. ``tiny`` and ``medium`` are ``small`` with additional overrides, of the budget and, as
+``medium_overrides``, of the model. A run takes minutes at ``small`` and up to three hours of one core at ``medium``.
+
+A claim compares scores of one protocol. A claim about features names an untrained model as its ``control``. Its
+``baseline``, trained first, is the side that must restore for the comparison to tell anything: by default ``other``.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from restorebox.files import configs_dir
 from restorebox.registry import nearest
 from restorebox.rows import find_row
 
-BUDGETS = ('tiny', 'small', 'paper')
+BUDGETS = ('tiny', 'small', 'medium', 'paper')
 TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict, 'claims': list}
 BUDGET = {'config': str, 'data': str, 'overrides': dict}
 MODEL = {
@@ -27,6 +31,7 @@ MODEL = {
     'small': str,
     'row': (str, dict),
     'overrides': dict,
+    'medium_overrides': dict,
     'paper_overrides': dict,
     'after': str,
     'analysis': str,
@@ -43,6 +48,8 @@ CLAIM = {
     'other_metric': str,
     'better': str,
     'other': str,
+    'control': str,
+    'baseline': str,
     'lower_is_better': bool,
     'tolerance': float,
     'size': float,
@@ -51,6 +58,7 @@ CLAIM = {
     'explanation': str,
 }
 REQUIRED = ('id', 'sentence', 'where', 'metric')
+SAME_PROTOCOL = {'psnr_physics': 'psnr_rgb'}  # scores of layers that are pictures, see restorebox.metrics.protocols
 
 
 @dataclass(frozen=True)
@@ -85,18 +93,25 @@ class Claim:
     other: str | None = None
     other_metric: str | None = None
     paper_metric: str | None = None
+    control: str | None = None
+    baseline: str | None = None
     lower_is_better: bool = False
     tolerance: float | None = None
     size: float | None = None
     published: tuple = ()
     why_not: str = ''
-    explanation: str = ''  # for the verdict 'not reproduced': scale, ambiguity of the paper, or of the implementation
+    explanation: str = ''  # of a verdict that is not the paper's: scale, ambiguity of the paper, or implementation
 
     def sides(self) -> tuple[tuple[str, str], ...]:
         """Return (model, metric) of the better side and of the other; empty if the claim is not checked by training."""
         if self.better is None or self.other is None:
             return ()
         return (self.better, self.metric), (self.other, self.other_metric or self.metric)
+
+    def models(self) -> tuple[str, ...]:
+        """Return the models to train, without repetition, the baseline first."""
+        names = (self.baseline or self.other, self.other, self.better, self.control)
+        return tuple(dict.fromkeys(name for name in names if name)) if self.sides() else ()
 
 
 @dataclass(frozen=True)
@@ -126,8 +141,10 @@ class Ledger:
             return None
         small = self.budgets['small']
         overrides = {**small.get('overrides', {}), **entry.get('overrides', {})}
-        if budget == 'tiny':
+        if budget in ('tiny', 'medium'):
             overrides |= own.get('overrides', {})
+        if budget == 'medium':
+            overrides |= entry.get('medium_overrides', {})
         return Spec(entry.get('small', small['config']), overrides, small.get('data'), after, start, analysis, row)
 
     def label(self, model: str) -> str:
@@ -186,16 +203,40 @@ def read_ledger(file: Path) -> Ledger:
         if isinstance(node, dict) and 'id' in node:
             here = f'{file}: claim {node["id"]}'
         _check(here, node, CLAIM, REQUIRED)
-        for side in ('better', 'other'):
-            if side not in node and 'why_not' not in node:
+        for side in ('better', 'other', 'control', 'baseline'):
+            if side in ('better', 'other') and side not in node and 'why_not' not in node:
                 raise ConfigError(f"{here}: misses the key '{side}' (or why_not, where no training checks it)")
             if side in node and node[side] not in text['models']:
                 names = tuple(text['models'])
                 raise ConfigError(f"{here}: {side}: there is no model '{node[side]}'; {nearest(node[side], names)}")
         if node['id'] in {claim.id for claim in claims}:
             raise ConfigError(f'{here}: id: occurs twice')
+        _check_comparison(here, node, text['models'])
         claims.append(Claim(**{**node, 'method': text['method'], 'published': tuple(node.get('published', ()))}))
     return Ledger(**{key: text[key] for key in TOP if key != 'claims'}, claims=tuple(claims))
+
+
+def protocol(metric: str) -> str:
+    """Return what a score is comparable by: its protocol and ``@SIZE``, or the group of a measure of features."""
+    name, at, size = metric.partition('@')
+    return name.partition('.')[0] if '.' in name else SAME_PROTOCOL.get(name, name) + at + size
+
+
+def _check_comparison(here: str, node: dict, models: dict[str, dict]) -> None:
+    metric, second = node['metric'], node.get('other_metric', node['metric'])
+    if protocol(metric) != protocol(second):
+        raise ConfigError(
+            f'{here}: {metric} and {second} are scored by differing protocols ({protocol(metric)} and '
+            f'{protocol(second)}); compare scores of one protocol'
+        )
+    if node.get('baseline', node.get('other')) not in (node.get('better'), node.get('other')):
+        raise ConfigError(f"{here}: baseline: '{node['baseline']}' is neither side of the claim")
+    if '.' in metric and 'better' in node:
+        if 'control' not in node:
+            raise ConfigError(f"{here}: {metric} measures features; misses the key 'control', an untrained model")
+        for side in ('better', 'other', 'control'):
+            if 'analysis' not in models[node[side]]:
+                raise ConfigError(f"{here}: {side}: model '{node[side]}' has no analysis, which measures {metric}")
 
 
 def read_all() -> dict[str, Ledger]:

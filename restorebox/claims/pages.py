@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,24 @@ from typing import Any
 from restorebox.claims.ledger import BUDGETS, Ledger
 from restorebox.claims.rows import results, rows
 from restorebox.claims.runs import write_json
-from restorebox.claims.verdict import VERDICTS
+from restorebox.claims.verdict import MARGINS, VERDICTS
 from restorebox.errors import ConfigError
 from restorebox.files import replacing, write_whole
 
 MARK = '<!-- written by restorebox reproduce -->\n\n'
+SHOWN = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb')
 RULE = (
-    'A size is the mean of the seed-paired differences, in brackets the lowest and the highest. `reproduced`: every '
-    'difference has the sign of the claim; `direction only`: their mean has; `equivalent`, for a claim of equality: '
-    'each is within its tolerance. The budget `small` is no setting of the paper, and `tiny` only shows that it runs.'
-)
+    'A size is the mean of the seed-paired differences, in brackets its 95 % t-interval; `of paper` is its ratio to '
+    'the size in the paper. `holds`: the interval is above 0, and that of the gain of the better side over the input '
+    'is above {margins}; a claim about features must exceed untrained networks by an interval above 0 as well. '
+    '`contradicted`: the interval is below 0, and the other side restores in the same sense; for a claim of equality, '
+    'it lies outside the tolerance. `equivalent`: two one-sided tests at 5 % place the mean within the tolerance. '
+    '`inconclusive`: none of these; `needs` is the number of further seeds if mean and spread stay as they are. '
+    '`void`: the mean gain of neither side is above the margin, untrained networks show no less, or the sides were '
+    'tested on different pictures. `stale`: config or code has changed since the runs. Gains are those of the better '
+    'side and of the other, on `psnr_y` if the score has no input; there is none where the input is the target. The '
+    'budgets `small` and `medium` are no settings of the paper, and `tiny` only shows that it runs.'
+).format(margins=', '.join(f'{value:g} {kind.upper()}' for kind, value in MARGINS.items()))
 
 
 def number(value: float | None, metric: str) -> str:
@@ -27,27 +36,23 @@ def number(value: float | None, metric: str) -> str:
     return '' if value is None else f'{value:+.2f}' if metric.startswith('psnr') else f'{value:+.4f}'
 
 
-def repeated(one: dict[str, Any]) -> str:
-    """Format the verdict of each group of seeds; empty if the claim was not repeated."""
-    each = [f'{", ".join(map(str, group["seeds"]))}: {group["verdict"]}' for group in one['groups']]
-    return f' (by themselves seeds {"; ".join(each)})' if each else ''
-
-
 def table(method_rows: list[dict[str, Any]]) -> str:
     """Format a Markdown table with one line per row."""
-    head = '| claim | says | where | score | paper | budget | here | seeds | cost | verdict |'
-    lines = [head, '|---' * 10 + '|']
+    head = (
+        '| claim | says | where | score | paper | budget | here | of paper | gains | seeds | needs | cost | verdict |'
+    )
+    lines = [head, '|---' * 13 + '|']
     for one in method_rows:
         here = number(one['size'], one['metric'])
-        if len(one['seeds']) > 1:
-            here += f' ({number(one["lowest"], one["metric"])} to {number(one["highest"], one["metric"])})'
+        if one['low'] is not None:
+            here += f' ({number(one["low"], one["metric"])} to {number(one["high"], one["metric"])})'
         paper = number(one['paper_size'], one['metric'])
         if one['tolerance'] is not None:
             paper += f' (equal within {one["tolerance"]:g})'
         cost = ''
         if one['minutes'] is not None:
             cost = f'{one["samples"]} samples, up to {one["minutes"]:.1f} min, {one["device"]}'
-        note = f': {one["note"]}' if one['note'] else ''
+        judged = one['metric'] if one['metric'].startswith(tuple(MARGINS)) else 'psnr_y'
         cells = (
             one['id'],
             one['sentence'] + (f' ({one["better"]} / {one["other"]})' if one['better'] else ''),
@@ -56,29 +61,61 @@ def table(method_rows: list[dict[str, Any]]) -> str:
             paper,
             one['budget'],
             here,
+            '' if one['ratio'] is None else f'{one["ratio"]:.2f}',
+            ' / '.join(number(gain, judged) for gain in one['gains'] if gain is not None),
             ', '.join(map(str, one['seeds'])),
+            one['needs'],
             cost,
-            one['verdict'] + note + repeated(one),
+            one['verdict'] + (f': {one["note"]}' if one['note'] else ''),
         )
         lines.append('| ' + ' | '.join(str(cell).replace('|', '/').replace('\n', ' ') for cell in cells) + ' |')
     return '\n'.join(lines)
 
 
 def explanations(method_rows: list[dict[str, Any]]) -> str:
-    """Format a paragraph for each claim that was not reproduced; empty if there is none."""
-    lost = [one for one in method_rows if one['verdict'] == 'not reproduced']
-    if not lost:
+    """Format a paragraph for each claim whose verdict is explained, and one on records with unknown entries."""
+    text = ''
+    explained = [one for one in method_rows if one['explanation']]
+    if explained:
+        text += '\n\n## Explanations\n\n' + '\n\n'.join(
+            f'**{one["id"]}** ({one["budget"]}, {one["verdict"]}): {one["explanation"].strip()}' for one in explained
+        )
+    lacking = sorted({name for one in method_rows for name in one['unknown']})
+    if lacking:
+        which = ', '.join(f'{one["id"]} ({one["budget"]})' for one in method_rows if one['unknown'])
+        text += f'\n\n## Unknown\n\nThe runs of {which} were stored without {", ".join(lacking)}: these are unknown.'
+    return text
+
+
+def scores_table(ledger: Ledger, docs: Path) -> str:
+    """Format the mean scores of each model and budget, with the lowest and highest seed; empty without results."""
+    lines = []
+    for budget in BUDGETS:
+        for model in ledger.models:
+            stored = results(ledger, model, budget, docs)
+            done = [one for one in stored.values() if 'failed' not in one and not one['changed']]
+            if not done:
+                continue
+            cells = [ledger.label(model), budget, str(len(done))]
+            for name in SHOWN:
+                values = [one['mean'][name] for one in done if one['mean'].get(name) is not None]
+                digits = 2 if name.startswith('psnr') else 4
+                ends = f' ({min(values):.{digits}f} to {max(values):.{digits}f})' if len(values) > 1 else ''
+                cells.append(f'{statistics.fmean(values):.{digits}f}{ends}' if values else '')
+                before = [one['mean'][f'input/{name}'] for one in done if one['mean'].get(f'input/{name}') is not None]
+                cells[-1] += f', input {statistics.fmean(before):.{digits}f}' if before else ''
+            cells.append(f'{statistics.fmean(one["training"]["minutes"] for one in done if "training" in one):.1f}')
+            lines.append('| ' + ' | '.join(cells) + ' |')
+    if not lines:
         return ''
-    paragraphs = [
-        f'**{one["id"]}** ({one["budget"]}, {number(one["size"], one["metric"])}): '
-        + (one['explanation'] or 'not explained yet.')
-        for one in lost
-    ]
-    return '\n\n## Not reproduced\n\n' + '\n\n'.join(paragraphs)
+    head = '| model | budget | seeds | ' + ' | '.join(SHOWN) + ' | minutes |\n' + '|---' * (len(SHOWN) + 4) + '|'
+    return f'\n\n## Scores\n\nMean over the seeds, in brackets the lowest and the highest.\n\n{head}\n' + '\n'.join(
+        lines
+    )
 
 
 def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
-    """Plot measured differences as bars with their range, and the paper's values as marks; False without results."""
+    """Plot differences as bars with their 95 % intervals, and the paper's sizes as marks; False without results."""
     shown = [one for one in method_rows if one['size'] is not None]
     if not shown:
         path.unlink(missing_ok=True)
@@ -93,7 +130,7 @@ def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
     grid = figure.subplots(len(kinds), 1, squeeze=False, height_ratios=[len(group) + 1 for group in groups])
     for axes, kind, group in zip(grid[:, 0], kinds, groups, strict=True):
         for i, one in enumerate(group):
-            spread = [[one['size'] - one['lowest']], [one['highest'] - one['size']]]
+            spread = None if one['low'] is None else [[one['size'] - one['low']], [one['high'] - one['size']]]
             axes.barh(i, one['size'], xerr=spread, color='C0', alpha=0.5, capsize=3)
             if one['paper_size'] is not None:
                 axes.plot([one['paper_size']], [i], 'k|', markersize=14)
@@ -146,32 +183,21 @@ def _ran(ledger: Ledger | None, model: str | None, docs: Path) -> str:
 def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None:
     """Write METHOD.md, METHOD.json and METHOD.png of each method, the index and the published tables."""
     lines = ['| method | ' + ' | '.join(VERDICTS) + ' |', '|---' * (len(VERDICTS) + 1) + '|']
-    again = []
     for method, ledger in ledgers.items():
         found = rows(ledger, ledger.claims, docs)
         write_json(docs / f'{method}.json', {'paper': ledger.paper, 'url': ledger.url, 'rows': found})
         picture = f'\n\n![differences]({method}.png)' if draw(found, docs / f'{method}.png') else ''
         head = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n'
-        text = f'{head}{table(found)}{explanations(found)}{picture}\n'
+        text = f'{head}{table(found)}{explanations(found)}{scores_table(ledger, docs)}{picture}\n'
         write_whole(docs / f'{method}.md', text.encode())
         count = Counter(one['verdict'] for one in found)
-        again += [
-            (f'{method}/{one["id"]}', {each['verdict'] for each in one['groups']}) for one in found if one['groups']
-        ]
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')
     methods = '\n'.join(ledgers)
-    same = [name for name, verdicts in again if len(verdicts) == 1]
-    others = [name for name, verdicts in again if len(verdicts) > 1]
-    repeats = (
-        f'Repeated in other processes with other seeds: {len(again)}. The same verdict: {", ".join(same) or "none"}'
-    )
-    repeats += f'; another one: {", ".join(others)}.' if others else '.'
     text = (
         f'{MARK}# Claims\n\nWhat the five papers claim, and what came of it here. A claim that was run at two budgets '
-        'counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one, `--first-seed 3` with other '
-        'seeds.\n\n'
+        'counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one, `--first-seed 5` with other '
+        'seeds, `restorebox reproduce --status` says what each verdict still needs.\n\n'
         + '\n'.join(lines)
-        + (f'\n\n{repeats}' if again else '')
         + f'\n\nThe tables of the papers: [published tables](published.md).\n\n```{{toctree}}\n:hidden:\n\n{methods}\n'
         'published\n```\n'
     )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger
+from restorebox.claims.records import unknown
 from restorebox.claims.runs import Run, read_result
-from restorebox.claims.verdict import judge, judge_groups
+from restorebox.claims.verdict import Outcome, Side, judge, margin
+
+PICTURE = 'psnr_y'  # tells whether a model restores, for metrics without a score of the input
+PERFECT = {'psnr': 100.0, 'ssim': 1.0}  # score of an input that is the target itself
 
 
 def results(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[int, dict]:
@@ -24,33 +30,80 @@ def results(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[int, di
     return dict(sorted(found.items()))
 
 
-def scores(found: dict[int, dict], metric: str) -> dict[int, float | None]:
-    """Return seed -> score; None if the run failed or has no such score."""
-    return {seed: None if 'failed' in one else one['mean'].get(metric) for seed, one in found.items()}
+def side(found: Mapping[int, dict], metric: str) -> Side:
+    """Return seed -> score, None if the run failed or has no such score, and the gains over the input."""
+    scores = {seed: None if 'failed' in one else one['mean'].get(metric) for seed, one in found.items()}
+    means = [one.get('mean', {}) for one in found.values()]
+    judged = metric if any(f'input/{metric}' in mean for mean in means) else PICTURE
+    perfect = PERFECT.get(judged.partition('_')[0])
+    gains = {}
+    for seed, one in found.items():
+        before, after = (one.get('mean', {}).get(key) for key in (f'input/{judged}', judged))
+        if before is not None and after is not None and before != perfect:
+            gains[seed] = after - before
+    return Side(scores, gains, margin(judged))
+
+
+def sides(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[dict[int, dict]], list[Side]]:
+    """Return the stored results and the scores of the better side and of the other; empty for an unchecked claim."""
+    found = [results(ledger, model, budget, docs) for model, _ in claim.sides()]
+    names = [_metric(claim, own, budget) for _, own in claim.sides()]
+    return found, [side(each, name) for each, name in zip(found, names, strict=True)]
+
+
+def _metric(claim: Claim, own: str, budget: str) -> str:
+    return claim.paper_metric or own if budget == 'paper' and own == claim.metric else own
+
+
+def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[dict], Outcome, list[Side]]:
+    """Return the stored results of a claim, its verdict, and its sides."""
+    found, values = sides(ledger, claim, budget, docs)
+    if not values:
+        return [], Outcome('not run'), []
+    control, untrained = None, {}
+    runs = [one for each in found for one in each.values()]
+    if claim.control:
+        untrained = results(ledger, claim.control, budget, docs)
+        control = side(untrained, claim.metric), side(untrained, claim.other_metric or claim.metric)
+        runs += untrained.values()
+    outcome = judge(
+        *values, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance, control=control
+    )
+    if any(_inputs_differ(*(each[seed] for each in found)) for seed in outcome.seeds):
+        outcome = replace(outcome, verdict='void', note='the sides were tested on different pictures', needs='')
+    others = [seed for seed in outcome.seeds if seed in untrained and _inputs_differ(found[0][seed], untrained[seed])]
+    if others:
+        outcome = replace(outcome, note=f'{outcome.note}; the control was tested on other pictures')
+        if outcome.verdict == 'holds':
+            outcome = replace(outcome, verdict='inconclusive', needs='control and sides on the same pictures')
+    changed = sorted({name for one in runs for name in one['changed']})
+    if changed and outcome.verdict != 'not run':
+        more = f' and {len(changed) - 3} more' if len(changed) > 3 else ''
+        note = f'was {outcome.verdict}; changed since: {", ".join(changed[:3])}{more}'
+        outcome = replace(outcome, verdict='stale', note=note, needs='the runs again')
+    return runs, outcome, values
+
+
+def _inputs_differ(first: dict, second: dict) -> bool:
+    """Return whether two runs disagree about a score of their input, which depends on the test pictures alone."""
+    one, two = first['mean'], second['mean']
+    names = [name for name in one if name.startswith('input/') and name in two]
+    return any(abs((one[name] or 0.0) - (two[name] or 0.0)) > 1e-6 for name in names)
 
 
 def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]:
     """Return the row of a claim at a budget: differences, verdict and cost."""
-    metric = (claim.paper_metric or claim.metric) if budget == 'paper' else claim.metric
-    found: list[dict[int, dict]] = [{}, {}]
-    values: list[dict[int, float | None]] = [{}, {}]
-    for i, (model, own) in enumerate(claim.sides()):
-        found[i] = results(ledger, model, budget, docs)
-        values[i] = scores(found[i], metric if own == claim.metric else own)
-    criteria: dict[str, Any] = dict(
-        metric=metric, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance
-    )
-    outcome = judge(*values, **criteria)
+    runs, outcome, values = _judge(ledger, claim, budget, docs)
     whys = [ledger.models[model].get('why', '') for model, _ in claim.sides() if not ledger.spec(model, budget)]
-    runs = [one for side in found for one in side.values()]
     costs = [one['training'] for one in runs if 'training' in one]
     reasons = [one['failed'] for one in runs if 'failed' in one]
+    lacking = sorted({key for one in runs for key in unknown(one) if 'failed' not in one})
     return {
         'id': claim.id,
         'sentence': claim.sentence,
         'where': claim.where,
         'budget': budget,
-        'metric': metric,
+        'metric': _metric(claim, claim.metric, budget),
         'better': ledger.label(claim.better) if claim.better else '',
         'other': ledger.label(claim.other) if claim.other else '',
         'published': list(claim.published),
@@ -58,15 +111,15 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'tolerance': claim.tolerance,
         'verdict': outcome.verdict,
         'size': outcome.mean,
-        'lowest': outcome.lowest,
-        'highest': outcome.highest,
+        'low': outcome.low,
+        'high': outcome.high,
+        'ratio': outcome.ratio,
+        'gains': [statistics.fmean(each.gains.values()) if each.gains else None for each in values],
         'seeds': list(outcome.seeds),
-        'groups': [
-            {'seeds': list(each.seeds), 'size': each.mean, 'verdict': each.verdict}
-            for each in judge_groups(*values, **criteria)
-        ],
+        'needs': outcome.needs,
         'note': (reasons or [outcome.note or claim.why_not or (whys or [''])[0]])[0],
-        'explanation': claim.explanation if outcome.verdict == 'not reproduced' else '',
+        'explanation': '' if outcome.verdict in ('holds', 'equivalent', 'not run') else claim.explanation,
+        'unknown': lacking if outcome.seeds else [],
         'minutes': max((cost['minutes'] for cost in costs), default=None),
         'samples': max((cost['samples'] for cost in costs), default=None),
         'device': next((cost['device'] for cost in costs), None),
@@ -77,7 +130,7 @@ def rows(ledger: Ledger, claims: Sequence[Claim], docs: Path) -> list[dict[str, 
     """Return the rows of each claim at each budget with results; a single row ``not run`` without results."""
     out = []
     for claim in claims:
-        each = [row(ledger, claim, budget, docs) for budget in BUDGETS]
-        run = [one for one in each if one['verdict'] != 'not run']
-        out += run or [{**each[1], 'budget': ''}]
+        each = {budget: row(ledger, claim, budget, docs) for budget in BUDGETS}
+        run = [one for one in each.values() if one['verdict'] != 'not run']
+        out += run or [{**each['small'], 'budget': ''}]
     return out

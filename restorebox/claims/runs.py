@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -16,10 +17,23 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
+from restorebox.claims.records import changed, identity
 from restorebox.errors import RestoreboxError
 from restorebox.files import find_checkpoints, json_bytes, write_whole
 
-KEPT = ('mean', 'count', 'config', 'row', 'overrides', 'training', 'inference', 'libraries', 'device', 'date')
+KEPT = (
+    'mean',
+    'count',
+    'config',
+    'row',
+    'overrides',
+    'training',
+    'inference',
+    'libraries',
+    'device',
+    'date',
+    'per_picture',
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +73,17 @@ class Run:
         return docs / 'runs' / f'{self.name}.json'
 
 
-def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]) -> list[Run]:
-    """Return the unique runs that the claims need, seed by seed, with a model after the one that it starts from."""
+def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int], baselines: bool = False) -> list[Run]:
+    """Return the unique runs that the claims need.
+
+    They are ordered by seed. A claim's baseline comes first, and a model after the one that it starts from.
+
+    Args:
+        chosen: ledgers and claims.
+        budget: a key of ``BUDGETS``.
+        seeds: seeds of all models.
+        baselines: plan only the baselines.
+    """
     runs: dict[str, Run] = {}
 
     def add(ledger: Ledger, model: str, seed: int) -> None:
@@ -75,21 +98,44 @@ def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]
     for seed in seeds:
         for ledger, claims in chosen:
             for claim in claims:
-                if all(ledger.spec(model, budget) for model, _ in claim.sides()):
-                    for model, _ in claim.sides():
+                if all(ledger.spec(model, budget) for model in claim.models()):
+                    for model in claim.models()[: 1 if baselines else None]:
                         add(ledger, model, seed)
     return list(runs.values())
 
 
 def read_result(run: Run, docs: Path) -> dict | None:
-    """Return a run's stored result, or None if there is none or config or overrides have changed."""
+    """Return a run's stored result, or None if there is none.
+
+    Its entry ``changed`` lists what is not as it was when the run was made: the config (the claim's overrides
+    included) or source files; empty for a valid result.
+    """
     try:
         result = json.loads(run.stored(docs).read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise RestoreboxError(f'{run.stored(docs)}: no valid JSON ({error}); delete it to run it again') from error
-    return result if result.get('digest') == run.digest else None
+    result['changed'] = ['config'] if result.get('digest') != run.digest else changed(result, docs)
+    return result
+
+
+def to_do(run: Run, docs: Path) -> bool:
+    """Return whether a run has no valid result: none, a failure, or one made with other code or another config."""
+    result = read_result(run, docs)
+    return result is None or 'failed' in result or bool(result['changed'])
+
+
+def is_running(run: Run, work: Path) -> bool:
+    """Return whether a process holds the lock of a run's work directory."""
+    try:
+        with open(run.folder(work) / 'lock') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def minutes_known(run: Run, docs: Path) -> float | None:
@@ -103,10 +149,11 @@ def minutes_known(run: Run, docs: Path) -> float | None:
     return None
 
 
-def sees_device(device: str) -> dict[str, str]:
-    """Return the environment of a run, which selects the device by ``CUDA_VISIBLE_DEVICES``."""
+def run_environment(device: str, one_core: bool = False) -> dict[str, str]:
+    """Return the environment of a run: the device by ``CUDA_VISIBLE_DEVICES``, and if required a single thread."""
     visible = {'cpu': '', 'cuda': '0'}.get(device, device.partition(':')[2])
-    return {**os.environ, **({} if device == 'auto' else {'CUDA_VISIBLE_DEVICES': visible})}
+    threads = {'OMP_NUM_THREADS': '1'} if one_core else {}
+    return {**os.environ, **threads, **({} if device == 'auto' else {'CUDA_VISIBLE_DEVICES': visible})}
 
 
 def write_json(path: Path, content: object) -> None:
@@ -212,6 +259,27 @@ def _word(value: object) -> str:
     return str(value)
 
 
+def _claim_folder(run: Run, work: Path, made_by: Mapping[str, Any]) -> None:
+    """Note in a work directory what makes its run; one begun with other code, config or data is moved aside.
+
+    Resuming it would give a result that is of neither.
+    """
+    folder = run.folder(work)
+    note = folder / 'made_by.json'
+    try:
+        before = json.loads(note.read_bytes())
+    except (FileNotFoundError, ValueError):
+        before = {}
+    same = all(before.get(key) == made_by[key] for key in ('config_digest', 'sources', 'data'))
+    if not same and is_running(run, work):
+        raise RestoreboxError(f'{run.name}: another process runs it with other code or data')
+    if not same and folder.is_dir():
+        number = next(i for i in itertools.count(1) if not folder.with_name(f'{folder.name}_before{i}').exists())
+        folder.rename(folder.with_name(f'{folder.name}_before{number}'))
+    if not same:
+        write_json(note, made_by)
+
+
 def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environment: Mapping[str, str]) -> dict:
     """Execute a run, and store its result or the reason of its failure."""
     overrides = dict(run.spec.overrides)
@@ -221,6 +289,10 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
             before = Run(run.method, str(run.spec.after), run.budget, run.seed, run.spec.start)
             overrides['load_from'] = str(last_checkpoint(before.folder(work)))
         root = data_root or run.spec.data
+        made_by = identity(
+            run.spec.config, run.spec.row, run.spec.overrides, docs, data_root=root, analysis=run.spec.analysis
+        )
+        _claim_folder(run, work, made_by)
         scores = train_and_test(
             run.spec.config,
             run.seed,
@@ -232,6 +304,7 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
             analysis=run.spec.analysis,
         )
         result |= {key: scores[key] for key in KEPT if key in scores}
+        result |= {**made_by, 'checkpoint_sha256': scores['checkpoint']['sha256']}
         if run.spec.start:  # by name, without the path on this machine
             result['overrides'] = {**result['overrides'], 'load_from': before.name}
     except RestoreboxError as error:

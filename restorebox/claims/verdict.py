@@ -5,19 +5,48 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-VERDICTS = (
-    'reproduced',
-    'equivalent',
-    'direction only',
-    'not reproduced',
-    'insufficient seeds',
-    'failed',
-    'not run',
-)
-SMALL_SIZE = 1.0  # dB; smaller differences need three seeds
+from restorebox.claims.statistics import equivalent, interval, seeds_to_decide
+
+VERDICTS = ('holds', 'equivalent', 'inconclusive', 'contradicted', 'void', 'stale', 'failed', 'not run')
+DECIDED = ('holds', 'equivalent', 'contradicted')
+MARGINS = {'psnr': 0.1, 'ssim': 0.002}
+"""Smallest gain over the input that counts as restoration: in dB for PSNR."""
+
+
+def margin(metric: str) -> float:
+    """Return the smallest gain over the input, in the metric's unit, that counts as restoration."""
+    return MARGINS.get(metric.partition('_')[0], 0.0)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Scores of a model.
+
+    Attributes:
+        scores: seed -> score; None for a failed run or an absent score.
+        gains: seed -> gain of the restored pictures over the input, more is better; empty where the input is the
+            target itself, so that nothing can be restored.
+        margin: smallest gain that counts as restoration.
+    """
+
+    scores: Mapping[int, float | None]
+    gains: Mapping[int, float] = field(default_factory=dict)
+    margin: float = 0.0
+
+    @property
+    def improves(self) -> bool:
+        """Whether the mean gain over the input is above the margin, or there is nothing to restore."""
+        return not self.gains or statistics.fmean(self.gains.values()) > self.margin
+
+    @property
+    def restores(self) -> bool:
+        """Whether the 95 % interval of the gain over the input is above the margin, or there is nothing to restore."""
+        if not self.gains:
+            return True
+        bounds = interval(list(self.gains.values()))
+        return bounds is not None and bounds[0] > self.margin
 
 
 @dataclass(frozen=True)
@@ -27,102 +56,119 @@ class Outcome:
     Attributes:
         verdict: one of :data:`VERDICTS`.
         mean: mean of the seed-paired differences; None without pairs.
-        lowest: minimum of the differences.
-        highest: maximum of the differences.
+        low: lower end of the 95 % interval of the mean; None for fewer than two pairs.
+        high: upper end.
+        ratio: mean divided by the size in the paper; None without either.
         seeds: seeds with scores on both sides.
-        note: reason, for verdicts without statistics.
+        note: reason of the verdict.
+        needs: what an undecided comparison still needs.
     """
 
     verdict: str
     mean: float | None = None
-    lowest: float | None = None
-    highest: float | None = None
+    low: float | None = None
+    high: float | None = None
+    ratio: float | None = None
     seeds: tuple[int, ...] = ()
     note: str = ''
-
-
-def seeds_needed(metric: str, size: float | None, tolerance: float | None = None) -> int:
-    """Return the number of seeds for a verdict: 2 for a claimed difference of 1 dB or more, else 3."""
-    large = size is not None and abs(size) >= SMALL_SIZE and tolerance is None
-    return 2 if metric.startswith('psnr') and large else 3
+    needs: str = ''
 
 
 def judge(
-    better: Mapping[int, float | None],
-    other: Mapping[int, float | None],
+    better: Side,
+    other: Side,
     *,
-    metric: str,
     size: float | None = None,
     lower_is_better: bool = False,
     tolerance: float | None = None,
+    control: tuple[Side, Side] | None = None,
 ) -> Outcome:
-    """Compare two sides by seed-paired differences.
+    """Compare two sides by the 95 % t-interval of their seed-paired differences.
 
-    ``reproduced``: every difference has the claim's sign. ``direction only``: only their mean has. ``equivalent``, for
-    a claim of equality: every difference is within the tolerance.
+    ``void``: neither side improves its input, or untrained networks show at least the same difference. ``holds``: the
+    interval is above 0 and the better side restores; with a control, that of the differences minus the control's is
+    above 0 as well. ``contradicted``: the interval is below 0 and the other side restores; for
+    a claim of equality, it lies outside the tolerance. ``equivalent``, for a claim of equality: two one-sided tests
+    place the mean within the tolerance. Otherwise ``inconclusive``.
 
     Args:
-        better: seed -> score of the side that is better according to the claim; None or NaN for failed runs.
-        other: the same for the other side.
-        metric: name of the metric.
+        better: side that is better according to the claim.
+        other: the other side.
         size: difference in the paper.
         lower_is_better: whether lower scores are better.
         tolerance: maximum difference of a claim of equality; None for other claims.
+        control: the two sides of untrained networks; None for a claim that needs no control.
     """
-    better, other = _numbers(better), _numbers(other)
-    failed = sorted({seed for side in (better, other) for seed, value in side.items() if value is None})
+    pairs, failed = paired(better, other, lower_is_better)
+    if failed:
+        return Outcome('failed', note='failed with seed ' + ', '.join(map(str, failed)))
+    if not pairs:
+        return Outcome('not run')
+    values = list(pairs.values())
+    bounds = interval(values)
+    low, high = bounds or (None, None)
+    mean = statistics.fmean(values)
+    found = Outcome('inconclusive', mean, low, high, mean / size if size else None, tuple(pairs))
+    if not better.improves and not other.improves:
+        return replace(found, verdict='void', note='neither side improves its input')
+    if low is None or high is None:
+        return replace(found, note='one seed has no interval', needs='1 more seed for a spread')
+    if control is not None:
+        untrained = paired(*control, lower_is_better)[0]
+        excess = [pairs[seed] - untrained[seed] for seed in pairs if seed in untrained]
+        above = interval(excess)
+        if above is None:
+            return replace(found, note='the untrained control has not run', needs='2 seeds of the untrained control')
+        shown = f'untrained networks: {statistics.fmean(untrained.values()):+.3g}'
+        shown += f'; above them by {statistics.fmean(excess):+.3g} ({above[0]:+.3g} to {above[1]:+.3g})'
+        found = replace(found, note=shown)
+        if statistics.fmean(excess) <= 0:
+            return replace(found, verdict='void')
+        if above[0] <= 0:
+            return replace(found, needs=_more(excess, 0.0, len(excess)))
+    if tolerance is not None:
+        if equivalent(values, tolerance):
+            return replace(found, verdict='equivalent')
+        if low > tolerance or high < -tolerance:
+            return replace(found, verdict='contradicted')
+    elif low > 0 or high < 0:
+        winner, verdict = (better, 'holds') if low > 0 else (other, 'contradicted')
+        if winner.restores:
+            return replace(found, verdict=verdict)
+        return replace(
+            found,
+            note=f'the higher side is not certain to improve its input by {winner.margin:g}',
+            needs=_more(list(winner.gains.values()), winner.margin, len(values)),
+        )
+    return replace(found, needs=_more(values, 0.0, len(values), tolerance))
+
+
+def paired(better: Side, other: Side, lower_is_better: bool = False) -> tuple[dict[int, float], list[int]]:
+    """Return seed -> difference, more is better, and the seeds that failed on either side.
+
+    NaN and infinite scores are failures: comparisons with NaN are always false.
+    """
+    sides = [{seed: _finite(value) for seed, value in side.scores.items()} for side in (better, other)]
+    failed = sorted({seed for side in sides for seed, value in side.items() if value is None})
     sign = -1 if lower_is_better else 1
     pairs = {
         seed: sign * (value - second)
-        for seed, value in sorted(better.items())
-        if value is not None and (second := other.get(seed)) is not None
+        for seed, value in sorted(sides[0].items())
+        if value is not None and (second := sides[1].get(seed)) is not None
     }
-    if not pairs and not failed:
-        return Outcome('not run')
-    values = list(pairs.values())
-    needed = seeds_needed(metric, size, tolerance)
-    if not values:
-        return Outcome('failed', note='failed with seed ' + ', '.join(map(str, failed)))
-    mean, note = statistics.fmean(values), ''
-    if failed:
-        verdict, note = 'failed', 'failed with seed ' + ', '.join(map(str, failed))
-    elif len(values) < needed:
-        verdict, note = 'insufficient seeds', f'{len(values)} of {needed} seeds'
-    elif tolerance is not None:
-        verdict = 'equivalent' if max(map(abs, values)) <= tolerance else 'not reproduced'
-    elif min(values) > 0:
-        verdict = 'reproduced'
-    else:
-        verdict = 'direction only' if mean > 0 else 'not reproduced'
-    return Outcome(verdict, mean, min(values), max(values), tuple(pairs), note)
+    return pairs, failed
 
 
-def judge_groups(
-    better: Mapping[int, float | None], other: Mapping[int, float | None], *, metric: str, **claim: Any
-) -> list[Outcome]:
-    """Judge separate groups of seeds: the first runs, and each repetition with other seeds.
-
-    Args:
-        better: see :func:`judge`.
-        other: see :func:`judge`.
-        metric: see :func:`judge`.
-        claim: ``size``, ``lower_is_better`` and ``tolerance``, see :func:`judge`.
-
-    Returns:
-        One outcome per group of as many seeds as a verdict needs; empty for fewer than two groups.
-    """
-    needed = seeds_needed(metric, claim.get('size'), claim.get('tolerance'))
-    better, other = _numbers(better), _numbers(other)
-    pairs = [seed for seed, value in sorted(better.items()) if value is not None and other.get(seed) is not None]
-    groups = [pairs[first : first + needed] for first in range(0, len(pairs) - needed + 1, needed)]
-    if len(groups) < 2:
-        return []
-    return [
-        judge({seed: better[seed] for seed in group}, {seed: other[seed] for seed in group}, metric=metric, **claim)
-        for group in groups
-    ]
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
-def _numbers(side: Mapping[int, float | None]) -> dict[int, float | None]:
-    """Replace scores that are NaN or infinite by None, since comparisons with NaN are always false."""
-    return {seed: value if value is not None and math.isfinite(value) else None for seed, value in side.items()}
+def _more(values: list[float], threshold: float, have: int, tolerance: float | None = None) -> str:
+    """Say how many more seeds decide, if mean and spread stay as they are."""
+    if len(values) < 2:
+        return '1 more seed for a spread'
+    total = seeds_to_decide([value - threshold for value in values], tolerance)
+    if total is None:
+        return 'more than 100 seeds: the difference is small beside the spread'
+    more = max(total - have, 1)
+    return f'about {more} more seed{"s" if more > 1 else ""}'

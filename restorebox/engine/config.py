@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -98,7 +100,7 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
     try:
         # lets a config in another folder inherit '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'
         os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
-        _files(file)  # reports a syntax error under the name of the file that has it, which MMEngine's message lacks
+        config_files(file)  # reports a syntax error under the name of its file, which MMEngine's message lacks
         cfg = Config.fromfile(str(file))
     except SyntaxError as error:
         line = f', line {error.lineno}' if error.lineno else ''
@@ -182,6 +184,19 @@ def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
         yield from leaves(value, f'{path}.{key}' if path else str(key))
 
 
+def config_digest(cfg: Config) -> str:
+    """Return the hash of all that the Runner reads of a config as :func:`load_config` returns it, but for its row."""
+    read = {key: _plain(value) for key, value in cfg._cfg_dict.items() if key in TOP_KEYS and key != 'row'}
+    return hashlib.sha256(json.dumps(read, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def _plain(node: Any) -> Any:
+    """Return a config's values as JSON has them: tuples are lists."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    return [_plain(value) for value in node] if isinstance(node, (list, tuple)) else node
+
+
 def set_data_root(cfg: Config, root: str) -> None:
     """Set the folder of the training, validation and test data sets.
 
@@ -205,7 +220,7 @@ def check_top_level(cfg: Config) -> None:
     if cfg.filename is None:
         return
     read: set[str] = set()
-    for file in [f for f in _files(Path(cfg.filename)) if f.suffix == '.py']:
+    for file in [f for f in config_files(Path(cfg.filename)) if f.suffix == '.py']:
         text = file.read_text('utf-8')
         read |= set(re.findall(r'_base_\.(\w+)', text))
         read |= {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -216,7 +231,7 @@ def check_top_level(cfg: Config) -> None:
             raise ConfigError(f"config {cfg.filename}: nothing reads '{key}'; {answer}")
 
 
-def _files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
+def config_files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
     """Return a config file and all its bases; environment variables are substituted as MMEngine does.
 
     Raises:
@@ -244,5 +259,5 @@ def _files(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
                 below = file.parent / base
                 if not below.is_file():
                     raise ConfigError(f'config {file}, line {node.lineno}: its _base_ {base} is no file')
-                found += _files(below.resolve(), (*above, file.resolve()))
+                found += config_files(below.resolve(), (*above, file.resolve()))
     return found

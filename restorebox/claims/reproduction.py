@@ -1,0 +1,172 @@
+"""Order of the runs of claims: the baselines first, then the other models of the claims whose baseline restores."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from restorebox.claims.ledger import BUDGETS, Claim, Ledger
+from restorebox.claims.rows import results, rows, side
+from restorebox.claims.runs import Run, execute, is_running, minutes_known, plan, read_result, run_environment, to_do
+
+Chosen = list[tuple[Ledger, list[Claim]]]
+ONE_CORE = 'medium'  # the budget whose runs take hours: a single thread at low priority
+LOW_PRIORITY = 19
+
+
+class Options(NamedTuple):
+    """How and where runs are executed.
+
+    Attributes:
+        work: folder of the work directories.
+        docs: folder of pages and stored results.
+        data_root: folder of all data sets; None for those of the budgets.
+        device: auto, cpu, cuda or cuda:N.
+        after_each: called after each run, to write the pages.
+    """
+
+    work: Path
+    docs: Path
+    data_root: str | None
+    device: str
+    after_each: Callable[[], None]
+
+
+def reproduce(chosen: Chosen, budget: str, seeds: list[int], options: Options) -> list[Run]:
+    """Execute the runs of the claims that have no valid result, and print a line per run.
+
+    The baseline of each claim is trained first, with the first seed. A claim whose baseline does not restore tells
+    nothing: its other models are not trained, and a line says so. ``tiny`` has no such condition.
+
+    Returns:
+        The runs that failed.
+    """
+    if budget == ONE_CORE:
+        os.nice(max(0, LOW_PRIORITY - os.nice(0)))
+    failed: list[Run] = []
+    if budget != 'tiny':
+        failed += _execute(plan(chosen, budget, seeds[:1], baselines=True), options)
+        chosen = [
+            (ledger, [one for one in claims if _tells(ledger, one, budget, options.docs)]) for ledger, claims in chosen
+        ]
+    lost = {run.name for run in failed}
+    return failed + _execute([run for run in plan(chosen, budget, seeds) if run.name not in lost], options)
+
+
+def _execute(runs: Sequence[Run], options: Options) -> list[Run]:
+    """Execute the runs that have no valid result; return those that failed."""
+    todo, failed = [run for run in runs if to_do(run, options.docs)], []
+    for number, run in enumerate(todo, 1):
+        began = time.perf_counter()
+        environment = run_environment(options.device, one_core=run.budget == ONE_CORE)
+        result = execute(run, options.work, options.docs, data_root=options.data_root, environment=environment)
+        if 'failed' in result:
+            failed.append(run)
+        state = f'failed: {result["failed"]}' if 'failed' in result else 'done'
+        print(f'[{number}/{len(todo)}] {run.name}: {state} ({(time.perf_counter() - began) / 60:.1f} min)', flush=True)
+        options.after_each()
+    return failed
+
+
+def _tells(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> bool:
+    """Return whether the baseline of a claim restores, in the mean over its valid runs; print a line if not."""
+    metrics = dict(claim.sides())
+    baseline = claim.baseline or claim.other
+    if baseline is None or ledger.spec(baseline, budget) is None:
+        return True
+    valid = {seed: one for seed, one in results(ledger, baseline, budget, docs).items() if not one['changed']}
+    measured = side(valid, metrics[baseline])
+    if not measured.improves:
+        gain = statistics.fmean(measured.gains.values())
+        print(
+            f'{ledger.method}/{claim.id}: its baseline, {ledger.label(baseline)}, does not restore at {budget}: '
+            f'gain over the input {gain:+.3f}, needed {measured.margin:+g}; the other models are not trained',
+            flush=True,
+        )
+    return measured.improves
+
+
+def show_plan(chosen: Chosen, budget: str, seeds: list[int], docs: Path) -> None:
+    """Print a line per run, and the total time."""
+    runs = plan(chosen, budget, seeds)
+    total, unknown, left = 0.0, 0, 0
+    for run in runs:
+        known, result = minutes_known(run, docs), read_result(run, docs)
+        if not to_do(run, docs):
+            print(f'  done   {run.name}')
+            continue
+        left, total, unknown = left + 1, total + (known or 0), unknown + (known is None)
+        why = f' (stale: {result["changed"][0]} has changed)' if result and result['changed'] else ''
+        print(f'  to do  {run.name}: ' + ('time unknown' if known is None else f'about {known:.1f} min') + why)
+    line = f'{left} of {len(runs)} runs to do, about {total:.0f} min'
+    print(line + (f' and {unknown} of unknown time' if unknown else ''), flush=True)
+
+
+def list_claims(chosen: Chosen) -> None:
+    """Print a line per claim."""
+    for ledger, claims in chosen:
+        for claim in claims:
+            size = '' if claim.size is None else f' ({claim.size:+g})'
+            print(f'{ledger.method}/{claim.id}: {claim.sentence}{size}. {claim.where}')
+    print(f'{sum(len(claims) for _, claims in chosen)} claims')
+
+
+def show_status(chosen: Chosen, docs: Path, work: Path) -> None:
+    """Print a line per verdict with what it needs, the running runs, and the counts of stored ones."""
+    for ledger, claims in chosen:
+        for one in rows(ledger, claims, docs):
+            figures = '' if one['size'] is None else f', {one["size"]:+.4g}'
+            if one['low'] is not None:
+                figures += f' ({one["low"]:+.4g} to {one["high"]:+.4g})'
+            figures += '' if one['ratio'] is None else f', {one["ratio"]:.2f} of the size in the paper'
+            more = ''.join(f'; {text}' for text in (one['note'], one['needs'] and f'needs {one["needs"]}') if text)
+            print(f'{ledger.method}/{one["id"]} {one["budget"]}: {one["verdict"]}{figures}{more}'.replace(' :', ':'))
+    for run in running(chosen, work):
+        print(f'running: {run.name}')
+    stored = [
+        one
+        for ledger, _ in chosen
+        for model in ledger.models
+        for budget in BUDGETS
+        for one in results(ledger, model, budget, docs).values()
+    ]
+    failed = sum('failed' in one for one in stored)
+    stale = sum('failed' not in one and bool(one['changed']) for one in stored)
+    print(f'stored runs: {len(stored) - failed - stale} done, {stale} stale, {failed} failed; {docs}')
+    print(f'{sum(len(claims) for _, claims in chosen)} claims')
+
+
+def running(chosen: Chosen, work: Path) -> Iterator[Run]:
+    """Yield the runs that a process executes at present."""
+    for ledger, _ in chosen:
+        for folder in sorted(work.glob(f'{ledger.method}/*/*')):
+            match = re.fullmatch(r'(.+)_s(\d+)_[0-9a-f]{8}', folder.name)
+            budget = folder.parent.name
+            if match is None or match[1] not in ledger.models or budget not in BUDGETS:
+                continue
+            spec = ledger.spec(match[1], budget)
+            run = Run(ledger.method, match[1], budget, int(match[2]), spec) if spec else None
+            if run and is_running(run, work):
+                yield run
+
+
+def start_in_background(arguments: Sequence[str], work: Path) -> None:
+    """Start the same command in a process of its own, which outlives the terminal; its output goes to a file."""
+    work.mkdir(parents=True, exist_ok=True)
+    log = work / 'output.txt'
+    with open(log, 'ab') as out:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'restorebox', 'reproduce', *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    print(f'process {process.pid}; output in {log}; restorebox reproduce --status shows the progress')
