@@ -16,6 +16,7 @@ from restorebox.encoders import semantic_encoders
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.layers.finite import nan_where_infinite
+from restorebox.losses.base import check_scalar
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.restorers.network import combined_needs
@@ -363,6 +364,8 @@ class BaseRestorer(BaseModel):
             with self.updating(roles):  # in the backward pass too: it may recompute activations
                 with self._contexts({step: wrappers[step]}):
                     terms = self.losses(step, inputs, prepared)
+                    for name, value in terms.items():
+                        check_scalar(value, f'{name}: {type(self).__name__}.losses')
                     total = sum(value for name, value in terms.items() if name.startswith('loss'))
                     if not isinstance(total, Tensor):
                         raise ConfigError(
