@@ -200,7 +200,7 @@ class RestorationRunner(Runner):
         """Register the hooks, with our checkpoint hook by default, and steps instead of epochs in the log."""
         hooks = {'checkpoint': dict(type='RestorationCheckpointHook', every_samples=20_000), **(hooks or {})}
         if hooks.get('logger', {}) is not None:
-            hooks['logger'] = {'type': 'LoggerHook', 'log_metric_by_epoch': False, **hooks.get('logger', {})}
+            hooks['logger'] = {'type': 'LoggerHook', **hooks.get('logger', {})}
         # MMEngine interprets None as "without this hook" only for its own names
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})
