@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
@@ -188,7 +189,14 @@ class Place:
         if isinstance(kind, str):
             if '.' in kind:
                 return None
-            return kind, _arguments(_find(kind, self.registry))
+            try:
+                return kind, _arguments(_find(kind, self.registry))
+            except RegistryKeyError:
+                if self.path.split('.')[-1] != 'data_preprocessor':
+                    raise
+                each = {name: own.RESTORERS.get(name) for name in own.RESTORERS.known()}  # they share this registry
+                known = [n for n, c in each.items() if isinstance(c, type) and issubclass(c, BaseDataPreprocessor)]
+                raise RegistryKeyError('data preprocessor', kind, known) from None
         if 'type' in node and not callable(kind):
             raise ConfigError(f'type is {short(kind)}; it must be the name of a component')
         if kind is not None:

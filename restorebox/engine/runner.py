@@ -156,7 +156,7 @@ class RestorationRunner(Runner):
         cfg['dataset'] = Numbered(dataset) if scored else dataset
         loader = Runner.build_dataloader(cfg, seed=self.seed)
         loader.generator = torch.Generator().manual_seed(self.seed)
-        split = getattr(dataset, 'split', type(dataset).__name__)
+        split = getattr(dataset, 'split', '') or type(dataset).__name__
         self.logger.info(f'{split}: {len(dataset)} samples in {printable(getattr(dataset, "data_root", "memory"))}')
         return loader
 

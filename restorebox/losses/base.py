@@ -95,6 +95,25 @@ def check_scalar(value: Any, source: str) -> None:
         raise ConfigError(f'{source} returned shape {tuple(value.shape)}; return a scalar')
 
 
+def sum_terms(terms: dict[str, Tensor], owner: str, step: str) -> Tensor:
+    """Return the sum of the terms whose name starts with ``loss``.
+
+    Args:
+        terms: result of a restorer's ``losses``.
+        owner: name of the restorer, for messages.
+        step: name of the optimiser step, for messages.
+
+    Raises:
+        ConfigError: a term is no scalar, or no name starts with ``loss``.
+    """
+    for name, value in terms.items():
+        check_scalar(value, f'{name}: {owner}.losses')
+    total = sum(value for name, value in terms.items() if name.startswith('loss'))
+    if not isinstance(total, Tensor):
+        raise ConfigError(f"{owner}: the step '{step}' has no term whose name starts with loss")
+    return total
+
+
 def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = True) -> nn.ModuleDict:
     """Build a restorer's losses between prediction and target.
 

@@ -94,6 +94,9 @@ def schedule(**numbers):
         ("model = dict(generator=dict(_delete_=True, head=dict(type='PictureHead')))", "needs the key 'backbone'"),
         (schedule(type='StepLR'), "StepLR needs the key 'step_size'"),
         ("train_dataloader = dict(dataset=dict(pipeline=[dict(type='RandomWindow')]))", "Window needs the key 'size'"),
+        ("model = dict(data_preprocessor=dict(type='DataPreprocessor'))", "no data preprocessor is called 'DataPrepr"),
+        ("model = dict(generator=dict(_delete_=True, type='RRDBNet'))", 'it is not included, see docs/coming_from.md'),
+        ("custom_imports = dict(imports=['edge_l11'])", "(No module named 'edge_l11'); the folder of a module must be in"),
         (schedule(type='CosineAnnealingLR', T_max=0), 'T_max is 0; it must be a finite number above 0'),
         (schedule(type='CosineAnnealingLR', T_max=400_000, eta_min=1), 'eta_min is 1, above the lr of 0.0002'),
         (
@@ -271,3 +274,10 @@ def test_a_mutated_config_passes_or_is_refused_in_one_line(tmp_path, seed):
         line = str(error)
     assert '\n' not in line, what
     assert len(line) < 700, what
+
+
+def test_checking_prints_no_environment_variable(tmp_path, capfd):
+    config = tmp_path / 'c.py'
+    config.write_text("_base_ = '{{$RESTOREBOX_CONFIGS:}}/unet/unet5_paired.py'\n")
+    assert check_config(str(config)) == []
+    assert 'RESTOREBOX_CONFIGS' not in ''.join(capfd.readouterr())
