@@ -96,7 +96,7 @@ def schedule(**numbers):
         ("train_dataloader = dict(dataset=dict(pipeline=[dict(type='RandomWindow')]))", "Window needs the key 'size'"),
         ("model = dict(data_preprocessor=dict(type='DataPreprocessor'))", "no data preprocessor is called 'DataPrepr"),
         ("model = dict(generator=dict(_delete_=True, type='RRDBNet'))", 'it is not included, see docs/coming_from.md'),
-        ("custom_imports = dict(imports=['edge_l11'])", "(No module named 'edge_l11'); the folder of a module must be in"),
+        ("custom_imports = dict(imports=['edge_l11'])", "(No module named 'edge_l11'); the folder of a module"),
         (schedule(type='CosineAnnealingLR', T_max=0), 'T_max is 0; it must be a finite number above 0'),
         (schedule(type='CosineAnnealingLR', T_max=400_000, eta_min=1), 'eta_min is 1, above the lr of 0.0002'),
         (
