@@ -6,7 +6,33 @@ and keys that restorebox does not have. Error messages then name the equivalent.
 
 from __future__ import annotations
 
-# config key -> name in the other toolbox -> equivalent in restorebox
+from collections.abc import Iterable
+
+NOT_INCLUDED = 'nothing in its place: it is not included, see docs/coming_from.md'
+# the networks under "What is missing" in docs/coming_from.md, by their class names in MMagic and BasicSR
+NETWORKS_NOT_INCLUDED = (
+    'RRDBNet',
+    'MSRResNet',
+    'SRCNNNet',
+    'EDSR',
+    'EDSRNet',
+    'RCAN',
+    'RDNNet',
+    'SwinIR',
+    'SwinIRNet',
+    'Restormer',
+    'BasicVSR',
+    'BasicVSRNet',
+    'BasicVSRPlusPlusNet',
+    'EDVR',
+    'EDVRNet',
+    'MPRNet',
+    'HINet',
+    'MAXIM',
+)
+
+# config key -> name in the other toolbox -> equivalent in restorebox. Of MMEngine's own components, those that
+# restorebox replaces: a registry refuses them, although its parent has them.
 ALIASES_AT: dict[str, dict[str, str]] = {
     'dataset': {
         'PairedImageDataset': "'PairedPictures'",
@@ -24,8 +50,8 @@ ALIASES_AT: dict[str, dict[str, str]] = {
         'EnlargedSampler': "'KeyedSampler', which has no end",
     },
     'pipeline': {
-        'LoadImageFromFile': "'LoadPictures' reads all roles of a sample",
-        'LoadImageFromFileList': "'LoadPictures' reads all roles of a sample",
+        'LoadImageFromFile': "'LoadPictures', which reads all roles of a sample",
+        'LoadImageFromFileList': "'LoadPictures', which reads all roles of a sample",
         'RandomCrop': "'RandomWindow'",
         'PairedRandomCrop': "'RandomWindow', which cuts all roles alike",
         'CenterCrop': "'CentreWindow'",
@@ -69,6 +95,9 @@ ALIASES_AT: dict[str, dict[str, str]] = {
         'EditDataPreprocessor': "'RestorationPreprocessor'",
     },
     'backbone': {
+        'NAFNet': "'NAFUNet', which has other layers: weights of NAFNet do not fit",
+        'Uformer': "'WindowUNet', which has other layers: weights of Uformer do not fit",
+        **{name: NOT_INCLUDED for name in NETWORKS_NOT_INCLUDED},
         'UnetGenerator': "the backbone 'UNet' with the head 'PictureHead'",
         'ResnetGenerator': "the backbone 'ResNetGenerator' with the head 'PictureHead'",
         'NLayerDiscriminator': "the backbone 'PatchDiscriminator' with the head 'RealnessHead'",
@@ -81,8 +110,10 @@ ALIASES_AT: dict[str, dict[str, str]] = {
         'PixelShufflePack': "the head 'SubPixelHead'",
     },
     'losses': {
-        'GANLoss': "'AdversarialLoss'",
-        'HingeLoss': "'AdversarialLoss'",
+        'GANLoss': "the model 'AdversarialRestorer' with gan_mode='lsgan', see configs/infoaccum",
+        'HingeLoss': "the model 'AdversarialRestorer' with gan_mode='hinge', see configs/infoaccum",
+        'LSGANLoss': "the model 'AdversarialRestorer' with gan_mode='lsgan', see configs/infoaccum",
+        'WGANLoss': NOT_INCLUDED,
         'PixelLoss': "'L1Loss', 'MSELoss' or 'CharbonnierLoss'",
         'SmoothL1Loss': "'CharbonnierLoss'",
         'VGGLoss': "'PerceptualLoss'",
@@ -92,8 +123,9 @@ ALIASES_AT: dict[str, dict[str, str]] = {
         'EdgeLoss': "'GradientLoss'",
         'TVLoss': "nothing of that name: 'GradientLoss' compares the gradients of two pictures",
         'ContrastLoss': "'ContrastiveRegularisation'",
+        'MaskedTVLoss': NOT_INCLUDED,
         'CLIPLoss': "'SemanticLoss' with the encoder 'CLIPVisual'",
-        'NCELoss': "'PatchNCELoss'",
+        'NCELoss': "the model 'CycleRestorer' with lambda_lcl, see configs/cut",
     },
     'val_evaluator': {
         'PSNR': "'PictureScores' with protocols=('psnr_y',) or ('psnr_rgb',)",
@@ -104,24 +136,32 @@ ALIASES_AT: dict[str, dict[str, str]] = {
         'MAE': "nothing of that name: the scores are the protocols of 'PictureScores', see docs/measuring.md",
         'MSE': "nothing of that name: 'PictureScores' has psnr_rgb, which is its logarithm",
         'FrechetInceptionDistance': "'FID'",
+        'Evaluator': "metrics without it: val_evaluator=[dict(type='PictureScores', protocols=('psnr_y',))]",
     },
     'train_cfg': {
         'IterBasedRunner': "'SampleTrainLoop' as train_cfg",
         'EpochBasedRunner': "'SampleTrainLoop' as train_cfg",
+        'IterBasedTrainLoop': "'SampleTrainLoop' with max_samples = iterations x batch x ranks",
+        'EpochBasedTrainLoop': "'SampleTrainLoop' with max_samples = epochs x pictures of the set",
     },
     'val_cfg': {
         'MultiValLoop': "'RestorationValLoop'",
+        'ValLoop': "'RestorationValLoop', which scores every picture of the set exactly once",
     },
     'test_cfg': {
         'MultiTestLoop': "'RestorationTestLoop'",
+        'TestLoop': "'RestorationTestLoop', which scores every picture of the set exactly once",
     },
     'custom_hooks': {
         'ExponentialMovingAverageHook': "'RoleEMAHook'",
+        'EMAHook': "'RoleEMAHook'; EMAHook averages all networks, including those used only in training",
+        'CheckpointHook': "'RestorationCheckpointHook'; CheckpointHook deletes the old file before the new one is "
+        'complete, and saves the random state of one rank only',
         'BasicVisualizationHook': "'ComparisonSheetHook'",
         'VisualizationHook': "'ComparisonSheetHook'",
     },
     'visualizer': {
-        'ConcatImageVisualizer': "'ComparisonSheetHook'",
+        'ConcatImageVisualizer': "the hook default_hooks.sheets ('ComparisonSheetHook'); leave visualizer as it is",
     },
 }
 ALIASES = {name: ours for names in ALIASES_AT.values() for name, ours in names.items()}
@@ -188,10 +228,46 @@ OPENMMLAB_KEYS: dict[str, str] = {
 }
 KEYS = {**BASICSR_KEYS, **OPENMMLAB_KEYS}
 
+# keys inside components of MMEngine and MMagic -> the key of the restorebox component, with a remark in brackets; ''
+# for a key without a counterpart, with a remark only
+COMPONENT_KEYS: dict[str, str] = {
+    'max_iters': 'max_samples (iterations x batch x ranks)',
+    'max_epochs': 'max_samples (epochs x pictures of the set)',
+    'val_interval': 'val_samples (iterations x batch x ranks)',
+    'interval': 'every_samples (iterations x batch x ranks)',
+    'max_keep_ckpts': 'max_keep',
+    'by_epoch': '(leave it out: numbers are samples)',
+    'momentum': 'decay (1 - momentum)',
+    'loss_weight': 'weight',
+    'pixel_loss': "losses (dict(l1=dict(type='L1Loss')))",
+    'perceptual_loss': "losses (dict(vgg=dict(type='PerceptualLoss')))",
+    'gan_loss': "gan_mode ('lsgan', 'hinge' or 'vanilla')",
+    'ann_file': "list_file (with pairing='list_file')",
+    'filename_tmpl': "template (with pairing='template')",
+    'crop_size': 'size',
+    'patch_size': 'size',
+    'gt_patch_size': 'size',
+    'flip_ratio': 'p',
+    'prob': 'p',
+}
+
 
 def alias(name: str) -> str | None:
     """Return the equivalent of another toolbox's component, worded as the end of a message; None if unknown."""
     return ALIASES.get(name)
+
+
+def component_key_alias(key: str, known: Iterable[str]) -> str | None:
+    """Return the equivalent of a component's key of MMEngine or MMagic, worded as the end of a message.
+
+    Args:
+        key: unknown key of a component.
+        known: keys that the component has; an equivalent that is not among them is not returned.
+    """
+    name, _, remark = COMPONENT_KEYS.get(key, '').partition(' ')
+    if name.startswith('('):
+        return COMPONENT_KEYS[key].strip('()')
+    return f"restorebox has '{name}'{remark and f' {remark}'}" if name in known else None
 
 
 def key_alias(key: str) -> str | None:

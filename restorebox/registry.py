@@ -19,9 +19,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from mmengine import registry as mm
-from mmengine.registry import build_from_cfg
+from mmengine.registry import build_from_cfg, build_model_from_cfg
 
-from restorebox.aliases import alias
+from restorebox.aliases import ALIASES, alias, component_key_alias
 from restorebox.errors import ConfigError
 from restorebox.values import check_values, layers, short
 
@@ -91,6 +91,11 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     return f'known: {", ".join(sorted(shown))}{more}'
 
 
+def nearest_key(key: str, known: list[str]) -> str:
+    """Return the equivalent of a key of MMEngine or MMagic, else the result of :func:`nearest`."""
+    return component_key_alias(key, known) or nearest(key, known)
+
+
 def constructor_keys(build: Callable) -> tuple[list[str], list[str]] | None:
     """Return the names of a constructor's arguments and of its required arguments.
 
@@ -132,7 +137,7 @@ def check_keys(build: Callable, given: Iterable[str], where: str, complete: bool
     known, needed = keys
     for key in given:
         if key not in known and key != '_scope_':
-            raise ConfigError(f"{where} has no key '{key}'; {nearest(key, known)}")
+            raise ConfigError(f"{where} has no key '{key}'; {nearest_key(key, known)}")
     for key in needed if complete else ():
         if key not in given:
             raise ConfigError(f"{where} needs the key '{key}'")
@@ -159,11 +164,13 @@ class RegistryKeyError(ConfigError, KeyError):
     """An unregistered name. The message has similar names and the loaded plugins."""
 
     def __init__(self, registry: str, key: str, known: list[str]):
-        loaded = [f'{name} ({module})' for name, module in load_plugins().items()]
-        plugins = ', '.join(loaded[:3]) + (f' and {len(loaded) - 3} more' if len(loaded) > 3 else '') or 'none'
-        other = alias(key)
+        loaded = [f'{name} ({short(module, 40)[1:-1]})' for name, module in load_plugins().items()]
+        plugins = ', '.join(loaded[:3]) + (f' and {len(loaded) - 3} more' if len(loaded) > 3 else '')
+        other = alias(key.split('.')[-1])
         ours = f'restorebox has {other}' if other else nearest(key, known)
-        self.message = f'no {registry} is called {short(key)}; {ours} (plugins loaded: {plugins})'
+        self.message = f'no {registry} is called {short(key)}; {ours}'
+        if plugins:
+            self.message += f' (plugins loaded: {plugins})'
         super().__init__(self.message)
 
     def __str__(self) -> str:  # KeyError would print the repr
@@ -182,6 +189,8 @@ def build_checked(cfg: dict, registry: mm.Registry, default_args: dict | None = 
     if isinstance(kind, str):
         kind, name = registry.get(kind), kind
         check_keys(kind, merged, name)
+    elif callable(kind):
+        check_keys(kind, merged, getattr(kind, '__name__', 'type'))
     return build_from_cfg(cfg, registry, default_args)
 
 
@@ -202,7 +211,7 @@ class Registry(mm.Registry):
         self.import_from_location()
         names = list(self._module_dict)
         if self.parent is not None:
-            names += list(self.parent.module_dict)
+            names += [name for name in self.parent.module_dict if name not in ALIASES]
         return names
 
     def own_names(self) -> list[str]:
@@ -214,11 +223,13 @@ class Registry(mm.Registry):
         """Return the class registered under a name.
 
         Raises:
-            RegistryKeyError: the name is neither in this registry nor in its MMEngine parent.
+            RegistryKeyError: the name is neither in this registry nor in its MMEngine parent, or restorebox replaces
+                MMEngine's component.
         """
         self.import_from_location()
         scope, bare = self.split_scope_key(key)
-        if scope is None and bare not in self.known():
+        replaced = scope == 'mmengine' and bare.split('.')[-1] in ALIASES
+        if replaced or (scope is None and bare not in self.known()):
             raise RegistryKeyError(self.name, key, self.known())
         try:
             found = super().get(key)
@@ -231,7 +242,7 @@ class Registry(mm.Registry):
 
 def _child(name: str, parent: mm.Registry, *rooms: str) -> Registry:
     """Create a child of an MMEngine registry; ``rooms`` are its locations, see :func:`modules_of`."""
-    build = build_checked if parent.build_func is build_from_cfg else None
+    build = build_checked if parent.build_func in (build_from_cfg, build_model_from_cfg) else None
     return Registry(name, parent=parent, scope='restorebox', locations=list(rooms), build_func=build)
 
 
@@ -267,5 +278,4 @@ PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'mmengine.
 VISUALIZERS = _child('visualiser', mm.VISUALIZERS, 'mmengine.visualization')
 VISBACKENDS = _child('visualisation backend', mm.VISBACKENDS, 'mmengine.visualization')
 LOG_PROCESSORS = _child('log processor', mm.LOG_PROCESSORS, 'mmengine.runner')
-EVALUATOR = _child('evaluator', mm.EVALUATOR, 'mmengine.evaluator')
 MODEL_WRAPPERS = _child('model wrapper', mm.MODEL_WRAPPERS, 'mmengine.model')

@@ -3,11 +3,20 @@
 import re
 
 from restorebox import registry as r
-from restorebox.aliases import ALIASES, ALIASES_AT, BASICSR_KEYS, KEYS, OPENMMLAB_KEYS
+from restorebox.aliases import (
+    ALIASES,
+    ALIASES_AT,
+    BASICSR_KEYS,
+    COMPONENT_KEYS,
+    KEYS,
+    OPENMMLAB_KEYS,
+    component_key_alias,
+)
 from restorebox.engine.config import check_override, load_config
 from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
+from restorebox.registry import constructor_keys
 
 UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'
 PIX2PIX = configs_dir() / 'infoaccum' / 'rain800_pix2pix.py'
@@ -55,7 +64,7 @@ def test_check_config_answers_every_name_of_another_toolbox_with_ours(tmp_path):
 
 def test_the_hints_name_existing_components():
     known = {each for registry in REGISTRIES for each in registry.own_names()}
-    known |= {'side_by_side', 'psnr_y', 'psnr_rgb', 'ssim_y', 'ssim_rgb', 'lpips_alex'}
+    known |= {'lsgan', 'hinge', 'side_by_side', 'psnr_y', 'psnr_rgb', 'ssim_y', 'ssim_rgb', 'lpips_alex'}
     everything = {each for registry in REGISTRIES for each in registry.known()}
     assert not everything & ALIASES.keys(), 'it is a name here: the answer would never be seen'
     for name, ours in ALIASES.items():
@@ -72,6 +81,24 @@ def test_check_config_answers_top_level_keys_of_other_toolboxes(tmp_path):
             wrong[key] = line
     assert not wrong
     assert not BASICSR_KEYS.keys() & OPENMMLAB_KEYS.keys()
+
+
+def test_our_keys_of_components_exist():
+    keys = {
+        key for each in REGISTRIES for name in each.known() for key in (constructor_keys(each.get(name)) or ([],))[0]
+    }
+    ours = {key.split(' ')[0] for key in COMPONENT_KEYS.values() if not key.startswith('(')}
+    assert ours <= keys
+    assert component_key_alias('by_epoch', []) == 'leave it out: numbers are samples'
+    assert component_key_alias('interval', ['size']) is None, 'the component has no every_samples'
+
+
+def test_the_losses_named_for_losses_compare_two_pictures():
+    """A name that is refused at the same place would be of no help."""
+    named = {word for ours in ALIASES_AT['losses'].values() for word in re.findall(r"'(\w+)'", ours)}
+    losses = named & set(r.LOSSES.own_names())
+    assert len(losses) > 5
+    assert all(r.LOSSES.get(name).of_pictures for name in losses)
 
 
 def test_our_keys_in_the_tables_are_read():

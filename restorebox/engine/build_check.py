@@ -12,9 +12,10 @@ from mmengine.config import Config
 from mmengine.runner.priority import Priority, get_priority
 
 from restorebox import registry as own
-from restorebox.engine.check import build_part
+from restorebox.aliases import ALIASES
+from restorebox.engine.check import DEFAULTS, GIVEN_TO_LOOPS, build_part
 from restorebox.engine.loader_check import check_loader
-from restorebox.engine.loops import SampleTrainLoop
+from restorebox.engine.loops import RestorationTestLoop, RestorationValLoop, SampleTrainLoop
 from restorebox.engine.recompute import matching_modules
 from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
@@ -31,6 +32,16 @@ BACKEND_PACKAGES = {
     'NeptuneVisBackend': (('neptune',),),
     'DVCLiveVisBackend': (('dvclive',), ('pygit2',)),
     'AimVisBackend': (('aim',),),
+}
+
+# part -> the class that its loop must be or be derived from, and why
+LOOPS = {
+    'train': (
+        SampleTrainLoop,
+        'which counts samples and resumes exactly; max_samples = iterations x batch x ranks',
+    ),
+    'val': (RestorationValLoop, 'which scores every picture of the set exactly once'),
+    'test': (RestorationTestLoop, 'which scores every picture of the set exactly once'),
 }
 
 
@@ -95,15 +106,17 @@ def _check_plain(plain: dict) -> None:
 def _check_loop(plain: dict, part: str) -> None:
     """Check the keys that a loop needs from the config; the Runner provides the others."""
     loop = plain[f'{part}_cfg']
-    kind = loop.get('type', {'val': 'RestorationValLoop', 'test': 'RestorationTestLoop'}.get(part))
-    if not isinstance(kind, str):
-        return
-    given = {*loop, 'runner', 'dataloader', 'evaluator'}
-    _, needed = constructor_keys(own.LOOPS.get(kind)) or ((), ())
-    missing = [key for key in needed if key not in given]
+    kind = loop.get('type', DEFAULTS[f'{part}_cfg'])
+    kind = own.LOOPS.get(kind) if isinstance(kind, str) else kind
+    base, reason = LOOPS[part]
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        name = getattr(kind, '__name__', short(kind))
+        raise ConfigError(f'config, {part}_cfg: {name} is not derived from {base.__name__}, {reason}')
+    _, needed = constructor_keys(kind) or ((), ())
+    missing = [key for key in needed if key not in {*loop, *GIVEN_TO_LOOPS}]
     if missing:
-        raise ConfigError(f"config, {part}_cfg: {kind} needs the key '{missing[0]}'")
-    if kind == 'SampleTrainLoop':
+        raise ConfigError(f"config, {part}_cfg: {kind.__name__} needs the key '{missing[0]}'")
+    if 'max_samples' in loop:
         build_part(
             f'{part}_cfg', lambda: SampleTrainLoop.check_numbers(loop['max_samples'], loop.get('val_samples', 0))
         )
@@ -111,8 +124,8 @@ def _check_loop(plain: dict, part: str) -> None:
 
 def _check_evaluators(plain: dict, part: str) -> None:
     evaluators = plain[f'{part}_evaluator']
-    if isinstance(evaluators, dict):
-        evaluators = evaluators.get('metrics', evaluators)  # MMEngine's dict(type='Evaluator', metrics=...)
+    if isinstance(evaluators, dict) and 'metrics' in evaluators:  # MMEngine would build its Evaluator
+        raise ConfigError(f'config, {part}_evaluator: restorebox has {ALIASES["Evaluator"]}')
     evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
     if not evaluators:
         raise ConfigError(f'config, {part}_evaluator: it is empty; give at least one metric')
@@ -147,12 +160,15 @@ def _check_hooks(plain: dict) -> None:
             build_part(f'{where}.priority', partial(get_priority, priority))
         if not isinstance(interval, int) or interval < -1 or interval == 0:
             raise ConfigError(f'config, {where}: interval is {interval!r}; it must be a positive number')
-        build_part(where, partial(own.HOOKS.build, hook))
+        built = build_part(where, partial(own.HOOKS.build, hook))
+        kind = type(built)
+        if kind.__module__.startswith('mmengine.') and kind.__name__ in ALIASES:  # given as a class, not as a name
+            raise ConfigError(f'config, {where}: restorebox has {ALIASES[kind.__name__]}')
 
 
 def _check_epochs(plain: dict) -> None:
     """Refuse a log processor or a hook that counts epochs: a loop that counts samples has none."""
-    if (plain.get('train_cfg') or {}).get('type') != 'SampleTrainLoop':
+    if not plain.get('train_cfg'):
         return
     named = {f'default_hooks.{name}': hook for name, hook in (plain.get('default_hooks') or {}).items()}
     named |= {f'custom_hooks.{i}': hook for i, hook in enumerate(plain.get('custom_hooks') or [])}

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
 from restorebox import registry as own
 from restorebox.datasets.base import BasePictures, no_base
 from restorebox.errors import ConfigError
-from restorebox.registry import RegistryKeyError, constructor_keys, nearest
+from restorebox.registry import RegistryKeyError, constructor_keys, nearest_key
 from restorebox.values import Count, NotNegative, Pixels, Positive, Range, Samples, Whole, check_value, hints, short
 
 # keys of parameter schedulers that are numbers of samples
@@ -80,6 +81,7 @@ DEFAULTS = {
 }
 # keys beside ``type`` that MMEngine removes before it calls the constructor
 TAKEN_OUT = {'_scope_', '_delete_', 'constructor', 'priority', 'convert_to_iter_based', 'paramwise_cfg'}
+GIVEN_TO_LOOPS = ('runner', 'dataloader', 'evaluator')  # arguments of a loop that the Runner passes
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 LOADER: dict[str, Any] = {
     **dict.fromkeys(inspect.signature(DataLoader.__init__).parameters, Any),
@@ -187,7 +189,14 @@ class Place:
         if isinstance(kind, str):
             if '.' in kind:
                 return None
-            return kind, _arguments(_find(kind, self.registry))
+            try:
+                return kind, _arguments(_find(kind, self.registry))
+            except RegistryKeyError:
+                if self.path.split('.')[-1] != 'data_preprocessor':
+                    raise
+                each = {name: own.RESTORERS.get(name) for name in own.RESTORERS.known()}  # they share this registry
+                known = [n for n, c in each.items() if isinstance(c, type) and issubclass(c, BaseDataPreprocessor)]
+                raise RegistryKeyError('data preprocessor', kind, known) from None
         if 'type' in node and not callable(kind):
             raise ConfigError(f'type is {short(kind)}; it must be the name of a component')
         if kind is not None:
@@ -224,7 +233,10 @@ def _arguments(build: Any) -> dict[str, Any] | None:
     keys = constructor_keys(build)
     if keys is None:
         return None
-    return {**dict.fromkeys(keys[0], Any), **hints(build), **RANGES.get(getattr(build, '__name__', ''), {})}
+    known = {**dict.fromkeys(keys[0], Any), **hints(build), **RANGES.get(getattr(build, '__name__', ''), {})}
+    if isinstance(build, type) and issubclass(build, BaseLoop):
+        return {key: hint for key, hint in known.items() if key not in GIVEN_TO_LOOPS}
+    return known
 
 
 def check_types(cfg: Config | dict) -> None:
@@ -286,7 +298,7 @@ def _check_given(node: dict, place: Place, takes: tuple[str, dict[str, Any] | No
         if (key == 'type' and known is not CLIP_GRAD) or key in TAKEN_OUT or (key not in known and not place.path):
             continue
         if key not in known:
-            raise ConfigError(f"{name or 'it'} has no key '{key}'; {nearest(key, [*known])}")
+            raise ConfigError(f"{name or 'it'} has no key '{key}'; {nearest_key(key, [*known])}")
         if not (place.path.startswith('param_scheduler') and key in SCHEDULE_KEYS):  # samples: see scale_schedule
             check_value(value, known[key], f'{name}: {key}' if name else key)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from restorebox.aliases import key_alias
 from restorebox.engine.check import known_keys
@@ -101,7 +104,8 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
         # lets a config in another folder inherit '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'
         os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
         config_files(file)  # reports a syntax error under the name of its file, which MMEngine's message lacks
-        cfg = Config.fromfile(str(file))
+        with warnings_only():  # MMEngine logs each environment variable that it reads
+            cfg = Config.fromfile(str(file))
     except SyntaxError as error:
         line = f', line {error.lineno}' if error.lineno else ''
         raise ConfigError(f'config {error.filename or file}{line}: {error.msg}') from error
@@ -118,6 +122,9 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
     except Exception as error:
         cause = error.__cause__ or error  # custom_imports: the module's own error, not the list of folders searched
         line = ' '.join(str(cause).split())[:300]
+        if isinstance(cause, ImportError):  # MMEngine's message has only the module's name
+            reason = '' if cause.__context__ is None else f' ({" ".join(str(cause.__context__).split())[:150]})'
+            line += f'{reason}; the folder of a module must be in PYTHONPATH'
         raise ConfigError(f'config {file}: {type(cause).__name__}: {line}') from error
     imports = (cfg.get('custom_imports') or {}).get('imports') or ()
     remember_imports([imports] if isinstance(imports, str) else imports)
@@ -126,6 +133,18 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
         cfg.row = row
     _merge(cfg, overrides or {}, '--cfg-options ')
     return cfg
+
+
+@contextmanager
+def warnings_only() -> Iterator[None]:
+    """Keep MMEngine from logging below the level WARNING."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _merge(cfg: Config, values: dict, where: str) -> None:

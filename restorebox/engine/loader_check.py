@@ -46,10 +46,7 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
             )
         return
     build_part(f'{where}.dataset', lambda: check_roles(model, dataset))
-    if plain['train_cfg'].get('type') == 'SampleTrainLoop':
-        build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
-    elif plain['train_cfg'].get('type') == 'EpochBasedTrainLoop' and _is_endless(sampler):
-        raise ConfigError(f'config, {where}.sampler: it is infinite, an epoch would not end; use SampleTrainLoop')
+    build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
     _try_pipeline(dataset, model, f'{where}.dataset.pipeline')
     if hasattr(model, 'needs'):
         _check_windows(dataset.pipeline.transforms, loader['batch_size'], model, f'{where}.dataset.pipeline')

@@ -128,8 +128,7 @@ class SampleTrainLoop(BaseLoop):
         """
         if not hasattr(sampler, 'skip'):
             raise ConfigError(
-                f'train_dataloader.sampler: {sampler.__name__} ends with the set and can not skip samples when a run '
-                "is resumed; use dict(type='KeyedSampler')"
+                f"{sampler.__name__} can't skip samples when a run is resumed; use dict(type='KeyedSampler')"
             )
 
     @property

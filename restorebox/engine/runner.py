@@ -156,7 +156,7 @@ class RestorationRunner(Runner):
         cfg['dataset'] = Numbered(dataset) if scored else dataset
         loader = Runner.build_dataloader(cfg, seed=self.seed)
         loader.generator = torch.Generator().manual_seed(self.seed)
-        split = getattr(dataset, 'split', type(dataset).__name__)
+        split = getattr(dataset, 'split', '') or type(dataset).__name__
         self.logger.info(f'{split}: {len(dataset)} samples in {printable(getattr(dataset, "data_root", "memory"))}')
         return loader
 
@@ -190,23 +190,17 @@ class RestorationRunner(Runner):
             scheduler = [scale_schedule(s, self._train_loop.total_batch) if isinstance(s, dict) else s for s in each]
         return super()._build_param_scheduler(scheduler, optim_wrapper)
 
-    def _counts_samples(self) -> bool:
-        """Whether the loop counts samples instead of epochs; the config need not repeat this for each part."""
-        loop = self._train_loop
-        kind = loop.get('type') if isinstance(loop, dict) else type(loop).__name__
-        return loop is None or kind == 'SampleTrainLoop'
-
     def build_log_processor(self, log_processor: Any) -> Any:
-        """Build the log processor; it logs steps instead of epochs if the loop counts samples."""
-        if isinstance(log_processor, dict) and self._counts_samples():
+        """Build the log processor; it logs steps, since a training has no epochs."""
+        if isinstance(log_processor, dict):
             log_processor = {'by_epoch': False, **log_processor}
         return super().build_log_processor(log_processor)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register the hooks, with our checkpoint hook by default, and steps instead of epochs in the log."""
         hooks = {'checkpoint': dict(type='RestorationCheckpointHook', every_samples=20_000), **(hooks or {})}
-        if self._counts_samples() and hooks.get('logger', {}) is not None:
-            hooks['logger'] = {'type': 'LoggerHook', 'log_metric_by_epoch': False, **hooks.get('logger', {})}
+        if hooks.get('logger', {}) is not None:
+            hooks['logger'] = {'type': 'LoggerHook', **hooks.get('logger', {})}
         # MMEngine interprets None as "without this hook" only for its own names
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         super().register_default_hooks({name: hook for name, hook in hooks.items() if hook is not None or name in own})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import os
 import warnings
@@ -12,13 +11,14 @@ from typing import Any
 
 import torch
 from mmengine import registry as mm
-from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 
+from restorebox import registry as own
 from restorebox.engine.check import build_part
+from restorebox.engine.config import warnings_only
 from restorebox.engine.loops import check_schedule, scale_schedule
 from restorebox.errors import ConfigError
-from restorebox.registry import nearest
+from restorebox.registry import constructor_keys, nearest
 
 POINTS = 400  # number of points at which a schedule is evaluated
 NEGLIGIBLE = 1e-6  # relative to the highest learning rate: float32 weights do not change
@@ -49,13 +49,8 @@ def check_optimisers(plain: dict, model: Any) -> list[str]:
     for name, part in {'': cfg, **{f'.{key}': each for key, each in cfg.items() if key != 'optimizer'}}.items():
         if isinstance(part, dict) and isinstance(part.get('clip_grad'), dict):
             _check_clipping(part['clip_grad'], f'optim_wrapper{name}.clip_grad')
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)  # paramwise_cfg prints two lines per weight; the run itself prints them as well
-    try:
+    with warnings_only():  # paramwise_cfg prints two lines per weight; the run itself prints them as well
         wrapper = build_part('optim_wrapper', lambda: build_optim_wrapper(model, dict(cfg)))
-    finally:
-        logger.setLevel(level)
     several = isinstance(wrapper, OptimWrapperDict)
     schedulers = plain.get('param_scheduler') or []
     if isinstance(schedulers, dict) and 'type' not in schedulers:
@@ -94,18 +89,22 @@ def _check_clipping(clip: dict, where: str) -> None:
 def _check_schedules(plain: dict, schedulers: list, wrapper: Any, where: str) -> list[str]:
     """Check the schedules of one optimiser, each separately and all together."""
     loop = plain['train_cfg']
-    counts = loop.get('type') == 'SampleTrainLoop'
     batch = plain['train_dataloader']['batch_size'] * int(os.environ.get('WORLD_SIZE', 1))
     for number, each in enumerate(schedulers):
         at = f'{where}.{number}'
         if not isinstance(each, dict):
             raise ConfigError(f'config, {at}: it is {each!r}; it must be a dict with a type')
+        if isinstance(each.get('type'), str):
+            _, needed = constructor_keys(own.PARAM_SCHEDULERS.get(each['type'])) or ((), ())
+            missing = [key for key in needed if key not in {*each, 'optimizer', 'param_name'}]  # these MMEngine gives
+            if missing:
+                raise ConfigError(f"config, {at}: {each['type']} needs the key '{missing[0]}'")
         build_part(at, partial(check_schedule, each))
-        scaled = build_part(at, partial(scale_schedule, each, batch)) if counts else each
+        scaled = build_part(at, partial(scale_schedule, each, batch))
         extra = dict(optimizer=wrapper, epoch_length=1)
         build_part(at, partial(mm.PARAM_SCHEDULERS.build, dict(scaled), default_args=extra))
     rates = [each for each in schedulers if not str(each.get('type')).endswith('Momentum')]
-    if not counts or not rates:
+    if 'max_samples' not in loop or not rates:  # a class derived from SampleTrainLoop may determine it
         return []
     # a run shortened on the command line is a trial; a resumed one adapts its schedule to the new length
     lenient = 'train_cfg.max_samples' in (plain.get('overrides') or {}) or bool(plain.get('resume'))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import all_gather_object, is_main_process, master_only
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook
 
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.loops import RestorationTestLoop
@@ -18,6 +18,27 @@ from restorebox.values import Samples
 
 if TYPE_CHECKING:
     from restorebox.engine.runner import RestorationRunner
+
+
+@HOOKS.register_module(name='LoggerHook')  # MMEngine's cannot detect the last step of a loop without epochs
+class StepLoggerHook(LoggerHook):
+    """MMEngine's logger for a loop without epochs; it also logs the last step of a training, however short it is.
+
+    Args:
+        **base: see MMEngine's ``LoggerHook``; ``interval`` is a number of steps.
+    """
+
+    def __init__(self, **base: Any) -> None:
+        super().__init__(**{'ignore_last': False, 'log_metric_by_epoch': False, **base})
+        self._last_step = 0
+
+    def before_train(self, runner: RestorationRunner) -> None:
+        """Read the number of steps."""
+        self._last_step = runner.max_iters
+
+    def end_of_epoch(self, dataloader: object, batch_idx: int) -> bool:
+        """Whether this is the last step: the loop counts steps, and the whole training is one epoch."""
+        return batch_idx + 1 == self._last_step
 
 
 @HOOKS.register_module()

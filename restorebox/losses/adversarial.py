@@ -38,6 +38,7 @@ class AdversarialLoss(BaseLoss):
     """
 
     of_pictures = False
+    used_by = "model.type='AdversarialRestorer' with gan_mode, see configs/infoaccum"
 
     def __init__(self, mode: str = 'hinge', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)

@@ -24,6 +24,7 @@ class BaseLoss(nn.Module):
         of_pictures: whether it is called as ``loss(pred, target)`` with two batches of pictures.
         reads_degraded: whether it is called as ``loss(pred, target, degraded)``, with the degraded pictures too.
         of_features: whether it is called as ``loss(features)`` with one feature map of a batch.
+        used_by: what a config uses instead, for the message where a loss does not compare two pictures.
 
     Args:
         weight: factor of the result.
@@ -32,11 +33,22 @@ class BaseLoss(nn.Module):
     of_pictures: bool = True
     reads_degraded: bool = False
     of_features: bool = False
+    used_by: str = ''
     value_range: tuple[float, float] | None = None
 
     def __init__(self, weight: NotNegative = 1.0) -> None:
         super().__init__()
         self.weight = weight
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Call :meth:`forward`.
+
+        Raises:
+            ConfigError: the result is no scalar.
+        """
+        value = super().__call__(*args, **kwargs)
+        check_scalar(value, f'{type(self).__name__}.compute')
+        return value
 
     def forward(self, pred: Tensor, target: Tensor, *others: Tensor) -> Tensor:
         """Return ``weight * compute(pred, target)`` in float32 (float64 is kept), also under autocast.
@@ -67,6 +79,41 @@ class BaseLoss(nn.Module):
         return f'weight={self.weight}'
 
 
+def check_scalar(value: Any, source: str) -> None:
+    """Refuse a loss that is no scalar.
+
+    Args:
+        value: the loss.
+        source: function that returned it, for the message.
+
+    Raises:
+        ConfigError: it is no tensor, or has dimensions.
+    """
+    if not isinstance(value, Tensor):
+        raise ConfigError(f'{source} returned {type(value).__name__}; return a scalar tensor')
+    if value.ndim:
+        raise ConfigError(f'{source} returned shape {tuple(value.shape)}; return a scalar')
+
+
+def sum_terms(terms: dict[str, Tensor], owner: str, step: str) -> Tensor:
+    """Return the sum of the terms whose name starts with ``loss``.
+
+    Args:
+        terms: result of a restorer's ``losses``.
+        owner: name of the restorer, for messages.
+        step: name of the optimiser step, for messages.
+
+    Raises:
+        ConfigError: a term is no scalar, or no name starts with ``loss``.
+    """
+    for name, value in terms.items():
+        check_scalar(value, f'{name}: {owner}.losses')
+    total = sum(value for name, value in terms.items() if name.startswith('loss'))
+    if not isinstance(total, Tensor):
+        raise ConfigError(f"{owner}: the step '{step}' has no term whose name starts with loss")
+    return total
+
+
 def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = True) -> nn.ModuleDict:
     """Build a restorer's losses between prediction and target.
 
@@ -83,7 +130,11 @@ def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = T
     for name, loss in built.items():
         if not getattr(loss, 'of_pictures', True):
             kind = type(loss).__name__
-            raise ConfigError(f"{owner}: losses.{name}: {kind} does not compare two pictures and can't be used here")
+            instead = getattr(loss, 'used_by', '')
+            raise ConfigError(
+                f"{owner}: losses.{name}: {kind} does not compare two pictures and can't be used here"
+                f'{instead and f"; use {instead}"}'
+            )
         if getattr(loss, 'reads_degraded', False) and not degraded:
             kind = type(loss).__name__
             raise ConfigError(f'{owner}: losses.{name}: {kind} needs the degraded picture, which is not available here')

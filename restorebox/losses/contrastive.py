@@ -45,6 +45,7 @@ class PatchNCELoss(BaseLoss):
     """
 
     of_pictures = False
+    used_by = "model.type='CycleRestorer' with lambda_lcl, see configs/cut"
 
     def __init__(self, temperature: Positive = 0.07, weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
@@ -82,6 +83,7 @@ class IntraContrastiveLoss(BaseLoss):
     """
 
     of_pictures = False
+    used_by = "model.type='CycleRestorer' with lambda_intra, see configs/cclgan"
 
     def __init__(self, mu: NotNegative = 0.1, negatives: str = 'both', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
@@ -129,6 +131,7 @@ class InterContrastiveLoss(BaseLoss):
     """
 
     of_pictures = False
+    used_by = "model.type='CycleRestorer' with lambda_inter, see configs/cclgan"
 
     def __init__(self, nu: NotNegative = 0.2, positives: str = 'both', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)

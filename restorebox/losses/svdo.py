@@ -37,6 +37,7 @@ class SVDOLoss(BaseLoss):
 
     of_pictures = False
     of_features = True
+    used_by = 'model.feature_losses'
 
     def __init__(self, mode: str = 'unit', weight: NotNegative = 1.0) -> None:
         super().__init__(weight)

@@ -1,6 +1,8 @@
 """Restorers: networks, losses and optimisation steps of each training method."""
 
+from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.network import Network, build_network
+from restorebox.restorers.supervised import SupervisedRestorer
 
-__all__ = ['BaseRestorer', 'Network', 'build_network']
+__all__ = ['AdversarialRestorer', 'BaseRestorer', 'Network', 'SupervisedRestorer', 'build_network']

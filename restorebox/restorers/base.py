@@ -15,6 +15,7 @@ from restorebox.backbones.base import Needs
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.layers.finite import nan_where_infinite
+from restorebox.losses.base import sum_terms
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.restorers.network import combined_needs
@@ -360,9 +361,7 @@ class BaseRestorer(BaseModel):
             with self.updating(roles):  # in the backward pass too: it may recompute activations
                 with self._contexts({step: wrappers[step]}):
                     terms = self.losses(step, inputs, prepared)
-                    total = sum(value for name, value in terms.items() if name.startswith('loss'))
-                    if not isinstance(total, Tensor):
-                        raise ConfigError(f"{type(self).__name__}: step '{step}' has no term named loss...")
+                    total = sum_terms(terms, type(self).__name__, step)
                     if not torch.isfinite(total):
                         bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
                         raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')

@@ -57,12 +57,17 @@ class SupervisedRestorer(BaseRestorer):
         self.feature_taps = {name: self.generator.backbone.taps_like(each) for name, each in patterns.items()}
 
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
-        """See :meth:`BaseRestorer.losses`."""
+        """See :meth:`BaseRestorer.losses`.
+
+        Stores the prediction as ``prepared['pred']``, ``(N, 3, H, W)`` in the network's value range, for further terms
+        of a subclass.
+        """
         taps = tuple(dict.fromkeys(tap for each in self.feature_taps.values() for tap in each))
         lq, target = self.to_range(inputs['lq']), self.to_range(inputs['gt'])
         # statistics of the whole scene if the pipeline provides them; otherwise the network computes those of the crop
         read = self.role('generator').backbone.given if self.needs.global_statistics else ()
         out = self.generator(lq, taps=taps, **{name: inputs[name] for name in read if name in inputs})
+        prepared['pred'] = out['picture']
         terms = {
             f'loss_{name}': self.apply_loss(loss, out['picture'], target, lq) for name, loss in self.loss_terms.items()
         }

@@ -13,6 +13,7 @@ from tests.configs.mutations import mutate, write
 
 UNET5 = configs_dir() / 'unet' / 'unet5_paired.py'  # 400,000 samples, batch 1, Adam at 2e-4
 ALL = sorted(p for p in configs_dir().glob('*/*.py') if p.parent.name != '_base_')
+FROM_RUNNER, FROM_HOOKS = 'from mmengine.runner import', 'from mmengine.hooks import'
 
 
 def child(tmp_path, text):
@@ -69,7 +70,33 @@ def schedule(**numbers):
         ("train_dataloader = dict(pin_memory='yes')", "pin_memory is 'yes'; it must be True or False"),
         ("val_dataloader = dict(sampler=dict(type='InfiniteSampler'))", 'it is infinite'),
         ("train_dataloader = dict(collate_fn=dict(type='default_collate'))", "use 'collate_roles'"),
-        ("train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=1)", 'it is infinite'),
+        ("train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)", "restorebox has 'SampleTrainLoop'"),
+        ("train_cfg = dict(type='IterBasedTrainLoop')", 'max_samples = iterations x batch x ranks'),
+        ("train_cfg = dict(type='mmengine.IterBasedTrainLoop')", 'max_samples = iterations x batch x ranks'),
+        (f"{FROM_RUNNER} TestLoop\ntest_cfg = dict(type=TestLoop)", 'TestLoop is not derived from RestorationTestLoop'),
+        ("val_cfg = dict(type='ValLoop')", "restorebox has 'RestorationValLoop'"),
+        ('train_cfg = dict(max_iters=10)', "no key 'max_iters'; restorebox has 'max_samples' (iterations"),
+        ('train_cfg = dict(runner=1)', "SampleTrainLoop has no key 'runner'; known: max_samples, val_samples"),
+        ('default_hooks = dict(checkpoint=dict(interval=5))', "no key 'interval'; restorebox has 'every_samples'"),
+        ('default_hooks = dict(checkpoint=dict(by_epoch=False))', "'by_epoch'; leave it out: numbers are samples"),
+        ("model = dict(losses=dict(x=dict(type='L1Loss', loss_weight=1)))", "restorebox has 'weight'"),
+        ("custom_hooks = [dict(type='EMAHook')]", "restorebox has 'RoleEMAHook'; EMAHook averages all networks"),
+        (f'{FROM_HOOKS} EMAHook\ncustom_hooks = [dict(type=EMAHook)]', "restorebox has 'RoleEMAHook'"),
+        ("val_evaluator = dict(_delete_=True, metrics=[dict(type='PictureScores')])", 'metrics without it: val_eval'),
+        ("model = dict(losses=dict(x=dict(type='AdversarialLoss')))", "use model.type='AdversarialRestorer' with"),
+        (
+            "train_dataloader = dict(sampler=dict(_delete_=True, type='InfiniteSampler'))",
+            "config, train_dataloader.sampler: InfiniteSampler can't skip samples when a run is resumed",
+        ),
+        ("model = dict(type='AdversarialRestorer')", "model: AdversarialRestorer needs the key 'discriminator'"),
+        ('model = dict(generator=dict(backbone=dict(_delete_=True, levels=3)))', "backbone: needs the key 'type'"),
+        ("model = dict(losses=dict(x=dict(type='SemanticLoss')))", "SemanticLoss needs the key 'encoder'"),
+        ("model = dict(generator=dict(_delete_=True, head=dict(type='PictureHead')))", "needs the key 'backbone'"),
+        (schedule(type='StepLR'), "StepLR needs the key 'step_size'"),
+        ("train_dataloader = dict(dataset=dict(pipeline=[dict(type='RandomWindow')]))", "Window needs the key 'size'"),
+        ("model = dict(data_preprocessor=dict(type='DataPreprocessor'))", "no data preprocessor is called 'DataPrepr"),
+        ("model = dict(generator=dict(_delete_=True, type='RRDBNet'))", 'it is not included, see docs/coming_from.md'),
+        ("custom_imports = dict(imports=['edge_l11'])", "(No module named 'edge_l11'); the folder of a module"),
         (schedule(type='CosineAnnealingLR', T_max=0), 'T_max is 0; it must be a finite number above 0'),
         (schedule(type='CosineAnnealingLR', T_max=400_000, eta_min=1), 'eta_min is 1, above the lr of 0.0002'),
         (
@@ -97,7 +124,7 @@ def schedule(**numbers):
         ("env_cfg = dict(mp_cfg=dict(mp_start_method='froge'))", "it must be 'fork' or 'spawn' or 'forkserver'"),
         ('log_processor = dict(by_epoch=True)', 'config, log_processor: by_epoch=True, but train_cfg counts samples'),
         ('default_hooks = dict(logger=dict(log_metric_by_epoch=True))', 'logger: log_metric_by_epoch=True'),
-        ("custom_hooks = [dict(type='CheckpointHook', by_epoch=True)]", 'custom_hooks.0: by_epoch=True'),
+        ("custom_hooks = [dict(type='CheckpointHook', by_epoch=True)]", "restorebox has 'RestorationCheckpointHook'"),
         ('log_processor = dict(window_size=0)', 'window_size is 0'),
         ("visualizer = dict(vis_backends='tensorboard')", "vis_backends is 'tensorboard'"),
         ('default_hooks = dict(logger=5)', 'default_hooks.logger is 5; it must be a dict or None'),
@@ -247,3 +274,10 @@ def test_a_mutated_config_passes_or_is_refused_in_one_line(tmp_path, seed):
         line = str(error)
     assert '\n' not in line, what
     assert len(line) < 700, what
+
+
+def test_checking_prints_no_environment_variable(tmp_path, capfd):
+    config = tmp_path / 'c.py'
+    config.write_text("_base_ = '{{$RESTOREBOX_CONFIGS:}}/unet/unet5_paired.py'\n")
+    assert check_config(str(config)) == []
+    assert 'RESTOREBOX_CONFIGS' not in ''.join(capfd.readouterr())

@@ -56,7 +56,7 @@ def work(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('work')
     names = write_files(folder)
     assert CONFIG in names
-    (folder / 'restorebox').symlink_to(REPO)
+    (folder / 'restorebox-src').symlink_to(REPO)
     write_pairs(folder / 'data' / 'paired', 'train', 4)
     write_pairs(folder / 'data' / 'paired', 'test', 2)
     listed = folder / 'data' / 'listed'

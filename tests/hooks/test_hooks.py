@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -106,6 +107,15 @@ def test_testing_uses_the_average(finished, tmp_path):
     assert len(scores['checkpoint']['sha256']) == 64
     assert scores['inference'] == {'mode': 'whole', 'statistics_window': 32}
     assert {'psnr_y', 'input/psnr_y'} <= set(scores['mean'])
+
+
+@pytest.mark.parametrize(('steps', 'logged'), [(5, [3, 5]), (6, [3, 6]), (2, [2])])
+def test_the_last_step_is_logged(tmp_path, steps, logged):
+    cfg = config_for(tmp_path, samples=2 * steps)
+    cfg.default_hooks.logger.interval = 3
+    RUNNERS.build(cfg).train()
+    log = next((tmp_path / 'w').glob('*/*.log')).read_text()
+    assert re.findall(r'Iter\(train\) \[ *(\d+)/', log) == [str(step) for step in logged]
 
 
 def test_history_is_capped(tmp_path):

@@ -205,6 +205,23 @@ def test_ssim_against_skimage(pair):
     assert SSIMLoss()(pred, target).item() == pytest.approx(1 - np.mean(wanted), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ('result', 'words'),
+    [
+        (lambda pred: pred, r'shape \(2, 3, 24, 20\); return a scalar'),
+        (lambda pred: pred.mean((1, 2, 3)), r'shape \(2,\); return a scalar'),
+        (lambda pred: pred.mean().item(), 'float; return a scalar tensor'),
+    ],
+)
+def test_a_loss_that_returns_no_scalar_is_one_line(pair, result, words):
+    class NoScalar(BaseLoss):
+        def compute(self, pred, target):
+            return result(pred)
+
+    with pytest.raises(ConfigError, match=rf'NoScalar\.compute returned {words}'):
+        NoScalar()(*pair)
+
+
 def test_ssim_of_small_pictures_is_an_error():
     with pytest.raises(ValueError, match=r'11x11.*10x30'):
         SSIMLoss()(torch.rand(1, 3, 10, 30), torch.rand(1, 3, 10, 30))

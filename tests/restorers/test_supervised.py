@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 
 from restorebox.engine.check import check_types
 from restorebox.errors import ConfigError
 from restorebox.losses.svdo import SVDOLoss
 from restorebox.registry import RESTORERS
+from restorebox.restorers import SupervisedRestorer
 from tests.factories import SMALL_RESTORERS, random_inputs
 
 SMALL = SMALL_RESTORERS['SupervisedRestorer']
@@ -29,6 +31,28 @@ def test_the_mean_over_the_taps_that_fit():
     torch.testing.assert_close(terms['loss_l1'], (out['picture'] - restorer.to_range(inputs['gt'])).abs().mean())
     terms['loss_svdo'].backward()
     assert restorer.generator.backbone.down[0][0].weight.grad.abs().sum() > 0
+
+
+def test_a_subclass_reuses_the_prediction():
+    restorer, prepared = build(), {}
+    terms = restorer.losses('generator', inputs := random_inputs(restorer, 2, 16), prepared)
+    target = restorer.to_range(inputs['gt'])
+    torch.testing.assert_close(terms['loss_l1'], (prepared['pred'] - target).abs().mean())
+    assert prepared['pred'].requires_grad
+
+
+def test_a_term_that_is_no_scalar_is_one_line():
+    class Squared(SupervisedRestorer):
+        def losses(self, step, inputs, prepared):
+            super().losses(step, inputs, prepared)
+            return {'loss_square': prepared['pred'].square()}
+
+    restorer = Squared(**SMALL)
+    wrapper = OptimWrapper(torch.optim.SGD(restorer.parameters(), lr=0.1))
+    batch = {'inputs': random_inputs(restorer, 2, 16), 'data_samples': []}
+    message = r'loss_square: Squared\.losses returned shape \(2, 3, 16, 16\); return a scalar'
+    with pytest.raises(ConfigError, match=message):
+        restorer.train_step(batch, wrapper)
 
 
 @pytest.mark.parametrize(
