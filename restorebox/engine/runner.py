@@ -35,7 +35,7 @@ from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
 from restorebox.engine.recompute import our_checkpointing
-from restorebox.engine.resumed import settle_schedule
+from restorebox.engine.resumed import apply_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
@@ -332,7 +332,7 @@ class RestorationRunner(Runner):
         seed = self.seed
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
-            settle_schedule(self)
+            apply_schedule(self)
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             reason = f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
             raise CheckpointError(f"checkpoint {filename} can't be resumed by this config: {reason}") from error
