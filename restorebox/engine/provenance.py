@@ -93,7 +93,7 @@ def checkpoint_meta(runner: Any, meta: dict) -> dict:
     }
 
 
-def warn_of_another_model(runner: Any, checkpoint: dict, filename: str) -> None:
+def warn_of_model_differences(runner: Any, checkpoint: dict, filename: str) -> None:
     """Log differences from the checkpoint's model: weights may fit although e.g. the head's residual differs."""
     try:
         trained = read_json(checkpoint['meta'].get('cfg_json'))['model']

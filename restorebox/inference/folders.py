@@ -107,10 +107,10 @@ def restore_into(
     if only_if_damaged and inferencer.tiler.strength == 0:
         raise ConfigError('only-if-damaged needs a strength above 0: at 0 the network does not run and finds nothing')
     distributed = world > 1 and 'MASTER_ADDR' in os.environ
-    with locked(Path(out), 'restore') if rank == 0 else nullcontext() as unlocked:
+    with locked(Path(out), 'restore') if rank == 0 else nullcontext() as lock_error:
         if rank == 0:
-            if unlocked:
-                print(f'{out}: no lock ({unlocked}); keep other runs away from it', file=sys.stderr)
+            if lock_error:
+                print(f'{out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
         complete = run_jobs(inferencer, jobs, skipped, report, distributed, only_if_damaged)

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from restorebox.datasets.collate import collate_roles
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.engine.checkpoint import save_file, sha256
-from restorebox.engine.measuring import time_in_turn
+from restorebox.engine.measuring import time_alternately
 from restorebox.engine.running import keep_test, run_config
 from restorebox.errors import ConfigError
 from restorebox.files import json_bytes, write_whole
@@ -124,7 +124,7 @@ def _times(cfg: Config, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMING_PICTURES, len(dataset)))]
     pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in pictures]
-    took = time_in_turn([Tiler(net, 1e6) for net in (wide, narrow)], pictures, TIMING_ROUNDS)
+    took = time_alternately([Tiler(net, 1e6) for net in (wide, narrow)], pictures, TIMING_ROUNDS)
     return {
         'seconds': [statistics.median(each) for each in zip(*took, strict=True)],
         'gain': 1 / statistics.median(fast / slow for slow, fast in took),
