@@ -145,7 +145,7 @@ def plan_jobs(
     Raises:
         DataError: see :func:`find_pictures`; or two sources have one output file, or a source is its own output.
     """
-    home = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
+    out_folder = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
     jobs: dict[Path, RestoreJob] = {}
     found = find_pictures(sources, videos=True, skipped=skipped)
     if not found and skipped is not None:
@@ -156,7 +156,7 @@ def plan_jobs(
         real = Path(os.path.realpath(source))
         if real == Path(os.path.realpath(target)):
             raise DataError(f'{source} would be written over itself; take another folder than {out}')
-        if home in real.parents:
+        if out_folder in real.parents:
             continue
         note = naming_note(source.name, head, target.name)
         job = RestoreJob(source, target, note and f'{source}: {note}')

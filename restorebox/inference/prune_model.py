@@ -48,23 +48,23 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
             :func:`~restorebox.inference.pruning.check_prunable`.
         CheckpointError, DataError, MissingPackageError: weights, data or torch-pruning are missing.
     """
-    home = Path(cfg.work_dir)
-    _check(cfg, config, home)
+    work_dir = Path(cfg.work_dir)
+    _check(cfg, config, work_dir)
     wide = load_model(config, checkpoint)
     narrow = RESTORERS.build(cfg.model).eval()
     check_prunable(wide.generator, narrow.generator)
     importance = measure_importance(wide, _samples(cfg))
     narrow.generator.load_state_dict(prune_network(wide.generator, narrow.generator, importance))
-    home.mkdir(parents=True, exist_ok=True)
-    cut = home / 'cut.pth'
+    work_dir.mkdir(parents=True, exist_ok=True)
+    cut = work_dir / 'cut.pth'
     save_file({'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': narrow.state_dict()}, cut)
 
     def scores_of(own: Config, weights: str, name: str) -> dict:
         """Test a checkpoint and return its scores."""
         own = keep_test(copy.deepcopy(own), config, weights)
-        own.work_dir = str(home / name)
+        own.work_dir = str(work_dir / name)
         run_config(own, 'test')
-        return json.loads((home / name / 'scores.json').read_bytes())
+        return json.loads((work_dir / name / 'scores.json').read_bytes())
 
     last = str(cut)
     scores = {'before': scores_of(wide_cfg, checkpoint, 'before'), 'cut': scores_of(cfg, last, 'cut')}
@@ -78,7 +78,7 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
         'samples': samples,
         'source_sha256': sha256(checkpoint),
         'checkpoint': {
-            'path': str(Path(last).resolve().relative_to(home.resolve())),
+            'path': str(Path(last).resolve().relative_to(work_dir.resolve())),
             'sha256': sha256(last),
         },  # beside this file
         'weights': [sum(p.numel() for p in each.generator.parameters()) for each in (wide, narrow)],
@@ -89,13 +89,13 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
         **_times(cfg, wide, narrow),
         'libraries': library_versions(),
     }
-    write_whole(home / 'pruned.json', json_bytes(report))
+    write_whole(work_dir / 'pruned.json', json_bytes(report))
     return report, last
 
 
-def _check(cfg: Config, config: str, home: Path) -> None:
-    if home.exists() and any(home.iterdir()):
-        raise ConfigError(f'prune: {home} is not empty; give another --work-dir')
+def _check(cfg: Config, config: str, work_dir: Path) -> None:
+    if work_dir.exists() and any(work_dir.iterdir()):
+        raise ConfigError(f'prune: {work_dir} is not empty; give another --work-dir')
     if cfg.model.get('type') != 'SupervisedRestorer':
         raise ConfigError(f'prune: {config} trains a {cfg.model.get("type")}; only a SupervisedRestorer is pruned')
     for key, reason in (('train', 'no channel could be ranked'), ('test', 'the cost would not be known')):
