@@ -94,7 +94,7 @@ def _escaped(character: str) -> str:
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Return whether an error was caused by a lack of CPU or GPU memory, and so is not the input's fault.
+    """Return whether an error was caused by a lack of CPU or GPU memory, so that the input is not to blame.
 
     NumPy and Python raise ``MemoryError``; PyTorch, OpenCV, Pillow and ONNX Runtime raise other types. The whole chain
     of causes is searched.

@@ -138,14 +138,14 @@ def remove_leftovers(folder: str | Path) -> None:
 
 
 @contextmanager
-def locked(folder: str | Path, what: str, workers: bool = False, patience: float = 0.0) -> Iterator[str | None]:
+def locked(folder: str | Path, what: str, workers: bool = False, timeout: float = 0.0) -> Iterator[str | None]:
     """Hold an exclusive lock on a folder; the kernel releases it when the process ends for any reason.
 
     Args:
         folder: created if missing.
         what: name of the command, such as ``'restore'``, for the error message.
         workers: whether processes forked meanwhile keep the lock as well.
-        patience: seconds to wait for the lock.
+        timeout: seconds to wait for the lock.
 
     Yields:
         None, or the reason why there is no lock: the system or disk does not support locks, or the lock file can't be
@@ -159,7 +159,7 @@ def locked(folder: str | Path, what: str, workers: bool = False, patience: float
     folder.mkdir(parents=True, exist_ok=True)
     descriptor, reason = None, None
     try:
-        descriptor = _lock_file(folder / LOCK, f'{folder}: another {what}', patience)
+        descriptor = _lock_file(folder / LOCK, f'{folder}: another {what}', timeout)
     except OSError as error:
         reason = error.strerror or str(error)
     if descriptor is None:
@@ -176,10 +176,10 @@ def locked(folder: str | Path, what: str, workers: bool = False, patience: float
         os.close(descriptor)
 
 
-def _lock_file(path: Path, busy: str, patience: float) -> int:
+def _lock_file(path: Path, busy: str, timeout: float) -> int:
     if fcntl is None:
         raise OSError(0, 'this system has no locks')
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK, 0o666)
         try:

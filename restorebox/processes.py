@@ -13,7 +13,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
-def leave(code: int) -> NoReturn:
+def exit_at_once(code: int) -> NoReturn:
     """Exit at once, without waiting for threads or other ranks; logs and standard streams are flushed.
 
     A regular interpreter exit may wait for other ranks in a collective. With gloo it aborted 3 of 38 ranks that had

@@ -206,7 +206,7 @@ def test_the_lock_of_a_killed_process_is_free_though_its_workers_live(tmp_path):
             process.kill()
             process.wait()
             # the worker lets go when it first runs, which on a busy machine may be later
-            with locked(tmp_path, 'training', patience=120) as reason:
+            with locked(tmp_path, 'training', timeout=120) as reason:
                 assert reason is None
         finally:
             process.kill()

@@ -15,10 +15,10 @@ def test_the_cores_that_may_be_used():
 def test_leaving_waits_for_no_thread_and_loses_no_output(tmp_path):
     code = (
         'import threading, time\n'
-        'from restorebox.processes import leave\n'
+        'from restorebox.processes import exit_at_once\n'
         'threading.Thread(target=time.sleep, args=(1000,)).start()\n'
         "print('written', end='')\n"
-        'leave(3)\n'
+        'exit_at_once(3)\n'
     )
     command = [sys.executable, '-c', code]
     result = subprocess.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebox.errors import DISK_ERRORS, ConfigError, RestoreboxError, one_line, out_of_memory, printable
-from restorebox.processes import leave
+from restorebox.processes import exit_at_once
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -38,7 +38,7 @@ def _fail(message: str) -> None:
     rank = os.environ.get('RANK')
     print(f'error{f" (rank {rank})" if rank else ""}: {printable(message)}', file=sys.stderr, flush=True)
     if rank:
-        leave(1)
+        exit_at_once(1)
     sys.exit(1)
 
 

@@ -91,7 +91,7 @@ def main(argv: list[str]) -> None:
     out_dir = args.out / args.split
     job = Job(args.clean, out_dir, read_recipe(args), args.seed, args.per_picture, args.layers)
     result = make_set(job, args.recursive, args.workers, skip=args.bad_picture == 'skip')
-    read, passed = result.sources - len(result.unreadable), result.passed
+    read, skipped = result.sources - len(result.unreadable), result.skipped
     already = f'{result.existing} of {result.sources} were there already; ' if result.existing else ''
     made = read - result.existing
     rate = made / result.seconds
@@ -101,12 +101,12 @@ def main(argv: list[str]) -> None:
         print(f'{len(result.unreadable)} pictures were skipped:', file=sys.stderr)
     for _, reason in result.unreadable:
         print(f'  {printable(reason)}', file=sys.stderr)
-    for line in left_out(passed.suffixes):
+    for line in left_out(skipped.suffixes):
         print(line, file=sys.stderr)
-    for line in passed.repeated:
+    for line in skipped.repeated:
         print(f'not entered: {printable(line)}', file=sys.stderr)
-    if passed.unreadable:
+    if skipped.unreadable:
         print(
-            'folders were skipped:', *(f'  {printable(line)}' for line in passed.unreadable), sep='\n', file=sys.stderr
+            'folders were skipped:', *(f'  {printable(line)}' for line in skipped.unreadable), sep='\n', file=sys.stderr
         )
         sys.exit(1)

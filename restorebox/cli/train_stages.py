@@ -27,7 +27,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs'), help='(default: work_dirs)')
     at = argv.index('--') if '--' in argv else len(argv)
     args = parser.parse_args(argv[:at])
-    args.passed = argv[at + 1 :]
+    args.train_options = argv[at + 1 :]
     return args
 
 
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
         folder = args.work_dir / name
         command = [sys.executable, '-m', 'restorebox', 'train', config, '--work-dir', str(folder), '--resume']
         command += ['--row', row] if row else []
-        code = subprocess.run([*command, *args.passed, *previous], check=False).returncode
+        code = subprocess.run([*command, *args.train_options, *previous], check=False).returncode
         if code:
             raise RestoreboxError(f'{name} ended with exit code {code}; later stages were not started')
         previous = ['--cfg-options', f'load_from={find_checkpoints(folder)[-1]}']

@@ -166,18 +166,18 @@ def _pair(name: str, lq: Path, gt: Path) -> Record:
 
 
 def _listed(folder: Path, split: str) -> list[Path]:
-    passed = SkippedFiles(strict=True)
+    skipped = SkippedFiles(strict=True)
     try:
-        files = list_pictures(folder, passed=passed)
+        files = list_pictures(folder, skipped=skipped)
     except DataError as error:
         raise DataError(f"split '{split}': {error}") from None
-    warn_left_out(passed, folder, split)
+    warn_left_out(skipped, folder, split)
     return files
 
 
-def warn_left_out(passed: SkippedFiles, folder: Path, split: str) -> None:
+def warn_left_out(skipped: SkippedFiles, folder: Path, split: str) -> None:
     """Log which pictures of a folder are of unsupported kinds; files that are not pictures are ignored."""
-    for line in left_out(passed.suffixes, others=False):
+    for line in left_out(skipped.suffixes, others=False):
         print_log(f"split '{split}': {folder}: {line}", 'current', logging.WARNING)
 
 

@@ -119,7 +119,7 @@ def list_pictures(
     folder: str | os.PathLike,
     recursive: bool = False,
     suffixes: tuple[str, ...] = PICTURE_SUFFIXES,
-    passed: SkippedFiles | None = None,
+    skipped: SkippedFiles | None = None,
 ) -> list[Path]:
     """List the picture files of a folder in natural order ('rain-2' before 'rain-10').
 
@@ -127,7 +127,7 @@ def list_pictures(
         folder: the folder. Hidden files and folders are skipped.
         recursive: include sub-folders and linked folders, see :func:`restorebox.datasets.walking.walk`.
         suffixes: suffixes of the files to list, in lower case.
-        passed: records unreadable folders instead of raising, and counts skipped files by suffix. If there are
+        skipped: records unreadable folders instead of raising, and counts skipped files by suffix. If there are
             unreadable folders, the result may be empty.
 
     Returns:
@@ -141,14 +141,14 @@ def list_pictures(
         raise DataError(f'{folder}: {"is a file, not a folder" if folder.exists() else "no such folder"}')
     found: list[Path] = []
     others = SkippedFiles()
-    for path in walk(folder, lambda path: recursive and not path.name.startswith('.'), passed):
+    for path in walk(folder, lambda path: recursive and not path.name.startswith('.'), skipped):
         if path.name.lower().endswith(suffixes) and not path.name.startswith('.'):
             found.append(path)
         else:
-            (passed or others).add(path)
-    if not found and not (passed is not None and passed.unreadable):
-        skipped = ''.join(f'; {line}' for line in left_out((passed or others).suffixes))
-        raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)}){skipped}')
+            (skipped or others).add(path)
+    if not found and not (skipped is not None and skipped.unreadable):
+        hint = ''.join(f'; {line}' for line in left_out((skipped or others).suffixes))
+        raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)}){hint}')
     return sorted(found, key=lambda path: (_natural(str(path)), str(path)))
 
 

@@ -33,7 +33,7 @@ class SkippedFiles:
             self.suffixes[path.suffix.lower()] += 1
 
 
-def walk(folder: Path, enter: Callable[[Path], bool], passed: SkippedFiles | None = None) -> Iterator[Path]:
+def walk(folder: Path, enter: Callable[[Path], bool], skipped: SkippedFiles | None = None) -> Iterator[Path]:
     """Yield all files below a folder.
 
     Linked folders are visited after the others, and no folder is visited twice, so that cyclic links end.
@@ -41,13 +41,13 @@ def walk(folder: Path, enter: Callable[[Path], bool], passed: SkippedFiles | Non
     Args:
         folder: the folder to start from.
         enter: returns whether to visit a sub-folder.
-        passed: records unreadable folders, unless it is strict.
+        skipped: records unreadable folders, unless it is strict.
 
     Yields:
         Paths that begin with ``folder``: everything that is not a folder.
 
     Raises:
-        DataError: a folder can't be read, and ``passed`` is None or strict.
+        DataError: a folder can't be read, and ``skipped`` is None or strict.
     """
     seen: dict[str, Path] = {}
     real = [folder]
@@ -56,8 +56,8 @@ def walk(folder: Path, enter: Callable[[Path], bool], passed: SkippedFiles | Non
         inside = real.pop() if real else linked.pop(0)
         first = seen.setdefault(os.path.realpath(inside), inside)
         if first != inside:
-            if passed is not None:
-                passed.repeated.append(
+            if skipped is not None:
+                skipped.repeated.append(
                     f'{inside}: is the same folder as {first}; its pictures are listed under that name'
                 )
             continue
@@ -66,9 +66,9 @@ def walk(folder: Path, enter: Callable[[Path], bool], passed: SkippedFiles | Non
                 found = [(inside / entry.name, _kind(entry)) for entry in sorted(entries, key=lambda each: each.name)]
         except OSError as error:
             line = f"{inside}: the folder can't be read ({error.strerror})"
-            if passed is None or passed.strict:
+            if skipped is None or skipped.strict:
                 raise DataError(line) from None
-            passed.unreadable.append(line)
+            skipped.unreadable.append(line)
             continue
         for path, kind in found:
             if kind == 'file':

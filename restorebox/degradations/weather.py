@@ -72,7 +72,7 @@ def invert(
     return seen if streak is None else seen - streak
 
 
-def law_layers(rendered: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def equation_layers(rendered: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Select the rendered layers that are arguments of :func:`compose` and :func:`invert`."""
     return {role: rendered[role] for role in ('streak', 'transmission', 'airlight') if role in rendered}
 
@@ -113,7 +113,7 @@ class Weather(RangedDegradation):
         """
         scene = self.scene(to_float(picture), parameters)
         layers = self.layers(scene, parameters, depth)
-        seen = compose(scene, **law_layers(layers))
+        seen = compose(scene, **equation_layers(layers))
         return {'lq': np.clip(seen, 0, 1, out=None if seen is scene else seen), **layers}
 
     def scene(self, clear: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:

@@ -140,7 +140,7 @@ class LazyFrozen:
 
 
 class TappedFeatures(nn.Module):
-    """A sequential trunk that returns the outputs of selected layers.
+    """A sequential network that returns the outputs of selected layers.
 
     Args:
         trunk: layers in order.

@@ -316,8 +316,8 @@ class FirstAvailable(SemanticEncoder):
         if index is None:
             return f'FirstAvailable ({self._none(skipped)})'
         # without the reasons, which name folders of a machine
-        passed = [f'{type(e).__name__} was not there' for e, _ in zip(self.encoders, skipped, strict=False)]
-        return '; '.join([self.encoders[index].describe(), *passed])
+        unavailable = [f'{type(e).__name__} was not there' for e, _ in zip(self.encoders, skipped, strict=False)]
+        return '; '.join([self.encoders[index].describe(), *unavailable])
 
     def _look(self) -> tuple[int | None, list[str]]:
         """Return the index of the first usable encoder, and why those before it are not usable; for this rank only."""

@@ -74,7 +74,7 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
         with torch.serialization.safe_globals(_allowed()), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # torch's, about files that are refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-        _refuse_odd_arrays(checkpoint)
+        _refuse_non_numeric_arrays(checkpoint)
     except pickle.UnpicklingError as error:
         blocked = [line for line in str(error).splitlines() if 'nsupported' in line or 'not allowed' in line]
         reason = blocked[0].strip() if blocked else 'not a checkpoint'
@@ -136,7 +136,7 @@ def _refuse_compressed(path: Path) -> None:
             raise pickle.UnpicklingError(f'its member {odd[0]} is compressed, which is not allowed')
 
 
-def _refuse_odd_arrays(value: Any) -> None:
+def _refuse_non_numeric_arrays(value: Any) -> None:
     """Refuse arrays that are not numeric: a forged dtype can make bytes be read as pointers to objects."""
     # an object may occur several times, and may contain itself
     waiting: list = [value]

@@ -15,7 +15,7 @@ from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 from restorebox.engine.check import SCHEDULE_KEYS, check_roles
 from restorebox.engine.memory import memory_line
 from restorebox.engine.provenance import check_encoders
-from restorebox.engine.short_memory import InMemory, LoopMixin
+from restorebox.engine.short_memory import LoopMixin, MemoryLimitedLoop
 from restorebox.errors import ConfigError, NonFiniteError, RestoreboxError, out_of_memory
 from restorebox.registry import LOOPS
 from restorebox.values import NotEmpty, Range, Samples, Whole, check_value
@@ -236,7 +236,7 @@ class SampleTrainLoop(BaseLoop):
         self._iter += 1
 
 
-class _Counting(LoopMixin):
+class _CountingLoop(LoopMixin):
     """Common base of the validation and test loops: records which samples are scored and which are not.
 
     Batches may be empty: all their pictures were unreadable and ``bad_picture='skip'``.
@@ -292,14 +292,14 @@ class _Counting(LoopMixin):
 
 
 @LOOPS.register_module()
-class RestorationValLoop(_Counting, InMemory, ValLoop):
+class RestorationValLoop(_CountingLoop, MemoryLimitedLoop, ValLoop):
     """MMEngine's validation loop, with every picture of the set scored exactly once."""
 
     phase = 'val'
 
 
 @LOOPS.register_module()
-class RestorationTestLoop(_Counting, InMemory, TestLoop):
+class RestorationTestLoop(_CountingLoop, MemoryLimitedLoop, TestLoop):
     """MMEngine's test loop, see :class:`RestorationValLoop`."""
 
     phase = 'test'

@@ -25,7 +25,7 @@ def synchronise() -> None:
         torch.cuda.synchronize()
 
 
-def clocked(work: Callable[[T], object], item: T) -> tuple[float, float]:
+def time_call(work: Callable[[T], object], item: T) -> tuple[float, float]:
     """Return the wall-clock and CPU seconds of a call."""
     synchronise()
     start, busy = time.perf_counter(), time.process_time()
@@ -34,11 +34,11 @@ def clocked(work: Callable[[T], object], item: T) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - busy
 
 
-def time_in_turn(works: Sequence[Callable[[T], object]], items: Sequence[T], rounds: int) -> list[list[float]]:
+def time_alternately(works: Sequence[Callable[[T], object]], items: Sequence[T], rounds: int) -> list[list[float]]:
     """Return the seconds of each function per item and round; functions alternate, after a warm-up."""
     for work in works:
         work(items[0])
-    return [[clocked(work, item)[0] for work in works] for _ in range(rounds) for item in items]
+    return [[time_call(work, item)[0] for work in works] for _ in range(rounds) for item in items]
 
 
 def peak_memory() -> int:
@@ -50,7 +50,7 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def held_before() -> int:
+def reset_peak_memory() -> int:
     """Return the bytes in use now and reset the peak.
 
     Raises:
@@ -66,8 +66,8 @@ def held_before() -> int:
         raise ConfigError(f'memory on a CPU can be measured on Linux only: {error}') from None
 
 
-def peak_since() -> int:
-    """Return the peak in bytes since :func:`held_before`."""
+def peak_memory_since_reset() -> int:
+    """Return the peak in bytes since :func:`reset_peak_memory`."""
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident('VmHWM')
 
 

@@ -72,7 +72,7 @@ def _kept(cfg: dict) -> dict:
     return kept
 
 
-def settle_schedule(runner: Any) -> None:
+def apply_schedule(runner: Any) -> None:
     """Apply the config's schedules if they, or the length of the run, differ from the checkpoint's.
 
     A schedule that ended with the run it was written for is stretched if the run is longer now. Otherwise the added

@@ -31,11 +31,11 @@ from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe_loaders, save_file
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
-from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_another_model
+from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_model_differences
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
 from restorebox.engine.recompute import our_checkpointing
-from restorebox.engine.resumed import settle_schedule
+from restorebox.engine.resumed import apply_schedule
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
@@ -210,8 +210,8 @@ class RestorationRunner(Runner):
         with ExitStack() as stack:
             stack.enter_context(safe_loaders())
             stack.enter_context(our_checkpointing())
-            if is_main_process() and (unlocked := stack.enter_context(locked(self.work_dir, 'training'))):
-                self.logger.warning(f'{self.work_dir}: no lock ({unlocked}); keep other trainings away from it')
+            if is_main_process() and (lock_error := stack.enter_context(locked(self.work_dir, 'training'))):
+                self.logger.warning(f'{self.work_dir}: no lock ({lock_error}); keep other trainings away from it')
             return super().train()
 
     def val(self) -> dict:
@@ -305,7 +305,7 @@ class RestorationRunner(Runner):
         self._has_loaded = True
         self.loaded_meta = checkpoint.get('meta', {})
         average = not self._resume and EMA_KEY in checkpoint
-        warn_of_another_model(self, checkpoint, filename, roles)
+        warn_of_model_differences(self, checkpoint, filename, roles)
         which = f' into {", ".join(roles)}' if roles else ''
         self.logger.info(f'loaded {filename}{which}{" (moving average)" if average else ""}')
         return checkpoint
@@ -326,7 +326,7 @@ class RestorationRunner(Runner):
         seed = self.seed
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
-            settle_schedule(self)
+            apply_schedule(self)
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             reason = f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
             raise CheckpointError(f"checkpoint {filename} can't be resumed by this config: {reason}") from error

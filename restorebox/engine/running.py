@@ -14,7 +14,7 @@ from restorebox.engine.check import check_types
 from restorebox.engine.config import check_top_level, load_config
 from restorebox.engine.runner import RestorationRunner
 from restorebox.errors import ConfigError, DataError, RestoreboxError, one_line
-from restorebox.processes import leave
+from restorebox.processes import exit_at_once
 from restorebox.registry import RUNNERS
 from restorebox.restorers.base import BaseRestorer
 
@@ -111,5 +111,5 @@ def run_config(cfg: Config, job: str, look: Callable[[], str | None] | None = No
         raise DataError(f'test: {"; ".join(problems)}')
     if dist.is_available() and dist.is_initialized():
         dist.barrier()  # other ranks may still need the first rank, which hosts the store
-        leave(0)
+        exit_at_once(0)
     return runner

@@ -15,7 +15,7 @@ else:
     LoopMixin = object  # the mixins of the loops are combined with ValLoop and TestLoop
 
 
-class InMemory(LoopMixin):
+class MemoryLimitedLoop(LoopMixin):
     """Base of the validation and test loops: a batch that exceeds the memory is processed picture by picture.
 
     A single picture that exceeds the memory is an error that names it, or skipped. It is not cut into tiles, since

@@ -138,7 +138,7 @@ def _kinds(mean: _Sums) -> dict[str, float]:
     noise = math.sqrt(min(2 * mean.negative, mean.fine))
     blocks = math.sqrt(max(0.0, mean.aligned - mean.shifted))
     blocks = blocks if mean.aligned > GRID * mean.shifted else 0.0
-    passed = {
+    candidates = {
         'veil': veil,
         'streaks': streaks,
         'noise': noise
@@ -147,10 +147,10 @@ def _kinds(mean: _Sums) -> dict[str, float]:
         'blur': blur if blur > BLUR_BY_BLOCKS * blocks else 0.0,
         'blocks': blocks,
     }
-    # a veil leaves next to nothing in fine scales, so that weak noise is found behind a strong veil
+    # relative to the change without the veil: a veil hardly changes fine scales, so weak noise is found beside it
     rest = max(0.0, mean.change - mean.veil)
-    shares = {kind: mean.change if kind in ('veil', 'streaks') else rest for kind in passed}
-    return {kind: x for kind, x in passed.items() if x > max(LEAST, LEAST_SHARE * math.sqrt(shares[kind]))}
+    shares = {kind: mean.change if kind in ('veil', 'streaks') else rest for kind in candidates}
+    return {kind: x for kind, x in candidates.items() if x > max(LEAST, LEAST_SHARE * math.sqrt(shares[kind]))}
 
 
 def _blocks(height: int, width: int) -> list[tuple[slice, slice]]:

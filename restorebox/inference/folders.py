@@ -21,7 +21,7 @@ from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob, plan_jobs
 from restorebox.inference.queue import restore_all
 from restorebox.inference.video import is_video, need_av
-from restorebox.processes import leave
+from restorebox.processes import exit_at_once
 
 
 @dataclass
@@ -34,7 +34,7 @@ class RestoreSummary:
         before: number of files that existed already.
         bad: one line for each file that could not be restored.
         notes: one line for each thing that was not kept, or for a suffix that does not match the format.
-        passed: files that were found but ignored, and unreadable folders.
+        skipped: files that were found but ignored, and unreadable folders.
     """
 
     count: int
@@ -42,20 +42,20 @@ class RestoreSummary:
     before: int
     bad: list[str]
     notes: list[str]
-    passed: SkippedFiles
+    skipped: SkippedFiles
 
     @property
     def complete(self) -> bool:
         """Whether all requested files were restored."""
-        return not self.bad and not self.passed.unreadable
+        return not self.bad and not self.skipped.unreadable
 
     def numbers(self, out: str) -> str:
         """Return a line with the numbers of files by outcome; ``out`` is the name of the output folder."""
         copied = f', {self.copied} copied unchanged' if self.copied else ''
         there = f', {self.before} were there already' if self.before else ''
         failed = f', {len(self.bad)} could not be restored' if self.bad else ''
-        folders = f'{len(self.passed.unreadable)} folder{"s" if len(self.passed.unreadable) > 1 else ""}'
-        unread = f', {folders} could not be read' if self.passed.unreadable else ''
+        folders = f'{len(self.skipped.unreadable)} folder{"s" if len(self.skipped.unreadable) > 1 else ""}'
+        unread = f', {folders} could not be read' if self.skipped.unreadable else ''
         return f'{self.count} restored into {out}{copied}{there}{failed}{unread}'
 
     @property
@@ -63,9 +63,9 @@ class RestoreSummary:
         """Lines for notes, ignored files, folders not entered, and files and folders that failed."""
         return [
             *self.notes,
-            *left_out(self.passed.suffixes),
-            *(f'not entered: {line}' for line in self.passed.repeated),
-            *(f'not restored: {line}' for line in (*self.passed.unreadable, *self.bad)),
+            *left_out(self.skipped.suffixes),
+            *(f'not entered: {line}' for line in self.skipped.repeated),
+            *(f'not restored: {line}' for line in (*self.skipped.unreadable, *self.bad)),
         ]
 
 
@@ -97,8 +97,8 @@ def restore_into(
         ConfigError, CheckpointError: see :class:`RestoreInferencer`; or ``only_if_damaged`` at strength 0.
     """
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
-    passed = SkippedFiles()
-    jobs = plan_jobs(sources, Path(out), passed, copies=only_if_damaged)
+    skipped = SkippedFiles()
+    jobs = plan_jobs(sources, Path(out), skipped, copies=only_if_damaged)
     if any(is_video(job.source) for job in jobs):
         need_av()
     folders = {job.target.parent for job in jobs}
@@ -107,15 +107,15 @@ def restore_into(
     if only_if_damaged and inferencer.tiler.strength == 0:
         raise ConfigError('only-if-damaged needs a strength above 0: at 0 the network does not run and finds nothing')
     distributed = world > 1 and 'MASTER_ADDR' in os.environ
-    with locked(Path(out), 'restore') if rank == 0 else nullcontext() as unlocked:
+    with locked(Path(out), 'restore') if rank == 0 else nullcontext() as lock_error:
         if rank == 0:
-            if unlocked:
-                print(f'{out}: no lock ({unlocked}); keep other runs away from it', file=sys.stderr)
+            if lock_error:
+                print(f'{out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
-        complete = run_jobs(inferencer, jobs, passed, report, distributed, only_if_damaged)
+        complete = run_jobs(inferencer, jobs, skipped, report, distributed, only_if_damaged)
     if distributed:
-        leave(0 if complete else 1)
+        exit_at_once(0 if complete else 1)
     return complete
 
 
@@ -127,7 +127,7 @@ def print_found(line: str) -> None:
 def run_jobs(
     inferencer: RestoreInferencer,
     jobs: list[RestoreJob],
-    passed: SkippedFiles,
+    skipped: SkippedFiles,
     report: Callable[[RestoreSummary], None],
     distributed: bool,
     only_if_damaged: bool = False,
@@ -142,7 +142,7 @@ def run_jobs(
     copied: list[Path] = []
     bad = restore_all(inferencer, todo, notes, print_found, copied if only_if_damaged else None)
     count, before = len(todo) - len(bad) - len(copied), len(jobs) - len(todo)
-    done = RestoreSummary(count, len(copied), before, bad, notes, passed)
+    done = RestoreSummary(count, len(copied), before, bad, notes, skipped)
     if distributed:
         # torchrun ends all ranks when one fails, so none may exit before the last has finished
         shares: list = [None] * dist.get_world_size()
@@ -150,7 +150,7 @@ def run_jobs(
         numbers, all_bad, all_notes = zip(*shares, strict=True)
         restored, unchanged, before = (sum(each) for each in zip(*numbers, strict=True))
         bad, notes = sorted(chain(*all_bad)), sorted(chain(*all_notes))
-        done = RestoreSummary(restored, unchanged, before, bad, notes, passed)
+        done = RestoreSummary(restored, unchanged, before, bad, notes, skipped)
     if not distributed or dist.get_rank() == 0:
         report(done)
     if distributed:

@@ -117,7 +117,7 @@ def pixel_format(frame: av.VideoFrame, array: np.ndarray) -> str:
     """
     height, width = array.shape[:2]
     kind = chroma(frame)
-    if turned(frame):
+    if swaps_width_and_height(frame):
         kind = {'422': '440', '440': '422'}.get(kind, kind)
     if kind == '440' or width % 2 or (height % 2 and kind != '422'):  # subsampled chroma needs even sizes
         kind = '444'
@@ -125,13 +125,13 @@ def pixel_format(frame: av.VideoFrame, array: np.ndarray) -> str:
     return f'yuv{kind}p10le' if array.dtype == np.uint16 else f'yuv{kind}p'
 
 
-def turned(frame: av.VideoFrame) -> bool:
+def swaps_width_and_height(frame: av.VideoFrame) -> bool:
     """Return whether the display matrix exchanges width and height."""
     a, b, c, d = _orientation(frame)
     return abs(b) + abs(c) > abs(a) + abs(d)
 
 
-def oblique(frame: av.VideoFrame) -> bool:
+def has_oblique_rotation(frame: av.VideoFrame) -> bool:
     """Return whether the display matrix rotates by other than multiples of 90 degrees, which is not supported."""
     a, b, c, d = (abs(each) for each in _orientation(frame))
     return min(a + d, b + c) > 0.01 * max(a + d, b + c)
@@ -169,7 +169,7 @@ def left_out(frame: av.VideoFrame) -> set[str]:
     found = {_LEFT_OUT[each] for each in side_data(frame) if each in _LEFT_OUT}
     if any(component.is_alpha for component in frame.format.components):
         found.add('transparency')
-    if oblique(frame):
+    if has_oblique_rotation(frame):
         found.add('a turn by less than a quarter')
     if bits(frame) > 10:
         found.add(f'{bits(frame) - 10} of {bits(frame)} bits')

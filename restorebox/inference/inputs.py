@@ -34,14 +34,14 @@ class RestoreJob:
 
 
 def find_pictures(
-    sources: str | os.PathLike | Iterable[str | os.PathLike], videos: bool = False, passed: SkippedFiles | None = None
+    sources: str | os.PathLike | Iterable[str | os.PathLike], videos: bool = False, skipped: SkippedFiles | None = None
 ) -> list[tuple[Path, Path]]:
     """Find picture files by paths, folders (recursively) and glob patterns (``**`` for sub-folders).
 
     Args:
         sources: one or several.
         videos: whether to find videos in folders and by patterns as well.
-        passed: collects unreadable folders instead of raising.
+        skipped: collects unreadable folders instead of raising.
 
     Returns:
         Unique pairs (path, path relative to the folder or to the fixed part of the pattern), sorted within each source.
@@ -55,9 +55,9 @@ def find_pictures(
     for source in [sources] if isinstance(sources, (str, os.PathLike)) else sources:
         path = Path(source)
         if path.is_dir():
-            pairs = [(each, each.relative_to(path)) for each in list_pictures(path, True, suffixes, passed)]
+            pairs = [(each, each.relative_to(path)) for each in list_pictures(path, True, suffixes, skipped)]
         elif glob.has_magic(str(source)) and not path.exists():
-            pairs = _matches(str(source), suffixes, passed)
+            pairs = _matches(str(source), suffixes, skipped)
         else:
             pairs = [(path, Path(path.name))]
         for each, below in pairs:
@@ -65,14 +65,14 @@ def find_pictures(
     return list(found.items())
 
 
-def _matches(pattern: str, suffixes: tuple[str, ...], passed: SkippedFiles | None) -> list[tuple[Path, Path]]:
+def _matches(pattern: str, suffixes: tuple[str, ...], skipped: SkippedFiles | None) -> list[tuple[Path, Path]]:
     """Return the matches of a glob pattern; ``glob`` itself would not end for links that form a loop."""
     parts = Path(pattern).parts
     at = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     fixed, wanted = Path(*parts[:at]), parts[at:]
-    unread = len(passed.unreadable) if passed is not None else 0
+    unread = len(skipped.unreadable) if skipped is not None else 0
     found = (
-        walk(fixed, lambda path: _may_contain(path.relative_to(fixed).parts, wanted), passed) if fixed.is_dir() else ()
+        walk(fixed, lambda path: _may_contain(path.relative_to(fixed).parts, wanted), skipped) if fixed.is_dir() else ()
     )
     fitting = [path for path in sorted(found) if _fits(path.relative_to(fixed).parts, wanted)]
     pairs, others = [], SkippedFiles()
@@ -80,9 +80,9 @@ def _matches(pattern: str, suffixes: tuple[str, ...], passed: SkippedFiles | Non
         if path.suffix.lower() in suffixes:
             pairs.append((path, path.relative_to(fixed)))
         else:
-            (passed or others).add(path)
-    if not pairs and not (passed is not None and len(passed.unreadable) > unread):
-        there = ''.join(f'; {line}' for line in left_out((passed or others).suffixes))
+            (skipped or others).add(path)
+    if not pairs and not (skipped is not None and len(skipped.unreadable) > unread):
+        there = ''.join(f'; {line}' for line in left_out((skipped or others).suffixes))
         raise DataError(f'{pattern}: no picture fits this pattern (looked for {" ".join(suffixes)}){there}')
     return pairs
 
@@ -129,7 +129,7 @@ def _target_name(name: str, head: bytes) -> str:
 def plan_jobs(
     sources: str | os.PathLike | Iterable[str | os.PathLike],
     out: str | Path,
-    passed: SkippedFiles | None = None,
+    skipped: SkippedFiles | None = None,
     copies: bool = False,
 ) -> list[RestoreJob]:
     """Plan the output file of each picture or video; files in ``out`` are not used as sources.
@@ -139,24 +139,24 @@ def plan_jobs(
     Args:
         sources: see :func:`find_pictures`.
         out: output folder.
-        passed: see :func:`find_pictures`.
+        skipped: see :func:`find_pictures`.
         copies: whether a picture may be copied to ``job.copy`` instead.
 
     Raises:
         DataError: see :func:`find_pictures`; or two sources have one output file, or a source is its own output.
     """
-    home = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
+    out_folder = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
     jobs: dict[Path, RestoreJob] = {}
-    found = find_pictures(sources, videos=True, passed=passed)
-    if not found and passed is not None:
-        raise DataError('; '.join(passed.unreadable))
+    found = find_pictures(sources, videos=True, skipped=skipped)
+    if not found and skipped is not None:
+        raise DataError('; '.join(skipped.unreadable))
     for source, below in found:
         head = b'' if is_video(source) else read_head(source)
         target = Path(out) / below.with_name(_target_name(below.name, head))
         real = Path(os.path.realpath(source))
         if real == Path(os.path.realpath(target)):
             raise DataError(f'{source} would be written over itself; take another folder than {out}')
-        if home in real.parents:
+        if out_folder in real.parents:
             continue
         note = naming_note(source.name, head, target.name)
         job = RestoreJob(source, target, note and f'{source}: {note}')

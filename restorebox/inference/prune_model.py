@@ -14,7 +14,7 @@ from mmengine.config import Config
 from restorebox.datasets.collate import collate_roles
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.engine.checkpoint import save_file, sha256
-from restorebox.engine.measuring import time_in_turn
+from restorebox.engine.measuring import time_alternately
 from restorebox.engine.running import keep_test, run_config
 from restorebox.errors import ConfigError
 from restorebox.files import json_bytes, write_whole
@@ -48,23 +48,23 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
             :func:`~restorebox.inference.pruning.check_prunable`.
         CheckpointError, DataError, MissingPackageError: weights, data or torch-pruning are missing.
     """
-    home = Path(cfg.work_dir)
-    _check(cfg, config, home)
+    work_dir = Path(cfg.work_dir)
+    _check(cfg, config, work_dir)
     wide = load_model(config, checkpoint)
     narrow = RESTORERS.build(cfg.model).eval()
     check_prunable(wide.generator, narrow.generator)
     importance = measure_importance(wide, _samples(cfg))
     narrow.generator.load_state_dict(prune_network(wide.generator, narrow.generator, importance))
-    home.mkdir(parents=True, exist_ok=True)
-    cut = home / 'cut.pth'
+    work_dir.mkdir(parents=True, exist_ok=True)
+    cut = work_dir / 'cut.pth'
     save_file({'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': narrow.state_dict()}, cut)
 
     def scores_of(own: Config, weights: str, name: str) -> dict:
         """Test a checkpoint and return its scores."""
         own = keep_test(copy.deepcopy(own), config, weights)
-        own.work_dir = str(home / name)
+        own.work_dir = str(work_dir / name)
         run_config(own, 'test')
-        return json.loads((home / name / 'scores.json').read_bytes())
+        return json.loads((work_dir / name / 'scores.json').read_bytes())
 
     last = str(cut)
     scores = {'before': scores_of(wide_cfg, checkpoint, 'before'), 'cut': scores_of(cfg, last, 'cut')}
@@ -78,7 +78,7 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
         'samples': samples,
         'source_sha256': sha256(checkpoint),
         'checkpoint': {
-            'path': str(Path(last).resolve().relative_to(home.resolve())),
+            'path': str(Path(last).resolve().relative_to(work_dir.resolve())),
             'sha256': sha256(last),
         },  # beside this file
         'weights': [sum(p.numel() for p in each.generator.parameters()) for each in (wide, narrow)],
@@ -89,13 +89,13 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
         **_times(cfg, wide, narrow),
         'libraries': library_versions(),
     }
-    write_whole(home / 'pruned.json', json_bytes(report))
+    write_whole(work_dir / 'pruned.json', json_bytes(report))
     return report, last
 
 
-def _check(cfg: Config, config: str, home: Path) -> None:
-    if home.exists() and any(home.iterdir()):
-        raise ConfigError(f'prune: {home} is not empty; give another --work-dir')
+def _check(cfg: Config, config: str, work_dir: Path) -> None:
+    if work_dir.exists() and any(work_dir.iterdir()):
+        raise ConfigError(f'prune: {work_dir} is not empty; give another --work-dir')
     if cfg.model.get('type') != 'SupervisedRestorer':
         raise ConfigError(f'prune: {config} trains a {cfg.model.get("type")}; only a SupervisedRestorer is pruned')
     for key, reason in (('train', 'no channel could be ranked'), ('test', 'the cost would not be known')):
@@ -124,7 +124,7 @@ def _times(cfg: Config, wide: BaseRestorer, narrow: BaseRestorer) -> dict:
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     pictures = [dataset[i]['inputs']['lq'] for i in range(min(TIMING_PICTURES, len(dataset)))]
     pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in pictures]
-    took = time_in_turn([Tiler(net, 1e6) for net in (wide, narrow)], pictures, TIMING_ROUNDS)
+    took = time_alternately([Tiler(net, 1e6) for net in (wide, narrow)], pictures, TIMING_ROUNDS)
     return {
         'seconds': [statistics.median(each) for each in zip(*took, strict=True)],
         'gain': 1 / statistics.median(fast / slow for slow, fast in took),

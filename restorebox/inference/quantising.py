@@ -117,8 +117,8 @@ def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]
             return None if picture is None else {'picture': _network_input(picture[0], facts)}
 
     model = onnx.load_from_string(data)
-    with tempfile.TemporaryDirectory() as home:
-        new = Path(home) / 'int8.onnx'
+    with tempfile.TemporaryDirectory() as temporary_folder:
+        new = Path(temporary_folder) / 'int8.onnx'
         logging.disable(logging.WARNING)  # onnxruntime logs advice to the root logger
         try:
             quantize_static(

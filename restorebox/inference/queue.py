@@ -30,7 +30,7 @@ def restore_all(
     inferencer: RestoreInferencer,
     jobs: list[RestoreJob],
     notes: list[str] | None = None,
-    tell: Callable[[str], None] | None = None,
+    report_finding: Callable[[str], None] | None = None,
     copied: list[Path] | None = None,
 ) -> list[str]:
     """Restore files one by one, while others are read and written in threads.
@@ -42,13 +42,13 @@ def restore_all(
         inferencer: the inferencer; its ``max_pixels`` limits the size of files.
         jobs: the files.
         notes: list that receives a line for each thing that could not be kept.
-        tell: called with a line for each picture that says what was found in it; not at strength 0.
+        report_finding: called with a line for each picture that says what was found in it; not at strength 0.
         copied: list that receives the copies of pictures in which nothing was found; None: these are restored as well.
 
     Returns:
         A line with file and reason for each file that could not be restored.
     """
-    judged = copied is not None or (tell is not None and inferencer.tiler.strength > 0)
+    examined = copied is not None or (report_finding is not None and inferencer.tiler.strength > 0)
     bad: list[str] = []
     out_of_memory_jobs: list[RestoreJob] = []
     writing: deque[tuple[RestoreJob, Callable[[], list[str]]]] = deque()
@@ -99,21 +99,21 @@ def restore_all(
                 read = settle(job, reading.result)
             if read is not None:
                 restored = settle(job, partial(inferencer.restore_picture, read))
-            if read is not None and restored is not None and judged:
+            if read is not None and restored is not None and examined:
                 found = settle(job, partial(examine, read, restored, inferencer.tiler.strength))
-            if found is not None and tell is not None:
-                tell(f'{job.source}: {found}')
+            if found is not None and report_finding is not None:
+                report_finding(f'{job.source}: {found}')
             if len(writing) == WAITING * threads:
                 finish(*writing.popleft())
             if found is not None and copied is not None and not found.strengths:
                 writing.append((job, submit(writers, _copy, job, copied).result))
-            elif restored is not None and (found is not None or not judged):
+            elif restored is not None and (found is not None or not examined):
                 writing.append((job, submit(writers, _write, restored, job.target).result))
             progress.advance()
         while writing:
             finish(*writing.popleft())
     for job in out_of_memory_jobs:
-        bad += restore_all(inferencer, [job], notes, tell, copied)
+        bad += restore_all(inferencer, [job], notes, report_finding, copied)
     return bad
 
 

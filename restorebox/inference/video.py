@@ -25,7 +25,7 @@ from restorebox.inference.frames import (
     light_levels,
     pixel_format,
     stated_matrix,
-    turned,
+    swaps_width_and_height,
     upright,
 )
 
@@ -195,7 +195,7 @@ def _configure(stream: av.VideoStream, clip: Clip, frame: av.VideoFrame, array: 
     context.time_base = frame.time_base
     shape = old.sample_aspect_ratio
     if shape:
-        context.sample_aspect_ratio = 1 / Fraction(shape) if turned(frame) else shape
+        context.sample_aspect_ratio = 1 / Fraction(shape) if swaps_width_and_height(frame) else shape
     context.color_range = 2 if full_range(frame) else 1
     context.colorspace = stated_matrix(frame)
     context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc

@@ -134,7 +134,7 @@ class RestorationMetric(BaseMetric):
         """Return whether :meth:`mark_absent` was called for a score."""
         return score in self._absent
 
-    def give_up(self, score: str, reason: str) -> None:
+    def mark_absent_in_set(self, score: str, reason: str) -> None:
         """Mark a score as unavailable for the current set; called by :meth:`compute_metrics`."""
         self.unavailable[score] = reason
         print_log(f'{score} is not available: {reason}', 'current', logging.WARNING)

@@ -213,7 +213,7 @@ class FID(RestorationMetric):
         clean = [row['clean'] for row in results] if reference is None else list(reference)
         fewest = min(len(results), len(clean))
         if fewest < 2:
-            self.give_up('fid', f'it needs at least 2 pictures, there is {fewest}')
+            self.mark_absent_in_set('fid', f'it needs at least 2 pictures, there is {fewest}')
             return {}
         if fewest < self.dims:
             line = f'fid of {fewest} pictures with {self.dims} features is biased: compare sets of equal size only'
@@ -231,7 +231,7 @@ class FID(RestorationMetric):
                 try:
                     metrics[name] = frechet_distance(np.stack([row[prefix] for row in results]), np.stack(clean))
                 except ValueError as error:
-                    self.give_up(name, f'the matrix square root of the covariances is not real: {error}')
+                    self.mark_absent_in_set(name, f'the matrix square root of the covariances is not real: {error}')
         return metrics
 
 

@@ -71,7 +71,7 @@ class LayerScores(RestorationMetric):
         for name in self.protocols:
             if name not in names:
                 estimate, truth, _ = LAYER_PROTOCOLS[name]
-                self.give_up(name, f'no picture has both {estimate} and {truth}')
+                self.mark_absent_in_set(name, f'no picture has both {estimate} and {truth}')
         self.table = [scores_of(row, names) for row in results]
         return self.means(self.table, names)
 

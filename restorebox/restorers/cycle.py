@@ -282,11 +282,11 @@ class CycleRestorer(BaseRestorer):
         """Return the terms of eq 11, and the mean colours of generated pictures, which reveal a collapse."""
         pictures, weights = prepared['pictures'], self.weights
         terms, count = {}, len(self.discriminators)
-        judged = {
+        on_fake = {
             domain: getattr(self, role)(pictures[f'fake_{domain}'], taps=self.inter_taps if weights['inter'] else ())
             for domain, role in self.discriminators.items()
         }
-        terms['loss_adv'] = sum(self.adversarial(out['realness'], True) for out in judged.values()) / count  # eq 8
+        terms['loss_adv'] = sum(self.adversarial(out['realness'], True) for out in on_fake.values()) / count  # eq 8
         if weights['idt']:
             each = [self.l1(pictures[f'same_{domain}'], pictures[domain]) for domain in self.discriminators]
             terms['loss_idt'] = weights['idt'] * sum(each) / count
@@ -298,7 +298,7 @@ class CycleRestorer(BaseRestorer):
         if weights['intra']:
             terms['loss_intra'] = weights['intra'] * self._intra(pictures)
         if weights['inter']:
-            each = [self._inter(prepared, domain, judged=out) for domain, out in judged.items()]
+            each = [self._inter(prepared, domain, on_fake=out) for domain, out in on_fake.items()]
             terms['loss_inter'] = weights['inter'] * sum(each)  # eq 6
         for domain in self.discriminators:
             colour = self.from_range(pictures[f'fake_{domain}'].detach()).float().mean((0, 2, 3))
@@ -349,18 +349,18 @@ class CycleRestorer(BaseRestorer):
         second = self.intra(encoded['rec_clean'], encoded['clean'], encoded['rainy'], encoded['fake_rainy'], shares)
         return (first + second) / 2
 
-    def _inter(self, prepared: dict, domain: str, judged: Features | None = None, detach: bool = False) -> Tensor:
+    def _inter(self, prepared: dict, domain: str, on_fake: Features | None = None, detach: bool = False) -> Tensor:
         """Return eq 4 or 5: the domain's discriminator encodes F, R, I and the other domain's I.
 
         Args:
             prepared: result of :meth:`prepare`.
             domain: domain of the discriminator.
-            judged: the discriminator's features of F if already computed.
+            on_fake: the discriminator's features of F if already computed.
             detach: detach the generated pictures; the discriminator is trained.
         """
         pictures, network = prepared['pictures'], getattr(self, self.discriminators[domain])
         names = [f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean']
-        known = {} if judged is None else {names[0]: {tap: judged[tap] for tap in self.inter_taps}}
+        known = {} if on_fake is None else {names[0]: {tap: on_fake[tap] for tap in self.inter_taps}}
         # no gradient if neither the pictures nor the discriminator are trained
         for group, trained in ((names[:2], True), (names[2:], detach)):
             absent = [name for name in group if name not in known]

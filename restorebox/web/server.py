@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, BinaryIO, cast
 
 from restorebox.errors import ConfigError
-from restorebox.processes import leave
+from restorebox.processes import exit_at_once
 from restorebox.web.guard import CONCURRENT, Guard
 from restorebox.web.hosts import HostNames
 from restorebox.web.page import CSS, build_page, import_gradio
@@ -264,4 +264,4 @@ def _exit_now(folder: Path) -> None:
     """Exit without waiting for a running restoration."""
     with suppress(OSError):
         shutil.rmtree(folder)
-    leave(0)
+    exit_at_once(0)

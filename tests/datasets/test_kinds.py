@@ -300,15 +300,15 @@ def test_skipped_files_are_counted_and_named(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / 'inner').mkdir()
     (tmp_path / 'inner' / 'g.nef').touch()
-    passed = SkippedFiles()
-    assert [path.name for path in list_pictures(tmp_path, True, passed=passed)] == ['a.png']
-    assert passed.suffixes == Counter({'.txt': 2, '.nef': 2, '.xmp': 1, '.cr2': 1, '.psd': 1, '': 1, '.db': 1})
-    assert left_out(passed.suffixes) == [
+    skipped = SkippedFiles()
+    assert [path.name for path in list_pictures(tmp_path, True, skipped=skipped)] == ['a.png']
+    assert skipped.suffixes == Counter({'.txt': 2, '.nef': 2, '.xmp': 1, '.cr2': 1, '.psd': 1, '': 1, '.db': 1})
+    assert left_out(skipped.suffixes) == [
         'left out: .nef 2, .cr2 1: develop raw files to TIFF or PNG first',
         'left out: .psd 1: save them as PNG or TIFF first',
         'not pictures: 5 (.txt 2, no suffix 1, .db 1, .xmp 1)',
     ]
-    assert len(left_out(passed.suffixes, others=False)) == 2
+    assert len(left_out(skipped.suffixes, others=False)) == 2
     (tmp_path / 'a.png').unlink()
     with pytest.raises(DataError, match=r'no pictures in this folder.*\.nef 1.*develop raw files'):
         list_pictures(tmp_path)

@@ -12,7 +12,7 @@ from restorebox.datasets.transforms import Degrade
 from restorebox.degradations import BaseDegradation, Weather, build_degradation, named_recipe
 from restorebox.degradations.base import RangedDegradation
 from restorebox.degradations.recipes import RECIPES
-from restorebox.degradations.weather import compose, invert, law_layers
+from restorebox.degradations.weather import compose, equation_layers, invert
 from restorebox.errors import ConfigError
 from restorebox.pixels import to_float
 from restorebox.registry import DEGRADATIONS
@@ -138,7 +138,7 @@ def test_weather_obeys_the_law_and_is_undone_by_it(name):
     weather, picture = build(name), to_float(clear())
     out = weather(picture, np.random.default_rng(3))
     scene = weather.scene(picture, out['parameters'])
-    layers = law_layers(out)
+    layers = equation_layers(out)
     assert layers
     expected = compose(scene, **layers)
     np.testing.assert_allclose(out['lq'], np.clip(expected, 0, 1), atol=1e-6)

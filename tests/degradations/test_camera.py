@@ -15,7 +15,7 @@ from restorebox.degradations.hybrid import BANDS, NODES, HybridDistortion, tripl
 from restorebox.degradations.jpeg import JPEG
 from restorebox.degradations.noise import GaussianNoise, GreyNoise, PoissonNoise
 from restorebox.degradations.veil import Veil
-from restorebox.degradations.weather import compose, invert, law_layers
+from restorebox.degradations.weather import compose, equation_layers, invert
 from restorebox.errors import ConfigError
 from restorebox.pixels import to_float
 
@@ -171,12 +171,12 @@ def test_weather_through_weather_is_weather():
         [{'type': 'Compose', 'recipes': ['light_rain', 'haze']}, 'snow'],
     ):
         out = Compose(recipes)(picture, np.random.default_rng(1))
-        seen = compose(picture, **law_layers(out))
+        seen = compose(picture, **equation_layers(out))
         inside = (seen > 0) & (seen < 0.95) & (out['lq'] < 1)
         assert inside.mean() > 0.8
         assert np.abs(seen - out['lq'])[inside].max() < 2e-5, recipes
         near = inside & (out.get('transmission', np.float32(1)) > 0.05)
-        np.testing.assert_allclose(invert(out['lq'], **law_layers(out))[near], picture[near], atol=1e-4)
+        np.testing.assert_allclose(invert(out['lq'], **equation_layers(out))[near], picture[near], atol=1e-4)
 
 
 def test_one_depth_for_the_whole_scene():

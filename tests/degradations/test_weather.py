@@ -18,7 +18,7 @@ from restorebox.degradations.rain_fog import RainFog
 from restorebox.degradations.snow import Snow
 from restorebox.degradations.template_rain import TemplateRain
 from restorebox.degradations.veil import Veil
-from restorebox.degradations.weather import compose, law_layers
+from restorebox.degradations.weather import compose, equation_layers
 from restorebox.errors import ConfigError, WeightsError
 from restorebox.pixels import to_float
 
@@ -42,7 +42,7 @@ def test_heavy_rain_is_its_layers_to_8_bits(seed):
     out = rain(picture, np.random.default_rng(seed))
     scene = rain.scene(to_float(picture), out['parameters'])
     written = np.rint(out['lq'] * 255)
-    assert np.abs(written - 255 * compose(scene, **law_layers(out))).max() <= 0.5 + 1e-3
+    assert np.abs(written - 255 * compose(scene, **equation_layers(out))).max() <= 0.5 + 1e-3
     assert out['streak'].min() >= 0
     assert np.all(scene + out['streak'] <= 1 + 1e-6)
     assert out['transmission'].min() >= np.exp(-4.6)

@@ -15,7 +15,7 @@ import torch.multiprocessing as mp
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from restorebox.engine import RestorationRunner, load_file
-from restorebox.processes import leave
+from restorebox.processes import exit_at_once
 from tests.factories import random_inputs, restorer_names, small_restorer, write_pairs
 from tests.processes import free_port, one_line_error, run, run_ranks, start, succeed, write_config
 
@@ -66,7 +66,7 @@ def worker(rank, world, port, folder):
         if rank == 0:
             torch.save(result, folder / f'{number}.pth')
     torch.distributed.barrier()
-    leave(0)
+    exit_at_once(0)
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from restorebox.engine.short_memory import InMemory
+from restorebox.engine.short_memory import MemoryLimitedLoop
 from restorebox.errors import DataError
 from restorebox.sample import RestorationSample
 
@@ -32,7 +32,7 @@ class Loop:
             self.metric.results.append(sample.name)
 
 
-class Scoring(InMemory, Loop):
+class Scoring(MemoryLimitedLoop, Loop):
     """As ours are made."""
 
 

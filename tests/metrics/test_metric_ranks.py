@@ -13,7 +13,7 @@ from restorebox.errors import WeightsError
 from restorebox.metrics import RestorationMetric
 from restorebox.metrics.fid import FID
 from restorebox.metrics.picture_scores import PictureScores
-from restorebox.processes import leave
+from restorebox.processes import exit_at_once
 
 NAMES = ['psnr_y', 'ssim_rgb', 'lpips_alex']
 
@@ -66,7 +66,7 @@ def worker(rank: int, folder: str, home: str) -> None:
     found = score(samples, shares, home, half_blind=True)
     Path(folder, f'rank_{rank}.json').write_text(json.dumps(found))
     torch.distributed.barrier()
-    leave(0)
+    exit_at_once(0)
 
 
 @pytest.mark.slow

@@ -46,7 +46,9 @@ def test_it_leaves_figures_and_a_table(published, tmp_path, capsys, monkeypatch,
 
 def test_the_fastest_that_loses_little_is_the_default(monkeypatch):
     rows = [restore.Row('m', 'contiguous', name, lambda _: None) for name in ('fp32', 'bf16', 'int8')]
-    monkeypatch.setattr(restore, 'time_in_turn', lambda works, pictures, rounds: [[10, 5, 2]] * len(pictures) * rounds)
+    monkeypatch.setattr(
+        restore, 'time_alternately', lambda works, pictures, rounds: [[10, 5, 2]] * len(pictures) * rounds
+    )
     monkeypatch.setattr(restore, '_scores', lambda *_: [30.0, 29.96, 29.9])
     figures = restore.measure_rows(rows, [None] * 4, 2, {'set': [None]})
     assert figures['default']['precision'] == 'bf16'

@@ -55,7 +55,7 @@ class PlainCycleRestorer(CycleRestorer):
         each = [self.intra(*(phi(name) for name in branch), self.encoder.distance_weights) for branch in branches]
         return (each[0] + each[1]) / 2
 
-    def _inter(self, prepared: dict, domain: str, judged: dict | None = None, detach: bool = False) -> Tensor:
+    def _inter(self, prepared: dict, domain: str, on_fake: dict | None = None, detach: bool = False) -> Tensor:
         pictures, network = prepared['pictures'], getattr(self, self.discriminators[domain])
         names = (f'fake_{domain}', f'rec_{domain}', domain, 'rainy' if domain == 'clean' else 'clean')
         positions, seen = None, []

@@ -27,7 +27,7 @@ import torch
 from restorebox.cli.common import guarded, positive
 from restorebox.datasets.pairing import same_name
 from restorebox.datasets.reading import list_pictures
-from restorebox.engine.measuring import clocked, device_name, time_in_turn
+from restorebox.engine.measuring import device_name, time_alternately, time_call
 from restorebox.errors import ConfigError
 from restorebox.files import write_whole
 from restorebox.inference import RestoreInferencer, Tiler
@@ -167,7 +167,7 @@ def measure_folder(
     network(slice(2))
     walls, works, alone = [], [], []
     for _, piece in itertools.product(range(args.rounds), pieces):
-        (a, work_a), (b, work_b) = clocked(network, piece), clocked(folder, piece)
+        (a, work_a), (b, work_b) = time_call(network, piece), time_call(folder, piece)
         walls.append(b / a)
         works.append(work_b / work_a)
         alone.append(a / len(tensors[piece]))
@@ -199,7 +199,7 @@ def measure_rows(
     rows: list[Row], pictures: list[np.ndarray], rounds: int, scored: dict[str, list[tuple[np.ndarray, np.ndarray]]]
 ) -> dict:
     """Measure the time of each variant on a quarter of the pictures and its scores, and select the default."""
-    took = time_in_turn([row.tiler for row in rows], pictures[: max(len(pictures) // 4, 1)], rounds)
+    took = time_alternately([row.tiler for row in rows], pictures[: max(len(pictures) // 4, 1)], rounds)
     scores = {name: _scores(rows, pairs) for name, pairs in scored.items()}
     found = []
     for i, row in enumerate(rows):

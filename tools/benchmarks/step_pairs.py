@@ -18,7 +18,7 @@ from mmengine.registry import DefaultScope
 from options import training_config
 from step_input import random_pictures, step_size
 
-from restorebox.engine.measuring import device_name, held_before, peak_since, synchronise
+from restorebox.engine.measuring import device_name, peak_memory_since_reset, reset_peak_memory, synchronise
 from restorebox.errors import ConfigError
 from restorebox.metrics.scores import library_versions
 from restorebox.registry import RESTORERS
@@ -41,7 +41,7 @@ def run_steps(args: argparse.Namespace) -> dict:
     with DefaultScope.overwrite_default_scope('restorebox'):
         wrapper = build_optim_wrapper(restorer, cfg.optim_wrapper.to_dict())
     data = random_pictures(restorer, step_size(args, cfg))
-    before = held_before()  # before the first step, which allocates the optimisers' state
+    before = reset_peak_memory()  # before the first step, which allocates the optimisers' state
     for _ in range(args.warmup):
         restorer.train_step(data, wrapper)
     synchronise()
@@ -52,7 +52,7 @@ def run_steps(args: argparse.Namespace) -> dict:
     trained = {name for roles in restorer.steps.values() for name in roles}
     return {
         'seconds': (time.perf_counter() - start) / args.stretch,
-        'memory_mib': (peak_since() - before) / 2**20,
+        'memory_mib': (peak_memory_since_reset() - before) / 2**20,
         'parameters': sum(p.numel() for name in trained for p in restorer.role(name).parameters()),
         'device': device_name(),
         'threads': torch.get_num_threads(),

@@ -189,10 +189,10 @@ def _add_from_folders(subject: Subject, part: str, folders: dict[str, Path]) -> 
             if not any(text in each.text or str(folder) in each.text for each in subject.findings):
                 subject.findings.append(Finding('pairing', ERROR, part, (str(folder),), text))
         _add_folder(picture_set, role, folder, paired)
-        passed = SkippedFiles(strict=True)
+        skipped = SkippedFiles(strict=True)
         with suppress(DataError):
-            list_pictures(folder, passed=passed)
-        pairings.warn_left_out(passed, folder, part)
+            list_pictures(folder, skipped=skipped)
+        pairings.warn_left_out(skipped, folder, part)
 
 
 def _add_folder(picture_set: PictureSet, role: str, folder: Path, paired: Collection[str] = ()) -> None:

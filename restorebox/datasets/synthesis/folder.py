@@ -66,9 +66,9 @@ class OutputFolder:
         self._journal: IO[str] | None = None
         self.lines: dict[str, str] = {}  # source -> its lines of the manifest
         with ExitStack() as stack:
-            unlocked = stack.enter_context(locked(self.path, 'synthesize', workers=True, patience=LOCK_TIMEOUT))
-            if unlocked:
-                print(f'{self.path}: no lock ({unlocked}); do not start another run in this folder', file=sys.stderr)
+            lock_error = stack.enter_context(locked(self.path, 'synthesize', workers=True, timeout=LOCK_TIMEOUT))
+            if lock_error:
+                print(f'{self.path}: no lock ({lock_error}); do not start another run in this folder', file=sys.stderr)
             for root, _, _ in os.walk(self.path):
                 remove_leftovers(root)
             self._check_files(set(sources))

@@ -29,7 +29,7 @@ class SynthesisResult:
         sources: clean pictures in the folder.
         existing: sources whose degraded pictures existed before.
         unreadable: (name, error message) of unreadable sources, sorted by name.
-        passed: other files that were skipped, and unreadable folders.
+        skipped: other files that were skipped, and unreadable folders.
         workers: number of processes.
         seconds: wall-clock time of the processes.
     """
@@ -38,26 +38,26 @@ class SynthesisResult:
     sources: int
     existing: int
     unreadable: list[tuple[str, str]]
-    passed: SkippedFiles
+    skipped: SkippedFiles
     workers: int
     seconds: float
 
 
-def find_sources(clean_dir: Path, out_dir: Path, recursive: bool, passed: SkippedFiles) -> list[str]:
+def find_sources(clean_dir: Path, out_dir: Path, recursive: bool, skipped: SkippedFiles) -> list[str]:
     """List the clean pictures as paths relative to their folder, with ``/`` as separator.
 
     Args:
         clean_dir: folder of the clean pictures.
         out_dir: folder of the set.
         recursive: whether to include sub-folders.
-        passed: see :func:`~restorebox.datasets.reading.list_pictures`.
+        skipped: see :func:`~restorebox.datasets.reading.list_pictures`.
 
     Raises:
         DataError: no folder, no pictures, two pictures with the same name, or one folder contains the other.
     """
-    paths = list_pictures(clean_dir, recursive, passed=passed)
+    paths = list_pictures(clean_dir, recursive, skipped=skipped)
     if not paths:
-        raise DataError(passed.unreadable[0])
+        raise DataError(skipped.unreadable[0])
     clean, out = clean_dir.resolve(), out_dir.resolve()
     linked = any(Path(os.path.realpath(each)).is_relative_to(out) for each in {path.parent for path in paths})
     if linked or clean.is_relative_to(out) or (recursive and out.is_relative_to(clean)):
@@ -86,8 +86,8 @@ def make_set(job: Job, recursive: bool = False, workers: int | None = None, skip
             folder was made with other settings.
         BusyError: another run uses the folder.
     """
-    passed = SkippedFiles(strict=not skip)
-    sources = find_sources(job.clean_dir, job.out_dir, recursive, passed)
+    skipped = SkippedFiles(strict=not skip)
+    sources = find_sources(job.clean_dir, job.out_dir, recursive, skipped)
     workers = min(workers or usable_cores(), len(sources))
     try:
         with closing(OutputFolder(job, sources)) as folder:
@@ -101,7 +101,7 @@ def make_set(job: Job, recursive: bool = False, workers: int | None = None, skip
         if error.errno not in DISK_ERRORS:
             raise
         raise DataError(f"can't write {error.filename or job.out_dir}: {error.strerror}; {RESUME_HINT}") from None
-    return SynthesisResult(count, len(sources), existing, unreadable, passed, workers, seconds)
+    return SynthesisResult(count, len(sources), existing, unreadable, skipped, workers, seconds)
 
 
 def make_pictures(
