@@ -113,10 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, required=True)
     parser.add_argument('--work-dir', type=Path, required=True)
+    parser.add_argument('--only', nargs='+', choices=list(ARMS), default=list(ARMS), help='arms to train and score')
     args = parser.parse_args()
     held = split(args.data, args.work_dir / 'pairs')
     files = {'included model': configs_dir() / 'fdrnet/weather.safetensors'}
-    for label, options in ARMS.items():
+    for label in args.only:
+        options = ARMS[label]
         files[label] = train(args.work_dir / label.replace(' ', '_'), args.work_dir / 'pairs', options)
     sets = pairs(args.data, held)
     scores = {'input': {name: {key: PSNR(lq, gt) for key, lq, gt in each} for name, each in sets.items()}}

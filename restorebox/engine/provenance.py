@@ -109,7 +109,9 @@ def checkpoint_meta(runner: Any, meta: dict) -> dict:
     }
 
 
-def warn_of_model_differences(runner: Any, checkpoint: dict, filename: str, roles: tuple[str, ...] | None = None) -> None:
+def warn_of_model_differences(
+    runner: Any, checkpoint: dict, filename: str, roles: tuple[str, ...] | None = None
+) -> None:
     """Log differences from the checkpoint's model: weights may fit although e.g. the head's residual differs.
 
     Args:

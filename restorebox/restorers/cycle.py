@@ -9,6 +9,7 @@ text: equation numbers refer to its reconstruction from prose and the authors' c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -281,7 +282,8 @@ class CycleRestorer(BaseRestorer):
     def _generator_losses(self, prepared: dict) -> dict[str, Tensor]:
         """Return the terms of eq 11, and the mean colours of generated pictures, which reveal a collapse."""
         pictures, weights = prepared['pictures'], self.weights
-        terms, count = {}, len(self.discriminators)
+        terms: dict[str, Any] = {}
+        count = len(self.discriminators)
         on_fake = {
             domain: getattr(self, role)(pictures[f'fake_{domain}'], taps=self.inter_taps if weights['inter'] else ())
             for domain, role in self.discriminators.items()

@@ -234,7 +234,7 @@ class RainDiffusion(DiffusionRestorer):
             terms = self._noise_terms(prepared, self.terms, detach=self.detach == 'all')
         if self.cycles:
             each = [self.l1(pictures[f'rec_{cycle}'], pictures[cycle]) for cycle in self.cycles]
-            terms['loss_cyc'] = self.lambda_cyc * sum(each)
+            terms['loss_cyc'] = self.lambda_cyc * torch.stack(each).sum()
         shifts = {
             f'shift_{domain}': (pictures[f'fake_{domain}'] - pictures[source]).detach().float().abs().mean()
             for domain, source in (('rainy', 'clean'), ('clean', 'rainy'))
