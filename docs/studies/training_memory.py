@@ -92,10 +92,8 @@ def resident(key: str = 'VmRSS') -> float:
 
 def table(rows: list[dict]) -> str:
     """One row per config."""
-    lines = [
-        '| config | crop | batch | peak GiB | without checkpointing | CPU seconds a step | without |',
-        '|---' * 7 + '|',
-    ]
+    head = 'config | crop | batch | peak GiB | estimated | without checkpointing | CPU seconds a step | without'
+    lines = [f'| {head} |', '|---' * 8 + '|']
     for row in rows:
         own, plain = row['as_configured'], row['stored']
         guess = own['estimated_gib']
