@@ -19,7 +19,7 @@ from restorebox.restorers import Network
     ],
 )
 def test_receptive_field_equals_the_reach_of_a_perturbation(given, monkeypatch):
-    monkeypatch.setattr(ChannelAttention, 'gate', lambda self, x: torch.full_like(x[..., :1, :1], 0.7))
+    monkeypatch.setattr(ChannelAttention, 'gate', lambda self, x, scene=None: torch.full_like(x[..., :1, :1], 0.7))
     net = Network(dict(type='FDRUNet', **given), dict(type='SubPixelHead', residual=True)).double().eval()
     for p in net.parameters():  # all positive, so that nothing cancels and no ReLU closes
         torch.nn.init.uniform_(p, 0.05, 0.2, generator=torch.Generator().manual_seed(0))

@@ -101,7 +101,7 @@ def test_taps_are_the_features_around_the_disentanglement():
 @pytest.mark.parametrize('given', [{}, dict(aux=0), dict(disentangle=False), dict(aux=4, process=0, layers=1)])
 def test_receptive_field_equals_the_reach_of_a_perturbation(given, monkeypatch):
     # gates read the mean of the whole map, which is not counted
-    monkeypatch.setattr(ChannelAttention, 'gate', lambda self, x: torch.full_like(x[..., :1, :1], 0.7))
+    monkeypatch.setattr(ChannelAttention, 'gate', lambda self, x, scene=None: torch.full_like(x[..., :1, :1], 0.7))
     net = network(**{**SMALL, 'phases': 2, **given}).double()
     for p in net.parameters():  # all positive, so that nothing cancels and no ReLU closes
         torch.nn.init.uniform_(p, 0.05, 0.2, generator=torch.Generator().manual_seed(0))
