@@ -110,6 +110,12 @@ def out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
+def lost_peer(error: BaseException) -> bool:
+    """Return whether an error of gloo or NCCL says that another rank has ended."""
+    text = str(error)
+    return isinstance(error, RuntimeError) and ('closed by peer' in text or 'reset by peer' in text)
+
+
 def one_line(error: BaseException) -> str:
     """Return an error's message as one line; for data-loader workers, the last line of the traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

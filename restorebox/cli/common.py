@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restorebox.errors import DISK_ERRORS, ConfigError, RestoreboxError, one_line, out_of_memory, printable
+from restorebox.errors import DISK_ERRORS, ConfigError, RestoreboxError, lost_peer, one_line, out_of_memory, printable
 from restorebox.processes import exit_at_once
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def guarded(run: Callable[[], None]) -> None:
             _fail(f'not enough memory: {line[:300] or type(error).__name__}; close other programs')
         if isinstance(error, RestoreboxError):
             _fail(line)
+        if os.environ.get('RANK') and lost_peer(error):
+            _fail('another rank has ended, so this one can not go on')
         if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')

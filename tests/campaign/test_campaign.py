@@ -163,7 +163,7 @@ def test_a_program_that_runs_is_found(shared, tmp_path):
         import torch
 
         content = torch.load(case.shared / 'change.pth', weights_only=True)
-        payload = {'type': 'pathlib.Path.touch', 'self': checkpoint_faults.CANARY}
+        payload = {'type': 'os.makedirs', 'name': checkpoint_faults.CANARY}
         Path('data').symlink_to(case.shared / 'data')
         draft = checkpoint_faults.Draft('.pth', content['state_dict'], {'model': payload})
         Path('weights.pth').write_bytes(draft.data())

@@ -44,11 +44,12 @@ def changed(checkpoint):
     return {name for name, value in included.items() if not np.array_equal(value, trained[name])}, set(included)
 
 
-@pytest.mark.parametrize('config', ['weather_finetune', 'weather_finetune_clean'])
+@pytest.mark.parametrize(
+    'config', [('weather_finetune.py',), ('weather.py', '--row', 'finetune')], ids=['pairs', 'clean']
+)
 def test_training_starts_from_the_included_model_in_any_folder(config, data, tmp_path):
-    result = call(
-        'train.py', f'fdrnet/{config}.py', '--data-root', data, '--work-dir', 'w', '--cfg-options', *SHORT, cwd=tmp_path
-    )
+    given = (f'fdrnet/{config[0]}', *config[1:], '--data-root', data, '--work-dir', 'w', '--cfg-options', *SHORT)
+    result = call('train.py', *given, cwd=tmp_path)
     text = succeed(result).stdout + result.stderr
     assert re.search(r'loaded configs/fdrnet/weather.safetensors into generator', text)
     differ, names = changed(find_checkpoints(tmp_path / 'w')[-1])

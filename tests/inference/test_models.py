@@ -42,7 +42,7 @@ def test_weights_in_the_package_and_on_disk(published, tmp_path, monkeypatch):
     assert find_weights('toy', metafile(tmp_path, published, digest)) == published
     package = tmp_path / 'configs'
     package.mkdir()
-    monkeypatch.setattr(models, 'configs_dir', lambda: package)
+    monkeypatch.setattr('restorebox.files.configs_dir', lambda: package)
     (package / 'w.safetensors').write_bytes(published.read_bytes())
     assert weights_path('configs/w.safetensors', digest) == package / 'w.safetensors'
     with pytest.raises(CheckpointError, match=f'has the sha256 {digest}, it should have 000'):
