@@ -24,10 +24,8 @@ def guarded(run: Callable[[], None]) -> None:
         line = one_line(error)
         if out_of_memory(error) and 'not enough memory' not in line:
             _fail(f'not enough memory: {line[:300] or type(error).__name__}; close other programs')
-        if isinstance(error, RestoreboxError):
+        if isinstance(error, RestoreboxError) or lost_peer(error):
             _fail(line)
-        if os.environ.get('RANK') and lost_peer(error):
-            _fail('another rank has ended, so this one can not go on')
         if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')

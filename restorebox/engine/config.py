@@ -104,7 +104,7 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
         # lets a config in another folder inherit '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'
         os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
         config_files(file)  # reports a syntax error under the name of its file, which MMEngine's message lacks
-        with warnings_only():  # MMEngine logs each environment variable that it reads
+        with log_level(logging.WARNING):  # MMEngine logs each environment variable that it reads
             cfg = Config.fromfile(str(file))
     except SyntaxError as error:
         line = f', line {error.lineno}' if error.lineno else ''
@@ -136,11 +136,11 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
 
 
 @contextmanager
-def warnings_only() -> Iterator[None]:
-    """Keep MMEngine from logging below the level WARNING."""
+def log_level(least: int) -> Iterator[None]:
+    """Keep MMEngine's logger from logging below a level."""
     logger = MMLogger.get_current_instance()
     level = logger.level
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(least)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
+from restorebox.engine.config import log_level
 from restorebox.engine.recompute import recompute
 from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
@@ -81,16 +82,15 @@ def training_bytes(restorer: BaseRestorer, model: dict, batch: dict, patterns: A
     sizes = [tuple(max(side // part // stride * stride, least) for side in full) for part in PARTS]
     if full[0] * full[1] < SMALL or sizes[0] == sizes[1] or any(2 * a > b for a, b in zip(sizes[1], full, strict=True)):
         return None
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # the run logs the warnings of its own restorer
-    try:
-        with DefaultScope.overwrite_default_scope('restorebox'), torch.random.fork_rng(devices=[]):
-            trial = RESTORERS.build(dict(model)).train()
-            if patterns:
-                recompute(trial, patterns)
-            small, large = (activation_bytes(trial, _middle(inputs, full, size)) for size in sizes)
-    finally:
-        logging.disable(level)
+    with (
+        DefaultScope.overwrite_default_scope('restorebox'),
+        torch.random.fork_rng(devices=[]),
+        log_level(logging.ERROR),  # the run logs the warnings of its own restorer
+    ):
+        trial = RESTORERS.build(dict(model)).train()
+        if patterns:
+            recompute(trial, patterns)
+        small, large = (activation_bytes(trial, _middle(inputs, full, size)) for size in sizes)
     areas = [rows * columns for rows, columns in sizes]
     slope = (large - small) / (areas[1] - areas[0])
     activations = small + slope * (full[0] * full[1] - areas[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
 import warnings
@@ -15,7 +16,7 @@ from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 
 from restorebox import registry as own
 from restorebox.engine.check import build_part
-from restorebox.engine.config import warnings_only
+from restorebox.engine.config import log_level
 from restorebox.engine.loops import check_schedule, scale_schedule
 from restorebox.errors import ConfigError
 from restorebox.registry import constructor_keys, nearest
@@ -49,7 +50,7 @@ def check_optimisers(plain: dict, model: Any) -> list[str]:
     for name, part in {'': cfg, **{f'.{key}': each for key, each in cfg.items() if key != 'optimizer'}}.items():
         if isinstance(part, dict) and isinstance(part.get('clip_grad'), dict):
             _check_clipping(part['clip_grad'], f'optim_wrapper{name}.clip_grad')
-    with warnings_only():  # paramwise_cfg prints two lines per weight; the run itself prints them as well
+    with log_level(logging.WARNING):  # paramwise_cfg prints two lines per weight; the run itself prints them as well
         wrapper = build_part('optim_wrapper', lambda: build_optim_wrapper(model, dict(cfg)))
     several = isinstance(wrapper, OptimWrapperDict)
     schedulers = plain.get('param_scheduler') or []

@@ -1,7 +1,11 @@
 """Estimated memory of a training, and the line that compares it with the free memory."""
 
+import logging
+from unittest import mock
+
 import pytest
 import torch
+from mmengine.logging import print_log
 
 from restorebox.engine import memory
 from restorebox.registry import RESTORERS
@@ -65,3 +69,18 @@ def test_the_error_names_the_lacking_memory(free, short, monkeypatch):
 def test_free_memory_is_plausible():
     free = memory.free_memory()
     assert free is None or 0 <= free < 2**50
+
+
+def test_warnings_of_the_trial_are_not_logged(capfd):
+    model = dict(MODEL, losses=dict(l1=dict(type='L1Loss')))
+    restorer = RESTORERS.build(dict(model)).train()
+    original = type(restorer).losses
+
+    def losses(self, *given):
+        print_log('a warning of the trial', 'current', logging.WARNING)
+        return original(self, *given)
+
+    with mock.patch.object(type(restorer), 'losses', losses):
+        assert memory.training_bytes(restorer, model, batch(('lq', 'gt'))) is not None
+    out, err = capfd.readouterr()
+    assert 'a warning of the trial' not in out + err
