@@ -12,13 +12,11 @@ scores of each run, and of the input) and encoder_effect.md after every seed.
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 from pathlib import Path
 
-from scipy.stats import t
-
 from restorebox.claims.runs import KEPT, train_and_test, write_json
+from restorebox.claims.statistics import interval
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'encoder_effect.json'
 CONFIG = 'cclgan/cclgan_demo.py'
@@ -49,15 +47,6 @@ def overrides(steps: int) -> dict:
     for step in ('discriminator', 'generator'):
         changed |= {f'param_scheduler.{step}.begin': steps // 2, f'param_scheduler.{step}.end': steps}
     return changed
-
-
-def interval(values: list[float]) -> tuple[float, float] | None:
-    """95 % confidence interval of the mean by Student's t distribution; None for fewer than two values."""
-    if len(values) < 2:
-        return None
-    mean = statistics.mean(values)
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return mean - half, mean + half
 
 
 def verdict(bounds: tuple[float, float] | None) -> str:

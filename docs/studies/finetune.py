@@ -22,10 +22,9 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from weather_scores import PAIRS, camera_noise, read
+from weather_scores import PAIRS, camera_noise, read, restore_whole
 
 from restorebox.datasets.pairing import single
 from restorebox.datasets.reading import read_picture
@@ -90,12 +89,7 @@ def pairs(data: Path, held: list[str]) -> dict[str, list[tuple[str, np.ndarray, 
 
 def score(restorer: BaseRestorer, sets: dict) -> dict[str, dict[str, float]]:
     """PSNR of Y of every restored image."""
-
-    def restore(picture: np.ndarray) -> np.ndarray:
-        lq = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-        return restorer.restore(lq, shared=restorer.estimate_shared(lq))['pred'][0].permute(1, 2, 0).numpy()
-
-    return {name: {key: PSNR(restore(lq), gt) for key, lq, gt in each} for name, each in sets.items()}
+    return {name: {key: PSNR(restore_whole(restorer, lq), gt) for key, lq, gt in each} for name, each in sets.items()}
 
 
 def table(scores: dict[str, dict[str, dict[str, float]]]) -> str:

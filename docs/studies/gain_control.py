@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from restorebox.engine.measuring import resident_size
 from restorebox.layers.gain_control import GainControl
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'gain_control.json'
@@ -81,14 +82,6 @@ def step(network: Callable[[Tensor], Tensor]) -> float:
     return time.perf_counter() - start
 
 
-def peak_rss() -> int:
-    """Return the maximum resident set of this process since :func:`forget_peak`, in bytes."""
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith('VmHWM'):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError('no VmHWM: this study needs Linux')
-
-
 def forget_peak() -> None:
     """Reset the maximum resident set that the kernel reports."""
     Path('/proc/self/clear_refs').write_text('5')
@@ -101,9 +94,9 @@ def measure_peak(name: str, case: str) -> int:
         step(network)
     X.grad = None
     forget_peak()
-    before = peak_rss()
+    before = resident_size('VmHWM')
     step(network)
-    return peak_rss() - before
+    return resident_size('VmHWM') - before
 
 
 def peaks(name: str, case: str) -> list[int]:

@@ -49,6 +49,7 @@ def measure(config: str, stored: bool) -> dict:
     import restorebox.engine.optim
     import restorebox.engine.runner  # noqa: F401 (registers)
     from restorebox.engine.config import load_config
+    from restorebox.engine.measuring import resident_size
     from restorebox.engine.memory import training_bytes
     from restorebox.engine.recompute import recompute
     from restorebox.registry import RESTORERS
@@ -57,8 +58,9 @@ def measure(config: str, stored: bool) -> dict:
     DefaultScope.get_instance('training_memory', scope_name='restorebox')
     torch.manual_seed(0)
     model = RESTORERS.build(cfg.model).train()
-    if not stored and cfg.get('activation_checkpointing'):
-        recompute(model, cfg.activation_checkpointing)
+    patterns = None if stored else cfg.get('activation_checkpointing')
+    if patterns:
+        recompute(model, patterns)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     loader = cfg.train_dataloader
     side = [each['size'] for each in loader.dataset.pipeline if each['type'] == 'RandomWindow'][-1]
@@ -67,9 +69,8 @@ def measure(config: str, stored: bool) -> dict:
         'inputs': {role: torch.rand(loader.batch_size, LAYERS.get(role, 3), side, side) for role in roles},
         'data_samples': [],
     }
-    patterns = None if stored else cfg.get('activation_checkpointing')
     estimate = training_bytes(model, cfg.model, batch, patterns)
-    before = resident()
+    before = resident_size()
     for _ in range(STEPS):
         start = time.process_time()
         model.train_step(batch, wrapper)
@@ -78,16 +79,10 @@ def measure(config: str, stored: bool) -> dict:
         'config': config,
         'crop': side,
         'batch': loader.batch_size,
-        'peak_gib': resident('VmHWM'),
+        'peak_gib': resident_size('VmHWM') / 2**30,
         'cpu_seconds': seconds,
-        'estimated_gib': None if estimate is None else before + estimate / 2**30,
+        'estimated_gib': None if estimate is None else (before + estimate) / 2**30,
     }
-
-
-def resident(key: str = 'VmRSS') -> float:
-    """Resident memory of this process in GiB; ``'VmHWM'``: its peak."""
-    lines = Path('/proc/self/status').read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 2**20
 
 
 def table(rows: list[dict]) -> str:

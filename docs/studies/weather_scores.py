@@ -27,6 +27,7 @@ from restorebox.engine.published import load_restorer
 from restorebox.figures import save_sheet
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_uint8
+from restorebox.restorers.base import BaseRestorer
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SCORES = ('psnr_y', 'psnr_rgb', 'ssim_y')
@@ -78,6 +79,12 @@ def read(record: Record, role: str) -> np.ndarray:
     return picture[height : height + SHRUNK, width : width + SHRUNK].astype(np.float32) / 255
 
 
+def restore_whole(restorer: BaseRestorer, picture: np.ndarray) -> np.ndarray:
+    """Restore a picture without tiles, HWC float32 in [0, 1]."""
+    lq = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
+    return restorer.restore(lq, shared=restorer.estimate_shared(lq))['pred'][0].permute(1, 2, 0).numpy()
+
+
 def main() -> None:
     """Restore, score and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -90,10 +97,6 @@ def main() -> None:
     restorer = load_restorer(args.checkpoint)
     scores = {name: protocol(name) for name in SCORES}
 
-    def restore(picture: np.ndarray) -> np.ndarray:
-        lq = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-        return restorer.restore(lq, shared=restorer.estimate_shared(lq))['pred'][0].permute(1, 2, 0).numpy()
-
     def sheet(name: str, rows: list) -> None:
         if args.sheets:
             args.sheets.mkdir(parents=True, exist_ok=True)
@@ -105,7 +108,7 @@ def main() -> None:
         rows, pictures = [], []
         for record in list_pairs(args.data / folder):
             lq, gt = read(record, 'lq'), read(record, 'gt')
-            pred = restore(lq)
+            pred = restore_whole(restorer, lq)
             row = {'name': record['name']}
             for score, measure in scores.items():
                 row[f'input/{score}'], row[score] = measure(lq, gt), measure(pred, gt)
@@ -121,7 +124,7 @@ def main() -> None:
         rows = []
         for record in records[:: max(len(records) // args.clean, 1)][: args.clean]:
             gt = read(record, 'gt')
-            pred = restore(gt)
+            pred = restore_whole(restorer, gt)
             rows.append({'name': record['name'], **{score: measure(pred, gt) for score, measure in scores.items()}})
         tables[name] = rows
     for name, count in REAL.items():
@@ -130,7 +133,10 @@ def main() -> None:
         pictures = [('input', to_uint8(read(record, 'lq'))) for record in chosen]
         sheet(
             name,
-            [[picture, ('restored', to_uint8(restore(picture[1].astype(np.float32) / 255)))] for picture in pictures],
+            [
+                [picture, ('restored', to_uint8(restore_whole(restorer, picture[1].astype(np.float32) / 255)))]
+                for picture in pictures
+            ],
         )
     minutes = (time.perf_counter() - started) / 60
     summary = {}

@@ -61,18 +61,25 @@ def reset_peak_memory() -> int:
         return torch.cuda.memory_allocated()
     try:
         Path('/proc/self/clear_refs').write_text('5')  # 5: the peak of the resident size
-        return _resident('VmRSS')
+        return resident_size('VmRSS')
     except OSError as error:
         raise ConfigError(f'memory on a CPU can be measured on Linux only: {error}') from None
 
 
 def peak_memory_since_reset() -> int:
     """Return the peak in bytes since :func:`reset_peak_memory`."""
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident('VmHWM')
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else resident_size('VmHWM')
 
 
-def _resident(key: str) -> int:
-    """Return a size of this process in /proc/self/status; the peak of getrusage would include the parent's."""
+def resident_size(key: str = 'VmRSS') -> int:
+    """Return a size of this process in /proc/self/status in bytes; the peak of getrusage would include the parent's.
+
+    Args:
+        key: ``'VmRSS'``: the resident size; ``'VmHWM'``: its peak.
+
+    Raises:
+        ConfigError: there is no such entry.
+    """
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith(f'{key}:'):
             return int(line.split()[1]) * 1024
