@@ -25,8 +25,9 @@ RULE = (
     'it lies outside the tolerance. `equivalent`: two one-sided tests at 5 % place the mean within the tolerance. '
     '`inconclusive`: none of these; `needs` is the number of further seeds if mean and spread stay as they are. '
     '`void`: the mean gain of neither side is above the margin, untrained networks show no less, or the sides were '
-    'tested on different pictures. `stale`: config or code has changed since the runs. Gains are those of the better '
-    'side and of the other, on `psnr_y` if the score has no input; there is none where the input is the target. The '
+    'tested on different pictures. `stale`: config or code has changed since the runs, and no probe has shown that it '
+    'computes the same (`reproduce --confirm`). Gains are those of the better side and of the '
+    'other, on `psnr_y` if the score has no input; there is none where the input is the target. The '
     'budgets `small` and `medium` are no settings of the paper, and `tiny` only shows that it runs.'
 ).format(margins=', '.join(f'{value:g} {kind.upper()}' for kind, value in MARGINS.items()))
 

@@ -130,6 +130,21 @@ def store_names(names: dict[str, str], folder: Path) -> str:
     return digest
 
 
+def code_identity(
+    config: str, row: str | None, overrides: Mapping[str, Any], docs: Path, *, analysis: str | None = None
+) -> dict[str, Any]:
+    """Return config hash, commit and source files of a run; arguments as in :func:`identity`."""
+    from restorebox.engine.config import config_digest, find_config, load_config
+
+    cfg = load_config(config, dict(overrides), row)
+    more = () if analysis is None else (f'claims/analyses/{analysis.removeprefix("analyze-")}.py',)
+    return {
+        'config_digest': config_digest(cfg),
+        'commit': commit(),
+        'sources': store_names(sources(find_config(config), cfg.to_dict(), *more), docs / 'sources'),
+    }
+
+
 def identity(
     config: str,
     row: str | None,
@@ -151,20 +166,15 @@ def identity(
         data_root: folder of all data sets; None for those of the config.
         analysis: an analysis command run after the test.
     """
-    from restorebox.engine.config import config_digest, find_config, leaves, load_config
+    from restorebox.engine.config import leaves, load_config
 
-    cfg = load_config(config, dict(overrides), row)
-    named = sorted({str(value) for path, value in leaves(cfg.to_dict()) if path.endswith('.data_root')})
-    more = () if analysis is None else (f'claims/analyses/{analysis.removeprefix("analyze-")}.py',)
+    content = load_config(config, dict(overrides), row).to_dict()
+    named = sorted({str(value) for path, value in leaves(content) if path.endswith('.data_root')})
     data: dict[str, str] = {}
     for root in [data_root] if data_root else named:
         data |= data_names(Path(root))
-    return {
-        'config_digest': config_digest(cfg),
-        'commit': commit(),
-        'sources': store_names(sources(find_config(config), cfg.to_dict(), *more), docs / 'sources'),
-        'data': store_names(data, docs / 'data'),
-    }
+    code = code_identity(config, row, overrides, docs, analysis=analysis)
+    return {**code, 'data': store_names(data, docs / 'data')}
 
 
 def _listed(file: Path) -> dict[str, str]:

@@ -13,8 +13,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger
+from restorebox.claims.probes import measure_probe, probe_differences
+from restorebox.claims.records import code_identity
 from restorebox.claims.rows import results, rows, side
-from restorebox.claims.runs import Run, execute, is_running, minutes_known, plan, read_result, run_environment, to_do
+from restorebox.claims.runs import (
+    Run,
+    execute,
+    is_running,
+    minutes_known,
+    plan,
+    read_result,
+    run_environment,
+    to_do,
+    write_json,
+)
+from restorebox.errors import RestoreboxError
 
 Chosen = list[tuple[Ledger, list[Claim]]]
 ONE_CORE = 'medium'  # the budget whose runs take hours: a single thread at low priority
@@ -61,18 +74,72 @@ def reproduce(chosen: Chosen, budget: str, seeds: list[int], options: Options) -
 
 
 def _execute(runs: Sequence[Run], options: Options) -> list[Run]:
-    """Execute the runs that have no valid result; return those that failed."""
+    """Execute the runs that have no valid result, and the probe of each model; return those that failed."""
     todo, failed = [run for run in runs if to_do(run, options.docs)], []
+    probes: dict[tuple[str, str], dict[str, float]] = {}
     for number, run in enumerate(todo, 1):
         began = time.perf_counter()
         environment = run_environment(options.device, one_core=run.budget == ONE_CORE)
         result = execute(run, options.work, options.docs, data_root=options.data_root, environment=environment)
         if 'failed' in result:
             failed.append(run)
+        elif run.tiny:
+            key = (run.method, run.model)
+            try:
+                probes[key] = probes.get(key) or measure_probe(run.tiny, options.work, environment)
+                write_json(run.stored(options.docs), {**result, 'probe': probes[key]})
+            except RestoreboxError as error:  # the result itself is complete
+                print(f'{run.name}: its probe failed, so that no later change of code can be confirmed: {error}')
         state = f'failed: {result["failed"]}' if 'failed' in result else 'done'
         print(f'[{number}/{len(todo)}] {run.name}: {state} ({(time.perf_counter() - began) / 60:.1f} min)', flush=True)
         options.after_each()
     return failed
+
+
+def confirm(chosen: Chosen, options: Options) -> None:
+    """Run the probes of stale results, and confirm the results whose probe and config are what they were.
+
+    A line per model says which files have changed and what came of it. See :mod:`restorebox.claims.probes`.
+    """
+    for ledger, _ in chosen:
+        for model in ledger.models:
+            spec, stale = ledger.spec(model, 'tiny'), _stale(ledger, model, options.docs)
+            if spec is None or not stale:
+                continue
+            with_probe = [(run, one) for run, one in stale if 'probe' in one and one['changed'] != ['config']]
+            name = f'{ledger.method}/{model}'
+            if len(with_probe) < len(stale):
+                print(f'{name}: {len(stale) - len(with_probe)} stale results without a probe or with another config')
+            if not with_probe:
+                continue
+            now = measure_probe(spec, options.work, run_environment(options.device))
+            for run, one in with_probe:
+                different = probe_differences(one['probe'], now)
+                made_by = code_identity(
+                    run.spec.config, run.spec.row, run.spec.overrides, options.docs, analysis=run.spec.analysis
+                )
+                if made_by['config_digest'] != one['config_digest']:
+                    different.append('the resolved config')
+                if different:
+                    print(f'{run.name}: stays stale: {different[0]}')
+                    continue
+                kept = {key: value for key, value in one.items() if key != 'changed'}
+                confirmed = [*one.get('confirmed', []), made_by['commit']]
+                write_json(run.stored(options.docs), {**kept, 'sources': made_by['sources'], 'confirmed': confirmed})
+                print(f'{run.name}: confirmed; changed were {", ".join(one["changed"][:3])}')
+
+
+def _stale(ledger: Ledger, model: str, docs: Path) -> list[tuple[Run, dict]]:
+    """Return the stale results of a model at the budgets that have probes."""
+    found = []
+    for budget in ('small', 'medium'):
+        spec = ledger.spec(model, budget)
+        if spec is None:
+            continue
+        for seed, one in results(ledger, model, budget, docs).items():
+            if one['changed'] and 'failed' not in one:
+                found.append((Run(ledger.method, model, budget, seed, spec), one))
+    return found
 
 
 def _tells(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> bool:

@@ -38,13 +38,14 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Run:
-    """Training and test of a model at a budget with a seed."""
+    """Training and test of a model at a budget with a seed; ``tiny`` is that of its probe, None without one."""
 
     method: str
     model: str
     budget: str
     seed: int
     spec: Spec
+    tiny: Spec | None = None
 
     @property
     def digest(self) -> str:
@@ -92,7 +93,9 @@ def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]
             return
         if spec.after:
             add(ledger, spec.after, seed)
-        run = Run(ledger.method, model, budget, seed, spec)
+        # a run at tiny is its own probe; those of the paper have other configs than tiny's
+        tiny = ledger.spec(model, 'tiny') if budget in ('small', 'medium') else None
+        run = Run(ledger.method, model, budget, seed, spec, tiny)
         runs.setdefault(run.name, run)
 
     for seed in seeds:

@@ -4,6 +4,7 @@
     reproduce --status                            verdicts, what they still need, and the runs under way
     reproduce fdrnet/C1 --budget small            plan, train, test, write
     reproduce cclgan --budget medium --background the same in the background: hours on one core, at low priority
+    reproduce --confirm                           repeat the probes of stale results: is what they compute unchanged?
     reproduce --render                            write the pages again from the stored results
 
 The same command resumes an interrupted run. Complete runs are skipped; failed and stale ones are run again. The
@@ -20,6 +21,7 @@ from restorebox.claims.ledger import BUDGETS, read_all, select
 from restorebox.claims.records import root_dir
 from restorebox.claims.reproduction import (
     Options,
+    confirm,
     list_claims,
     reproduce,
     show_plan,
@@ -49,6 +51,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('--list', action='store_true', help='list the claims and stop')
     parser.add_argument('--status', action='store_true', help='list the verdicts and stop')
     parser.add_argument('--plan', action='store_true', help='show the plan and stop')
+    parser.add_argument('--confirm', action='store_true', help='confirm stale results by their probes and stop')
     parser.add_argument('--render', action='store_true', help='write the pages from stored results and stop')
     args = parser.parse_args(argv)
     kind, _, number = args.device.partition(':')
@@ -75,6 +78,12 @@ def main(argv: list[str]) -> None:
     if args.render:
         from restorebox.claims.pages import write_pages
 
+        write_pages(ledgers, args.docs, args.published)
+        return
+    if args.confirm:
+        from restorebox.claims.pages import write_pages
+
+        confirm(chosen, Options(args.work_dir, args.docs, None, args.device, lambda: None))
         write_pages(ledgers, args.docs, args.published)
         return
     count = args.seeds or (1 if args.budget == 'tiny' else 5)

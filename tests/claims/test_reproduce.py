@@ -95,6 +95,8 @@ def made_up(tmp_path, monkeypatch):
         return {'mean': mean, 'overrides': dict(overrides), 'checkpoint': {'path': '', 'sha256': 'f' * 64}}
 
     monkeypatch.setattr(runs, 'train_and_test', trained)
+    given['probe'] = {'psnr_rgb': 21.0}
+    monkeypatch.setattr(reproduction, 'measure_probe', lambda *_: given['probe'])
     monkeypatch.setattr(runs, 'last_checkpoint', lambda folder: folder / 'iter_9.pth')
     return given
 

@@ -1,0 +1,74 @@
+"""Probes: short runs by which a stored result is kept valid when the code changed but computes the same.
+
+A result is stale as soon as the text of its code has changed, also by a new name or a type. Its probe is a training of
+a few steps at the budget ``tiny``, on synthetic pictures, with a test. If the present code gives the scores of the
+probe again, and the resolved config is what it was, then the result is confirmed. A change that acts only after many
+steps, or only on large pictures, is not seen by a probe.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from restorebox.claims.ledger import Spec
+from restorebox.claims.pictures import draw_pictures
+from restorebox.claims.runs import last_checkpoint, train_and_test
+
+SEED = 0
+TOLERANCE = 1e-5
+"""Relative difference of scores that rounding on another machine explains."""
+
+
+def measure_probe(spec: Spec, work: Path, environment: Mapping[str, str]) -> dict[str, float]:
+    """Train and test a spec of the budget ``tiny``; return its scores.
+
+    Raises:
+        RestoreboxError: training or testing failed.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='probe_', dir=work) as temporary:
+        folder = Path(temporary)
+        root = str(draw_pictures(folder / 'pictures'))
+        overrides = dict(spec.overrides)
+        if spec.start:
+            start = spec.start
+            train_and_test(
+                start.config,
+                SEED,
+                folder / 'start',
+                data_root=root,
+                row=start.row,
+                overrides=start.overrides,
+                environment=environment,
+            )
+            overrides['load_from'] = str(last_checkpoint(folder / 'start'))
+        scores = train_and_test(
+            spec.config,
+            SEED,
+            folder / 'run',
+            data_root=root,
+            row=spec.row,
+            overrides=overrides,
+            environment=environment,
+            analysis=spec.analysis,
+        )
+    return scores['mean']
+
+
+def probe_differences(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
+    """Return a text per score that differs, for example ``psnr_y 21.3 -> 21.4``; empty if the probes are equal."""
+    names = sorted({*before, *after})
+    return [
+        f'{name} {before.get(name)} -> {after.get(name)}'
+        for name in names
+        if not _same(before.get(name), after.get(name))
+    ]
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=TOLERANCE) or (math.isnan(one) and math.isnan(other))

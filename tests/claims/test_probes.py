@@ -1,0 +1,87 @@
+"""Probes: a change of code that computes the same keeps a stored result valid, any other doesn't."""
+
+import json
+import math
+
+import pytest
+
+from restorebox.claims import probes, records, reproduction, runs
+from restorebox.claims.ledger import read_all, select
+from tests.claims.test_reproduce import made_up, options  # noqa: F401
+
+CLAIM = 'fdrnet/C2'
+
+
+def test_scores_are_compared_beyond_rounding():
+    assert probes.probe_differences({'psnr_y': 21.3}, {'psnr_y': 21.3 * (1 + 1e-6)}) == []
+    assert probes.probe_differences({'psnr_y': 21.3}, {'psnr_y': 21.301}) == ['psnr_y 21.3 -> 21.301']
+    assert probes.probe_differences({'a': 1.0}, {}) == ['a 1.0 -> None']
+    assert probes.probe_differences({'a': math.nan}, {'a': math.nan}) == []
+
+
+@pytest.fixture
+def stored(tmp_path, made_up):  # noqa: F811
+    """A stored claim whose source list names other code."""
+    chosen = select(read_all(), CLAIM)
+    reproduction.reproduce(chosen, 'small', [0], options(tmp_path))
+    docs = tmp_path / 'd'
+    for run in runs.plan(chosen, 'small', [0]):
+        record = json.loads(run.stored(docs).read_text())
+        sources = json.loads((docs / 'sources' / f'{record["sources"]}.json').read_text())
+        other = records.store_names({**sources, 'restorebox/pixels.py': 'other'}, docs / 'sources')
+        run.stored(docs).write_text(json.dumps({**record, 'sources': other}))
+    return made_up, chosen, docs
+
+
+def changed(chosen, docs):
+    return [runs.read_result(run, docs)['changed'] for run in runs.plan(chosen, 'small', [0])]
+
+
+def test_an_equal_probe_confirms(tmp_path, stored, capsys):
+    _, chosen, docs = stored
+    assert changed(chosen, docs) == [['restorebox/pixels.py']] * 2
+    reproduction.confirm(chosen, options(tmp_path))
+    assert 'fdrnet/small/full_s0: confirmed; changed were restorebox/pixels.py' in capsys.readouterr().out
+    assert changed(chosen, docs) == [[], []]
+    record = runs.read_result(runs.plan(chosen, 'small', [0])[0], docs)
+    assert record['confirmed'] == [records.commit()]
+    assert record['mean']['psnr_rgb'] == 25.0
+
+
+def test_another_probe_does_not(tmp_path, stored, capsys):
+    given, chosen, docs = stored
+    given['probe'] = {'psnr_rgb': 21.1}
+    reproduction.confirm(chosen, options(tmp_path))
+    assert 'fdrnet/small/full_s0: stays stale: psnr_rgb 21.0 -> 21.1' in capsys.readouterr().out
+    assert changed(chosen, docs) == [['restorebox/pixels.py']] * 2
+
+
+def test_another_config_is_not_confirmed_by_a_probe(tmp_path, stored, capsys):
+    _, chosen, docs = stored
+    for run in runs.plan(chosen, 'small', [0]):
+        record = json.loads(run.stored(docs).read_text())
+        run.stored(docs).write_text(json.dumps({**record, 'config_digest': 'other'}))
+    reproduction.confirm(chosen, options(tmp_path))
+    assert capsys.readouterr().out.count('stays stale: the resolved config') == 2
+    assert changed(chosen, docs) == [['restorebox/pixels.py']] * 2
+
+
+def test_a_result_without_a_probe_is_named(tmp_path, stored, capsys):
+    _, chosen, docs = stored
+    for run in runs.plan(chosen, 'small', [0]):
+        record = json.loads(run.stored(docs).read_text())
+        del record['probe']
+        run.stored(docs).write_text(json.dumps(record))
+    reproduction.confirm(chosen, options(tmp_path))
+    assert 'fdrnet/full: 1 stale results without a probe or with another config' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_probe_is_repeatable_and_sees_a_change(tmp_path):
+    spec = select(read_all(), CLAIM)[0][0].spec('no_aux', 'tiny')
+    environment = runs.run_environment('cpu', one_core=True)
+    first = probes.measure_probe(spec, tmp_path, environment)
+    assert probes.probe_differences(first, probes.measure_probe(spec, tmp_path, environment)) == []
+    spec.overrides['optim_wrapper.optimizer.lr'] = 1.01e-3  # a hundredth more than the config's
+    assert probes.probe_differences(first, probes.measure_probe(spec, tmp_path, environment)) != []
+    assert list(tmp_path.iterdir()) == []
