@@ -7,3 +7,4 @@ _base_ = [
 train_dataloader = dict(batch_size=_base_.batch)
 val_evaluator = dict(protocols=('psnr_owan', 'ssim_skimage', 'psnr_rgb', 'psnr_y'))
 test_evaluator = val_evaluator
+default_hooks = dict(gain_variation=dict(type='GainVariationHook'))

@@ -8,3 +8,4 @@ model = dict(statistics_window=_base_.crop)
 train_dataloader = dict(batch_size=_base_.batch)
 val_evaluator = dict(protocols=('psnr_owan', 'ssim_skimage', 'psnr_rgb', 'psnr_y'))
 test_evaluator = val_evaluator
+default_hooks = dict(gain_variation=dict(type='GainVariationHook'))

@@ -29,4 +29,7 @@ train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 2)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, betas=(0.9, 0.99)))
 param_scheduler = [dict(type='CosineAnnealingLR', T_max=max_samples, eta_min=1e-6)]
 auto_scale_lr = dict(base_batch_size=batch)
-default_hooks = dict(checkpoint=dict(every_samples=max_samples // 2))
+default_hooks = dict(
+    checkpoint=dict(every_samples=max_samples // 2),
+    gain_variation=dict(type='GainVariationHook', interval=50),
+)

@@ -46,15 +46,16 @@ class _Phase(nn.Module):
         inverse: str,
         skip: str,
         share_gain: bool,
+        gain_start: str,
     ) -> None:
         super().__init__()
         self.disentangle = nn.ModuleList(
-            DisentangleLayer(channels) if disentangle else ResidualBlock(channels) for _ in range(layers)
+            DisentangleLayer(channels, gain_start) if disentangle else ResidualBlock(channels) for _ in range(layers)
         )
         self.process = _residual_blocks(process, channels)
         count = layers if disentangle else 0
         self.aggregate = nn.ModuleList(AggregateLayer(channels, inverse, skip) for _ in range(count))
-        self.gains = nn.ModuleList(GainControl(channels) for _ in range(0 if share_gain else count))
+        self.gains = nn.ModuleList(GainControl(channels, gain_start) for _ in range(0 if share_gain else count))
         self.aux = _residual_blocks(aux, channels) if aux else None
         self.fuse = _Fusion(channels) if aux else None
 
@@ -114,6 +115,7 @@ class FDRNet(BaseBackbone):
         inverse: see :class:`AggregateLayer <restorebox.layers.disentangle.AggregateLayer>`.
         skip: see ``AggregateLayer``.
         share_gain: an FA layer inverts the gain control of its FD layer; False: it has a separate gain control.
+        gain_start: initial gain control, see :class:`GainControl <restorebox.layers.gain_control.GainControl>`.
 
     Taps, for phase p: ``phasep_in`` (input of the FD layers), ``phasep_d1`` .. ``phasep_dn`` (outputs of the FD
     layers, or of the residual blocks that replace them).
@@ -135,6 +137,7 @@ class FDRNet(BaseBackbone):
         inverse: str = 'paper',
         skip: str = 'add',
         share_gain: bool = True,
+        gain_start: str = 'own',
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -152,7 +155,8 @@ class FDRNet(BaseBackbone):
             )
         self.enter = nn.Conv2d(3, channels, 3, 1, 1)
         self.phases = nn.ModuleList(
-            _Phase(channels, layers, process, aux, disentangle, inverse, skip, share_gain) for _ in range(phases)
+            _Phase(channels, layers, process, aux, disentangle, inverse, skip, share_gain, gain_start)
+            for _ in range(phases)
         )
         names = ('in', *(f'd{k + 1}' for k in range(layers)))
         self.tap_channels = {f'phase{i + 1}_{name}': channels for i in range(phases) for name in names}

@@ -66,12 +66,13 @@ class DisentangleLayer(nn.Module):
 
     Args:
         channels: C.
+        gain_start: see :class:`GainControl <restorebox.layers.gain_control.GainControl>`.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, gain_start: str = 'own') -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.gain = GainControl(channels)
+        self.gain = GainControl(channels, gain_start)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map ``(N, C, H, W)`` to (D, S), output and input of the gain control, both of the same shape."""

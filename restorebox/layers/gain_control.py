@@ -16,9 +16,12 @@ from torch.autograd.function import once_differentiable
 
 from restorebox.errors import ConfigError
 from restorebox.layers.precision import at_least_float32, traced, without_autocast
+from restorebox.registry import nearest
 
 PEDESTAL = 2.0**-36  # added under the square root of a parameter, which bounds the gradient at zero
 LEAST_BIAS = 1e-6
+# start -> weight of the channel itself, sum of the weights of all channels, bias
+STARTS = {'own': (0.1, 0.0, 1.0), 'pooled': (0.0, 1.0, 0.01)}
 CHUNK = 2**17  # elements per block on a CPU: intermediate results stay in the cache
 
 
@@ -136,13 +139,20 @@ class GainControl(nn.Module):
 
     Args:
         channels: C.
-        weight: initial w is this number times the identity.
-        bias: initial b.
+        start: initial w and b, one of ``STARTS``. ``'own'``: w = 0.1 times the identity, b = 1, as in GDN; features of
+            an image in [0, 1] are so small beside b that the divisor is nearly constant. ``'pooled'`` (not from the
+            papers): w_ij = 1 / C, b = 0.01, so that the squares of all channels outweigh b from the beginning.
+
+    Raises:
+        ConfigError: an unknown start.
     """
 
-    def __init__(self, channels: int, weight: float = 0.1, bias: float = 1.0) -> None:
+    def __init__(self, channels: int, start: str = 'own') -> None:
         super().__init__()
-        self.pool = _NonNegative(weight * torch.eye(channels))
+        if start not in STARTS:
+            raise ConfigError(f"GainControl: start is '{start}'; {nearest(str(start), tuple(STARTS))}")
+        own, pooled, bias = STARTS[start]
+        self.pool = _NonNegative(own * torch.eye(channels) + torch.full((channels, channels), pooled / channels))
         self.offset = _NonNegative(torch.full((channels,), bias), LEAST_BIAS)
 
     @property
@@ -187,6 +197,14 @@ class GainControl(nn.Module):
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         with without_autocast(x):
             return nn.functional.conv2d(x * x, weight[:, :, None, None], bias).sqrt()
+
+    def variation(self, x: Tensor) -> Tensor:
+        """Return how much the divisor varies over an image, a scalar: standard deviation over pixels / mean.
+
+        It is averaged over images and channels. 0 means that the layer is a constant factor per channel.
+        """
+        n = self.normaliser(x.detach()).flatten(2)
+        return (n.std(2, correction=0) / n.mean(2)).mean()
 
     def solve(self, d: Tensor) -> Tensor:
         """Return the S with ``forward(S) = d``, exactly: a linear system in S^2 per pixel.

@@ -240,6 +240,27 @@ def test_start():
     torch.testing.assert_close(made.weight, 0.1 * torch.eye(C))
     torch.testing.assert_close(made.bias, torch.ones(C))
     assert sum(p.numel() for p in made.parameters()) == C * C + C
+    pooled = GainControl(C, 'pooled')
+    torch.testing.assert_close(pooled.weight, torch.full((C, C), 1 / C))
+    torch.testing.assert_close(pooled.bias, torch.full((C,), 0.01))
+    with pytest.raises(ConfigError, match="start is 'pool'; did you mean 'pooled'"):
+        GainControl(C, 'pool')
+
+
+def test_variation_is_that_of_the_divisor():
+    """Two pixels with squares 0 and 1 in the pool: divisors 1 and sqrt(2)."""
+    made = GainControl(2)
+    made.pool.root.data = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    x = torch.tensor([0.0, 1.0, 5.0, 7.0]).view(1, 2, 1, 2)
+    first = (2**0.5 - 1) / (2**0.5 + 1)  # half the distance / the mean
+    torch.testing.assert_close(made.variation(x), torch.tensor(first / 2), atol=1e-5, rtol=0)
+
+
+def test_the_pooled_start_acts_at_the_paper_size_and_the_own_start_does_not():
+    """Features of an image in [0, 1] with a standard deviation of 0.2, as behind FDR-Net's first convolution."""
+    x = 0.2 * numbers(2, 32, 32, 32, dtype=torch.float32)
+    assert GainControl(32).variation(x) < 0.01
+    assert GainControl(32, 'pooled').variation(x) > 0.05
 
 
 def test_unknown_inverses_are_refused():

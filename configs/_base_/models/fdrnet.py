@@ -2,7 +2,7 @@
 model = dict(
     type='SupervisedRestorer',
     generator=dict(
-        backbone=dict(type='FDRNet', channels=32, phases=8, layers=3, process=5, aux=2),
+        backbone=dict(type='FDRNet', channels=32, phases=8, layers=3, process=5, aux=2, gain_start='pooled'),
         head=dict(type='PictureHead', residual=True, activation=False),
     ),
     losses=dict(l1=dict(type='L1Loss')),
