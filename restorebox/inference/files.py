@@ -17,7 +17,7 @@ from restorebox.datasets.formats import FORMATS, is_deep, sniff, suffix_kind
 from restorebox.datasets.reading import picture_size, read_frames
 from restorebox.errors import PictureError, out_of_memory
 from restorebox.files import write_whole
-from restorebox.inference.encoding import encode
+from restorebox.inference.encoding import QUALITY, encode
 from restorebox.inference.metadata import Metadata, read_metadata
 from restorebox.pixels import to_uint16
 
@@ -176,8 +176,13 @@ def naming_note(name: str, head: bytes, target: str) -> str | None:
     return None if kind in (None, named) or named is None else f'is a {kind} inside; written as {target}'
 
 
-def write_file(picture: PictureFile, path: str | Path) -> list[str]:
+def write_file(picture: PictureFile, path: str | Path, quality: int = QUALITY) -> list[str]:
     """Write a picture with all pages or frames in the format of the suffix, by an atomic write.
+
+    Args:
+        picture: the picture.
+        path: the file.
+        quality: of JPEG, WebP and AVIF, 1 to 100.
 
     Returns:
         One line for each kind of metadata that the format can't hold.
@@ -203,7 +208,7 @@ def write_file(picture: PictureFile, path: str | Path) -> list[str]:
             f"{path}: {suffix} files can't hold the {len(picture.pages)} {several} that it has; name it {better}"
         )
     try:
-        data = encode(picture.pages, kind)
+        data = encode(picture.pages, kind, quality)
     except (ValueError, RuntimeError, OSError, MemoryError) as error:  # such as a size beyond the format's limit
         if out_of_memory(error):
             raise MemoryError(f'{path}: the memory is not enough to write it') from None

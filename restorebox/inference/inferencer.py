@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,18 @@ class RestoreInferencer:
             PictureError: the network's output is not finite.
         """
         return picture.restored(lambda colours: self.tiler(colours, progress))
+
+    def restore_batch(self, pictures: Sequence[PictureFile]) -> list[PictureFile]:
+        """Restore pictures of one size and bit depth with a single page each in common passes, see :meth:`Tiler.batch`.
+
+        Args:
+            pictures: as for :meth:`restore_picture`.
+
+        Raises:
+            PictureError, MemoryError, RuntimeError: see :meth:`Tiler.batch`.
+        """
+        colours = self.tiler.batch([picture.colours for picture in pictures])
+        return [replace(picture, colours=each) for picture, each in zip(pictures, colours, strict=True)]
 
     def restore_file(
         self,

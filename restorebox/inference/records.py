@@ -11,14 +11,18 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
 from restorebox.files import file_locked, json_bytes, replacing
+from restorebox.inference.encoding import QUALITY
+from restorebox.inference.models import find_model, weights_digest
+from restorebox.restorers.strength import checked_strength
 
 REPORT_VERSION = 1  # of the lines of a report; a change that readers must know of increases it
 OUTPUTS = '.restorebox.outputs.jsonl'  # in an output folder: the maker of each output
@@ -39,19 +43,45 @@ class Maker:
         strength: strength of the restoration, 0 to 2.
         ensemble: whether self-ensemble was used.
         quality: of lossy formats, 1 to 100.
+        config: hash of the model's config if it was given apart from the weights, else None.
     """
 
     model: str
     sha256: str
     strength: float = 1.0
     ensemble: bool = False
-    quality: int = 95
+    quality: int = QUALITY
+    config: str | None = None
 
     @property
     def key(self) -> str:
         """Sixteen hexadecimal digits that identify weights and settings; the name of the model has no influence."""
-        settings = [self.sha256, float(self.strength), self.ensemble, self.quality]
+        settings = [self.sha256, float(self.strength), self.ensemble, self.quality, self.config]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+
+
+def maker_of(
+    model: str, checkpoint: str | None = None, strength: float = 1.0, ensemble: bool = False, quality: int = QUALITY
+) -> Maker:
+    """Return the maker of a run's outputs; the weights are not loaded.
+
+    Args:
+        model: see :class:`~restorebox.inference.RestoreInferencer`, as for the following.
+        checkpoint: weights for a config.
+        strength: 0 to 2.
+        ensemble: whether to use self-ensemble.
+        quality: of lossy formats, 1 to 100.
+
+    Raises:
+        ConfigError, CheckpointError, ExportError: the model does not exist; or a value is out of range.
+    """
+    if not 1 <= quality <= 100:
+        raise ConfigError(f'quality is {quality}; it must be from 1 to 100')
+    strength, digest, config = checked_strength(strength), weights_digest(model, checkpoint), None
+    if checkpoint is not None:
+        path = model if Path(model).suffix == '.py' else find_model(model).config
+        config = hashlib.sha256(repr(load_config(path).model.to_dict()).encode()).hexdigest()
+    return Maker(model, digest, strength, ensemble, quality, config)
 
 
 @dataclass(frozen=True)
@@ -63,7 +93,7 @@ class FileRecord:
         output: the file that was written or would have been; for a copy its path.
         status: ``'restored'``; ``'copied'`` without change, since nothing was found; ``'existing'``: it was there
             before and was left as it is; ``'failed'``.
-        model: name or path of the model, None for an existing output, whose maker may be another.
+        model: name or path of the model, None for an existing output of unknown origin.
         sha256: hash of the model's weights, 64 hexadecimal digits, or None likewise.
         seconds: time of reading, network and writing, without waiting in queues; None for an existing output.
         found: what the model removed, kind -> RMS in levels of 8 bits, see
@@ -130,8 +160,11 @@ class _Lines:
         line = (b'' if self._complete else b'\n') + json_bytes(content, indent=None)
         with file_locked(self._descriptor):
             self._complete = False
-            while line:
-                line = line[os.write(self._descriptor, line) :]
+            try:
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
             self._complete = True
 
     def close(self) -> None:
@@ -252,19 +285,31 @@ class OutputLog:
         key, copied = entry
         return 'other' if key != self.maker.key else 'copied' if copied else 'same'
 
-    def add(self, output: str | Path, copied: bool = False) -> None:
-        """Record an output of this run: before it is written if there is none, else after it has been replaced.
+    @contextmanager
+    def writing(self, output: str | Path, copied: bool = False) -> Iterator[None]:
+        """Record an output that the block writes atomically: before it if there is no such file, else after it.
 
-        So a process killed in between leaves no output without its maker, and none with a wrong one.
+        So a process that is killed in between leaves no output without its maker, and none with a wrong one.
+
+        Args:
+            output: path of the output, in the folder.
+            copied: whether it is an unchanged copy of its source.
 
         Raises:
             OSError: the disk is full.
         """
+        replaced = os.path.lexists(output)
+        if not replaced:
+            self._add(output, copied)
+        yield
+        if replaced:
+            self._add(output, copied)
+
+    def _add(self, output: str | Path, copied: bool) -> None:
         name, entry = self._name(output), (self.maker.key, copied)
-        if self._made.get(name) == entry or self._lines is None:
-            return
-        self._lines.add({'output': name, 'by': self.maker.key, **({'copied': True} if copied else {})})
-        self._made[name] = entry
+        if self._made.get(name) != entry and self._lines is not None:
+            self._lines.add({'output': name, 'by': self.maker.key, **({'copied': True} if copied else {})})
+            self._made[name] = entry
 
     def close(self) -> None:
         """Close the file."""

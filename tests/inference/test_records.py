@@ -10,6 +10,7 @@ import pytest
 
 import restorebox
 from restorebox.errors import ConfigError
+from restorebox.files import write_whole
 from restorebox.inference.records import OUTPUTS, FileRecord, Maker, OutputLog, Report
 
 SCHEMA = json.loads((Path(restorebox.__file__).parent / 'schemas/report-1.json').read_text())
@@ -103,8 +104,11 @@ def test_lines_of_several_processes_do_not_mix(tmp_path):
 def test_the_folder_knows_what_made_an_output(tmp_path):
     log = OutputLog(tmp_path, A)
     assert log.made(tmp_path / 'sub/a.png') is None
-    log.add(tmp_path / 'sub/a.png')
-    log.add(tmp_path / 'b.png', copied=True)
+    with log.writing(tmp_path / 'sub/a.png'):
+        assert log.made(tmp_path / 'sub/a.png') == 'same'  # before there is a file without a maker
+        write_whole(tmp_path / 'sub/a.png', b'')
+    with log.writing(tmp_path / 'b.png', copied=True):
+        pass
     log.close()
     again = OutputLog(tmp_path, Maker('the same under another name', HASH))
     assert [again.made(tmp_path / name) for name in ('sub/a.png', 'b.png', 'c.png')] == ['same', 'copied', None]
@@ -114,7 +118,8 @@ def test_the_folder_knows_what_made_an_output(tmp_path):
         assert log.made(tmp_path / 'sub/a.png') == 'other'
         log.close()
     log = OutputLog(tmp_path, B)
-    log.add(tmp_path / 'sub/a.png')
+    with log.writing(tmp_path / 'sub/a.png'):
+        assert log.made(tmp_path / 'sub/a.png') == 'other'  # until it is replaced
     log.close()
     assert OutputLog(tmp_path, B).made(tmp_path / 'sub/a.png') == 'same'
     assert OutputLog(tmp_path, A).made(tmp_path / 'sub/a.png') == 'other'
@@ -130,7 +135,8 @@ def test_a_log_that_is_something_else_is_a_line_and_a_broken_one_is_read_as_far_
     (tmp_path / OUTPUTS).write_bytes(b'{"output": "a.png", "by": 3}\n[' + b'[' * 10000 + b'\n{"output": "b.png"')
     log = OutputLog(tmp_path, A)
     assert log.made(tmp_path / 'a.png') == 'other'
-    log.add(tmp_path / 'b.png')
+    with log.writing(tmp_path / 'b.png'):
+        pass
     log.close()
     assert OutputLog(tmp_path, A).made(tmp_path / 'b.png') == 'same'
     (tmp_path / OUTPUTS).unlink()
