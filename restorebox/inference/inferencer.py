@@ -14,6 +14,7 @@ import torch
 from restorebox.datasets.decoding import MAX_PIXELS
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.clips import Note, warn
+from restorebox.inference.devices import find_device
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.inputs import find_pictures
@@ -30,13 +31,6 @@ BACKENDS = ('torch', 'onnxruntime')
 Source = np.ndarray | str | os.PathLike
 
 
-def default_device() -> torch.device:
-    """Return the GPU of this rank under torchrun, otherwise the first GPU, or the CPU without GPUs."""
-    if not torch.cuda.is_available():
-        return torch.device('cpu')
-    return torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count())
-
-
 class RestoreInferencer:
     """Restoration of pictures of any size with any model, without resizing.
 
@@ -44,7 +38,7 @@ class RestoreInferencer:
         model: a model's name (``restorebox models`` lists them), a training checkpoint (.pth), a published file
             (.safetensors), ``URL#sha256=DIGITS``; with ``checkpoint`` the path of a config or a model's name.
         checkpoint: weights for a config.
-        device: such as ``'cuda:1'``; None for a GPU if available.
+        device: such as ``'cuda:1'``, ``'xpu'`` or ``'mps'``; None for a GPU if there is one.
         memory: memory of the network in MiB; larger pictures are restored in tiles, see :class:`Tiler`.
         ensemble: self-ensemble, the mean over the eight flips and rotations, at eight times the cost.
         precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 if the device supports it and the model's metafile
@@ -94,12 +88,7 @@ class RestoreInferencer:
             )
         if onnx:
             device = 'cpu'
-        try:
-            device = torch.device(device) if device is not None else default_device()
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:  # torch asserts CUDA support
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"device '{device}': {reason}; 'cpu' is always there") from None
+        device = find_device(device)
         if onnx:
             self.restorer: BaseRestorer = ExportedRestorer(str(model))
             self.precision = 'onnxruntime'

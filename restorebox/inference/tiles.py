@@ -201,8 +201,8 @@ class Tiler:
                 if less is None:
                     raise
                 memory = less
-            if self.device.type == 'cuda':
-                torch.cuda.empty_cache()
+            if self.device.type != 'cpu':
+                getattr(torch, self.device.type).empty_cache()
 
     def batch(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Restore pictures of one size in as few passes as the memory allows; samplers and tiles take one each.

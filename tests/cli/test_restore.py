@@ -157,7 +157,7 @@ def test_two_processes_make_each_picture_once(mixed, published, tmp_path):
         (['{home}', '--model', 'nowhere.safetensors'], 'error: weights nowhere.safetensors: no such file'),
         (['{home}/nothing/*.png', '--model', '{model}'], 'no picture fits this pattern'),
         (['{home}', '--model', '{model}', '--out', '{home}'], 'would be written over itself; take another folder'),
-        (['{home}', '{home}/sub', '--model', '{model}', '--device', 'gpu'], "'cpu' is always there"),
+        (['{home}', '{home}/sub', '--model', '{model}', '--device', 'gpu'], "device 'gpu': is not one of"),
         (['{home}/000.png', '{home}/sub/../000.png', '--model', '{model}'], 'would both become'),
         (['{home}', '--model', '{model}', '--strength', 'nan'], 'strength is nan; it must be a number from 0 to 2'),
         (['{home}', '--model', '{model}', '--strength=-1'], 'strength is -1.0; it must be a number from 0 to 2'),
