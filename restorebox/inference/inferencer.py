@@ -18,7 +18,7 @@ from restorebox.inference.devices import find_device
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.inputs import find_pictures
-from restorebox.inference.models import load_model, supported_precision
+from restorebox.inference.models import known_models, load_model, supported_precision
 from restorebox.inference.precision import choose_precision
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video
@@ -97,6 +97,11 @@ class RestoreInferencer:
             self.precision = choose_precision(precision, supported, device)
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
         self.tiler = Tiler(self.restorer, memory, ensemble, self.precision == 'bf16', strength)
+
+    @staticmethod
+    def list_models() -> list[str]:
+        """Return the names of the models that have weights."""
+        return sorted(each.name for each in known_models().values() if each.weights is not None)
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None

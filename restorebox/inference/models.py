@@ -106,8 +106,8 @@ def find_model(name: str, folder: str | Path | None = None) -> ModelEntry:
     models = known_models(folder)
     if name not in models:
         raise ConfigError(
-            f"there is no model '{name}'; {nearest(name, list(models))} (`restorebox models` lists them; a file of "
-            f'weights is named {" or ".join("*" + suffix for suffix in WEIGHTS_SUFFIXES)})'
+            f"there is no model '{name}'; {nearest(name, list(models))} (`restorebox models --all` lists them; a file "
+            f'of weights is named {" or ".join("*" + suffix for suffix in WEIGHTS_SUFFIXES)})'
         )
     return models[name]
 
