@@ -101,7 +101,8 @@ class RestoreSummary:
         self.counts[record.status] += 1
         if record.error is not None:
             self.bad.append(record.error)
-        self.notes += [f'{record.source}: {note}' for note in record.notes]
+        if not is_video(record.source):  # whose notes have been printed
+            self.notes += [f'{record.source}: {note}' for note in record.notes]
 
     def numbers(self, out: str) -> str:
         """Return a line with the numbers of files by outcome; ``out`` is the name of the output folder."""

@@ -149,8 +149,8 @@ class _Queue:
 
     def _restore_video(self, work: _Work) -> FileRecord:
         with self._writes(work.job.target):
-            work.timed(restore_with_timeout, self.inferencer, work.job)
-        return _record(work, 'restored', work.job.target)
+            notes = work.timed(restore_with_timeout, self.inferencer, work.job)
+        return _record(work, 'restored', work.job.target, notes)
 
     def _batch(
         self, work: _Work, read: PictureFile, waiting: dict[object, list[_Work]], writers: ThreadPoolExecutor
