@@ -119,7 +119,8 @@ class RestoreInferencer:
             ``(H, W, 3)``; videos in folders are ignored.
 
         Raises:
-            PictureError: a picture can't be read, or an array has an unsupported shape or dtype.
+            PictureError: a picture can't be read, an array has an unsupported shape or dtype, or ``source`` is of
+                another type.
             DataError: a folder without pictures, or a pattern without matches.
         """
         if isinstance(source, np.ndarray):
@@ -132,6 +133,11 @@ class RestoreInferencer:
             layers = [page.layers for file in files for page in file.pages]
             # a missing file is reported when it is read
             return layers[0] if found == [Path(source)] and len(layers) == 1 else layers
+        if isinstance(source, torch.Tensor) or not isinstance(source, Iterable):
+            kind = type(source).__name__
+            raise PictureError(
+                f'an object of type {kind} is no picture; it must be an array, a path, or several of these'
+            )
         restored: list[np.ndarray] = []
         for each in source:
             done: Any = self(each, progress)
