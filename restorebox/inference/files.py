@@ -19,7 +19,7 @@ from restorebox.errors import PictureError, out_of_memory
 from restorebox.files import write_whole
 from restorebox.inference.encoding import QUALITY, encode
 from restorebox.inference.metadata import Metadata, read_metadata
-from restorebox.pixels import to_uint16
+from restorebox.pixels import to_uint8, to_uint16
 
 __all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 'target_name', 'write_file']
 
@@ -88,6 +88,15 @@ class PictureFile:
         """Return a copy with a function ``(H, W, 3)`` -> ``(H, W, 3)`` applied to the colours of each page."""
         more = [replace(page, colours=network(page.colours)) for page in self.more]
         return replace(self, colours=network(self.colours), more=more)
+
+    def in_8_bits(self) -> PictureFile:
+        """Return a copy of which all pages have 8 bits per channel."""
+
+        def page(picture: PictureFile) -> PictureFile:
+            alpha = None if picture.alpha is None else to_uint8(picture.alpha)
+            return replace(picture, colours=to_uint8(picture.colours), alpha=alpha)
+
+        return replace(page(self), more=[page(each) for each in self.more])
 
 
 def read_file(path: str | Path, max_pixels: int = MAX_PIXELS) -> PictureFile:

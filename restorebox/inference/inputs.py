@@ -30,12 +30,14 @@ class RestoreJob:
         target: output file.
         note: a line for the user about the name of the output, or None.
         suffix: text that was added to the name.
+        kind: format that was asked for, a key of :data:`~restorebox.datasets.formats.FORMATS`, or None.
     """
 
     source: Path
     target: Path
     note: str | None = None
     suffix: str = ''
+    kind: str | None = None
 
     @property
     def copy(self) -> Path:
@@ -283,7 +285,8 @@ def plan_jobs(
             raise DataError(f'{source} would be written over itself; take another folder than {out}, or add --suffix')
         if out_folder in real.parents and (not selection.suffix or source.stem.endswith(selection.suffix)):
             continue
-        job = RestoreJob(source, target, naming_note(source.name, head, target.name), selection.suffix)
+        note = naming_note(source.name, head, target.name)
+        job = RestoreJob(source, target, note, selection.suffix, selection.kind)
         for path in {target, job.copy} if copies else {target}:
             if path in jobs:
                 raise DataError(

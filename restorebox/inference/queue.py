@@ -13,6 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
+from restorebox.datasets.formats import FORMATS
 from restorebox.errors import PictureError, one_line, out_of_memory, printable
 from restorebox.files import read_bytes, write_whole
 from restorebox.inference import files
@@ -228,9 +231,13 @@ class _Queue:
                 work.timed(lambda: write_whole(job.copy, read_bytes(job.source)))
             renamed = f'nothing was found: copied as {job.copy.name}, in its own format'
             return _record(work, 'copied', job.copy, [] if job.copy == job.target else [renamed])
+        notes = list(restored.notes)
+        if job.kind is not None and 'deep' not in FORMATS[job.kind].holds and restored.colours.dtype == np.uint16:
+            restored = restored.in_8_bits()
+            notes.append(f'16 bits became 8, all that {job.kind} holds')
         with self._writes(job.target):
             lost = work.timed(files.write_file, restored, job.target, self.quality)
-        return _record(work, 'restored', job.target, [*restored.notes, *lost])
+        return _record(work, 'restored', job.target, [*notes, *lost])
 
 
 def _record(

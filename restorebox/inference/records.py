@@ -210,7 +210,8 @@ class Report:
         Raises:
             OSError: the disk is full.
         """
-        if record.status == 'existing' and (record.source, record.output) in self._done:
+        file = (record.source, record.output)
+        if record.status == 'existing' and file in self._done and record.sha256 in (None, self._done[file]):
             return
         self._lines.add(record.line())
 
@@ -264,10 +265,13 @@ class OutputLog:
             self._lines = _Lines(path)
             known: dict[str, str] = {}  # one string per maker, not per output
             for _, content in self._lines.read():
-                output, key = content.get('output'), str(content.get('by'))
-                known.setdefault(key, key)
-                if isinstance(output, str):
+                output, key = content.get('output'), content.get('by')
+                if isinstance(key, str):
+                    known.setdefault(key, key)
+                if isinstance(output, str) and isinstance(key, str):
                     self._made[output] = (known[key], content.get('copied') is True)
+                elif isinstance(output, str):
+                    self._made.pop(output, None)
         except OSError as error:
             raise ConfigError(f"{path}: can't be opened ({error.strerror or error}); remove it") from None
         if maker.key not in known and not read_only:
@@ -298,17 +302,28 @@ class OutputLog:
         Raises:
             OSError: the disk is full.
         """
+        name, entry = self._name(output), (self.maker.key, copied)
         replaced = os.path.lexists(output)
         if not replaced:
-            self._add(output, copied)
-        yield
+            self._set(name, entry)
+        try:
+            yield
+        except Exception:
+            if not replaced:  # a file that comes there is none of ours
+                with suppress(OSError):
+                    self._set(name, None)
+            raise
         if replaced:
-            self._add(output, copied)
+            self._set(name, entry)
 
-    def _add(self, output: str | Path, copied: bool) -> None:
-        name, entry = self._name(output), (self.maker.key, copied)
-        if self._made.get(name) != entry and self._lines is not None:
-            self._lines.add({'output': name, 'by': self.maker.key, **({'copied': True} if copied else {})})
+    def _set(self, name: str, entry: tuple[str, bool] | None) -> None:
+        if self._made.get(name) == entry or self._lines is None:
+            return
+        key, copied = entry or (None, False)
+        self._lines.add({'output': name, 'by': key, **({'copied': True} if copied else {})})
+        if entry is None:
+            del self._made[name]
+        else:
             self._made[name] = entry
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import jsonschema
 import numpy as np
 import pytest
@@ -258,6 +259,21 @@ def test_format_keeps_a_suffix_of_the_same_kind_and_two_outputs_of_one_name_are_
     Image.new('RGB', (9, 9)).save('in/a.jpg')
     assert restore(models[0], 'in', '--format', 'png', '--out', 'new') == 1
     assert 'would both become new/a.png' in capsys.readouterr().err
+
+
+def test_format_of_16_bits_and_of_alpha(home, models, capsys):
+    deep = np.arange(20 * 30 * 3, dtype=np.uint16).reshape(20, 30, 3) * 36
+    cv2.imwrite('in/deep.png', deep)
+    Image.new('RGBA', (9, 9), (1, 2, 3, 4)).save('in/alpha.png')
+    words = ['in/deep.png', 'in/alpha.png', '--format', 'jpeg', '--quality', '100', '--strength', '0']
+    assert restore(models[0], *words) == 3
+    said = capsys.readouterr().err
+    assert 'in/deep.png: 16 bits became 8, all that JPEG holds' in said
+    assert "not restored: in/alpha.png: restored/alpha.jpg: .jpg files can't hold the alpha" in said
+    assert names() == ['deep.jpg']
+    assert abs(cv2.imread('restored/deep.jpg').astype(float) - deep / 257).max() < 6
+    assert restore(models[0], 'in/deep.png', '--format', 'tiff') == 0
+    assert cv2.imread('restored/deep.tif', cv2.IMREAD_UNCHANGED).dtype == np.uint16
 
 
 def test_quality(home, models):

@@ -3,6 +3,7 @@
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -125,6 +126,25 @@ def test_the_folder_knows_what_made_an_output(tmp_path):
     assert OutputLog(tmp_path, A).made(tmp_path / 'sub/a.png') == 'other'
 
 
+def test_an_output_that_could_not_be_written_is_not_ours(tmp_path):
+    log = OutputLog(tmp_path, A)
+    with pytest.raises(OSError, match='full'), log.writing(tmp_path / 'a.png'):
+        raise OSError(28, 'full')
+    log.close()
+    (tmp_path / 'a.png').touch()
+    for maker in (A, B):
+        assert OutputLog(tmp_path, maker, read_only=True).made(tmp_path / 'a.png') is None
+
+
+def test_an_existing_output_of_another_model_gets_a_new_line(tmp_path):
+    existing = FileRecord('a.png', 'out/a.png', 'existing', 'b', 'cd' * 32)
+    for record, kept in ((restored('a.png'), HASH), (replace(existing, sha256=None), HASH), (existing, 'cd' * 32)):
+        with Report(tmp_path / 'r.jsonl') as report:
+            report.add(record)
+            report.finish()
+        assert [line['sha256'] for line in lines(tmp_path / 'r.jsonl')] == [kept]
+
+
 def test_a_log_is_created_only_by_a_run_that_writes(tmp_path):
     log = OutputLog(tmp_path / 'out', A, read_only=True)
     assert log.made(tmp_path / 'out/a.png') is None
@@ -132,9 +152,11 @@ def test_a_log_is_created_only_by_a_run_that_writes(tmp_path):
 
 
 def test_a_log_that_is_something_else_is_a_line_and_a_broken_one_is_read_as_far_as_it_goes(tmp_path):
-    (tmp_path / OUTPUTS).write_bytes(b'{"output": "a.png", "by": 3}\n[' + b'[' * 10000 + b'\n{"output": "b.png"')
+    (tmp_path / OUTPUTS).write_bytes(
+        b'{"output": "a.png", "by": "3"}\n{"output": "c.png", "by": 3}\n[' + b'[' * 10000 + b'\n{"output": "b.png"'
+    )
     log = OutputLog(tmp_path, A)
-    assert log.made(tmp_path / 'a.png') == 'other'
+    assert [log.made(tmp_path / name) for name in ('a.png', 'b.png', 'c.png')] == ['other', None, None]
     with log.writing(tmp_path / 'b.png'):
         pass
     log.close()
