@@ -32,7 +32,10 @@ setup(
     python_requires='>=3.11',
     packages=[*find_packages(include=['restorebox', 'restorebox.*']), 'restorebox.configs'],
     package_dir={'restorebox.configs': 'configs'},
-    package_data={'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml', '**/*.safetensors']},
+    package_data={
+        'restorebox': ['py.typed', 'schemas/*.json'],
+        'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml', '**/*.safetensors'],
+    },
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)

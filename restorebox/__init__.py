@@ -6,6 +6,10 @@ Importing this package is cheap: subpackages are imported at the first lookup in
 
 from restorebox.version import __version__
 
+TYPE_CHECKING = False  # type checkers read it as true; importing `typing` would take a third of the time
+if TYPE_CHECKING:
+    from restorebox.inference import RestoreInferencer, restore
+
 __all__ = ['RestoreInferencer', '__version__', 'restore']
 
 

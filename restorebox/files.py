@@ -80,6 +80,21 @@ def _new_file(folder: Path) -> tuple[Path, int | None]:
 
 
 @contextmanager
+def file_locked(descriptor: int) -> Iterator[None]:
+    """Wait for the exclusive lock of an open file and hold it; without support for locks do nothing."""
+    held = False
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            held = True
+    try:
+        yield
+    finally:
+        if held:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+@contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Atomic write: yield a temporary file name, which is renamed to ``path`` when the block ends without an error.
 
@@ -242,7 +257,7 @@ def write_whole(path: str | Path, data: bytes | memoryview, flush: bool = False)
             os.fsync(file.fileno())
 
 
-def json_bytes(value: object, indent: int = 1) -> bytes:
+def json_bytes(value: object, indent: int | None = 1) -> bytes:
     r"""Encode a value as a JSON file; NaN and infinity become null.
 
     Bytes of file names that are not UTF-8 are written as ``\udcXX`` (Python's surrogate escapes), so that names survive
@@ -250,7 +265,7 @@ def json_bytes(value: object, indent: int = 1) -> bytes:
 
     Args:
         value: nested dicts, lists, strings and numbers.
-        indent: spaces per level.
+        indent: spaces per level; None for a single line.
 
     Raises:
         TypeError: a value of another type.

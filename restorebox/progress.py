@@ -1,4 +1,4 @@
-"""Progress display with remaining time: a bar on a terminal, otherwise lines at intervals."""
+"""Progress display with rate and remaining time: a bar on a terminal, otherwise a line per minute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-EVERY = 10.0  # seconds between two lines of a log
+EVERY = 60.0  # seconds between two lines of a log
 
 
 class Progress:
@@ -29,25 +29,27 @@ class Progress:
             from rich.console import Console
 
             columns = (rich.TextColumn('{task.description}'), rich.BarColumn(), rich.MofNCompleteColumn())
-            timing = (rich.TimeElapsedColumn(), rich.TextColumn('left'), rich.TimeRemainingColumn())
-            self._bar = rich.Progress(*columns, *timing, console=Console(stderr=True))
-            self._task = self._bar.add_task(self.label, total=self.total)
+            timing = (rich.TextColumn('{task.fields[rate]}'), rich.TimeRemainingColumn(), rich.TextColumn('left'))
+            # rich would print what goes to a redirected stdout on the terminal
+            console, terminal = Console(stderr=True), sys.stdout.isatty()
+            self._bar = rich.Progress(*columns, *timing, console=console, redirect_stdout=terminal)
+            self._task = self._bar.add_task(self.label, total=self.total, rate='')
             self._bar.start()
         return self
 
     def advance(self) -> None:
         """Count one finished item."""
         self.done += 1
-        if self._bar is not None:
-            self._bar.advance(self._task)
-            return
         now = time.monotonic()
-        if now - self._printed >= EVERY:
+        rate = self.done / max(now - self._started, 1e-6)
+        speed = f'{rate:.1f} a second' if rate >= 1 else f'{60 * rate:.1f} a minute'
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, rate=f'{speed},')
+        elif now - self._printed >= EVERY:
             self._printed = now
-            rate = self.done / (now - self._started)
             left = (self.total - self.done) / rate
             print(
-                f'{self.label}: {self.done} of {self.total}, {rate:.1f} a second, {left:.0f} s left',
+                f'{self.label}: {self.done} of {self.total}, {speed}, {left:.0f} s left',
                 file=sys.stderr,
                 flush=True,
             )

@@ -112,7 +112,7 @@ def test_check_config_takes_a_row(capsys):
 
 
 def test_models_lists_the_rows(capsys):
-    main(['models'])
+    main(['models', '--all'])
     lines = [
         line for line in capsys.readouterr().out.splitlines() if line.startswith('configs/fdrnet/did_hy_fdrnet.py')
     ]

@@ -67,6 +67,8 @@ def check_contents(wheel: Path) -> None:
     assert {f'restorebox/{path.relative_to(REPO).as_posix()}' for path in ours} <= names
     code = {path for path in (REPO / 'restorebox').rglob('*.py')}
     assert {path.relative_to(REPO).as_posix() for path in code} <= names
+    schemas = {path.relative_to(REPO).as_posix() for path in (REPO / 'restorebox/schemas').iterdir()}
+    assert {'restorebox/py.typed', 'restorebox/schemas/report-1.json', *schemas} <= names
     assert not [name for name in names if name.startswith(('tests', 'tools', 'docs'))]
     assert wheel.stat().st_size < MOST_MIB * 2**20
 

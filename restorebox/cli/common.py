@@ -72,7 +72,7 @@ def options_action() -> type[argparse.Action]:
 
 def add_row_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--row``."""
-    parser.add_argument('--row', help="a row of the config in its folder's rows.yml; `restorebox models` lists them")
+    parser.add_argument('--row', help="a row of the config in its folder's rows.yml, see `restorebox models --all`")
 
 
 def run_name(config: str, row: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -62,12 +63,33 @@ def main(argv: list[str] | None = None) -> None:
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='backslashreplace')
     argv = sys.argv[1:] if argv is None else argv
+    try:
+        run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not reader_ended():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        sys.exit(128 + 13)  # as of a program that SIGPIPE ends
+
+
+def run(argv: list[str]) -> None:
+    """Run a command with its options, or print the list of commands."""
     if not argv or argv[0] in ('-h', '--help'):
         width = max(map(len, COMMANDS))
         print('usage: restorebox COMMAND ... (restorebox COMMAND --help says more)\n')
         print('\n'.join(f'  {name:<{width}}  {text}' for name, text in COMMANDS.items()))
-        return
-    if argv[0] in ('-V', '--version'):
+    elif argv[0] in ('-V', '--version'):
         print(f'restorebox {__version__}')
-        return
-    guarded(lambda: command(argv[0])(argv[1:]))
+    else:
+        guarded(lambda: command(argv[0])(argv[1:]))
+
+
+def reader_ended() -> bool:
+    """Return whether standard output is a pipe whose reader has ended, as in ``restorebox models | head``."""
+    poll = getattr(select, 'poll', None)
+    if poll is None:  # Windows
+        return True
+    waiting = poll()
+    waiting.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in waiting.poll(0))

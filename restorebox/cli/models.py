@@ -1,4 +1,4 @@
-"""List the models by name, those with published weights first, and the rows of configs that `--row` takes."""
+"""List the models with weights; with --all also those to be trained, and the rows of configs that `--row` takes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ import argparse
 
 def main(argv: list[str]) -> None:
     """Print a line per model (name, availability of weights, method, config), then a line per row of a config."""
-    argparse.ArgumentParser(prog='restorebox models', description=__doc__).parse_args(argv)
+    parser = argparse.ArgumentParser(prog='restorebox models', description=__doc__)
+    parser.add_argument('--all', action='store_true', help='also models without weights, and rows of configs')
+    everything = parser.parse_args(argv).all
     from restorebox.files import configs_dir
     from restorebox.inference.models import is_url, known_models
     from restorebox.rows import read_rows
 
     rows: list[tuple[str, ...]] = [('MODEL', 'WEIGHTS', 'METHOD', 'CONFIG')]
-    for entry in sorted(known_models().values(), key=lambda each: (each.weights is None, each.name)):
+    models = sorted(known_models().values(), key=lambda each: (each.weights is None, each.name))
+    for entry in models:
         where = 'to be trained' if entry.weights is None else 'download' if is_url(entry.weights) else 'there'
-        rows.append((entry.name, where, entry.collection, entry.config))
+        if everything or entry.weights is not None:
+            rows.append((entry.name, where, entry.collection, entry.config))
     _print_table(rows)
+    if not everything:
+        print(
+            f'\n{len(models) + 1 - len(rows)} models without weights and the rows of configs: restorebox models --all'
+        )
+        return
     rows = [('CONFIG', 'ROW', 'WHAT IT IS')]
     for folder in sorted(path.parent for path in configs_dir().glob('*/rows.yml')):
         found = read_rows(folder).values()

@@ -20,12 +20,14 @@ class SkippedFiles:
         unreadable: a message for each unreadable folder, with the reason.
         repeated: a message for each link to a folder that was already visited under another name.
         suffixes: suffix in lower case ('' for none) -> number of skipped files, without hidden ones.
+        excluded: number of files that the user's patterns leave out.
     """
 
     strict: bool = False
     unreadable: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
     suffixes: Counter[str] = field(default_factory=Counter)
+    excluded: int = 0
 
     def add(self, path: Path) -> None:
         """Count a skipped file."""

@@ -115,6 +115,9 @@ class BadPictureHook(Hook):
         self._report(runner, 'test')
 
 
+SCORES_VERSION = 1  # of scores.json, see restorebox/schemas/scores-1.json
+
+
 def _relative_to_cwd(path: str | None) -> str | None:
     """Make a path below the current folder relative: stored results contain no path of the machine."""
     if path and Path(path).is_absolute() and Path(path).is_relative_to(Path.cwd()):
@@ -151,6 +154,7 @@ class ScoresHook(Hook):
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),
             extra={
+                'version': SCORES_VERSION,
                 'size': len(loop.dataloader.dataset),
                 **counts,
                 'training': runner.loaded_meta.get('compute'),

@@ -28,18 +28,19 @@ from restorebox.inference.metadata import (
 if TYPE_CHECKING:
     from restorebox.inference.files import PictureFile
 
-QUALITY = 95  # for JPEG, WebP and AVIF
+QUALITY = 95  # default for JPEG, WebP and AVIF
 _PROFILE = 34675  # TIFF tag of the ICC profile
 _JPEG_BODY = 65533  # maximum bytes of a segment
 _CLASSIC = 2**32 - 2**25  # maximum bytes of pixels and metadata in a classic TIFF; larger ones are BigTIFF
 
 
-def encode(pages: Sequence[PictureFile], kind: str) -> bytes:
+def encode(pages: Sequence[PictureFile], kind: str, quality: int = QUALITY) -> bytes:
     """Encode all pages or frames of a file.
 
     Args:
         pages: at least one; more only for formats that support several.
         kind: a key of :data:`~restorebox.datasets.formats.FORMATS`.
+        quality: of JPEG, WebP and AVIF, 1 to 100.
 
     Raises:
         ValueError, RuntimeError, OSError: the format can't hold the picture; message of the encoder.
@@ -48,7 +49,7 @@ def encode(pages: Sequence[PictureFile], kind: str) -> bytes:
     if kind == 'TIFF':
         return _tiff(pages)
     deep = pages[0].colours.dtype == np.uint16
-    data = _encode_16bit(pages[0].layers, kind) if deep else _pillow(pages, kind)
+    data = _encode_16bit(pages[0].layers, kind) if deep else _pillow(pages, kind, quality)
     if kind == 'PNG':
         return data[:33] + _png_extra(pages[0]) + data[33:]  # after the signature (8 bytes) and IHDR (25)
     density = pages[0].metadata.density
@@ -61,17 +62,17 @@ def encode(pages: Sequence[PictureFile], kind: str) -> bytes:
     return data
 
 
-def _pillow(pages: Sequence[PictureFile], kind: str) -> bytes:
+def _pillow(pages: Sequence[PictureFile], kind: str, quality: int) -> bytes:
     """Encode 8-bit pictures with Pillow."""
     first, what = pages[0], pages[0].metadata
     options: dict = {}
     if kind == 'PNG':  # on photographs a quarter of the default level's time, for 8 % more bytes
         options = {'compress_level': 2}
     elif kind == 'JPEG':
-        options = {'quality': QUALITY, 'subsampling': 0, 'extra': _jpeg_extra(what)}
+        options = {'quality': quality, 'subsampling': 0, 'extra': _jpeg_extra(what)}
         options |= {'exif': b'Exif\0\0' + what.exif} if what.exif else {}
     elif kind in ('WEBP', 'AVIF'):
-        options = {'quality': QUALITY, 'exif': what.exif or b'', 'xmp': what.xmp or b''}
+        options = {'quality': quality, 'exif': what.exif or b'', 'xmp': what.xmp or b''}
         options |= {'exact': True} if kind == 'WEBP' else {'subsampling': '4:4:4'}
     elif kind == 'TGA':
         options = {'compression': 'tga_rle'}

@@ -9,7 +9,7 @@ import torch
 from restorebox.engine.checkpoint import load_file, sha256
 from restorebox.engine.config import load_config
 from restorebox.engine.published import build_on_meta, check_deployed, stored_config
-from restorebox.inference.inferencer import default_device
+from restorebox.inference.devices import default_device
 from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
 from restorebox.layers.precision import has_bf16
 from restorebox.registry import RESTORERS

@@ -17,9 +17,9 @@ from restorebox.datasets.formats import FORMATS, is_deep, sniff, suffix_kind
 from restorebox.datasets.reading import picture_size, read_frames
 from restorebox.errors import PictureError, out_of_memory
 from restorebox.files import write_whole
-from restorebox.inference.encoding import encode
+from restorebox.inference.encoding import QUALITY, encode
 from restorebox.inference.metadata import Metadata, read_metadata
-from restorebox.pixels import to_uint16
+from restorebox.pixels import to_uint8, to_uint16
 
 __all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 'target_name', 'write_file']
 
@@ -88,6 +88,15 @@ class PictureFile:
         """Return a copy with a function ``(H, W, 3)`` -> ``(H, W, 3)`` applied to the colours of each page."""
         more = [replace(page, colours=network(page.colours)) for page in self.more]
         return replace(self, colours=network(self.colours), more=more)
+
+    def in_8_bits(self) -> PictureFile:
+        """Return a copy of which all pages have 8 bits per channel."""
+
+        def page(picture: PictureFile) -> PictureFile:
+            alpha = None if picture.alpha is None else to_uint8(picture.alpha)
+            return replace(picture, colours=to_uint8(picture.colours), alpha=alpha)
+
+        return replace(page(self), more=[page(each) for each in self.more])
 
 
 def read_file(path: str | Path, max_pixels: int = MAX_PIXELS) -> PictureFile:
@@ -176,8 +185,13 @@ def naming_note(name: str, head: bytes, target: str) -> str | None:
     return None if kind in (None, named) or named is None else f'is a {kind} inside; written as {target}'
 
 
-def write_file(picture: PictureFile, path: str | Path) -> list[str]:
+def write_file(picture: PictureFile, path: str | Path, quality: int = QUALITY) -> list[str]:
     """Write a picture with all pages or frames in the format of the suffix, by an atomic write.
+
+    Args:
+        picture: the picture.
+        path: the file.
+        quality: of JPEG, WebP and AVIF, 1 to 100.
 
     Returns:
         One line for each kind of metadata that the format can't hold.
@@ -203,7 +217,7 @@ def write_file(picture: PictureFile, path: str | Path) -> list[str]:
             f"{path}: {suffix} files can't hold the {len(picture.pages)} {several} that it has; name it {better}"
         )
     try:
-        data = encode(picture.pages, kind)
+        data = encode(picture.pages, kind, quality)
     except (ValueError, RuntimeError, OSError, MemoryError) as error:  # such as a size beyond the format's limit
         if out_of_memory(error):
             raise MemoryError(f'{path}: the memory is not enough to write it') from None

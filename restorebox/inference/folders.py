@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import torch.distributed as dist
 
@@ -18,10 +19,59 @@ from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import ConfigError, printable
 from restorebox.files import locked, remove_leftovers
 from restorebox.inference.inferencer import RestoreInferencer
-from restorebox.inference.inputs import RestoreJob, plan_jobs
+from restorebox.inference.inputs import ALL, RestoreJob, Selection, plan_jobs
 from restorebox.inference.queue import restore_all
+from restorebox.inference.records import DONE, FileRecord, Maker, OutputLog, Report
 from restorebox.inference.video import is_video, need_av
 from restorebox.processes import exit_at_once
+
+SOME_FAILED = 3  # exit code
+Action = Literal['restore', 'replace', 'keep']
+
+
+@dataclass(frozen=True)
+class RestoreRun:
+    """What a run restores, into which folder, and how.
+
+    Attributes:
+        sources: files, folders and glob patterns, see :func:`restorebox.inference.inputs.find_pictures`.
+        out: output folder.
+        maker: model and settings, with which existing outputs are compared.
+        listed: files of a list, which keep their folders in ``out``.
+        selection: which of these files, and how the outputs are named.
+        only_if_damaged: whether pictures in which nothing is found are copied byte for byte. Videos are restored.
+        overwrite: whether existing outputs are replaced, whatever made them.
+        batch_size: maximum number of pictures of one size in one pass of the network.
+        report: file of the report, or None.
+    """
+
+    sources: tuple[str, ...]
+    out: Path
+    maker: Maker
+    listed: tuple[str, ...] = ()
+    selection: Selection = ALL
+    only_if_damaged: bool = False
+    overwrite: bool = False
+    batch_size: int = 1
+    report: Path | None = None
+
+    def plan(self, skipped: SkippedFiles) -> list[RestoreJob]:
+        """Return all files with their outputs, see :func:`plan_jobs`."""
+        return plan_jobs(self.sources, self.out, skipped, self.only_if_damaged, self.listed, self.selection)
+
+    def action(self, job: RestoreJob, outputs: OutputLog) -> Action:
+        """Return what happens to a file.
+
+        Returns:
+            ``'keep'``: its output is there, made by the same model and settings, or by something unknown;
+            ``'replace'``: another model, other settings or ``overwrite``; ``'restore'``: there is none.
+        """
+        made = {job.target, job.copy} if self.only_if_damaged else {job.target}
+        there = [outputs.made(path) for path in made if os.path.exists(path)]
+        done = (None, 'same', 'copied') if self.only_if_damaged else (None, 'same')
+        if not there:
+            return 'restore'
+        return 'keep' if not self.overwrite and any(maker in done for maker in there) else 'replace'
 
 
 @dataclass
@@ -29,130 +79,188 @@ class RestoreSummary:
     """Summary of a run over all ranks.
 
     Attributes:
-        count: number of restored files.
-        copied: number of pictures in which nothing was found and which were copied.
-        before: number of files that existed already.
+        counts: number of files by status, see :class:`~restorebox.inference.records.FileRecord`; ``'replaced'`` are
+            the restored and copied ones that took the place of another output.
         bad: one line for each file that could not be restored.
         notes: one line for each thing that was not kept, or for a suffix that does not match the format.
         skipped: files that were found but ignored, and unreadable folders.
     """
 
-    count: int
-    copied: int
-    before: int
-    bad: list[str]
-    notes: list[str]
-    skipped: SkippedFiles
+    counts: Counter[str] = field(default_factory=Counter)
+    bad: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
     @property
     def complete(self) -> bool:
         """Whether all requested files were restored."""
         return not self.bad and not self.skipped.unreadable
 
+    def add(self, record: FileRecord) -> None:
+        """Count a file."""
+        self.counts[record.status] += 1
+        if record.error is not None:
+            self.bad.append(record.error)
+        if not is_video(record.source):  # whose notes have been printed
+            self.notes += [f'{record.source}: {note}' for note in record.notes]
+
     def numbers(self, out: str) -> str:
         """Return a line with the numbers of files by outcome; ``out`` is the name of the output folder."""
-        copied = f', {self.copied} copied unchanged' if self.copied else ''
-        there = f', {self.before} were there already' if self.before else ''
-        failed = f', {len(self.bad)} could not be restored' if self.bad else ''
-        folders = f'{len(self.skipped.unreadable)} folder{"s" if len(self.skipped.unreadable) > 1 else ""}'
-        unread = f', {folders} could not be read' if self.skipped.unreadable else ''
-        return f'{self.count} restored into {out}{copied}{there}{failed}{unread}'
+        counts = self.counts
+        unread = len(self.skipped.unreadable)
+        parts = [
+            f'{counts["restored"]} restored into {out}',
+            f'{counts["copied"]} copied unchanged' * bool(counts['copied']),
+            f'{counts["replaced"]} of these in place of others' * bool(counts['replaced']),
+            f'{counts["existing"]} were there already' * bool(counts['existing']),
+            f'{len(self.bad)} could not be restored' * bool(self.bad),
+            f'{unread} folder{"s" if unread > 1 else ""} could not be read' * bool(unread),
+        ]
+        return ', '.join(filter(None, parts))
 
     @property
     def remarks(self) -> list[str]:
         """Lines for notes, ignored files, folders not entered, and files and folders that failed."""
+        excluded = self.skipped.excluded
         return [
             *self.notes,
             *left_out(self.skipped.suffixes),
+            *([f'left out by --include and --exclude: {excluded}'] if excluded else []),
             *(f'not entered: {line}' for line in self.skipped.repeated),
             *(f'not restored: {line}' for line in (*self.skipped.unreadable, *self.bad)),
         ]
 
 
+def preview(run: RestoreRun) -> Iterator[tuple[RestoreJob, Action]]:
+    """Yield what a run would do with each file; nothing is written, and the model is not loaded.
+
+    Raises:
+        DataError: see :func:`restore_into`.
+    """
+    outputs = OutputLog(run.out, run.maker, read_only=True)
+    for job in run.plan(SkippedFiles()):
+        yield job, run.action(job, outputs)
+
+
 def restore_into(
-    sources: Iterable[str | os.PathLike],
-    out: str | os.PathLike,
-    build: Callable[[], RestoreInferencer],
-    report: Callable[[RestoreSummary], None],
-    only_if_damaged: bool = False,
+    run: RestoreRun, build: Callable[[], RestoreInferencer], summarise: Callable[[RestoreSummary], None]
 ) -> bool:
     """Restore files, folders and glob patterns into a folder; under torchrun the files are divided among the ranks.
 
     With a process group of several ranks this function does not return: each process exits when all are done.
 
     Args:
-        sources: see :func:`restorebox.inference.inputs.find_pictures`.
-        out: output folder; files that exist in it are skipped.
+        run: what to restore and how.
         build: builds the inferencer, after the sources have been found.
-        report: called with the summary, on rank 0 of a process group, else on each process.
-        only_if_damaged: whether pictures in which nothing is found are copied byte for byte. Videos are restored.
+        summarise: called with the summary, on rank 0 of a process group, else on each process.
 
     Returns:
         Whether all files were restored.
 
     Raises:
-        DataError: there is nothing to restore, or two pictures have the same output file.
+        DataError: there is nothing to restore, a source does not exist, or two pictures have the same output file.
         BusyError: another run holds the lock of the folder.
         MissingPackageError: there are videos, and PyAV is not installed.
-        ConfigError, CheckpointError: see :class:`RestoreInferencer`; or ``only_if_damaged`` at strength 0.
+        ConfigError, CheckpointError: see :class:`RestoreInferencer`; ``only_if_damaged`` at strength 0; or the report
+            can't be written.
     """
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
     skipped = SkippedFiles()
-    jobs = plan_jobs(sources, Path(out), skipped, copies=only_if_damaged)
+    jobs = run.plan(skipped)
     if any(is_video(job.source) for job in jobs):
         need_av()
     folders = {job.target.parent for job in jobs}
     jobs = jobs[rank::world]  # before existing outputs are skipped, so that all ranks divide the same list
     inferencer = build()
-    if only_if_damaged and inferencer.tiler.strength == 0:
+    if run.only_if_damaged and inferencer.tiler.strength == 0:
         raise ConfigError('only-if-damaged needs a strength above 0: at 0 the network does not run and finds nothing')
     distributed = world > 1 and 'MASTER_ADDR' in os.environ
-    with locked(Path(out), 'restore') if rank == 0 else nullcontext() as lock_error:
+    with locked(run.out, 'restore') if rank == 0 else nullcontext() as lock_error:
         if rank == 0:
             if lock_error:
-                print(f'{out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
+                print(f'{run.out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
-        complete = run_jobs(inferencer, jobs, skipped, report, distributed, only_if_damaged)
+        done = run_jobs(run, inferencer, jobs, skipped, summarise, distributed)
     if distributed:
-        exit_at_once(0 if complete else 1)
-    return complete
-
-
-def print_found(line: str) -> None:
-    """Print what was found in a picture."""
-    print(printable(line), flush=True)
+        # torchrun answers any other code with a long traceback and its own code 1
+        exit_at_once(0 if done.complete or 'TORCHELASTIC_RUN_ID' in os.environ else SOME_FAILED)
+    return done.complete
 
 
 def run_jobs(
+    run: RestoreRun,
     inferencer: RestoreInferencer,
     jobs: list[RestoreJob],
     skipped: SkippedFiles,
-    report: Callable[[RestoreSummary], None],
+    summarise: Callable[[RestoreSummary], None],
     distributed: bool,
-    only_if_damaged: bool = False,
-) -> bool:
-    """Restore this rank's files and report the summary of all ranks; returns whether all files were restored."""
+) -> RestoreSummary:
+    """Restore this rank's files and report the summary of all ranks; returns it."""
     if distributed:
         # if rank 0 can't lock the folder, the others wait here until torchrun ends them
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # ranks may finish at very different times
-    made = [{job.target, job.copy} if only_if_damaged else {job.target} for job in jobs]
-    todo = [job for job, paths in zip(jobs, made, strict=True) if not any(map(os.path.exists, paths))]
-    notes = [job.note for job in todo if job.note]
-    copied: list[Path] = []
-    bad = restore_all(inferencer, todo, notes, print_found, copied if only_if_damaged else None)
-    count, before = len(todo) - len(bad) - len(copied), len(jobs) - len(todo)
-    done = RestoreSummary(count, len(copied), before, bad, notes, skipped)
-    if distributed:
-        # torchrun ends all ranks when one fails, so none may exit before the last has finished
-        shares: list = [None] * dist.get_world_size()
-        dist.all_gather_object(shares, ((done.count, done.copied, done.before), bad, notes))
-        numbers, all_bad, all_notes = zip(*shares, strict=True)
-        restored, unchanged, before = (sum(each) for each in zip(*numbers, strict=True))
-        bad, notes = sorted(chain(*all_bad)), sorted(chain(*all_notes))
-        done = RestoreSummary(restored, unchanged, before, bad, notes, skipped)
-    if not distributed or dist.get_rank() == 0:
-        report(done)
+    rank = int(os.environ.get('RANK', 0))
+    done, maker, replaced = RestoreSummary(skipped=skipped), run.maker, set[str]()
+    with ExitStack() as stack:
+        report = None if run.report is None else stack.enter_context(Report(run.report))
+        outputs = OutputLog(run.out, maker)
+        stack.callback(outputs.close)
+
+        def keep(record: FileRecord) -> None:
+            if record.status != 'existing':
+                record = replace(record, model=maker.model, sha256=maker.sha256)
+            if record.found is not None:
+                found = ', '.join(f'{kind} {value:.1f}' for kind, value in record.found.items())
+                print(printable(f'{record.source}: {found or "nothing"}'), flush=True)
+            if report is not None:
+                report.add(record)
+            done.add(record)
+            done.counts['replaced'] += record.status in DONE and record.source in replaced
+
+        todo = []
+        for job in jobs:
+            if (action := run.action(job, outputs)) == 'keep':
+                keep(_existing(job, outputs))
+                continue
+            todo.append(job)
+            if action == 'replace':
+                replaced.add(str(job.source))
+        label = None if rank else f'restore, rank 0 of {dist.get_world_size()}' if distributed else 'restore'
+        restore_all(
+            inferencer,
+            todo,
+            keep,
+            outputs,
+            find=True,
+            only_if_damaged=run.only_if_damaged,
+            quality=maker.quality,
+            batch_size=run.batch_size,
+            label=label,
+        )
+        if distributed:
+            # torchrun ends all ranks when one fails, so none may exit before the last has finished
+            shares: list = [None] * dist.get_world_size()
+            dist.all_gather_object(shares, (done.counts, done.bad, done.notes))
+            done = RestoreSummary(skipped=skipped)
+            for counts, bad, notes in shares:
+                done.counts += counts
+                done.bad += bad
+                done.notes += notes
+            done.bad.sort()
+            done.notes.sort()
+        if rank == 0 and report is not None:
+            report.finish()
+        if not distributed or rank == 0:
+            summarise(done)
     if distributed:
         dist.barrier()
-    return done.complete
+    return done
+
+
+def _existing(job: RestoreJob, outputs: OutputLog) -> FileRecord:
+    path = job.target if os.path.exists(job.target) else job.copy
+    made = outputs.made(path)
+    maker = outputs.maker if made in ('same', 'copied') else None
+    model, sha256 = (None, None) if maker is None else (maker.model, maker.sha256)
+    return FileRecord(str(job.source), str(path), 'existing', model, sha256)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import torch
 from restorebox.datasets.decoding import MAX_PIXELS
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference.clips import Note, warn
+from restorebox.inference.devices import find_device
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.inputs import find_pictures
-from restorebox.inference.models import load_model, supported_precision
+from restorebox.inference.models import known_models, load_model, supported_precision
 from restorebox.inference.precision import choose_precision
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video
@@ -29,13 +31,6 @@ BACKENDS = ('torch', 'onnxruntime')
 Source = np.ndarray | str | os.PathLike
 
 
-def default_device() -> torch.device:
-    """Return the GPU of this rank under torchrun, otherwise the first GPU, or the CPU without GPUs."""
-    if not torch.cuda.is_available():
-        return torch.device('cpu')
-    return torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count())
-
-
 class RestoreInferencer:
     """Restoration of pictures of any size with any model, without resizing.
 
@@ -43,7 +38,7 @@ class RestoreInferencer:
         model: a model's name (``restorebox models`` lists them), a training checkpoint (.pth), a published file
             (.safetensors), ``URL#sha256=DIGITS``; with ``checkpoint`` the path of a config or a model's name.
         checkpoint: weights for a config.
-        device: such as ``'cuda:1'``; None for a GPU if available.
+        device: such as ``'cuda:1'``, ``'xpu'`` or ``'mps'``; None for a GPU if there is one.
         memory: memory of the network in MiB; larger pictures are restored in tiles, see :class:`Tiler`.
         ensemble: self-ensemble, the mean over the eight flips and rotations, at eight times the cost.
         precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 if the device supports it and the model's metafile
@@ -93,12 +88,7 @@ class RestoreInferencer:
             )
         if onnx:
             device = 'cpu'
-        try:
-            device = torch.device(device) if device is not None else default_device()
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:  # torch asserts CUDA support
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"device '{device}': {reason}; 'cpu' is always there") from None
+        device = find_device(device)
         if onnx:
             self.restorer: BaseRestorer = ExportedRestorer(str(model))
             self.precision = 'onnxruntime'
@@ -107,6 +97,11 @@ class RestoreInferencer:
             self.precision = choose_precision(precision, supported, device)
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
         self.tiler = Tiler(self.restorer, memory, ensemble, self.precision == 'bf16', strength)
+
+    @staticmethod
+    def list_models() -> list[str]:
+        """Return the names of the models that have weights."""
+        return sorted(each.name for each in known_models().values() if each.weights is not None)
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None
@@ -124,7 +119,8 @@ class RestoreInferencer:
             ``(H, W, 3)``; videos in folders are ignored.
 
         Raises:
-            PictureError: a picture can't be read, or an array has an unsupported shape or dtype.
+            PictureError: a picture can't be read, an array has an unsupported shape or dtype, or ``source`` is of
+                another type.
             DataError: a folder without pictures, or a pattern without matches.
         """
         if isinstance(source, np.ndarray):
@@ -137,6 +133,11 @@ class RestoreInferencer:
             layers = [page.layers for file in files for page in file.pages]
             # a missing file is reported when it is read
             return layers[0] if found == [Path(source)] and len(layers) == 1 else layers
+        if isinstance(source, torch.Tensor) or not isinstance(source, Iterable):
+            kind = type(source).__name__
+            raise PictureError(
+                f'an object of type {kind} is no picture; it must be an array, a path, or several of these'
+            )
         restored: list[np.ndarray] = []
         for each in source:
             done: Any = self(each, progress)
@@ -177,6 +178,18 @@ class RestoreInferencer:
             PictureError: the network's output is not finite.
         """
         return picture.restored(lambda colours: self.tiler(colours, progress))
+
+    def restore_batch(self, pictures: Sequence[PictureFile]) -> list[PictureFile]:
+        """Restore pictures of one size and bit depth with a single page each in common passes, see :meth:`Tiler.batch`.
+
+        Args:
+            pictures: as for :meth:`restore_picture`.
+
+        Raises:
+            PictureError, MemoryError, RuntimeError: see :meth:`Tiler.batch`.
+        """
+        colours = self.tiler.batch([picture.colours for picture in pictures])
+        return [replace(picture, colours=each) for picture, each in zip(pictures, colours, strict=True)]
 
     def restore_file(
         self,

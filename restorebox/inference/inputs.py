@@ -5,14 +5,16 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorebox.datasets.formats import PICTURE_SUFFIXES, left_out
+from restorebox.datasets.formats import FORMATS, PICTURE_SUFFIXES, left_out, suffix_kind
 from restorebox.datasets.reading import list_pictures, read_head
 from restorebox.datasets.walking import SkippedFiles, walk
-from restorebox.errors import DataError
+from restorebox.errors import ConfigError, DataError
+from restorebox.files import read_bytes
 from restorebox.inference.files import naming_note, target_name
 from restorebox.inference.video import CONTAINERS, VIDEO_SUFFIXES, is_video
 
@@ -21,16 +23,80 @@ MAX_NAME_BYTES = 255  # file-system limit on the length of a name
 
 @dataclass(frozen=True)
 class RestoreJob:
-    """Restoration of the file ``source`` into ``target``; ``note`` is a line for the user, or None."""
+    """Restoration of a file.
+
+    Attributes:
+        source: the file.
+        target: output file.
+        note: a line for the user about the name of the output, or None.
+        suffix: text that was added to the name.
+        kind: format that was asked for, a key of :data:`~restorebox.datasets.formats.FORMATS`, or None.
+    """
 
     source: Path
     target: Path
     note: str | None = None
+    suffix: str = ''
+    kind: str | None = None
 
     @property
     def copy(self) -> Path:
-        """Path of an unchanged copy, which keeps the name of the source because it keeps its format."""
-        return self.target.with_name(self.source.name)
+        """Path of an unchanged copy, which keeps the format of the source, and so its suffix."""
+        return self.target.with_name(f'{self.source.stem}{self.suffix}{self.source.suffix}')
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files are restored, and how the outputs are named.
+
+    Attributes:
+        include: patterns of the files to restore; empty for all. A pattern without ``/`` is matched against the name,
+            others against the path below the source, where ``**`` is any number of folders.
+        exclude: patterns of files to leave out, likewise.
+        suffix: text that is added to the names of the outputs, before their suffix.
+        kind: format of all outputs, a key of :data:`~restorebox.datasets.formats.FORMATS`; None to keep formats.
+
+    Raises:
+        ConfigError: the suffix is no part of a file name.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    suffix: str = ''
+    kind: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.suffix.isprintable() or set(self.suffix) & set('/\\'):
+            raise ConfigError(f"suffix '{self.suffix}': it becomes a part of file names; use text such as _restored")
+
+    def takes(self, below: Path) -> bool:
+        """Return whether a file is restored.
+
+        Args:
+            below: its path below the source.
+        """
+
+        def fits(pattern: str) -> bool:
+            return _fits(below.parts if '/' in pattern else (below.name,), Path(pattern).parts)
+
+        return (not self.include or any(map(fits, self.include))) and not any(map(fits, self.exclude))
+
+    def name(self, name: str, head: bytes) -> str:
+        """Return the name of an output.
+
+        Args:
+            name: name of the source, without folders.
+            head: first bytes of a picture, see :func:`target_name <restorebox.inference.files.target_name>`.
+        """
+        stem, suffix = Path(name).stem, Path(name).suffix
+        if self.kind is None or is_video(name):
+            target = _target_name(name, head)
+        else:
+            target = name if suffix_kind(suffix) == self.kind else f'{stem}{FORMATS[self.kind].suffixes[0]}'
+        return f'{stem}{self.suffix}{target[len(stem) :]}'
+
+
+ALL = Selection()
 
 
 def find_pictures(
@@ -63,6 +129,53 @@ def find_pictures(
         for each, below in pairs:
             found.setdefault(each, below)
     return list(found.items())
+
+
+def read_list(name: str) -> list[str]:
+    """Read a list of files.
+
+    Args:
+        name: a text file with a path per line, or separated by NUL as ``find -print0`` writes them; ``-`` for standard
+            input. Empty lines are ignored.
+
+    Raises:
+        DataError: it can't be read, or has no paths.
+    """
+    try:
+        data = sys.stdin.buffer.read() if name == '-' else read_bytes(name)
+    except OSError as error:
+        raise DataError(f"list {name}: can't be read ({error.strerror or error})") from None
+    lines = data.split(b'\0') if b'\0' in data else [line.removesuffix(b'\r') for line in data.split(b'\n')]
+    paths = [os.fsdecode(line) for line in lines if line]
+    if not paths:
+        raise DataError(f'list {"of standard input" if name == "-" else name}: is empty; write a path per line')
+    return paths
+
+
+def _listed(paths: Iterable[str]) -> list[tuple[Path, Path]]:
+    """Return pairs as :func:`find_pictures` for the paths of a list, which keep their folders.
+
+    As in archives of tar, the output of ``/a/b.png`` is ``a/b.png``, also with ``..`` resolved.
+    """
+    found: dict[Path, Path] = {}
+    for name in paths:
+        if os.path.isdir(name):
+            raise DataError(f'{name}: is a folder; a list has files, folders are sources of the command')
+        parts = Path(os.path.normpath(name)).parts
+        found[Path(name)] = Path(*(part for part in parts if part not in ('..', Path(name).anchor)))
+    return list(found.items())
+
+
+def check_existence(paths: Iterable[str | os.PathLike]) -> None:
+    """Check that files and folders exist; patterns are not checked.
+
+    Raises:
+        DataError: some do not exist; the message names the first.
+    """
+    missing = [path for path in paths if not os.path.exists(path)]
+    if missing:
+        more = f', and {len(missing) - 1} more sources' if len(missing) > 1 else ''
+        raise DataError(f'{missing[0]}: no such file{more}; nothing was restored')
 
 
 def _matches(pattern: str, suffixes: tuple[str, ...], skipped: SkippedFiles | None) -> list[tuple[Path, Path]]:
@@ -131,35 +244,49 @@ def plan_jobs(
     out: str | Path,
     skipped: SkippedFiles | None = None,
     copies: bool = False,
+    listed: Iterable[str] = (),
+    selection: Selection = ALL,
 ) -> list[RestoreJob]:
     """Plan the output file of each picture or video; files in ``out`` are not used as sources.
 
     The first bytes of each picture are read to detect its format, which may differ from its suffix.
 
     Args:
-        sources: see :func:`find_pictures`.
+        sources: see :func:`find_pictures`; they must exist.
         out: output folder.
-        skipped: see :func:`find_pictures`.
+        skipped: see :func:`find_pictures`; counts the files that the selection leaves out.
         copies: whether a picture may be copied to ``job.copy`` instead.
+        listed: further files, which keep their folders in ``out``, see :func:`read_list`.
+        selection: which files, and how the outputs are named. With a suffix for names, files in ``out`` may be sources,
+            except those that have the suffix already.
 
     Raises:
-        DataError: see :func:`find_pictures`; or two sources have one output file, or a source is its own output.
+        DataError: see :func:`find_pictures`; a source does not exist; two sources have one output file; a source is its
+            own output; or nothing is selected.
     """
-    out_folder = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
-    jobs: dict[Path, RestoreJob] = {}
-    found = find_pictures(sources, videos=True, skipped=skipped)
+    sources = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+    listed = list(listed)
+    check_existence([*(each for each in sources if not glob.has_magic(str(each))), *listed])
+    found = dict([*find_pictures(sources, videos=True, skipped=skipped), *_listed(listed)])
     if not found and skipped is not None:
         raise DataError('; '.join(skipped.unreadable))
-    for source, below in found:
+    taken = {source: below for source, below in found.items() if selection.takes(below)}
+    if not taken:
+        raise DataError(f'none of {len(found)} files is left by --include and --exclude')
+    if skipped is not None:
+        skipped.excluded += len(found) - len(taken)
+    out_folder = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
+    jobs: dict[Path, RestoreJob] = {}
+    for source, below in taken.items():
         head = b'' if is_video(source) else read_head(source)
-        target = Path(out) / below.with_name(_target_name(below.name, head))
+        target = Path(out) / below.with_name(selection.name(below.name, head))
         real = Path(os.path.realpath(source))
         if real == Path(os.path.realpath(target)):
-            raise DataError(f'{source} would be written over itself; take another folder than {out}')
-        if out_folder in real.parents:
+            raise DataError(f'{source} would be written over itself; take another folder than {out}, or add --suffix')
+        if out_folder in real.parents and (not selection.suffix or source.stem.endswith(selection.suffix)):
             continue
         note = naming_note(source.name, head, target.name)
-        job = RestoreJob(source, target, note and f'{source}: {note}')
+        job = RestoreJob(source, target, note, selection.suffix, selection.kind)
         for path in {target, job.copy} if copies else {target}:
             if path in jobs:
                 raise DataError(
@@ -167,5 +294,5 @@ def plan_jobs(
                 )
             jobs[path] = job
     if not jobs:
-        raise DataError(f'{found[0][0]}: lies in {out}, where the restored pictures go; nothing is left to restore')
+        raise DataError(f'{next(iter(taken))}: lies in {out}, where the outputs go; nothing is left to restore')
     return list(dict.fromkeys(jobs.values()))

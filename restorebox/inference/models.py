@@ -106,8 +106,8 @@ def find_model(name: str, folder: str | Path | None = None) -> ModelEntry:
     models = known_models(folder)
     if name not in models:
         raise ConfigError(
-            f"there is no model '{name}'; {nearest(name, list(models))} (`restorebox models` lists them; a file of "
-            f'weights is named {" or ".join("*" + suffix for suffix in WEIGHTS_SUFFIXES)})'
+            f"there is no model '{name}'; {nearest(name, list(models))} (`restorebox models --all` lists them; a file "
+            f'of weights is named {" or ".join("*" + suffix for suffix in WEIGHTS_SUFFIXES)})'
         )
     return models[name]
 
@@ -207,6 +207,30 @@ def model_files(model: str, checkpoint: str | None = None) -> tuple[str, str]:
         weights = str(find_weights(model))
         return find_model(model).config, weights
     return model, str(find_weights(checkpoint)) if is_url(checkpoint) else checkpoint
+
+
+def weights_digest(model: str, checkpoint: str | None = None) -> str:
+    """Return the SHA-256 of a model's weights without loading or downloading them.
+
+    Args:
+        model: see :func:`load_model`; or an ONNX file.
+        checkpoint: see :func:`load_model`.
+
+    Raises:
+        ConfigError, CheckpointError, ExportError: see :func:`find_weights`.
+    """
+    named = model if checkpoint is None else checkpoint
+    if is_url(named) and _SHA256.fullmatch(digest := named.partition('#sha256=')[2]):
+        return digest
+    if checkpoint is not None or Path(model).suffix == '.onnx':
+        if not is_url(named) and not Path(named).is_file():
+            kind = 'checkpoint' if checkpoint is not None else 'model'
+            raise CheckpointError(f'{kind} {named}: no such file')
+        return sha256(find_weights(named) if is_url(named) else Path(named))
+    entry = None if is_url(model) or Path(model).suffix in WEIGHTS_SUFFIXES + ('.py',) else find_model(model)
+    if entry is not None and entry.weights is not None and entry.sha256 is not None:
+        return entry.sha256
+    return sha256(find_weights(model))
 
 
 def supported_precision(model: str, folder: str | Path | None = None) -> str | None:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
+from restorebox.datasets.formats import FORMATS
 from restorebox.errors import PictureError, one_line, out_of_memory, printable
 from restorebox.files import read_bytes, write_whole
 from restorebox.inference import files
+from restorebox.inference.encoding import QUALITY
 from restorebox.inference.files import PictureFile
-from restorebox.inference.findings import examine
+from restorebox.inference.findings import Findings, examine
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
+from restorebox.inference.records import FileRecord, OutputLog, Status
 from restorebox.inference.video import is_video
 from restorebox.inference.video_timeout import restore_with_timeout
 from restorebox.progress import Progress
@@ -29,11 +37,16 @@ T = TypeVar('T')
 def restore_all(
     inferencer: RestoreInferencer,
     jobs: list[RestoreJob],
-    notes: list[str] | None = None,
-    report_finding: Callable[[str], None] | None = None,
-    copied: list[Path] | None = None,
+    record: Callable[[FileRecord], None] | None = None,
+    outputs: OutputLog | None = None,
+    *,
+    find: bool = False,
+    only_if_damaged: bool = False,
+    quality: int = QUALITY,
+    batch_size: int = 1,
+    label: str | None = 'restore',
 ) -> list[str]:
-    """Restore files one by one, while others are read and written in threads.
+    """Restore files, while others are read and written in threads.
 
     The queues are bounded, so that memory does not grow with the number of files. Pictures that run out of memory are
     tried again at the end, one at a time. An error concerns only its own file.
@@ -41,83 +54,216 @@ def restore_all(
     Args:
         inferencer: the inferencer; its ``max_pixels`` limits the size of files.
         jobs: the files.
-        notes: list that receives a line for each thing that could not be kept.
-        report_finding: called with a line for each picture that says what was found in it; not at strength 0.
-        copied: list that receives the copies of pictures in which nothing was found; None: these are restored as well.
+        record: called with the record of each file when it is finished, in the order of finishing; ``model`` and
+            ``sha256`` are None.
+        outputs: record of what made the outputs of a folder, which is continued.
+        find: examine what was found in each picture; not at strength 0.
+        only_if_damaged: copy pictures in which nothing is found byte for byte; it implies ``find``.
+        quality: of lossy formats, 1 to 100.
+        batch_size: maximum number of pictures of one size in one pass of the network.
+        label: description for the progress display; None for no display.
 
     Returns:
         A line with file and reason for each file that could not be restored.
     """
-    examined = copied is not None or (report_finding is not None and inferencer.tiler.strength > 0)
     bad: list[str] = []
-    out_of_memory_jobs: list[RestoreJob] = []
-    writing: deque[tuple[RestoreJob, Callable[[], list[str]]]] = deque()
-    # one thread on a CPU, where more would compete with the network
-    threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
-    with (
-        ThreadPoolExecutor(threads) as readers,
-        ThreadPoolExecutor(threads) as writers,
-        Progress(len(jobs), 'restore') as progress,
-    ):
 
-        def finish(job: RestoreJob, written: Callable[[], list[str]]) -> None:
-            """Wait until a picture has been written."""
-            lost = settle(job, written)
-            if notes is not None and lost:
-                notes.extend(f'{job.source}: {line}' for line in lost)
+    def keep(done: FileRecord) -> None:
+        if done.error is not None:
+            bad.append(done.error)
+        if record is not None:
+            record(done)
 
-        def settle(job: RestoreJob, work: Callable[[], T]) -> T | None:
-            """Return the result of a call, often of a future; on an error record it and return None."""
-            try:
-                return work()
-            except Exception as error:
-                if out_of_memory(error) and len(jobs) > 1:
-                    out_of_memory_jobs.append(job)
-                elif out_of_memory(error):
-                    size = files.picture_size(job.source)
-                    of = f' of {size[0]} x {size[1]}' if size else ''
-                    bad.append(
-                        f'{job.source}: not enough memory for a picture{of}; lower --memory or close other programs'
-                    )
-                elif isinstance(error, PictureError):
-                    line = one_line(error)
-                    bad.append(line if printable(job.source) in line else f'{job.source}: {line}')
-                elif isinstance(error, OSError):
-                    bad.append(f'{job.source}: {error.filename or job.target}: {error.strerror or error}')
-                elif os.environ.get('RESTOREBOX_TRACEBACK'):
-                    raise
-                else:  # a bug, which must not stop the other pictures
-                    what = f'{type(error).__name__}: {one_line(error)}'
-                    bad.append(f'{job.source}: {what} (RESTOREBOX_TRACEBACK=1 shows where)')
-            return None
-
-        for job, reading in read_ahead(readers, jobs, WAITING * threads, inferencer.max_pixels):
-            read = restored = found = None
-            if reading is None:
-                settle(job, partial(restore_with_timeout, inferencer, job))
-            else:
-                read = settle(job, reading.result)
-            if read is not None:
-                restored = settle(job, partial(inferencer.restore_picture, read))
-            if read is not None and restored is not None and examined:
-                found = settle(job, partial(examine, read, restored, inferencer.tiler.strength))
-            if found is not None and report_finding is not None:
-                report_finding(f'{job.source}: {found}')
-            if len(writing) == WAITING * threads:
-                finish(*writing.popleft())
-            if found is not None and copied is not None and not found.strengths:
-                writing.append((job, submit(writers, _copy, job, copied).result))
-            elif restored is not None and (found is not None or not examined):
-                writing.append((job, submit(writers, _write, restored, job.target).result))
-            progress.advance()
-        while writing:
-            finish(*writing.popleft())
-    for job in out_of_memory_jobs:
-        bad += restore_all(inferencer, [job], notes, report_finding, copied)
+    _Queue(inferencer, keep, outputs, find, only_if_damaged, quality, batch_size).run(jobs, label)
     return bad
 
 
-def submit(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Future[T]:
+@dataclass
+class _Work:
+    """A file on its way; ``seconds`` is the time of its own work."""
+
+    job: RestoreJob
+    read: PictureFile | None = None
+    found: Findings | None = None
+    seconds: float = 0.0
+
+    def timed(self, work: Callable[..., T], *args: object) -> T:
+        """Call a function and add its time."""
+        start = time.perf_counter()
+        try:
+            return work(*args)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+
+class _Queue:
+    """The work of :func:`restore_all`, with the same arguments."""
+
+    def __init__(
+        self,
+        inferencer: RestoreInferencer,
+        record: Callable[[FileRecord], None],
+        outputs: OutputLog | None,
+        find: bool,
+        only_if_damaged: bool,
+        quality: int,
+        batch_size: int,
+    ) -> None:
+        self.inferencer, self.record, self.outputs = inferencer, record, outputs
+        self.examined = only_if_damaged or (find and inferencer.tiler.strength > 0)
+        self.only_if_damaged, self.quality, self.batch_size = only_if_damaged, quality, batch_size
+        # one thread on a CPU, where more would compete with the network
+        self._threads = 1 if inferencer.tiler.device.type == 'cpu' else 4
+        self._alone = True  # whether a lack of memory is the picture's own
+        self._again: list[RestoreJob] = []
+        self._writing: deque[tuple[_Work, Future[FileRecord]]] = deque()
+
+    def run(self, jobs: list[RestoreJob], label: str | None) -> None:
+        """Restore files, then those again that ran out of memory."""
+        self._alone = len(jobs) == 1
+        self._run(jobs, label)
+        self._alone = True
+        again, self._again = self._again, []
+        for job in again:
+            self._run([job], None)
+
+    def _run(self, jobs: list[RestoreJob], label: str | None) -> None:
+        waiting: dict[object, list[_Work]] = {}  # pictures to be restored together, by size and bit depth
+        with (
+            ThreadPoolExecutor(self._threads) as readers,
+            ThreadPoolExecutor(self._threads) as writers,
+            nullcontext() if label is None else Progress(len(jobs), label) as progress,
+        ):
+            ahead = max(WAITING * self._threads, self.batch_size)
+            for work, reading in _read_ahead(readers, jobs, ahead, self.inferencer.max_pixels):
+                if reading is None:
+                    done = self._settle(work, partial(self._restore_video, work))
+                    if done is not None:
+                        self.record(done)
+                else:
+                    work.read = self._settle(work, reading.result)
+                if work.read is not None:
+                    self._batch(work, work.read, waiting, writers)
+                if progress is not None:
+                    progress.advance()
+            for works in waiting.values():
+                self._restore(works, writers)
+            self._finish(0)
+
+    def _restore_video(self, work: _Work) -> FileRecord:
+        with self._writes(work.job.target):
+            notes = work.timed(restore_with_timeout, self.inferencer, work.job)
+        return _record(work, 'restored', work.job.target, notes)
+
+    def _batch(
+        self, work: _Work, read: PictureFile, waiting: dict[object, list[_Work]], writers: ThreadPoolExecutor
+    ) -> None:
+        """Restore a picture as soon as enough of its size have been read, or others when too many wait."""
+        if read.more:
+            self._restore([work], writers)
+            return
+        group = (read.colours.shape, read.colours.dtype)
+        waiting.setdefault(group, []).append(work)
+        if len(waiting[group]) >= self.batch_size:
+            self._restore(waiting.pop(group), writers)
+        elif sum(map(len, waiting.values())) >= 2 * self.batch_size:
+            self._restore(waiting.pop(next(iter(waiting))), writers)
+
+    def _restore(self, works: list[_Work], writers: ThreadPoolExecutor) -> None:
+        """Restore pictures of one size together, or one by one if that fails, and queue them for writing."""
+        pictures = [work.read for work in works if work.read is not None]
+        together: list[PictureFile] | None = None
+        if len(works) > 1:
+            start = time.perf_counter()
+            try:
+                together = self.inferencer.restore_batch(pictures)
+                for work in works:
+                    work.seconds += (time.perf_counter() - start) / len(works)
+            except Exception:  # one of them is to blame, or there is not enough memory for all
+                together = None
+        for i, (work, read) in enumerate(zip(works, pictures, strict=True)):
+            if together is not None:
+                restored: PictureFile | None = together[i]
+            else:
+                restored = self._settle(work, partial(work.timed, self.inferencer.restore_picture, read))
+            if restored is not None and self.examined:
+                work.found = self._settle(work, partial(work.timed, examine, read, restored, self._strength))
+            work.read = None
+            self._finish(WAITING * self._threads - 1)
+            if restored is not None and (work.found is not None or not self.examined):
+                self._writing.append((work, _submit(writers, self._write, work, restored)))
+
+    @property
+    def _strength(self) -> float:
+        return self.inferencer.tiler.strength
+
+    def _finish(self, most: int) -> None:
+        """Wait for pictures to be written until at most ``most`` are left."""
+        while len(self._writing) > most:
+            work, written = self._writing.popleft()
+            done = self._settle(work, written.result)
+            if done is not None:
+                self.record(done)
+
+    def _settle(self, work: _Work, call: Callable[[], T]) -> T | None:
+        """Return the result of a call, often of a future; on an error record it, or keep the file for a second try."""
+        job = work.job
+        try:
+            return call()
+        except Exception as error:
+            if out_of_memory(error) and not self._alone:
+                self._again.append(job)
+                return None
+            known = isinstance(error, (PictureError, OSError)) or out_of_memory(error)
+            if not known and os.environ.get('RESTOREBOX_TRACEBACK'):
+                raise
+            self.record(_record(work, 'failed', job.target, error=_reason(job, error)))
+        return None
+
+    def _writes(self, output: Path, copied: bool = False) -> AbstractContextManager[None]:
+        return nullcontext() if self.outputs is None else self.outputs.writing(output, copied)
+
+    def _write(self, work: _Work, restored: PictureFile) -> FileRecord:
+        """Write a picture, or copy its source if nothing was found and this was asked for."""
+        job = work.job
+        if self.only_if_damaged and work.found is not None and not work.found.strengths:
+            with self._writes(job.copy, copied=True):
+                work.timed(lambda: write_whole(job.copy, read_bytes(job.source)))
+            renamed = f'nothing was found: copied as {job.copy.name}, in its own format'
+            return _record(work, 'copied', job.copy, [] if job.copy == job.target else [renamed])
+        notes = list(restored.notes)
+        if job.kind is not None and 'deep' not in FORMATS[job.kind].holds and restored.colours.dtype == np.uint16:
+            restored = restored.in_8_bits()
+            notes.append(f'16 bits became 8, all that {job.kind} holds')
+        with self._writes(job.target):
+            lost = work.timed(files.write_file, restored, job.target, self.quality)
+        return _record(work, 'restored', job.target, [*notes, *lost])
+
+
+def _record(
+    work: _Work, status: Status, output: Path, notes: Sequence[str] = (), error: str | None = None
+) -> FileRecord:
+    found = None if work.found is None or error is not None else work.found.strengths
+    own = () if error is not None or work.job.note is None else (work.job.note,)
+    source = str(work.job.source)
+    return FileRecord(source, str(output), status, None, None, work.seconds, found, error, (*own, *notes))
+
+
+def _reason(job: RestoreJob, error: Exception) -> str:
+    """Return a line with the file and why it could not be restored."""
+    if out_of_memory(error):
+        size = files.picture_size(job.source)
+        of = f' of {size[0]} x {size[1]}' if size else ''
+        return f'{job.source}: not enough memory for a picture{of}; lower --memory or close other programs'
+    line = one_line(error)
+    if isinstance(error, PictureError):
+        return line if printable(job.source) in line else f'{job.source}: {line}'
+    if isinstance(error, OSError):
+        return f'{job.source}: {error.filename or job.target}: {error.strerror or error}'
+    return f'{job.source}: {type(error).__name__}: {line} (RESTOREBOX_TRACEBACK=1 shows where)'  # a bug
+
+
+def _submit(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> Future[T]:
     """Submit a call to a pool; a failure to start a thread, as for lack of memory, is set on the returned future."""
     try:
         return pool.submit(work, *args)
@@ -127,27 +273,16 @@ def submit(pool: ThreadPoolExecutor, work: Callable[..., T], *args: object) -> F
         return failed
 
 
-def _write(picture: PictureFile, target: Path) -> list[str]:
-    """Write a picture; returns a line for each thing that could not be kept."""
-    return [*picture.notes, *(files.write_file(picture, target) or ())]
-
-
-def _copy(job: RestoreJob, copied: list[Path]) -> list[str]:
-    """Copy a file byte for byte; returns a line if the restored picture would have another name or format."""
-    write_whole(job.copy, read_bytes(job.source))
-    copied.append(job.copy)
-    return [] if job.copy == job.target else [f'nothing was found: copied as {job.copy.name}, in its own format']
-
-
-def read_ahead(
+def _read_ahead(
     readers: ThreadPoolExecutor, jobs: list[RestoreJob], ahead: int, max_pixels: int
-) -> Iterator[tuple[RestoreJob, Future[PictureFile] | None]]:
-    """Yield each job with the future of its picture, None for a video; up to ``ahead`` further pictures are read."""
-    reading: deque[tuple[RestoreJob, Future[PictureFile] | None]] = deque()
+) -> Iterator[tuple[_Work, Future[PictureFile] | None]]:
+    """Yield each file with the future of its picture, None for a video; up to ``ahead`` further pictures are read."""
+    reading: deque[tuple[_Work, Future[PictureFile] | None]] = deque()
     for job in jobs:
-        reading.append(
-            (job, None if is_video(job.source) else submit(readers, files.read_file, job.source, max_pixels))
-        )
+        work = _Work(job)
+        video = is_video(job.source)
+        future = None if video else _submit(readers, partial(work.timed, files.read_file), job.source, max_pixels)
+        reading.append((work, future))
         if len(reading) > ahead:
             yield reading.popleft()
     while reading:

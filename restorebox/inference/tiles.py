@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import cv2
@@ -201,8 +201,34 @@ class Tiler:
                 if less is None:
                     raise
                 memory = less
-            if self.device.type == 'cuda':
-                torch.cuda.empty_cache()
+            if self.device.type != 'cpu':
+                getattr(torch, self.device.type).empty_cache()
+
+    def batch(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Restore pictures of one size in as few passes as the memory allows; samplers and tiles take one each.
+
+        Results may differ by rounding from those of single pictures, since libraries sum batches in another order.
+
+        Args:
+            pictures: ``(H, W, 3)`` RGB of one size and dtype, see :meth:`__call__`.
+
+        Returns:
+            Arrays of the same shape and dtype, in the same order.
+
+        Raises:
+            PictureError, MemoryError, RuntimeError: see :meth:`__call__`; which picture caused it is not known.
+        """
+        most = 1
+        if len(pictures) > 1 and self.strength > 0 and self.restorer.needs.tiling == 'spatial':
+            height, width = pictures[0].shape[:2]
+            most = int(self.memory * MIB / (self.pixel_bytes * height * width))
+        if most < 2:
+            return [self(picture) for picture in pictures]
+        out: list[np.ndarray] = []
+        for first in range(0, len(pictures), most):
+            x = torch.cat([to_tensor(picture, self.device) for picture in pictures[first : first + most]])
+            out += [to_array(y, pictures[0].dtype) for y in self._restore(x, self._estimate(x))]
+        return out
 
     def _reduced_memory(self, height: int, width: int, memory: float) -> float | None:
         """Return half the memory of the failed attempt; None if tiles can't be smaller."""
@@ -278,7 +304,7 @@ class Tiler:
     def _restore(
         self, x: Tensor, shared: dict[str, Tensor] | None, progress: Callable[[int, int], None] | None = None
     ) -> Tensor:
-        """Restore ``(1, 3, H, W)`` in [0, 1]; with ``ensemble`` the mean over eight flips and rotations."""
+        """Restore ``(N, 3, H, W)`` in [0, 1]; with ``ensemble`` the mean over eight flips and rotations."""
         if not self.ensemble:
             return self._once(x, shared, progress)
         total = torch.zeros_like(x)

@@ -8,6 +8,7 @@ import time
 
 from restorebox.errors import PictureError, printable
 from restorebox.files import read_limit
+from restorebox.inference.clips import Note
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
 
@@ -22,9 +23,9 @@ def print_note(line: str) -> None:
 class _RestoreThread(threading.Thread):
     """Thread that restores a video; ``frames`` counts its progress."""
 
-    def __init__(self, inferencer: RestoreInferencer, job: RestoreJob) -> None:
+    def __init__(self, inferencer: RestoreInferencer, job: RestoreJob, note: Note) -> None:
         super().__init__(daemon=True)
-        self.inferencer, self.job = inferencer, job
+        self.inferencer, self.job, self.note = inferencer, job, note
         self.frames = 0
         self.abandoned = False
         self.error: BaseException | None = None
@@ -33,7 +34,7 @@ class _RestoreThread(threading.Thread):
     def run(self) -> None:
         """Restore the video; an error is stored in ``error``."""
         try:
-            self.inferencer.restore_video(self.job.source, self.job.target, self.count, note=print_note)
+            self.inferencer.restore_video(self.job.source, self.job.target, self.count, note=self.note)
         except BaseException as error:  # raised by restore_with_timeout
             self.error = error
         finally:
@@ -46,18 +47,27 @@ class _RestoreThread(threading.Thread):
             raise PictureError('abandoned')
 
 
-def restore_with_timeout(inferencer: RestoreInferencer, job: RestoreJob) -> None:
+def restore_with_timeout(inferencer: RestoreInferencer, job: RestoreJob) -> list[str]:
     """Restore a video in a thread, which is abandoned if a read blocks, since it can't be stopped.
 
     A video is read while it is decoded. A slow frame is distinguished from a blocked read by the CPU time of the
     process.
+
+    Returns:
+        The notes about the video, which are printed as well.
 
     Raises:
         PictureError, OSError: see :func:`restorebox.inference.video.restore_video`; or a read blocked for
             :func:`restorebox.files.read_limit` seconds.
     """
     limit = read_limit()
-    clip = _RestoreThread(inferencer, job)
+    notes: list[str] = []
+
+    def note(line: str) -> None:
+        print_note(line)
+        notes.append(line.removeprefix(f'{job.source}: '))
+
+    clip = _RestoreThread(inferencer, job, note)
     clip.start()
     tick, idle, before = min(1.0, limit), 0.0, (0, time.process_time())
     try:
@@ -75,3 +85,4 @@ def restore_with_timeout(inferencer: RestoreInferencer, job: RestoreJob) -> None
         raise
     if clip.error is not None:
         raise clip.error
+    return notes

@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
+from restorebox.inference.records import OUTPUTS
 from tests.campaign import models, videos
 from tests.campaign.cases import Case, fork
 from tests.campaign.pictures import RESTORE, files_below
@@ -240,7 +241,7 @@ def compare(case: Case, folder: str, whole: dict[str, str], between: bool) -> No
         except Exception as error:  # not whole
             case.violation('silent', f'{name} is not whole {when}: {error}')
             continue
-        if not same and not (between and path.name in ('manifest.jsonl', 'recipe.json', 'last_checkpoint')):
+        if not same and not (between and path.name in ('manifest.jsonl', 'recipe.json', 'last_checkpoint', OUTPUTS)):
             case.violation('silent', f'{name} has other contents {when}')
     if not between:
         for name in whole.keys() - found.keys():

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from restorebox.inference.records import OUTPUTS
 from tests.campaign import faults, models, picture_files
 from tests.campaign.cases import Case, Ran
 from tests.campaign.reference import OUTSIDE, Decoded, decode, difference
@@ -82,7 +83,7 @@ def restore(case: Case, path: Path, expected: Decoded, original: Decoded) -> str
         case.violation('lines', f'exit code {ran.code} with {len(failed)} pictures not restored')
     mine = [each for each in made if 'subject' in each.name and not each.name.startswith('.')]
     for each in made:
-        if each not in mine and each.name not in GOOD:
+        if each not in mine and each.name not in (*GOOD, OUTPUTS):
             case.violation('leftover', f'{each}')
     return judge_subject(case, path, expected, original, mine, ran)
 

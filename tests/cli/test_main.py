@@ -1,5 +1,6 @@
 """The console script finds its commands."""
 
+import os
 import subprocess
 import sys
 
@@ -30,3 +31,20 @@ def test_the_script_that_was_a_command_is_named():
 def test_every_command_is_listed(capsys):
     main(['--help'])
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == list(COMMANDS)
+
+
+@pytest.mark.parametrize('words', [['models', '--all'], ['--help']])
+def test_a_reader_that_ends_early_ends_it_quietly(words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, '-m', 'restorebox', *words],
+        env=environment(),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert result.stderr == ''
+    assert result.returncode == 141

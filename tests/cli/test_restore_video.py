@@ -1,12 +1,15 @@
 """restore with videos among the pictures, as a user types it."""
 
+import json
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from restorebox import RestoreInferencer
 from restorebox.cli.main import main
+from restorebox.inference.records import OUTPUTS
 from tests.factories import publish_small
 from tests.inference.small_clips import make_clip, woven
 from tests.inference.test_video import facts, write_clip
@@ -27,12 +30,12 @@ def test_a_folder_with_clips(published, tmp_path, monkeypatch, capsys):
     words = ['restore', 'home', '--model', str(published), '--device', 'cpu']
     with pytest.raises(SystemExit) as caught:
         main(words)
-    assert caught.value.code == 1
+    assert caught.value.code == 3
     printed = capsys.readouterr()
     assert '2 restored into restored, 1 could not be restored' in printed.out
     assert 'not restored: home/bad.mov: is cut: it ends at byte 3000' in printed.err
     made = sorted(str(p.relative_to(tmp_path / 'restored')) for p in (tmp_path / 'restored').rglob('*') if p.is_file())
-    assert made == ['a.png', 'sub/b.mp4']
+    assert made == [OUTPUTS, 'a.png', 'sub/b.mp4']
     assert len(facts(tmp_path / 'restored/sub/b.mp4')[2]) == 6
     with pytest.raises(SystemExit):
         main(words)
@@ -45,9 +48,10 @@ def test_a_folder_with_clips(published, tmp_path, monkeypatch, capsys):
 def test_changes_of_a_clip_are_reported(published, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     make_clip(tmp_path / 'a.mts', 4, form='mpegts', interlaced=True, encoder={'x264-params': 'tff=1'}, picture=woven)
-    main(['restore', 'a.mts', '--model', str(published), '--device', 'cpu'])
+    main(['restore', 'a.mts', '--model', str(published), '--device', 'cpu', '--report', 'r.jsonl'])
     said = capsys.readouterr().err.splitlines()
-    assert 'note: a.mts: 4 of 4 frames were interlaced; they are deinterlaced' in said
+    assert said.count('note: a.mts: 4 of 4 frames were interlaced; they are deinterlaced') == 1
+    assert '4 of 4 frames were interlaced; they are deinterlaced' in json.loads(Path('r.jsonl').read_text())['notes']
     assert (tmp_path / 'restored' / 'a.mts.mkv').is_file()
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from types import SimpleNamespace
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from restorebox.figures import read_scalars, save_curves, save_sheet
 from restorebox.hooks.checkpoint import RestorationCheckpointHook
 from restorebox.hooks.ema import RoleEMAHook
 from restorebox.registry import RUNNERS
+from tests.conftest import REPO
 from tests.factories import write_pairs
 from tests.processes import write_config
 
@@ -101,6 +103,11 @@ def test_testing_uses_the_average(finished, tmp_path):
     now = runner.restorer.state_dict()
     assert all(torch.equal(now[k], v) for k, v in checkpoint['ema_state_dict'].items())
     scores = json.loads((tmp_path / 'scores.json').read_text())
+    schema = json.loads((REPO / 'restorebox/schemas/scores-1.json').read_text())
+    jsonschema.validate(scores, schema)
+    for change in ({'version': 2}, {'mean': {'psnr_y': 'high'}}, {'more': 1}, {'checkpoint': {'path': None}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(scores | change, schema)
     assert scores['count'] == 3
     assert scores['training']['steps'] == 20
     assert scores['training']['samples'] == 40

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import restorebox
@@ -41,6 +42,37 @@ def test_inputs_that_are_no_pictures_are_an_error(inferencer, array, words):
         inferencer(array)
 
 
+@pytest.mark.parametrize('source', [None, 3, torch.zeros(3, 4, 4), Image.new('RGB', (4, 4)), [[None]]])
+def test_other_objects_are_a_line(inferencer, source):
+    with pytest.raises(PictureError, match=r'^an object of type \w+ is no picture; it must be an array, a path, or'):
+        inferencer(source)
+
+
+def test_pictures_of_one_size_are_restored_together(inferencer, monkeypatch):
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 256, (20, 31, 3), dtype=np.uint8) for _ in range(5)]
+    alone = [inferencer(each) for each in arrays]
+    passes, restore = [], inferencer.restorer.restore
+    monkeypatch.setattr(
+        inferencer.restorer, 'restore', lambda x, **more: (passes.append(len(x)), restore(x, **more))[1]
+    )
+    pixels = 20 * 31 * inferencer.tiler.pixel_bytes / 2**20
+    for memory, sizes in ((1024, [5]), (2.5 * pixels, [2, 2, 1]), (1.5 * pixels, [1] * 5)):
+        passes.clear()
+        monkeypatch.setattr(inferencer.tiler, 'memory', memory)
+        together = inferencer.tiler.batch(arrays)
+        assert passes == sizes
+        for one, other in zip(alone, together, strict=True):
+            assert abs(one.astype(int) - other).max() <= 1
+    monkeypatch.setattr(inferencer.tiler, 'strength', 0)
+    assert all(map(np.array_equal, inferencer.tiler.batch(arrays), arrays))
+
+
+def test_models_with_weights_are_listed():
+    assert 'weather' in restorebox.RestoreInferencer.list_models()
+    assert 'unet5_paired' not in restorebox.RestoreInferencer.list_models()
+
+
 def test_files_folders_patterns_and_lists(inferencer, tmp_path):
     write_pairs(tmp_path, 'test', 3)
     folder = tmp_path / 'test' / 'lq'
@@ -69,7 +101,7 @@ def test_restore_in_a_line_and_a_config_with_a_checkpoint(published, inferencer,
         restorebox.restore(lq, model=config)
     with pytest.raises(CheckpointError, match='it is of another model'):
         restorebox.restore(lq, model='unet5_paired', checkpoint=published)
-    with pytest.raises(ConfigError, match=r"device 'gpu7'.*'cpu' is always there"):
+    with pytest.raises(ConfigError, match=r"device 'gpu7': is not one of cuda, xpu, mps, cpu"):
         restorebox.restore(lq, model=published, device='gpu7')
 
 

@@ -88,9 +88,9 @@ def test_the_queue_is_bounded(jobs, monkeypatch):
         begun.append(path)
         return read(path)
 
-    def writer(picture, target):
+    def writer(picture, target, quality):
         slow.wait(0.02)
-        write(picture, target)
+        return write(picture, target)
 
     def network(colours):
         taken.append(1)
@@ -115,9 +115,10 @@ def test_reading_and_writing_go_on_while_the_network_works(jobs, monkeypatch):
             was_read.set()
         return picture
 
-    def writer(picture, target):
-        write(picture, target)
+    def writer(picture, target, quality):
+        lost = write(picture, target)
         was_written.set()
+        return lost
 
     def network(colours):
         if colours[0, 0, 0] == 1:

@@ -1,0 +1,336 @@
+"""Records of restoration runs: what happened to each file (the report), and which model made each output of a folder.
+
+Both are files of JSON lines to which several processes may append, and which a killed process leaves readable. The
+schema of a report's line is ``restorebox/schemas/report-1.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from restorebox.engine.config import load_config
+from restorebox.errors import ConfigError
+from restorebox.files import file_locked, json_bytes, replacing
+from restorebox.inference.encoding import QUALITY
+from restorebox.inference.models import find_model, weights_digest
+from restorebox.restorers.strength import checked_strength
+
+REPORT_VERSION = 1  # of the lines of a report; a change that readers must know of increases it
+OUTPUTS = '.restorebox.outputs.jsonl'  # in an output folder: the maker of each output
+
+Status = Literal['restored', 'copied', 'existing', 'failed']
+DONE = ('restored', 'copied')
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What the content of an output depends on besides its source: weights and settings.
+
+    Precision and device are left out, so that a run may be continued on another machine.
+
+    Attributes:
+        model: name or path of the model, as given.
+        sha256: hash of the file of weights, 64 hexadecimal digits.
+        strength: strength of the restoration, 0 to 2.
+        ensemble: whether self-ensemble was used.
+        quality: of lossy formats, 1 to 100.
+        config: hash of the model's config if it was given apart from the weights, else None.
+    """
+
+    model: str
+    sha256: str
+    strength: float = 1.0
+    ensemble: bool = False
+    quality: int = QUALITY
+    config: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits that identify weights and settings; the name of the model has no influence."""
+        settings = [self.sha256, float(self.strength), self.ensemble, self.quality, self.config]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+
+
+def maker_of(
+    model: str, checkpoint: str | None = None, strength: float = 1.0, ensemble: bool = False, quality: int = QUALITY
+) -> Maker:
+    """Return the maker of a run's outputs; the weights are not loaded.
+
+    Args:
+        model: see :class:`~restorebox.inference.RestoreInferencer`, as for the following.
+        checkpoint: weights for a config.
+        strength: 0 to 2.
+        ensemble: whether to use self-ensemble.
+        quality: of lossy formats, 1 to 100.
+
+    Raises:
+        ConfigError, CheckpointError, ExportError: the model does not exist; or a value is out of range.
+    """
+    if not 1 <= quality <= 100:
+        raise ConfigError(f'quality is {quality}; it must be from 1 to 100')
+    strength, digest, config = checked_strength(strength), weights_digest(model, checkpoint), None
+    if checkpoint is not None:
+        path = model if Path(model).suffix == '.py' else find_model(model).config
+        config = hashlib.sha256(repr(load_config(path).model.to_dict()).encode()).hexdigest()
+    return Maker(model, digest, strength, ensemble, quality, config)
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Outcome of one file of a run.
+
+    Attributes:
+        source: the file, as it was named or found.
+        output: the file that was written or would have been; for a copy its path.
+        status: ``'restored'``; ``'copied'`` without change, since nothing was found; ``'existing'``: it was there
+            before and was left as it is; ``'failed'``.
+        model: name or path of the model, None for an existing output of unknown origin.
+        sha256: hash of the model's weights, 64 hexadecimal digits, or None likewise.
+        seconds: time of reading, network and writing, without waiting in queues; None for an existing output.
+        found: what the model removed, kind -> RMS in levels of 8 bits, see
+            :class:`~restorebox.inference.findings.Findings`; empty if nothing was found, None if it was not examined.
+        error: a line with file and reason, None unless it failed.
+        notes: a line for each thing that could not be kept.
+    """
+
+    source: str
+    output: str
+    status: Status
+    model: str | None = None
+    sha256: str | None = None
+    seconds: float | None = None
+    found: dict[str, float] | None = None
+    error: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def line(self) -> dict[str, Any]:
+        """Return the line of a report as a dict."""
+        values = asdict(self) | {'notes': list(self.notes)}
+        if self.seconds is not None:
+            values['seconds'] = round(self.seconds, 4)
+        if self.found is not None:
+            values['found'] = {kind: round(value, 3) for kind, value in self.found.items()}
+        return {'version': REPORT_VERSION, **values}
+
+
+class _Lines:
+    """File of JSON objects, one a line, to which several processes append.
+
+    A line is one write under a lock of the file, so lines of two processes do not mix. Lines that a killed process or a
+    full disk left incomplete are ignored when the file is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, flags, 0o666)
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            os.close(self._descriptor)
+            raise OSError(0, 'is no regular file', str(path))
+        with open(path, 'rb') as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            self._complete = not size or file.read() == b'\n'  # whether the last line is
+
+    def read(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Yield each complete line and its content."""
+        with open(self.path, 'rb') as file:
+            for line in file:
+                with suppress(ValueError, RecursionError):
+                    content = json.loads(line)
+                    if isinstance(content, dict) and line.endswith(b'\n'):
+                        yield line, content
+
+    def add(self, content: dict[str, Any]) -> None:
+        """Append a line.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        line = (b'' if self._complete else b'\n') + json_bytes(content, indent=None)
+        with file_locked(self._descriptor):
+            self._complete = False
+            try:
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
+            self._complete = True
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class Report:
+    """Report of a run in JSON lines, one for each file; a context manager.
+
+    Lines are appended as files are finished, by several processes at once. A run that is continued goes on with the
+    same report, and keeps the lines of files that an earlier run restored.
+
+    Args:
+        path: the file; its folder is created, an existing report is continued.
+
+    Raises:
+        ConfigError: the file is something else than a report, or can't be opened.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._lines = _Lines(self.path)
+        except OSError as error:
+            raise ConfigError(f"report {path}: can't be written ({error.strerror or error})") from None
+        self._done: dict[tuple[str, str], str | None] = {}
+        whole = 0
+        for line, content in self._lines.read():
+            whole += len(line)
+            if content.get('version') != REPORT_VERSION or not isinstance(content.get('source'), str):
+                whole = 0
+                break
+            if content.get('status') in DONE:
+                self._done[_file_of(content)] = content.get('sha256')
+        if not whole and os.path.getsize(self.path):
+            self._lines.close()
+            raise ConfigError(f'report {path}: is no report of version {REPORT_VERSION}; give it another name')
+
+    def add(self, record: FileRecord) -> None:
+        """Append the record of a file; an existing output keeps the line of the run that made it.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        file = (record.source, record.output)
+        if record.status == 'existing' and file in self._done and record.sha256 in (None, self._done[file]):
+            return
+        self._lines.add(record.line())
+
+    def finish(self) -> None:
+        """Keep the last line of each file only, for one process after all have ended."""
+        last: dict[tuple[str, str], int] = {}
+        count = 0
+        for count, (_, content) in enumerate(self._lines.read(), 1):
+            last[_file_of(content)] = count
+        if count == len(last):
+            return
+        kept = set(last.values())
+        with replacing(self.path) as beside, open(beside, 'wb') as file:
+            file.writelines(line for i, (line, _) in enumerate(self._lines.read(), 1) if i in kept)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.close()
+
+
+def _file_of(content: dict[str, Any]) -> tuple[str, str]:
+    return str(content.get('source')), str(content.get('output'))
+
+
+class OutputLog:
+    """Record in an output folder of what made each output, so that another model's are not taken as done.
+
+    An output that is not listed was put there by something else; it is left alone.
+
+    Args:
+        folder: the output folder; created if missing.
+        maker: weights and settings of this run.
+        read_only: create nothing, for a run that writes nothing.
+
+    Raises:
+        ConfigError: the file of the record can't be opened.
+    """
+
+    def __init__(self, folder: str | Path, maker: Maker, read_only: bool = False) -> None:
+        self.folder, self.maker = Path(folder), maker
+        path = self.folder / OUTPUTS
+        self._lines: _Lines | None = None
+        self._made: dict[str, tuple[str, bool]] = {}
+        if read_only and not path.is_file():
+            return
+        try:
+            self._lines = _Lines(path)
+            known: dict[str, str] = {}  # one string per maker, not per output
+            for _, content in self._lines.read():
+                output, key = content.get('output'), content.get('by')
+                if isinstance(key, str):
+                    known.setdefault(key, key)
+                if isinstance(output, str) and isinstance(key, str):
+                    self._made[output] = (known[key], content.get('copied') is True)
+                elif isinstance(output, str):
+                    self._made.pop(output, None)
+        except OSError as error:
+            raise ConfigError(f"{path}: can't be opened ({error.strerror or error}); remove it") from None
+        if maker.key not in known and not read_only:
+            self._lines.add({'by': maker.key, **asdict(maker)})
+
+    def made(self, output: str | Path) -> Literal['same', 'copied', 'other'] | None:
+        """Return what made an output.
+
+        Returns:
+            ``'same'``: this model with these settings. ``'copied'``: the same, which found nothing and copied the
+            source. ``'other'``: another model or other settings. None: unknown.
+        """
+        if (entry := self._made.get(self._name(output))) is None:
+            return None
+        key, copied = entry
+        return 'other' if key != self.maker.key else 'copied' if copied else 'same'
+
+    @contextmanager
+    def writing(self, output: str | Path, copied: bool = False) -> Iterator[None]:
+        """Record an output that the block writes atomically: before it if there is no such file, else after it.
+
+        So a process that is killed in between leaves no output without its maker, and none with a wrong one.
+
+        Args:
+            output: path of the output, in the folder.
+            copied: whether it is an unchanged copy of its source.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        name, entry = self._name(output), (self.maker.key, copied)
+        replaced = os.path.lexists(output)
+        if not replaced:
+            self._set(name, entry)
+        try:
+            yield
+        except Exception:
+            if not replaced:  # a file that comes there is none of ours
+                with suppress(OSError):
+                    self._set(name, None)
+            raise
+        if replaced:
+            self._set(name, entry)
+
+    def _set(self, name: str, entry: tuple[str, bool] | None) -> None:
+        if self._made.get(name) == entry or self._lines is None:
+            return
+        key, copied = entry or (None, False)
+        self._lines.add({'output': name, 'by': key, **({'copied': True} if copied else {})})
+        if entry is None:
+            del self._made[name]
+        else:
+            self._made[name] = entry
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+
+    def _name(self, output: str | Path) -> str:
+        return Path(output).relative_to(self.folder).as_posix()

@@ -1,0 +1,107 @@
+"""restore over many small files by two processes that are killed: the same outputs, and a whole report."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restorebox.inference.records import OUTPUTS
+from tests.conftest import REPO
+from tests.factories import publish_small
+from tests.processes import environment, free_port
+
+COUNT, DISTINCT, BAD = 10_000, 40, 3
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def published(tmp_path_factory):
+    return publish_small(tmp_path_factory.mktemp('published'))
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Small pictures in ten folders, and a few files that are none."""
+    home = tmp_path_factory.mktemp('many')
+    rng = np.random.default_rng(0)
+    image = home / 'image.png'
+    distinct = []
+    for _ in range(DISTINCT):
+        Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).save(image)
+        distinct.append(image.read_bytes())
+    for i in range(COUNT):
+        path = home / 'in' / str(i % 10) / f'{i:05d}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'no picture' if i % (COUNT // BAD) == 5 else distinct[i % DISTINCT])
+    return home
+
+
+def begin(home, published, out, report):
+    """Two processes under torchrun, in a session of their own."""
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node=2', f'--master-port={free_port()}']
+    words = ['in', '--model', str(published), '--out', out, '--report', report, '--device', 'cpu']
+    return subprocess.Popen(
+        [*launch, '-m', 'restorebox', 'restore', *words],
+        cwd=home,
+        env=environment(PYTHONPATH=str(REPO)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def made(folder):
+    return [path for path in Path(folder).rglob('*.png') if not path.name.startswith('.')]
+
+
+def lines(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def test_ten_thousand_files_killed_three_times(folder, published):
+    whole = begin(folder, published, 'whole', 'whole.jsonl')
+    out, err = whole.communicate()
+    bad = sum(i % (COUNT // BAD) == 5 for i in range(COUNT))
+    assert whole.returncode == 0, err
+    assert f'{COUNT - bad} restored into whole, {bad} could not be restored' in out
+    assert [line.split(': ')[0] for line in err.splitlines() if 'a second' not in line] == ['not restored'] * bad
+
+    for part in (0.2, 0.5, 0.8):
+        process = begin(folder, published, 'out', 'out.jsonl')
+        while len(made(folder / 'out')) < part * COUNT and process.poll() is None:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, 'it had ended before it was killed'
+        for line in lines(folder / 'out.jsonl'):  # whole at any time
+            assert line['status'] == 'failed' or (folder / line['output']).is_file()
+    last = begin(folder, published, 'out', 'out.jsonl')
+    out, err = last.communicate()
+    assert last.returncode == 0, err
+    assert f'were there already, {bad} could not be restored' in out
+
+    first, second = (
+        {str(path.relative_to(folder / name)): path.read_bytes() for path in made(folder / name)}
+        for name in ('whole', 'out')
+    )
+    assert first == second
+    assert len(first) == COUNT - bad
+    assert sorted(path.name for path in (folder / 'out').iterdir() if path.is_file()) == [OUTPUTS]
+    reports = [lines(folder / f'{name}.jsonl') for name in ('whole', 'out')]
+    sources = [sorted(line['source'] for line in report) for report in reports]
+    assert sources[0] == sources[1] == sorted(str(path.relative_to(folder)) for path in (folder / 'in').rglob('*.png'))
+    assert [sum(line['status'] == 'failed' for line in report) for report in reports] == [bad, bad]
+    assert {(line['model'], line['sha256']) for line in reports[1]} == {
+        (line['model'], line['sha256']) for line in reports[0]
+    }
+    # a file that was written just before a kill is there, but its line may be of the next run
+    again = [line for line in reports[1] if line['status'] == 'existing']
+    assert len(again) <= 3 * 2 * 4

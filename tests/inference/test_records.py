@@ -1,0 +1,168 @@
+"""Report lines, their schema, and the record of what made each output."""
+
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import restorebox
+from restorebox.errors import ConfigError
+from restorebox.files import write_whole
+from restorebox.inference.records import OUTPUTS, FileRecord, Maker, OutputLog, Report
+
+SCHEMA = json.loads((Path(restorebox.__file__).parent / 'schemas/report-1.json').read_text())
+HASH = 'ab' * 32
+A, B = Maker('a', HASH), Maker('b', 'cd' * 32)
+
+
+def restored(name, **more):
+    return FileRecord(name, f'out/{name}', 'restored', 'a', HASH, 0.25, {'veil': 12.3456}, **more)
+
+
+def failed(name):
+    return FileRecord(name, f'out/{name}', 'failed', 'a', HASH, 0.0, error=f'{name}: is damaged')
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().split('\n')[:-1]]
+
+
+def test_lines_fit_the_schema_and_the_schema_refuses_others(tmp_path):
+    records = [
+        restored('a.png', notes=('EXIF left out',)),
+        failed('b.png'),
+        FileRecord('c.png', 'out/c.png', 'existing'),
+        FileRecord('d.png', 'out/d.png', 'copied', 'a', HASH, 0.1, {}),
+        restored(os.fsdecode(b'\xff.png')),
+    ]
+    with Report(tmp_path / 'new' / 'r.jsonl') as report:
+        for record in records:
+            report.add(record)
+    found = lines(tmp_path / 'new' / 'r.jsonl')
+    assert [line['source'] for line in found] == [record.source for record in records]
+    assert found[0]['found'] == {'veil': 12.346}
+    for line in found:
+        jsonschema.validate(line, SCHEMA)
+    for change in ({'status': 'done'}, {'error': 'why'}, {'version': 2}, {'sha256': 'ab'}, {'more': 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(found[0] | change, SCHEMA)
+
+
+def test_a_continued_report_keeps_one_line_per_file(tmp_path):
+    path = tmp_path / 'r.jsonl'
+    with Report(path) as report:
+        for record in (restored('a.png'), failed('b.png')):
+            report.add(record)
+    with open(path, 'a') as file:
+        file.write('{"version": 1, "source": "cut')  # as after a full disk
+    with Report(path) as report:
+        report.add(FileRecord('a.png', 'out/a.png', 'existing'))
+        report.add(restored('b.png'))
+        report.add(FileRecord('c.png', 'out/c.png', 'existing'))
+        report.finish()
+    assert [(line['source'], line['status']) for line in lines(path)] == [
+        ('a.png', 'restored'),
+        ('b.png', 'restored'),
+        ('c.png', 'existing'),
+    ]
+
+
+@pytest.mark.parametrize('content', [b'notes\n', b'\x89PNG\r\n\x1a\n', b'[1]\n', b'{"a": 1}\n', b'{"version": 2}\n'])
+def test_another_file_is_never_taken_for_a_report(tmp_path, content):
+    path = tmp_path / 'r.jsonl'
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match='is no report of version 1; give it another name'):
+        Report(path)
+    assert path.read_bytes() == content
+
+
+def test_a_report_that_cannot_be_opened_is_a_line(tmp_path):
+    (tmp_path / 'file').touch()
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'link').symlink_to(tmp_path / 'file')
+    for name in ('file/r.jsonl', '.', 'pipe', 'link'):
+        with pytest.raises(ConfigError, match=r"report .*: can't be written"):
+            Report(tmp_path / name)
+
+
+def append(path, first):
+    with Report(path) as report:
+        for i in range(first, first + 500):
+            report.add(restored(f'{i}.png'))
+
+
+def test_lines_of_several_processes_do_not_mix(tmp_path):
+    path = tmp_path / 'r.jsonl'
+    with ProcessPoolExecutor(3) as pool:
+        list(pool.map(append, [path] * 3, (0, 500, 1000)))
+    assert sorted(int(line['source'][:-4]) for line in lines(path)) == list(range(1500))
+
+
+def test_the_folder_knows_what_made_an_output(tmp_path):
+    log = OutputLog(tmp_path, A)
+    assert log.made(tmp_path / 'sub/a.png') is None
+    with log.writing(tmp_path / 'sub/a.png'):
+        assert log.made(tmp_path / 'sub/a.png') == 'same'  # before there is a file without a maker
+        write_whole(tmp_path / 'sub/a.png', b'')
+    with log.writing(tmp_path / 'b.png', copied=True):
+        pass
+    log.close()
+    again = OutputLog(tmp_path, Maker('the same under another name', HASH))
+    assert [again.made(tmp_path / name) for name in ('sub/a.png', 'b.png', 'c.png')] == ['same', 'copied', None]
+    again.close()
+    for other in (B, Maker('a', HASH, strength=0.5), Maker('a', HASH, ensemble=True), Maker('a', HASH, quality=80)):
+        log = OutputLog(tmp_path, other, read_only=True)
+        assert log.made(tmp_path / 'sub/a.png') == 'other'
+        log.close()
+    log = OutputLog(tmp_path, B)
+    with log.writing(tmp_path / 'sub/a.png'):
+        assert log.made(tmp_path / 'sub/a.png') == 'other'  # until it is replaced
+    log.close()
+    assert OutputLog(tmp_path, B).made(tmp_path / 'sub/a.png') == 'same'
+    assert OutputLog(tmp_path, A).made(tmp_path / 'sub/a.png') == 'other'
+
+
+def test_an_output_that_could_not_be_written_is_not_ours(tmp_path):
+    log = OutputLog(tmp_path, A)
+    with pytest.raises(OSError, match='full'), log.writing(tmp_path / 'a.png'):
+        raise OSError(28, 'full')
+    log.close()
+    (tmp_path / 'a.png').touch()
+    for maker in (A, B):
+        assert OutputLog(tmp_path, maker, read_only=True).made(tmp_path / 'a.png') is None
+
+
+def test_an_existing_output_of_another_model_gets_a_new_line(tmp_path):
+    existing = FileRecord('a.png', 'out/a.png', 'existing', 'b', 'cd' * 32)
+    for record, kept in ((restored('a.png'), HASH), (replace(existing, sha256=None), HASH), (existing, 'cd' * 32)):
+        with Report(tmp_path / 'r.jsonl') as report:
+            report.add(record)
+            report.finish()
+        assert [line['sha256'] for line in lines(tmp_path / 'r.jsonl')] == [kept]
+
+
+def test_a_log_is_created_only_by_a_run_that_writes(tmp_path):
+    log = OutputLog(tmp_path / 'out', A, read_only=True)
+    assert log.made(tmp_path / 'out/a.png') is None
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_log_that_is_something_else_is_a_line_and_a_broken_one_is_read_as_far_as_it_goes(tmp_path):
+    (tmp_path / OUTPUTS).write_bytes(
+        b'{"output": "a.png", "by": "3"}\n{"output": "c.png", "by": 3}\n[' + b'[' * 10000 + b'\n{"output": "b.png"'
+    )
+    log = OutputLog(tmp_path, A)
+    assert [log.made(tmp_path / name) for name in ('a.png', 'b.png', 'c.png')] == ['other', None, None]
+    with log.writing(tmp_path / 'b.png'):
+        pass
+    log.close()
+    assert OutputLog(tmp_path, A).made(tmp_path / 'b.png') == 'same'
+    (tmp_path / OUTPUTS).unlink()
+    (tmp_path / OUTPUTS).symlink_to(tmp_path / 'elsewhere')
+    with pytest.raises(ConfigError, match=r"outputs\.jsonl: can't be opened"):
+        OutputLog(tmp_path, A)
+    assert not (tmp_path / 'elsewhere').exists()
