@@ -43,7 +43,7 @@ class _NonNegative(nn.Module):
     def __init__(self, start: Tensor, least: float = 0.0) -> None:
         super().__init__()
         self.bound = (least + PEDESTAL) ** 0.5
-        self.root = nn.Parameter((start + PEDESTAL).sqrt())
+        self.root = nn.Parameter((start + PEDESTAL).sqrt().to(torch.get_default_device()))
 
     def forward(self) -> Tensor:
         # a tracer can't record custom autograd functions, and needs no gradients
@@ -142,8 +142,9 @@ class GainControl(nn.Module):
 
     def __init__(self, channels: int, weight: float = 0.1, bias: float = 1.0) -> None:
         super().__init__()
-        self.pool = _NonNegative(weight * torch.eye(channels))
-        self.offset = _NonNegative(torch.full((channels,), bias), LEAST_BIAS)
+        # on the CPU: arithmetic on the meta device, where weights files are checked, imports PyTorch's compiler
+        self.pool = _NonNegative(weight * torch.eye(channels, device='cpu'))
+        self.offset = _NonNegative(torch.full((channels,), bias, device='cpu'), LEAST_BIAS)
 
     @property
     def weight(self) -> Tensor:
