@@ -2,7 +2,7 @@
 
     python docs/studies/startup.py
 
-Each command runs on a small input, or with ``--help`` where it needs a data set, in processes of its own: once with
+Each command runs on a small input, in processes of its own: once with
 Python's ``-X importtime`` for the import time of each package, and RUNS times for processor time (user and system) and
 peak memory. Those of a process that only imports torch are measured in turn with them and subtracted pair by pair; the
 median is stored. Processor time is used because it depends less on other load than elapsed time.
@@ -34,8 +34,6 @@ COMMANDS = {
     'info': ('info', 'weather'),
     'models': ('models',),
     'check-config': ('check-config', 'fdrnet/did_hy_fdrnet.py'),
-    'export --help': ('export', '--help'),
-    'train --help': ('train', '--help'),
 }
 TORCH = ('-c', 'import torch')
 
