@@ -266,11 +266,11 @@ DATA_SAMPLERS = _child('data sampler', mm.DATA_SAMPLERS, 'mmengine.dataset', 're
 FUNCTIONS = _child('function', mm.FUNCTIONS, 'mmengine.dataset', 'restorebox.datasets.*')
 METRICS = _child('metric', mm.METRICS, 'restorebox.metrics.*')
 HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'restorebox.hooks.*')
-RUNNERS = _child('runner', mm.RUNNERS, 'restorebox.engine')
-LOOPS = _child('loop', mm.LOOPS, 'mmengine.runner', 'restorebox.engine')
-OPTIM_WRAPPERS = _child('optimiser wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim', 'restorebox.engine')
+RUNNERS = _child('runner', mm.RUNNERS, 'restorebox.engine.runner')
+LOOPS = _child('loop', mm.LOOPS, 'mmengine.runner', 'restorebox.engine.loops')
+OPTIM_WRAPPERS = _child('optimiser wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim', 'restorebox.engine.optim')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
-    'optimiser wrapper constructor', mm.OPTIM_WRAPPER_CONSTRUCTORS, 'mmengine.optim', 'restorebox.engine'
+    'optimiser wrapper constructor', mm.OPTIM_WRAPPER_CONSTRUCTORS, 'mmengine.optim', 'restorebox.engine.optim'
 )
 # no classes of ours: these only improve the errors for MMEngine's names
 OPTIMIZERS = _child('optimiser', mm.OPTIMIZERS, 'mmengine.optim')

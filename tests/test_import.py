@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.processes import environment
 
@@ -66,3 +68,30 @@ def test_importing_every_module_changes_nothing_in_another_program():
     found = json.loads(result.stdout.splitlines()[-1])
     assert found['changed'] == {}
     assert found['modules'] > 100, 'the walk over the modules has lost its way'
+
+
+# what restoring does not need and takes long to import: optimisers, compiler, exporters, plots, networks of others
+UNUSED = {
+    'lpips', 'matplotlib', 'mmengine.dataset', 'mmengine.hooks', 'mmengine.model', 'mmengine.optim', 'mmengine.runner',
+    'mmengine.visualization', 'onnx', 'onnxruntime', 'pytorch_fid', 'scipy', 'sympy', 'torch._dynamo',
+    'torch.distributed.fsdp', 'torchvision', 'transformers',
+}  # fmt: skip
+REPORT = """
+import sys
+from restorebox.cli.main import main
+sys.argv[0] = 'restorebox'
+main()
+print('\\n' + ' '.join(sys.modules))
+"""
+
+
+@pytest.mark.parametrize('command', [('restore', 'a.png', '--out', 'out'), ('info', 'weather'), ('models',)])
+def test_a_command_imports_only_what_it_needs(tmp_path, command):
+    Image.fromarray(np.full((32, 32, 3), 128, np.uint8)).save(tmp_path / 'a.png')
+    result = subprocess.run(
+        [sys.executable, '-c', REPORT, *command],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = set(result.stdout.splitlines()[-1].split())
+    assert 'torch' in imported
+    assert not imported & UNUSED

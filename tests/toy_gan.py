@@ -40,7 +40,7 @@ class ToyGAN(BaseRestorer):
     def infer(self, x, shared, rng, progress):
         """Draws, and uses what the whole picture agrees on."""
         out = super().infer(x, shared, rng, progress)
-        noise = torch.randn(x.shape, generator=rng) if rng else 0
+        noise = torch.randn(x.shape, generator=rng, device=rng.device).to(x) if rng else 0
         return {'pred': out['pred'] + 0.1 * noise + (shared['mean'] if shared else 0)}
 
     def prepare(self, inputs):

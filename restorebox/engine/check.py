@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from mmengine.config import Config
-from mmengine.model import BaseDataPreprocessor
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
@@ -19,6 +18,7 @@ from restorebox import registry as own
 from restorebox.datasets.base import BasePictures, no_base
 from restorebox.errors import ConfigError
 from restorebox.registry import RegistryKeyError, constructor_keys, nearest_key
+from restorebox.restorers.preprocessor import RestorationPreprocessor
 from restorebox.values import Count, NotNegative, Pixels, Positive, Range, Samples, Whole, check_value, hints, short
 
 # keys of parameter schedulers that are numbers of samples
@@ -195,7 +195,7 @@ class Place:
                 if self.path.split('.')[-1] != 'data_preprocessor':
                     raise
                 each = {name: own.RESTORERS.get(name) for name in own.RESTORERS.known()}  # they share this registry
-                known = [n for n, c in each.items() if isinstance(c, type) and issubclass(c, BaseDataPreprocessor)]
+                known = [n for n, c in each.items() if isinstance(c, type) and issubclass(c, RestorationPreprocessor)]
                 raise RegistryKeyError('data preprocessor', kind, known) from None
         if 'type' in node and not callable(kind):
             raise ConfigError(f'type is {short(kind)}; it must be the name of a component')

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from mmengine.dist import barrier
 from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import CheckpointLoader
 
 from restorebox.engine.download import download
 from restorebox.errors import CheckpointError
@@ -223,6 +222,8 @@ def load_any(filename: str, map_location: Any = None) -> dict:
 @contextmanager
 def safe_loaders() -> Iterator[None]:
     """Make MMEngine load through :func:`load_any` inside the context (``init_cfg``, hooks of other packages)."""
+    from mmengine.runner.checkpoint import CheckpointLoader  # imports the training side of MMEngine
+
     held = CheckpointLoader._schemes
     CheckpointLoader._schemes = {'': load_any}  # the empty prefix matches every name
     try:

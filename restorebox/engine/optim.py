@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import OPTIMIZERS
 from torch import nn
@@ -18,6 +17,7 @@ from torch import nn
 from restorebox.errors import ConfigError
 from restorebox.layers.precision import has_bf16
 from restorebox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, nearest
+from restorebox.restorers.weights import without_wrapper
 
 
 def steps_per_update(wrapper: OptimWrapper | OptimWrapperDict) -> int:
@@ -92,7 +92,7 @@ class RoleOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         """Build the wrappers of a restorer, with or without DDP."""
-        restorer: Any = model.module if is_model_wrapper(model) else model
+        restorer: Any = without_wrapper(model)
         for key in self.cfg:
             if key not in restorer.steps:
                 raise ConfigError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from restorebox.engine.checkpoint import deployed_state, load_file
 from restorebox.errors import CheckpointError, ConfigError
@@ -84,7 +85,7 @@ def build_on_meta(model: dict, path: str | Path) -> BaseRestorer:
         CheckpointError: it can't be built, or exceeds the limits of this module.
     """
     try:
-        with torch.device('meta'), _bounded_building():
+        with torch.device('meta'), _WithoutDraws(), _bounded_building():
             restorer = RESTORERS.build(model)
     except Exception as error:  # constructors raise various exceptions for invalid values
         reason = ' '.join(str(error).split())[:200]
@@ -109,6 +110,16 @@ def check_deployed(checkpoint: dict, restorer: BaseRestorer, path: str | Path) -
         restorer.check_weights(deployed_state(checkpoint), restorer.deployed)
     except CheckpointError as error:
         raise CheckpointError(f'checkpoint {path}: {error}') from None
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Skip drawing of normal numbers: on the meta device it has no effect, and imports PyTorch's compiler (1.5 s)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.Tensor.normal_, nn.init.normal_):
+            return args[0] if args else kwargs['tensor']
+        return func(*args, **kwargs)
 
 
 @contextmanager

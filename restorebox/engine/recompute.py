@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 import mmengine.runner.runner as mmengine_runner
-from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from restorebox.errors import ConfigError
 from restorebox.registry import nearest
+from restorebox.restorers.weights import without_wrapper
 
 
 def matching_modules(model: nn.Module, patterns: str | list[str]) -> list[nn.Module]:
@@ -52,7 +52,7 @@ def matching_modules(model: nn.Module, patterns: str | list[str]) -> list[nn.Mod
 def _named(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
     """Yield names and modules without DDP wrappers, and without containers, which are never called themselves."""
     for name, child in module.named_children():
-        inner: nn.Module = child.module if is_model_wrapper(child) else child  # type: ignore[assignment]
+        inner = without_wrapper(child)
         if not isinstance(inner, (nn.ModuleList, nn.ModuleDict)):
             yield f'{prefix}{name}', inner
         yield from _named(inner, f'{prefix}{name}.')

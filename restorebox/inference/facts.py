@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from restorebox.engine.checkpoint import load_file, sha256
-from restorebox.engine.config import load_config
 from restorebox.engine.published import build_on_meta, check_deployed, stored_config
 from restorebox.inference.devices import default_device
 from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
@@ -36,6 +35,8 @@ def model_facts(model: str) -> dict[str, object]:
             facts['paper'] = f'{entry.paper[0]}, {entry.paper[1]}'
     if entry is not None and entry.weights is None:
         facts['weights'] = f'none published: restorebox train {entry.config}'
+        from restorebox.engine.config import load_config  # imports MMEngine's Runner, to check the config
+
         with torch.device('meta'):
             restorer = RESTORERS.build(load_config(entry.config).model)
     else:

@@ -18,7 +18,6 @@ import torch
 import yaml
 
 from restorebox.engine.checkpoint import sha256
-from restorebox.engine.config import load_config
 from restorebox.engine.download import download
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError, ConfigError
@@ -256,5 +255,7 @@ def load_model(model: str, checkpoint: str | None = None, device: str | torch.de
     config = model if Path(model).suffix == '.py' else find_model(model).config
     if not is_url(checkpoint) and not Path(checkpoint).is_file():
         raise CheckpointError(f'checkpoint {checkpoint}: no such file')
+    from restorebox.engine.config import load_config  # imports MMEngine's Runner, to check the config
+
     path = find_weights(checkpoint) if is_url(checkpoint) else checkpoint
     return load_restorer(path, device, load_config(config).model)

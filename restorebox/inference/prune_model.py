@@ -52,9 +52,10 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
     _check(cfg, config, work_dir)
     wide = load_model(config, checkpoint)
     narrow = RESTORERS.build(cfg.model).eval()
-    check_prunable(wide.generator, narrow.generator)
+    network, small = wide.role('generator'), narrow.role('generator')
+    check_prunable(network, small)
     importance = measure_importance(wide, _samples(cfg))
-    narrow.generator.load_state_dict(prune_network(wide.generator, narrow.generator, importance))
+    small.load_state_dict(prune_network(network, small, importance))
     work_dir.mkdir(parents=True, exist_ok=True)
     cut = work_dir / 'cut.pth'
     save_file({'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': narrow.state_dict()}, cut)
@@ -81,7 +82,7 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
             'path': str(Path(last).resolve().relative_to(work_dir.resolve())),
             'sha256': sha256(last),
         },  # beside this file
-        'weights': [sum(p.numel() for p in each.generator.parameters()) for each in (wide, narrow)],
+        'weights': [sum(p.numel() for p in each.role('generator').parameters()) for each in (wide, narrow)],
         SCORE: {name: each['mean'][SCORE] for name, each in scores.items()},
         'input': scores['before']['mean'][f'input/{SCORE}'],
         'pictures': scores['before']['count'],

@@ -46,7 +46,7 @@ class _NonNegative(nn.Module):
     def __init__(self, start: Tensor, least: float = 0.0) -> None:
         super().__init__()
         self.bound = (least + PEDESTAL) ** 0.5
-        self.root = nn.Parameter((start + PEDESTAL).sqrt())
+        self.root = nn.Parameter((start + PEDESTAL).sqrt().to(torch.get_default_device()))
 
     def forward(self) -> Tensor:
         # a tracer can't record custom autograd functions, and needs no gradients
@@ -152,8 +152,10 @@ class GainControl(nn.Module):
         if start not in STARTS:
             raise ConfigError(f"GainControl: start is '{start}'; {nearest(str(start), tuple(STARTS))}")
         own, pooled, bias = STARTS[start]
-        self.pool = _NonNegative(own * torch.eye(channels) + torch.full((channels, channels), pooled / channels))
-        self.offset = _NonNegative(torch.full((channels,), bias), LEAST_BIAS)
+        # on the CPU: arithmetic on the meta device, where weights files are checked, imports PyTorch's compiler
+        weight = torch.full((channels, channels), pooled / channels, device='cpu')
+        self.pool = _NonNegative(weight + own * torch.eye(channels, device='cpu'))
+        self.offset = _NonNegative(torch.full((channels,), bias, device='cpu'), LEAST_BIAS)
 
     @property
     def weight(self) -> Tensor:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.model import BaseModel, is_model_wrapper
-from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from restorebox.backbones.base import Needs
@@ -20,16 +18,20 @@ from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.restorers.network import combined_needs
 from restorebox.restorers.strength import mix
-from restorebox.restorers.weights import fitting_weights, names_without_wrappers
+from restorebox.restorers.weights import fitting_weights, names_without_wrappers, without_wrapper
 from restorebox.sample import RestorationSample
 from restorebox.values import StatisticsWindow
 
+if TYPE_CHECKING:
+    from mmengine.optim import OptimWrapper, OptimWrapperDict
 
-class BaseRestorer(BaseModel):
+
+class BaseRestorer(nn.Module):
     """A training method: networks (roles), losses, and the optimiser steps of one iteration.
 
     Roles are direct children. DDP wraps each role separately, and training calls the role itself
-    (``self.generator(x, taps=...)``), never a submodule of it. A subclass defines:
+    (``self.generator(x, taps=...)``), never a submodule of it. It has the interface of MMEngine's ``BaseModel``,
+    whose import takes longer than restoring a picture. A subclass defines:
 
     - ``picture_roles``: the picture roles that training reads, e.g. ``('lq', 'gt')``;
     - ``optional_roles``: further picture roles that it reads if the data set provides them, e.g. layers of rain;
@@ -60,19 +62,20 @@ class BaseRestorer(BaseModel):
     def __init__(
         self, statistics_window: StatisticsWindow | None = None, data_preprocessor: dict | None = None
     ) -> None:
-        super().__init__(RESTORERS.build(data_preprocessor or dict(type='RestorationPreprocessor')))
+        super().__init__()
+        self.data_preprocessor = RESTORERS.build(data_preprocessor or dict(type='RestorationPreprocessor'))
         if statistics_window is not None and (not isinstance(statistics_window, int) or statistics_window < 8):
             raise ConfigError(
                 f'{type(self).__name__}: statistics_window is {statistics_window!r}; it must be None or at least 8'
             )
         self.statistics_window = statistics_window
-        # all ranks build the model with the same seed, so that their generators are equal
+        # equal on all ranks, which build the model with the same seed
         self.rngs = {name: torch.Generator('cpu').manual_seed(torch.initial_seed()) for name in self.rng_names}
         self._needs: Needs | None = None
         self._smallest: int | None = None
         self._register_state_dict_hook(names_without_wrappers)
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         """Set the statistics window of a new role, and pass a new window on to all roles.
 
         The output of a network then depends on its weights and input only, not on earlier calls.
@@ -83,12 +86,9 @@ class BaseRestorer(BaseModel):
         elif name == 'statistics_window':
             set_statistics_window(self, self.statistics_window)
 
-    # -- roles ---------------------------------------------------------------------------------------------------
-
     def role(self, name: str) -> Any:
         """Return a role without its DDP wrapper: for inference and saving, never for a training pass."""
-        module = getattr(self, name)
-        return module.module if is_model_wrapper(module) else module
+        return without_wrapper(getattr(self, name))
 
     def roles_in(self, state: dict[str, Tensor]) -> tuple[str, ...]:
         """Return the roles whose weights a state dict contains.
@@ -158,8 +158,6 @@ class BaseRestorer(BaseModel):
         """Map the network's value range to [0, 1], unclamped."""
         low, high = self.needs.value_range
         return x if (low, high) == (0.0, 1.0) else (x - low) / (high - low)
-
-    # -- restoring -----------------------------------------------------------------------------------------------
 
     def estimate_shared(self, lq: Tensor) -> dict[str, Tensor] | None:
         """Compute what all tiles of a picture have to share; passed to each tile as ``shared``.
@@ -257,6 +255,12 @@ class BaseRestorer(BaseModel):
                 sample.set_data({f'true_{role}' if role in sample else role: pictures[i]})
         return data_samples
 
+    def test_step(self, data: dict) -> list[RestorationSample]:
+        """Restore a batch of the data loader, see :meth:`predict`."""
+        return self(**self.data_preprocessor(data, False), mode='predict')
+
+    val_step = test_step
+
     # -- training ------------------------------------------------------------------------------------------------
 
     def prepare(self, inputs: Inputs) -> dict:
@@ -352,8 +356,8 @@ class BaseRestorer(BaseModel):
                 changed no weight.
         """
         inputs = training_inputs(self, data)
-        several = isinstance(optim_wrapper, OptimWrapperDict)
-        wrappers = {step: optim_wrapper[step] if several else optim_wrapper for step in self.steps}
+        several = hasattr(optim_wrapper, 'keys')  # an OptimWrapperDict
+        wrappers: dict[str, Any] = {step: optim_wrapper[step] if several else optim_wrapper for step in self.steps}
         with self._contexts(wrappers):
             prepared = self.prepare(inputs)
         log: dict[str, Tensor] = {}

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from restorebox.errors import ConfigError
@@ -24,6 +23,7 @@ from restorebox.restorers.heavy_rain_physics import LAYERS, build_layer_losses, 
 from restorebox.restorers.inputs import Inputs
 from restorebox.restorers.network import Network, build_network
 from restorebox.restorers.strength import mix_layers
+from restorebox.restorers.weights import without_wrapper
 from restorebox.values import Fraction, NotNegative
 
 
@@ -184,7 +184,7 @@ class HeavyRainRestorer(AdversarialRestorer):
         return mix_layers(self.role('physics').head, lq, out, strength)
 
     def _refine(self, generator: nn.Module, estimates: dict[str, Tensor]) -> Tensor:
-        plain: Any = generator.module if is_model_wrapper(generator) else generator
+        plain: Any = without_wrapper(generator)
         x = estimates['picture']
         if plain.needs.in_channels == 4:
             depth = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmengine.model import BaseDataPreprocessor
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from restorebox.layers.precision import at_least_float32
 from restorebox.pixels import unit_range
@@ -11,11 +11,18 @@ from restorebox.registry import RESTORERS
 
 
 @RESTORERS.register_module()
-class RestorationPreprocessor(BaseDataPreprocessor):
+class RestorationPreprocessor(nn.Module):
     """Move a batch to the model's device; uint8 pictures are converted to float32 in [0, 1] there, after the copy."""
 
+    place: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # a buffer without values, since a module has no device of its own; not on a surrounding meta device
+        self.register_buffer('place', torch.empty(0, device='cpu'), persistent=False)
+
     def _to_float(self, picture: Tensor) -> Tensor:
-        return at_least_float32(unit_range(picture))
+        return at_least_float32(unit_range(picture.to(self.place.device)))
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a batch as ``collate_roles`` makes it.
@@ -28,9 +35,8 @@ class RestorationPreprocessor(BaseDataPreprocessor):
         Returns:
             ``inputs`` as float32 in [0, 1] on the device, and ``data_samples``.
         """
-        inputs = self.cast_data(data['inputs'])
         floats = {
             role: [self._to_float(p) for p in value] if isinstance(value, (list, tuple)) else self._to_float(value)
-            for role, value in inputs.items()
+            for role, value in data['inputs'].items()
         }
         return {'inputs': floats, 'data_samples': data['data_samples']}

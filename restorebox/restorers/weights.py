@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import torch
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from restorebox.errors import CheckpointError
+
+
+def without_wrapper(network: nn.Module) -> nn.Module:
+    """Return the network that DDP wraps, or the network itself."""
+    return network.module if isinstance(network, DistributedDataParallel) else network
 
 
 def fitting_weights(networks: dict[str, nn.Module], state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -61,7 +66,7 @@ def _number_fault(value: Tensor, own: Tensor) -> str | None:
 def names_without_wrappers(module: nn.Module, state: dict, prefix: str, _metadata: dict) -> None:
     """Remove DDP prefixes from the names of weights, so that a checkpoint of several ranks loads on one."""
     for name, child in module.named_children():
-        if is_model_wrapper(child):
+        if isinstance(child, DistributedDataParallel):
             wrapped = f'{prefix}{name}.module.'
             for key in [key for key in state if key.startswith(wrapped)]:
                 state[f'{prefix}{name}.{key[len(wrapped) :]}'] = state.pop(key)
