@@ -51,6 +51,9 @@ SMALL_BACKBONES = {
 SMALL_BACKBONES['MultiScaleNoise'] = dict(
     inner=dict(type='DDPMUNet', **SMALL_BACKBONES['DDPMUNet']), scales=(1, 2), mask_width=4
 )
+SMALL_BACKBONES['SpandrelNetwork'] = dict(
+    architecture='NAFNet', hyperparameters=dict(width=4, enc_blk_nums=[1], middle_blk_num=1, dec_blk_nums=[1])
+)
 SMALL_BACKBONES['Prompted'] = dict(
     inner=dict(type='NAFUNet', **SMALL_BACKBONES['NAFUNet']), taps=('down*', 'process'), prompts=2, width=4
 )

@@ -94,7 +94,7 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
     """
     check_exportable(restorer)
     tiler, needs = Tiler(restorer), restorer.needs
-    unbounded = needs.receptive_field is None and not tiler.radius
+    unbounded = needs.receptive_field is None and not restorer.statistics_window
     return {
         'format': FORMAT,
         'model': model,
