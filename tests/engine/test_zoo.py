@@ -130,8 +130,8 @@ def test_fine_tuned_and_published(name, here, capsys):
     assert set(before) == set(after)
     changed = [key for key, value in before.items() if not torch.equal(value.float(), after[key].float())]
     assert len(changed) > len(before) // 2
-    # five steps of Adam at 1e-3 change no weight by much: training began at the public weights
-    assert all((before[key].float() - after[key].float()).abs().max() < 6e-3 for key in changed)
+    # five steps of Adam at 1e-3 change no weight by more: training began at the public weights
+    assert all((before[key].float() - after[key].float()).abs().max() < 2e-2 for key in changed)
     main(['publish', 'w/iter_5.pth', 'mine.safetensors', '--licence', 'CC0', '--limits', 'none'])
     assert load_model('mine.safetensors').needs.value_range == (0, 1)
     succeed(call('test.py', 'tune.py', file, '--work-dir', 't', cwd=here))
