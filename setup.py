@@ -39,7 +39,20 @@ setup(
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)
-        for name in ('demo', 'optional', 'clip', 'encoder', 'export', 'heif', 'prune', 'video', 'web', 'tests', 'docs')
+        for name in (
+            'demo',
+            'optional',
+            'clip',
+            'encoder',
+            'export',
+            'heif',
+            'prune',
+            'video',
+            'web',
+            'zoo',
+            'tests',
+            'docs',
+        )
     },
     entry_points={'console_scripts': ['restorebox = restorebox.cli.main:main']},
 )

@@ -20,7 +20,6 @@ NETWORKS_NOT_INCLUDED = (
     'RDNNet',
     'SwinIR',
     'SwinIRNet',
-    'Restormer',
     'BasicVSR',
     'BasicVSRNet',
     'BasicVSRPlusPlusNet',
@@ -95,7 +94,6 @@ ALIASES_AT: dict[str, dict[str, str]] = {
         'EditDataPreprocessor': "'RestorationPreprocessor'",
     },
     'backbone': {
-        'NAFNet': "'NAFUNet', which has other layers: weights of NAFNet do not fit",
         'Uformer': "'WindowUNet', which has other layers: weights of Uformer do not fit",
         **{name: NOT_INCLUDED for name in NETWORKS_NOT_INCLUDED},
         'UnetGenerator': "the backbone 'UNet' with the head 'PictureHead'",

@@ -29,6 +29,13 @@ SMALL_BACKBONES = {
     'FDRNet': dict(channels=4, phases=2, layers=2, process=1, aux=1),
     'FDRUNet': dict(widths=(4, 6, 8), blocks=(1, 1, 1)),
     'NAFUNet': dict(widths=(4, 6), before=(1, 1), behind=(1,), scene=8),
+    'NAFNet': dict(width=4, before=(1, 1), middle=1, behind=(1, 1)),
+    'Restormer': dict(width=4, blocks=(1, 2, 1), refinement=1, heads=(1, 2, 4)),
+    'PromptIR': dict(
+        width=4, blocks=(1, 1, 1), refinement=1, heads=(1, 2, 4), prompt_widths=(4, 6), prompt_sizes=(4, 2), prompts=2
+    ),
+    'PReNet': dict(width=4, stages=2, blocks=1),
+    'GUNet': dict(width=4, blocks=(1, 1, 1)),
     'RainNet': dict(in_channels=3, base_width=4),
     'TransUNet': dict(in_channels=3, base_width=4),
     'PhysicsEstimator': dict(base_width=4),
@@ -43,6 +50,12 @@ SMALL_BACKBONES = {
 }
 SMALL_BACKBONES['MultiScaleNoise'] = dict(
     inner=dict(type='DDPMUNet', **SMALL_BACKBONES['DDPMUNet']), scales=(1, 2), mask_width=4
+)
+SMALL_BACKBONES['SpandrelNetwork'] = dict(
+    architecture='NAFNet', hyperparameters=dict(width=4, enc_blk_nums=[1], middle_blk_num=1, dec_blk_nums=[1])
+)
+SMALL_BACKBONES['Prompted'] = dict(
+    inner=dict(type='NAFUNet', **SMALL_BACKBONES['NAFUNet']), taps=('down*', 'process'), prompts=2, width=4
 )
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {

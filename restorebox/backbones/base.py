@@ -26,7 +26,8 @@ class Needs:
             Normalisation statistics are not counted: they are computed over a local window, see
             :mod:`restorebox.layers.statistics`.
         tiling: ``'spatial'``: tiles are restored separately and blended; ``'noise'``: the sampler averages noise
-            estimates of windows, and pictures are not cut into tiles.
+            estimates of windows, and pictures are not cut into tiles; ``'discouraged'``: as ``'spatial'``, with a
+            warning.
         global_statistics: whether the network uses :meth:`BaseBackbone.global_statistics`, computed once from the whole
             picture and passed with every tile.
     """
@@ -36,7 +37,7 @@ class Needs:
     in_channels: int = 3
     value_range: tuple[float, float] = (-1.0, 1.0)
     receptive_field: int | None = None
-    tiling: Literal['spatial', 'noise'] = 'spatial'
+    tiling: Literal['spatial', 'noise', 'discouraged'] = 'spatial'
     global_statistics: bool = False
 
 

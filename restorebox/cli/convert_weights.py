@@ -1,10 +1,12 @@
 """Convert public weights to a checkpoint of restorebox.
 
 Kinds: ``cyclegan`` (netG_A and netD_A of the authors' PyTorch code, with A the degraded domain), ``cut`` (netG, netD,
-netF), ``pix2pix`` (netG, netD), ``owan`` (generator) and ``heavy_rain`` (the authors' files with ``G`` and ``D``; each
-role takes its part of the file). The config defines the networks; names, numbers and shapes of all layers are checked.
+netF), ``pix2pix`` (netG, netD), ``heavy_rain`` (the authors' files with ``G`` and ``D``; each role takes its part of
+the file); ``owan``, ``nafnet``, ``restormer``, ``promptir``, ``prenet`` and ``gunet`` (generator). The config defines
+the networks; names, numbers and shapes of all layers are checked.
 
     convert-weights cyclegan out.pth --weights generator=latest_net_G_A.pth discriminator=latest_net_D_A.pth
+    convert-weights nafnet out.pth --weights generator=NAFNet-GoPro-width32.pth
     convert-weights heavy_rain out.pth --weights physics=stage2.pth generator=stage2.pth discriminator=stage2.pth
 """
 
@@ -21,6 +23,11 @@ KINDS = {
     'cut': 'configs/cut/cut_spa.py',
     'pix2pix': 'configs/infoaccum/rain800_pix2pix.py',
     'owan': 'configs/fdrnet/div2k_hybrid_owan.py',
+    'nafnet': 'configs/nafnet/nafnet_gopro.py',
+    'restormer': 'configs/restormer/restormer_gopro.py',
+    'promptir': 'configs/promptir/promptir_paired.py',
+    'prenet': 'configs/prenet/prenet_rain100h.py',
+    'gunet': 'configs/gunet/gunet_its.py',
     'heavy_rain': 'configs/heavy_rain/heavy_rain_authors.py',
 }
 

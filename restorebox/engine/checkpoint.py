@@ -29,6 +29,8 @@ from restorebox.files import packaged, write_whole
 from restorebox.untrusted import check_plain, read_json
 
 EMA_KEY = 'ema_state_dict'
+# keys under which other projects store a network's weights, the moving average first
+PUBLIC_KEYS = ('params_ema', 'params', 'model_state_dict', 'model', 'net')
 
 
 def _history_method(owner: Any, name: str) -> Callable:
@@ -53,7 +55,8 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
     """Load a checkpoint from disk.
 
     Args:
-        path: ``.pth`` (a training checkpoint, or a bare state dict) or ``.safetensors`` (a published one).
+        path: ``.pth`` (a training checkpoint, a bare state dict, or one under a key of :data:`PUBLIC_KEYS`) or
+            ``.safetensors`` (a published one).
         map_location: as in :func:`torch.load`.
         key: key of the weights in the file; other projects store several networks in one file.
 
@@ -85,6 +88,8 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
         raise CheckpointError(f"checkpoint {path} can't be read: {line[:200]}") from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'checkpoint {path} holds a {type(checkpoint).__name__}, not a dict of weights')
+    if key == 'state_dict' and key not in checkpoint:
+        key = next((each for each in PUBLIC_KEYS if isinstance(checkpoint.get(each), dict)), key)
     if key not in checkpoint:
         if not checkpoint or not all(isinstance(v, torch.Tensor) for v in checkpoint.values()):
             raise CheckpointError(f"checkpoint {path} has no '{key}' and is no bare dict of weights either")

@@ -13,6 +13,7 @@ from restorebox.engine.checkpoint import load_file, save_file, sha256, write_byt
 from restorebox.engine.config import load_config
 from restorebox.engine.conversion import convert_by_order, convert_owan
 from restorebox.engine.conversion_names import HEAVY_RAIN, convert_by_name
+from restorebox.engine.conversion_networks import RULES, convert_by_rules
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.registry import RESTORERS, nearest
 
@@ -21,7 +22,7 @@ def convert_files(kind: str, files: Mapping[str, str], out: Path, config: str) -
     """Convert public weights to a checkpoint, which is written atomically.
 
     Args:
-        kind: 'owan' and 'heavy_rain' map layers by name, every other value by order.
+        kind: 'owan', 'heavy_rain' and the keys of :data:`RULES` map layers by name, every other value by order.
         files: role of the restorer -> its weights file.
         out: the checkpoint, .pth or .safetensors.
         config: path of the config of the networks.
@@ -49,6 +50,8 @@ def convert_files(kind: str, files: Mapping[str, str], out: Path, config: str) -
             if kind == 'heavy_rain':
                 state_of_file = load_file(file, key=HEAVY_RAIN[role][0])['state_dict']
                 part = convert_by_name(state_of_file, restorer.role(role), role)
+            elif kind in RULES:
+                part = convert_by_rules(load_file(file)['state_dict'], restorer.role(role), kind)
             else:
                 part = convert(load_file(file)['state_dict'], restorer.role(role))
         except CheckpointError as error:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from restorebox.engine.checkpoint import deployed_state, load_file
+from restorebox.engine.zoo import with_config
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
@@ -19,6 +20,15 @@ from restorebox.untrusted import checked_config, read_json
 
 MODULES = 100_000  # upper limit of modules plus weights of a model
 WEIGHTS = 2**28  # upper limit of weights used in training only: 1 GiB in float32
+
+
+def load_model_file(path: str | Path) -> dict:
+    """Load a file of weights; public weights that spandrel recognises get the config of their network.
+
+    Raises:
+        CheckpointError: see :func:`load_file` and :func:`with_config`.
+    """
+    return with_config(load_file(path), path)
 
 
 def stored_config(checkpoint: dict, path: str | Path) -> dict:
@@ -31,7 +41,10 @@ def stored_config(checkpoint: dict, path: str | Path) -> dict:
     """
     text = checkpoint['meta'].get('cfg_json')
     if text is None:
-        raise CheckpointError(f'checkpoint {path}: contains no config, so the network of its weights is unknown')
+        raise CheckpointError(
+            f'checkpoint {path}: contains no config, so the network of its weights is unknown; `restorebox '
+            "convert-weights` converts those of some projects, and the extra 'zoo' recognises those of others"
+        )
     try:
         cfg = read_json(text)
     except ValueError as error:
@@ -60,7 +73,7 @@ def load_restorer(path: str | Path, device: str | torch.device = 'cpu', model: d
     Raises:
         CheckpointError: no such file, no config inside, or weights that do not fit it.
     """
-    checkpoint = load_file(path)
+    checkpoint = load_model_file(path)
     try:
         if model is None:
             model = stored_config(checkpoint, path)['model']
@@ -85,7 +98,7 @@ def build_on_meta(model: dict, path: str | Path) -> BaseRestorer:
         CheckpointError: it can't be built, or exceeds the limits of this module.
     """
     try:
-        with torch.device('meta'), _WithoutDraws(), _bounded_building():
+        with torch.device('meta'), _WithoutDraws(), bounded_building():
             restorer = RESTORERS.build(model)
     except Exception as error:  # constructors raise various exceptions for invalid values
         reason = ' '.join(str(error).split())[:200]
@@ -123,7 +136,7 @@ class _WithoutDraws(TorchFunctionMode):
 
 
 @contextmanager
-def _bounded_building() -> Iterator[None]:
+def bounded_building() -> Iterator[None]:
     """Limit the number of modules and weights that are built; for the meta device.
 
     Raises:

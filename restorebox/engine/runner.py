@@ -36,6 +36,7 @@ from restorebox.engine.random_state import gather_on_first, get_random_state, se
 from restorebox.engine.ranks import wrap_roles
 from restorebox.engine.recompute import our_checkpointing
 from restorebox.engine.resumed import apply_schedule
+from restorebox.engine.zoo import with_config
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
@@ -280,7 +281,7 @@ class RestorationRunner(Runner):
         Raises:
             CheckpointError: unreadable, refused, or of another model.
         """
-        checkpoint = load_any(filename, map_location)
+        checkpoint = with_config(load_any(filename, map_location), filename)
         if not isinstance(self.restorer, BaseRestorer):
             self.restorer.load_state_dict(checkpoint['state_dict'])
             return checkpoint

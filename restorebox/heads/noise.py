@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
 from restorebox.errors import ConfigError
@@ -44,21 +46,21 @@ class NoiseHead(BaseHead):
 
 @HEADS.register_module()
 class IdentityHead(BaseHead):
-    """Returns the backbone's last feature, which is already the estimate (:class:`MultiScaleNoise`).
+    """Returns the backbone's last feature, which is already the estimate (:class:`MultiScaleNoise`) or the picture.
 
     Args:
-        in_channels: channels of the backbone's last feature, and of the estimate.
+        in_channels: channels of the backbone's last feature, and of the output.
         scale: input pixels per pixel of that feature: 1.
+        output: name of the output: ``'estimate'`` (of noise, for diffusion models) or ``'picture'``.
 
     Raises:
         ConfigError: ``scale`` is not 1.
     """
 
-    output = 'estimate'
-
-    def __init__(self, in_channels: Width, scale: Count) -> None:
+    def __init__(self, in_channels: Width, scale: Count, output: Literal['estimate', 'picture'] = 'estimate') -> None:
         super().__init__()
         _check_scale(scale, 'IdentityHead')
+        self.output = output
 
     def forward(self, features: dict[str, Tensor], x: Tensor) -> Tensor:
         """Return the feature ``'out'``, ``(N, in_channels, H, W)``, unchanged."""

@@ -32,9 +32,10 @@ class PictureHead(BaseHead):
         activation: False: only the convolution, without the ReLU before and the activation after it.
         last: ``'tanh'`` for pictures in [-1, 1], or ``'relu'`` for non-negative ones. With ``'relu'`` the bias is
             initialised to 0.5, since a ReLU with only negative inputs gets no gradient.
+        bias: False: the convolution has no bias, as in bias-free networks (Restormer).
 
     Raises:
-        ConfigError: an invalid ``scale``, ``kernel``, ``padding`` or ``last``.
+        ConfigError: an invalid ``scale``, ``kernel``, ``padding`` or ``last``, or ``'relu'`` without a bias.
     """
 
     output = 'picture'
@@ -50,20 +51,23 @@ class PictureHead(BaseHead):
         padding: str = 'zeros',
         activation: bool = True,
         last: str = 'tanh',
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if last not in ('tanh', 'relu') or (residual and last != 'tanh'):
             raise ConfigError(f"PictureHead: last is '{last}'; it must be 'tanh' or, where not residual, 'relu'")
+        if last == 'relu' and not bias:
+            raise ConfigError("PictureHead: last='relu' needs bias=True; its start keeps the ReLU open")
         if kernel < 1 or kernel % 2 == 0:
             raise ConfigError(f'PictureHead: kernel is {kernel}; it must be odd')
         if padding not in ('zeros', 'reflect'):
             raise ConfigError(f"PictureHead: padding is '{padding}'; it must be 'zeros' or 'reflect'")
         if scale == 2:
-            self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
+            self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1, bias=bias)
             self.reach = 2
         elif scale == 1:
             mode: Literal['zeros', 'reflect'] = 'reflect' if padding == 'reflect' else 'zeros'
-            self.conv = nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, padding_mode=mode)
+            self.conv = nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2, bias=bias, padding_mode=mode)
             self.reach = kernel
         else:
             raise ConfigError(f'PictureHead: scale is {scale}; a backbone must end at stride 1 or 2')

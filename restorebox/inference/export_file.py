@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorebox.engine.checkpoint import load_file, sha256, write_bytes
+from restorebox.engine.checkpoint import sha256, write_bytes
+from restorebox.engine.published import load_model_file
 from restorebox.errors import ExportError
 from restorebox.files import json_bytes
 from restorebox.inference.exporting import KINDS, export_restorer, file_facts
@@ -58,7 +59,7 @@ def export_file(
     weights = checkpoint if checkpoint and not is_url(checkpoint) else find_weights(checkpoint or model)
     facts = file_facts(restorer, Path(model).stem)
     facts['source_sha256'] = sha256(weights)
-    meta = load_file(weights)['meta']
+    meta = load_model_file(weights)['meta']
     facts |= {name: meta[name] for name in ('licence', 'limits') if meta.get(name)}
     data, worst = export_restorer(restorer, kind, facts)
     report = None

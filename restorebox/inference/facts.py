@@ -6,13 +6,20 @@ from pathlib import Path
 
 import torch
 
-from restorebox.engine.checkpoint import load_file, sha256
-from restorebox.engine.published import build_on_meta, check_deployed, stored_config
+from restorebox.backbones.spandrel_network import SpandrelNetwork
+from restorebox.engine.checkpoint import sha256
+from restorebox.engine.published import build_on_meta, check_deployed, load_model_file, stored_config
 from restorebox.inference.devices import default_device
 from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
 from restorebox.layers.precision import has_bf16
 from restorebox.registry import RESTORERS
 from restorebox.restorers.base import BaseRestorer
+
+LARGE = {
+    'spatial': 'in tiles',
+    'noise': 'averages windows in its sampler',
+    'discouraged': 'in tiles, which its authors discourage: give more --memory to restore them whole',
+}
 
 
 def model_facts(model: str) -> dict[str, object]:
@@ -41,11 +48,15 @@ def model_facts(model: str) -> dict[str, object]:
             restorer = RESTORERS.build(load_config(entry.config).model)
     else:
         path = find_weights(model)
-        checkpoint = load_file(path)
+        checkpoint = load_model_file(path)
         restorer = build_on_meta(stored_config(checkpoint, path)['model'], path)
         check_deployed(checkpoint, restorer, path)
         facts |= {'weights': f'{path}, {path.stat().st_size / 2**20:.2f} MiB', 'sha256': sha256(path)}
         facts |= published_facts(checkpoint['meta'])
+        backbone = getattr(restorer.role(restorer.deployed[0]), 'backbone', None)
+        if isinstance(backbone, SpandrelNetwork):  # what a config for fine-tuning names
+            values = ', '.join(f'{name}={value!r}' for name, value in backbone.settings.items())
+            facts['backbone'] = f"dict(type='SpandrelNetwork', {values})"
     facts |= network_facts(restorer)
     return facts
 
@@ -85,5 +96,5 @@ def network_facts(restorer: BaseRestorer) -> dict[str, object]:
             else {}
         ),
         'stride': needs.stride,
-        'large pictures': 'averages windows in its sampler' if needs.tiling == 'noise' else 'in tiles',
+        'large pictures': LARGE[needs.tiling],
     }

@@ -12,6 +12,7 @@ Only one row of tiles is kept as floats; finished pixel rows are rounded into th
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +20,7 @@ from contextlib import AbstractContextManager, nullcontext
 import cv2
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
@@ -29,6 +31,7 @@ from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.strength import checked_strength
 
 BLEND = 32  # width in pixels of the blending zone
+UNKNOWN = 128  # receptive field in pixels that is assumed where the network has none or it is unknown
 PROBE = 192  # side in pixels of the input for the memory measurement
 
 
@@ -112,7 +115,8 @@ class Tiler:
         window = restorer.statistics_window or 0
         layers = any(statistics_layers(restorer.role(name)) for name in restorer.deployed)
         # radius of the receptive field, or of the window of statistics if that is larger
-        self.radius = max(needs.receptive_field or 0, window if layers else 0) // 2
+        self.radius = max(needs.receptive_field or UNKNOWN, window if layers else 0) // 2
+        self._discouraged = needs.tiling == 'discouraged'
         # an exported model states its memory, which can't be measured in PyTorch
         self._pixel_bytes: float | None = getattr(restorer, 'pixel_bytes', None)
 
@@ -245,6 +249,15 @@ class Tiler:
             x = to_tensor(picture, self.device)
             y = self._restore(x, self._estimate(x), progress)
             return to_array(y[0], picture.dtype)
+        if self._discouraged:
+            self._discouraged = False  # once
+            needed = math.ceil(height * width * self.pixel_bytes / MIB)
+            print_log(
+                f"{height}x{width} is restored in tiles, which the network's authors discourage; {needed} MiB of "
+                'memory restore it whole',
+                'current',
+                logging.WARNING,
+            )
         shared = self._shared(picture, memory)
         rows, columns, margin = self.plan(height, width, memory)
         across = [w.to(self.device) for w in axis_weights(columns, margin, BLEND)]

@@ -240,7 +240,7 @@ class BaseRestorer(nn.Module):
         if not data_samples:  # every picture of the batch was unreadable and skipped
             return []
         lq = inputs['lq']
-        together = isinstance(lq, Tensor) and self.needs.tiling == 'spatial'
+        together = isinstance(lq, Tensor) and self.needs.tiling != 'noise'
         groups: list[Tensor] = [lq] if together else [picture[None] for picture in lq]
         first = 0
         for group in groups:

@@ -120,6 +120,7 @@ def combined_needs(each: dict[str, Needs], owner: str) -> Needs:
         raise ConfigError(f'{owner}: deployed networks differ in value_range: {each}')
     fields = [needs.receptive_field for needs in each.values() if needs.receptive_field is not None]
     first = next(iter(each.values()))
+    kinds = {needs.tiling for needs in each.values()}
     return Needs(
         stride=math.lcm(*(needs.stride for needs in each.values())),
         min_size=max(needs.min_size for needs in each.values()),
@@ -127,5 +128,5 @@ def combined_needs(each: dict[str, Needs], owner: str) -> Needs:
         value_range=first.value_range,
         receptive_field=max(fields) if len(fields) == len(each) else None,
         global_statistics=any(needs.global_statistics for needs in each.values()),
-        tiling='noise' if any(needs.tiling == 'noise' for needs in each.values()) else 'spatial',
+        tiling=next((kind for kind in ('noise', 'discouraged') if kind in kinds), 'spatial'),
     )

@@ -19,7 +19,7 @@ class TestEveryBackbone:
         assert needs.min_size >= 1
         assert needs.in_channels >= 1
         assert needs.value_range in ((0.0, 1.0), (-1.0, 1.0))
-        assert needs.tiling in ('spatial', 'noise')
+        assert needs.tiling in ('spatial', 'noise', 'discouraged')
 
     def test_taps_by_name(self, name):
         backbone = small_backbone(name)

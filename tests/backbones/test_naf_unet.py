@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.backbones.naf_net import MeanScale, NAFBlock, NAFUNet, PixelNorm, SceneScale
+from restorebox.backbones.naf_unet import NAFUNet
 from restorebox.errors import ConfigError
 from restorebox.inference.tiles import Tiler
+from restorebox.layers.naf_block import MeanScale, NAFBlock, PixelNorm, SceneScale
 from restorebox.restorers import Network
 from restorebox.restorers.supervised import SupervisedRestorer
 
