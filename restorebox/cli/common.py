@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,9 +30,12 @@ def guarded(run: Callable[[], None]) -> None:
         if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        print(printable(stop) or 'interrupted', file=sys.stderr, flush=True)
+        code = 128 + getattr(stop, 'signal', signal.SIGINT)
+        if os.environ.get('RANK'):  # a regular exit would wait for the other ranks
+            exit_at_once(code)
+        sys.exit(code)
 
 
 def _fail(message: str) -> None:

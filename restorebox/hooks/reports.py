@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook, LoggerHook
 
+from restorebox.datasets.numbered import sets_of
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.loops import RestorationTestLoop
 from restorebox.errors import printable
@@ -153,6 +154,7 @@ class ScoresHook(Hook):
             sha256=sha256(checkpoint) if local else None,
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),
+            sets=sets_of(loop.dataloader.dataset),
             extra={
                 'version': SCORES_VERSION,
                 'size': len(loop.dataloader.dataset),

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
+from restorebox.datasets.numbered import sets_of
 from restorebox.figures import save_sheet
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_array
@@ -36,12 +37,12 @@ SCORED = ('lq', 'physics', 'pred')
 
 @HOOKS.register_module()
 class ComparisonSheetHook(Hook):
-    """Draw a sheet of a few pictures at each validation and test, in a background thread.
+    """Draw a sheet of a few pictures at each validation and test, in a background thread; one per set of a mixture.
 
     Layers estimated by the method are placed between the degraded and the restored picture.
 
     Args:
-        pictures: number of pictures, evenly spaced over the data set; the same ones each time.
+        pictures: number of pictures of each set, evenly spaced over it; the same ones each time.
         score: protocol whose value is written under the pictures that have a clean partner.
     """
 
@@ -49,30 +50,33 @@ class ComparisonSheetHook(Hook):
         self.pictures = pictures
         self.name = score
         self.score = protocol(score)
-        self.rows: list[tuple[int, str, dict[str, np.ndarray]]] = []
+        self.rows: list[tuple[int, str, str, dict[str, np.ndarray]]] = []
         self.pool = ThreadPoolExecutor(1)
         self.drawn: list = []
 
     def _collect(self, loop: Any, outputs: list[RestorationSample]) -> None:
-        count = len(loop.dataloader.dataset)
-        chosen = {round(i) for i in np.linspace(0, count - 1, min(self.pictures, count))}
+        dataset, begin, chosen = loop.dataloader.dataset, 0, set()
+        for _, count in sets_of(dataset) or [('', len(dataset))]:
+            chosen |= {begin + round(i) for i in np.linspace(0, count - 1, min(self.pictures, count))}
+            begin += count
         for sample in outputs:
             if sample.index in chosen:
                 layers = {
                     role: to_array(sample.get(role).expand(3, -1, -1), np.uint8) for role in TITLES if role in sample
                 }
-                self.rows.append((sample.index, sample.name, layers))
+                self.rows.append((sample.index, sample.name, sample.get('set', ''), layers))
 
     def _draw(self, runner: RestorationRunner, name: str) -> None:
         rows = {row[0]: row for part in all_gather_object(self.rows) for row in part}
         self.rows = []
-        if rows and is_main_process():
-            path = Path(runner.work_dir) / 'sheets' / f'{name}.png'
-            self.drawn.append((path, self.pool.submit(self._render, [rows[i] for i in sorted(rows)], path)))
+        for part in dict.fromkeys(rows[i][2] for i in sorted(rows)) if is_main_process() else ():
+            path = Path(runner.work_dir) / 'sheets' / f'{name}{f"_{part}" if part else ""}.png'
+            of_set = [rows[i] for i in sorted(rows) if rows[i][2] == part]
+            self.drawn.append((path, self.pool.submit(self._render, of_set, path)))
 
     def _render(self, rows: list, path: Path) -> None:
         cells = []
-        for _, name, layers in rows:
+        for _, name, _, layers in rows:
             row = []
             for role, picture in layers.items():
                 caption = f'{name}: {TITLES[role]}' if role == 'lq' else TITLES[role]

@@ -1,0 +1,69 @@
+"""Stop of a training at Ctrl-C, SIGTERM or Slurm's warning signal, after its state has been saved."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import all_reduce, is_distributed
+
+# SIGUSR1: sent before the end of the time limit by `#SBATCH --signal=USR1@120`
+SIGNALS = tuple(getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGUSR1') if hasattr(signal, name))
+
+
+class TrainingStopped(KeyboardInterrupt):
+    """A training was stopped by a signal; the message names the checkpoint to resume from.
+
+    Attributes:
+        signal: number of the signal.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.signal = number
+
+
+class StopRequest:
+    """Context in which a signal is noted instead of ending the process at once.
+
+    A second Ctrl-C in a process without other ranks ends it immediately. Processes that are forked inside the context,
+    such as workers of a data loader, ignore the first signal, so that the step in progress gets its batch.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._owner = os.getpid()
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+            for each in SIGNALS:
+                self._previous[each] = signal.signal(each, self._note)
+        return self
+
+    def __exit__(self, kind: type | None, value: BaseException | None, traceback: TracebackType | None) -> None:
+        for each, previous in self._previous.items():
+            signal.signal(each, previous)
+        self._previous = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:
+            if number == signal.SIGTERM and self.number == number:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+        elif number == signal.SIGINT and self.number == number and not is_distributed():
+            raise KeyboardInterrupt
+        self.number = self.number or number
+
+    def agreed(self) -> int:
+        """Return the number of a signal that any rank has received, 0 for none. Collective: every rank must call it."""
+        if not is_distributed():
+            return self.number
+        number = torch.tensor(self.number, device=get_device())
+        all_reduce(number, 'max')
+        return int(number)
