@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebox.errors import DISK_ERRORS, ConfigError, RestoreboxError, lost_peer, one_line, out_of_memory, printable
-from restorebox.processes import exit_at_once
+from restorebox.processes import end_process
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -31,19 +31,14 @@ def guarded(run: Callable[[], None]) -> None:
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')
     except KeyboardInterrupt as stop:
-        print(printable(stop) or 'interrupted', file=sys.stderr, flush=True)
-        code = 128 + getattr(stop, 'signal', signal.SIGINT)
-        if os.environ.get('RANK'):  # a regular exit would wait for the other ranks
-            exit_at_once(code)
-        sys.exit(code)
+        print(printable(stop) or 'interrupted', file=sys.stderr)
+        end_process(128 + getattr(stop, 'signal', signal.SIGINT))
 
 
 def _fail(message: str) -> None:
     rank = os.environ.get('RANK')
     print(f'error{f" (rank {rank})" if rank else ""}: {printable(message)}', file=sys.stderr, flush=True)
-    if rank:
-        exit_at_once(1)
-    sys.exit(1)
+    end_process(1)
 
 
 def positive(text: str) -> int:
