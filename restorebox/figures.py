@@ -83,6 +83,8 @@ def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
 def save_curves(logs: list[Path], path: str | Path) -> None:
     """Plot losses, other training terms, validation scores and learning rates over steps as one PNG.
 
+    Of the scores of a mixture only the means over the sets are plotted.
+
     Args:
         logs: ``scalars.json`` files of a run, oldest first.
         path: output file, written atomically.
@@ -94,6 +96,8 @@ def save_curves(logs: list[Path], path: str | Path) -> None:
     groups: dict[str, list[str]] = {}
     series = {k: v for k, v in read_scalars(logs).items() if not k.endswith(skip)}
     for name in sorted(series):
+        if '/' in name.removeprefix('input/') and not name.endswith('lr'):
+            continue
         if name.startswith(('loss', 'total_')):
             title = 'losses'
         elif name == 'lr' or name.endswith(('.lr', '/lr', 'base_lr')):
