@@ -204,7 +204,7 @@ def _rain13k(root: Path) -> Mini:
     tests = ('Rain100H', 'Rain100L', 'Test100', 'Test1200', 'Test2800')
     for k, name in enumerate(tests):
         _same_names(root, f'test/{name}', 'input', 'target', 2, start=10 * (k + 1))
-    return Mini({'train': 4, **{f'test_{t.lower()}': 2 for t in tests}}, {}, 'test/Test100/target/31.png')
+    return Mini({'train': 4, **{f'test_{t.lower()}': 2 for t in tests}}, {}, 'train/Rain13K/target/3.jpg')
 
 
 def _snow100k(root: Path) -> Mini:
@@ -251,7 +251,7 @@ def _all_weather(root: Path) -> Mini:
         picture(root / f'test_a/gt/{i - 301}_clean.png', 5000 + i)
         picture(root / f'test_a/data/{i - 301}_rain.png', 6000 + i)
     counts = {'train': 3, 'test_snow': 2, 'test_rain': 2, 'test_drops': 2}
-    return Mini(counts, {}, 'test_a/gt/1_clean.png')
+    return Mini(counts, {}, 'allweather/gt/0_rain.png')
 
 
 def _wed_bsd400(root: Path) -> Mini:
