@@ -186,7 +186,7 @@ class SampleTrainLoop(BaseLoop):
             if runner.val_loop is not None and not runner.loaded_meta.get('validated', True):
                 runner.val_loop.run()  # the run was stopped during the validation that follows this checkpoint
         request = StopRequest()
-        with request:  # the workers that start here inherit its handlers
+        with request:
             batches = iter(self.dataloader)
         runner.restore_random_state()  # after the set-up, which draws random numbers too
         self._began = time.perf_counter()

@@ -38,6 +38,7 @@ from restorebox.engine.random_state import gather_on_first, get_random_state, se
 from restorebox.engine.ranks import wrap_roles
 from restorebox.engine.recompute import our_checkpointing
 from restorebox.engine.resumed import apply_schedule
+from restorebox.engine.stopping import shield_worker
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
@@ -144,10 +145,8 @@ class RestorationRunner(Runner):
     ) -> DataLoader:
         """Build a data loader with our collate function, the run's seed in the data set, and its own generator.
 
-        ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`.
-
-        A data loader draws a number each time it is iterated; drawn from the global generator, this would
-        change dropout after a resume.
+        ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`. A data loader draws a
+        number each time it is iterated; drawn from the global generator, this would change dropout after a resume.
         """
         if isinstance(dataloader, DataLoader):
             return dataloader
@@ -159,6 +158,7 @@ class RestorationRunner(Runner):
         dataset = build_set(cfg['dataset'], self.seed)
         cfg['dataset'] = Numbered(dataset) if scored else dataset
         loader = Runner.build_dataloader(cfg, seed=self.seed)
+        loader.worker_init_fn = partial(shield_worker, inner=loader.worker_init_fn)
         loader.generator = torch.Generator().manual_seed(self.seed)
         for line in describe(dataset):
             self.logger.info(line)

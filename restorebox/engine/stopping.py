@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -28,11 +29,36 @@ class TrainingStopped(KeyboardInterrupt):
         self.signal = number
 
 
+def shield_worker(worker_id: int, inner: Callable[[int], None] | None = None) -> None:
+    """Let a data loader's worker ignore the signals that a terminal or Slurm sends to all processes of a training.
+
+    The training needs its batches until it has saved a checkpoint. A worker ends with its training, and at a SIGTERM
+    that the training itself sends when it ends. torch's own handler would end it at that of any process.
+
+    Args:
+        worker_id: number of the worker.
+        inner: the ``worker_init_fn`` that the loader had.
+    """
+    for each in SIGNALS:
+        if each != signal.SIGTERM:
+            signal.signal(each, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):  # Linux
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    if inner is not None:
+        inner(worker_id)
+
+
+def _end_with_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
 class StopRequest:
     """Context in which a signal is noted instead of ending the process at once.
 
-    A second Ctrl-C in a process without other ranks ends it immediately. Processes that are forked inside the context,
-    such as workers of a data loader, ignore the first signal, so that the step in progress gets its batch.
+    A second Ctrl-C in a process without other ranks ends it immediately.
     """
 
     def __init__(self) -> None:
@@ -52,11 +78,9 @@ class StopRequest:
         self._previous = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._owner:
-            if number == signal.SIGTERM and self.number == number:
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
-        elif number == signal.SIGINT and self.number == number and not is_distributed():
+        if os.getpid() != self._owner:  # a worker that has not called shield_worker yet
+            return
+        if number == signal.SIGINT and self.number == number and not is_distributed():
             raise KeyboardInterrupt
         self.number = self.number or number
 

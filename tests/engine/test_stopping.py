@@ -40,7 +40,7 @@ def test_a_second_interrupt_ends_at_once():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('number', 'workers'), [(signal.SIGINT, 2), (signal.SIGTERM, 0), (signal.SIGUSR1, 2)])
+@pytest.mark.parametrize(('number', 'workers'), [(signal.SIGINT, 2), (signal.SIGTERM, 2), (signal.SIGUSR1, 0)])
 def test_a_stopped_training_resumes_exactly(tmp_path, number, workers):
     write_pairs(tmp_path / 'data', 'train', 6)
     write_pairs(tmp_path / 'data', 'test', 2)
