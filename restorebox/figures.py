@@ -83,6 +83,8 @@ def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
 def save_curves(logs: list[Path], path: str | Path) -> None:
     """Plot losses, other training terms, validation scores and learning rates over steps as one PNG.
 
+    Of the scores of a mixture only the means over the sets are plotted.
+
     Args:
         logs: ``scalars.json`` files of a run, oldest first.
         path: output file, written atomically.
@@ -94,6 +96,8 @@ def save_curves(logs: list[Path], path: str | Path) -> None:
     groups: dict[str, list[str]] = {}
     series = {k: v for k, v in read_scalars(logs).items() if not k.endswith(skip)}
     for name in sorted(series):
+        if '/' in name.removeprefix('input/') and not name.endswith('lr'):
+            continue
         if name.startswith(('loss', 'total_')):
             title = 'losses'
         elif name == 'lr' or name.endswith(('.lr', '/lr', 'base_lr')):
@@ -120,3 +124,38 @@ def save_curves(logs: list[Path], path: str | Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     save_figure(figure, path)
+
+
+def save_curves_of_runs(runs: dict[str, dict[str, list[tuple[int, float]]]], path: str | Path) -> bool:
+    """Plot the curves of several runs over each other: the total loss, validation scores and learning rates.
+
+    Args:
+        runs: name of a run -> its series, as :func:`read_scalars` returns them.
+        path: output file, written atomically.
+
+    Returns:
+        Whether there was anything to plot.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    logged = dict.fromkeys(name for series in runs.values() for name in series)
+    skip = ('time', 'data_time', 'memory', 'eta', 'grad_norm')
+    names = [name for name in logged if not name.endswith(skip) and 'input/' not in name]
+    parts = [name for name in names if name.startswith(('loss_', 'total_'))]
+    chosen = [name for name in names if name not in parts] if 'loss' in names else names
+    if not chosen:
+        return False
+    figure = Figure(figsize=(8, 2.6 * len(chosen)), layout='constrained')
+    FigureCanvasAgg(figure)
+    for axes, name in zip(figure.subplots(len(chosen), 1, squeeze=False)[:, 0], chosen, strict=True):
+        for run, series in runs.items():
+            if name in series:
+                steps, values = zip(*series[name], strict=True)
+                axes.plot(steps, values, label=run, linewidth=1.2, marker='.' if len(steps) < 10 else None)
+        axes.set_title(name, loc='left', fontsize=10)
+        axes.set_xlabel('step')
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    save_figure(figure, path)
+    return True

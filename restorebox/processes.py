@@ -13,6 +13,13 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
+def end_process(code: int) -> NoReturn:
+    """End a command with an exit code; one of several ranks ends at once, see :func:`exit_at_once`."""
+    if os.environ.get('RANK'):
+        exit_at_once(code)
+    sys.exit(code)
+
+
 def exit_at_once(code: int) -> NoReturn:
     """Exit at once, without waiting for threads or other ranks; logs and standard streams are flushed.
 

@@ -17,6 +17,7 @@ from scipy.io import savemat
 
 from restorebox.datasets.sources import Source
 from restorebox.datasets.sources.page import get
+from restorebox.datasets.sources.several_tests import CDD_KINDS
 
 SIZE = (24, 20)  # width and height
 
@@ -194,6 +195,74 @@ def _gopro(root: Path) -> Mini:
     return Mini({'train': 4, 'test': 2}, {}, 'train/GOPR0374_11_01/sharp/000002.png')
 
 
+def _same_names(root: Path, top: str, lq: str, gt: str, count: int, name: str = '{i}.png', start: int = 0) -> None:
+    pairs(root, f'{top}/{lq}/{name}', f'{top}/{gt}/{name}', count, start)
+
+
+def _rain13k(root: Path) -> Mini:
+    _same_names(root, 'train/Rain13K', 'input', 'target', 4, '{i}.jpg')
+    tests = ('Rain100H', 'Rain100L', 'Test100', 'Test1200', 'Test2800')
+    for k, name in enumerate(tests):
+        _same_names(root, f'test/{name}', 'input', 'target', 2, start=10 * (k + 1))
+    return Mini({'train': 4, **{f'test_{t.lower()}': 2 for t in tests}}, {}, 'train/Rain13K/target/3.jpg')
+
+
+def _snow100k(root: Path) -> Mini:
+    _same_names(root, 'all', 'synthetic', 'gt', 4, 'beautiful_smile_{i:05d}.jpg')
+    for k, name in enumerate('SML'):
+        top = f'media/jdway/GameSSD/overlapping/test/Snow100K-{name}'
+        _same_names(root, top, 'synthetic', 'gt', 2, 'city_{i:05d}.jpg', 10 * (k + 1))
+    return Mini({'train': 4, 'test_s': 2, 'test_m': 2, 'test_l': 2}, {}, 'all/gt/beautiful_smile_00003.jpg')
+
+
+def _lol(root: Path) -> Mini:
+    _same_names(root, 'our485', 'low', 'high', 4)
+    _same_names(root, 'eval15', 'low', 'high', 2, start=20)
+    return Mini({'train': 4, 'test': 2}, {}, 'our485/high/2.png')
+
+
+def _reside_ots(root: Path) -> Mini:
+    for i in (5, 8):
+        picture(root / f'OTS_BETA/clear/{i:04d}.jpg', i)
+        for part, beta in (('part1', '0.04'), ('part2', '0.2')):
+            picture(root / f'OTS_BETA/haze/{part}/{i:04d}_0.8_{beta}.jpg', 10 * i + len(beta))
+    for i in (1, 2):
+        picture(root / f'SOTS/outdoor/gt/{i:04d}.png', 500 + i)
+        picture(root / f'SOTS/outdoor/hazy/{i:04d}_0.8_0.2.jpg', 600 + i)
+    return Mini({'train': 4, 'test': 2}, {}, 'SOTS/outdoor/gt/0002.png')
+
+
+def _cdd11(root: Path) -> Mini:
+    for split, scenes in (('train', (1, 2)), ('test', (1,))):
+        for i in scenes:
+            for k, kind in enumerate(('clear', *CDD_KINDS)):
+                picture(root / f'CDD-11_{split}/{kind}/{i:05d}.png', 1000 * len(split) + 20 * i + k)
+    tests = {f'test_{kind}': 1 for kind in CDD_KINDS}
+    return Mini({'train': 22, **tests}, {}, 'CDD-11_train/clear/00002.png')
+
+
+def _all_weather(root: Path) -> Mini:
+    for name in ('im_0001_s80_a04.png', '0_rain.png', 'beautiful_smile_00001.jpg'):
+        _same_names(root, 'allweather', 'input', 'gt', 1, name, zlib.crc32(name.encode()) % 1000)
+    _same_names(root, 'snowtest100k_L/Snow100K-L', 'synthetic', 'gt', 2, 'city_{i:05d}.jpg', 40)
+    for i in (301, 302):
+        picture(root / f'test1/gt/im_{i:04d}.png', 3000 + i)
+        picture(root / f'test1/input/im_{i:04d}_s80_a04.png', 4000 + i)
+        picture(root / f'test_a/gt/{i - 301}_clean.png', 5000 + i)
+        picture(root / f'test_a/data/{i - 301}_rain.png', 6000 + i)
+    counts = {'train': 3, 'test_snow': 2, 'test_rain': 2, 'test_drops': 2}
+    return Mini(counts, {}, 'allweather/gt/0_rain.png')
+
+
+def _wed_bsd400(root: Path) -> Mini:
+    for i in range(1, 4):
+        picture(root / f'WED/{i:05d}.bmp', i)
+        picture(root / f'BSD400/test_{i:03d}.png', 100 + i)
+    for name in (101085, 102061):
+        picture(root / f'CBSD68/{name}.png', name)
+    return Mini({'train': 6, 'test': 2}, {}, '')
+
+
 MINIATURES: dict[str, Callable[[Path], Mini]] = {
     'rain100l': lambda root: _rain100(root, 'L', 4),
     'rain100h': _rain100h,
@@ -214,6 +283,13 @@ MINIATURES: dict[str, Callable[[Path], Mini]] = {
     'sidd_small': _sidd_small,
     'reside_its': _reside_its,
     'gopro': _gopro,
+    'rain13k': _rain13k,
+    'snow100k': _snow100k,
+    'lol': _lol,
+    'reside_ots': _reside_ots,
+    'cdd11': _cdd11,
+    'all_weather': _all_weather,
+    'wed_bsd400': _wed_bsd400,
 }
 
 

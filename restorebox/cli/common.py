@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebox.errors import DISK_ERRORS, ConfigError, RestoreboxError, lost_peer, one_line, out_of_memory, printable
-from restorebox.processes import exit_at_once
+from restorebox.processes import end_process
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -29,17 +30,15 @@ def guarded(run: Callable[[], None]) -> None:
         if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
         _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        print(printable(stop) or 'interrupted', file=sys.stderr)
+        end_process(128 + getattr(stop, 'signal', signal.SIGINT))
 
 
 def _fail(message: str) -> None:
     rank = os.environ.get('RANK')
     print(f'error{f" (rank {rank})" if rank else ""}: {printable(message)}', file=sys.stderr, flush=True)
-    if rank:
-        exit_at_once(1)
-    sys.exit(1)
+    end_process(1)
 
 
 def positive(text: str) -> int:

@@ -18,13 +18,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         'checkpoint', help='a training checkpoint (.pth) or a published file (.safetensors), or its URL'
     )
+    parser.add_argument('--save-pictures', action='store_true', help='save the restored pictures in WORK_DIR/pictures')
     add_config_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str]) -> None:
-    """Test the checkpoint; writes ``scores.json`` into the work directory."""
+    """Test the checkpoint; writes ``scores.json`` into the work directory, and a copy beside a training checkpoint."""
     args = parse(argv)
     from restorebox.engine.running import keep_test, run_config
 
-    run_config(keep_test(prepare(args), args.config, args.checkpoint), 'test')
+    cfg = keep_test(prepare(args), args.config, args.checkpoint)
+    if args.save_pictures:
+        cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'pictures': dict(type='SavePicturesHook')}
+    run_config(cfg, 'test')

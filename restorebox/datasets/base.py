@@ -10,10 +10,11 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 
 from restorebox.datasets.keys import SampleKey, as_key
+from restorebox.datasets.subsets import select
 from restorebox.errors import ConfigError, DataError, PictureError
 from restorebox.registry import DATASETS, TRANSFORMS
 from restorebox.sample import RestorationSample
-from restorebox.values import Samples, Whole
+from restorebox.values import Fraction, Samples, Whole
 
 ATTEMPTS = 20  # maximum number of replacements for an unreadable picture
 
@@ -49,9 +50,12 @@ class BasePictures(BaseDataset):
         test_mode: don't replace unreadable pictures.
         lazy_init: don't read the list of files before it is needed.
         limit: keep the first N records.
+        names: keep the records that a text file names, see :func:`restorebox.datasets.subsets.select`. A relative path
+            is below ``data_root``.
+        fraction: keep this fraction of the records, the same ones each time.
 
     Raises:
-        ConfigError: ``bad_picture`` or ``limit`` is invalid, or the class declares no roles.
+        ConfigError: ``bad_picture``, ``limit`` or ``fraction`` is invalid, or the class declares no roles.
     """
 
     roles: tuple[str, ...] = ()
@@ -67,6 +71,8 @@ class BasePictures(BaseDataset):
         test_mode: bool = False,
         lazy_init: bool = False,
         limit: Samples | None = None,
+        names: str | Path | None = None,
+        fraction: Fraction | None = None,
     ) -> None:
         if not self.roles:
             raise ConfigError(f"{type(self).__name__} declares no roles; write e.g. roles = ('lq', 'gt') in the class")
@@ -74,13 +80,17 @@ class BasePictures(BaseDataset):
             raise ConfigError(f"bad_picture is 'error' or 'skip', not {bad_picture!r}")
         if limit is not None and limit < 1:
             raise ConfigError(f'limit is the number of records to keep, 1 or more, or None; it is {limit}')
+        if fraction is not None and not 0 < fraction <= 1:
+            raise ConfigError(f'fraction is {fraction}; it must be above 0 and at most 1, or None')
+        self.names = None if names is None else str(Path(data_root, names))
+        self.fraction = fraction
+        self.limit = limit
         self.split = split
         self.bad_picture = bad_picture
         self.seed = seed
         super().__init__(
             data_root=str(data_root),
             data_prefix={role: os.path.join(split, folder) for role, folder in self.folders.items()},
-            indices=limit,
             # built here, since MMEngine's Compose finds our transforms only within the default scope of a Runner
             pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
             test_mode=test_mode,
@@ -143,7 +153,16 @@ class BasePictures(BaseDataset):
             missing += [f'paths.{role}' for role in self.roles if role not in record.get('paths', {})]
             if missing:
                 raise DataError(f"{kind}: record {number} of load_data_list has no '{missing[0]}'")
-        return self.data_list
+        return self.select(self.data_list)
+
+    def select(self, records: list[dict]) -> list[dict]:
+        """Return the records of the subset that ``names``, ``fraction`` and ``limit`` select.
+
+        Raises:
+            DataError: see :func:`restorebox.datasets.subsets.select`.
+        """
+        where = f"split '{self.split}' of {self.data_root}"
+        return select(records, where, self.names, self.fraction)[: self.limit]
 
     def prepare_data(self, idx: int | SampleKey) -> Any:
         """Return the sample of an index or key after the pipeline, as in MMEngine."""
@@ -161,12 +180,21 @@ class BasePictures(BaseDataset):
 
 
 def leaves(dataset: dict) -> Iterator[dict]:
-    """Yield the configs of the data sets inside wrappers such as MMEngine's ConcatDataset and RepeatDataset."""
-    inner = dataset.get('datasets') or dataset.get('dataset')
-    if inner is None:
-        yield dataset
-    for each in [inner] if isinstance(inner, dict) else inner or ():
-        yield from leaves(each)
+    """Yield the configs of the data sets inside mixtures."""
+    for _, leaf in named_leaves(dataset):
+        yield leaf
+
+
+def named_leaves(dataset: dict, name: str = '') -> Iterator[tuple[str, dict]]:
+    """Yield the name and the config of each data set inside ConcatPictures and RepeatPictures; '' without a name."""
+    inner = dataset.get('datasets')
+    if isinstance(inner, dict):
+        for key, each in inner.items():
+            yield from named_leaves(each, key)
+    elif isinstance(dataset.get('dataset'), dict):
+        yield from named_leaves(dataset['dataset'], name)
+    else:
+        yield name, dataset
 
 
 def check_keyed(dataset: dict) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from restorebox.datasets.mixture import leaf_sets
 from restorebox.datasets.numbered import build_set
 from restorebox.datasets.transforms import Pack
 from restorebox.errors import ConfigError
@@ -40,16 +41,19 @@ def samples(cfg: dict, split: str, number: int, start: int = 0, seed: int | None
     seed = (cfg.get('randomness') or {}).get('seed') if seed is None else seed
     seed = 0 if seed is None else seed  # a training run would draw one
     dataset = build_set(loader['dataset'], seed)
-    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-    pack = steps[-1] if steps else None
-    if not isinstance(pack, Pack):
-        raise ConfigError(f'{split}_dataloader.dataset: the pipeline does not end in a Pack')
-    roles, pack.roles = pack.roles, None  # show all arrays; Pack is last, so this changes no random draws
+    roles = {}
+    for name, leaf in leaf_sets(dataset):
+        steps = getattr(getattr(leaf, 'pipeline', None), 'transforms', ())
+        pack = steps[-1] if steps else None
+        if not isinstance(pack, Pack):
+            where = f'dataset.datasets.{name}' if name else 'dataset'
+            raise ConfigError(f'{split}_dataloader.{where}: the pipeline does not end in a Pack')
+        roles[name], pack.roles = pack.roles, None  # show all arrays; Pack is last, so this changes no random draws
     sampler = DATA_SAMPLERS.build({**loader['sampler'], 'dataset': dataset, 'seed': seed})
     found = []
     for key in islice(sampler, start, start + number):
         sample = dataset[key]
-        sample['handed_on'] = tuple(roles or sample['inputs'])
+        sample['handed_on'] = tuple(roles[sample['data_samples'].get('set', '')] or sample['inputs'])
         found.append(sample)
     return found
 
@@ -92,7 +96,8 @@ def row_of(sample: dict) -> list[tuple[str, np.ndarray]]:
 def _name(sample: dict, role: str) -> str:
     facts = sample['data_samples']
     paths = facts.get('paths', {})
-    return Path(paths[role]).stem if role in paths else facts.name
+    stem = Path(paths[role]).stem if role in paths else facts.name
+    return f'{facts.set}/{stem}' if 'set' in facts else stem
 
 
 def draw_samples(

@@ -34,10 +34,15 @@ def build_set(dataset: Any, seed: int) -> Any:
     return dataset
 
 
+def sets_of(dataset: Any) -> list[tuple[str, int]]:
+    """Return the name and the number of pictures of each set of a mixture, in their order; else an empty list."""
+    return list(getattr(dataset, 'metainfo', {}).get('sets', ()))
+
+
 class Numbered(Dataset):
     """Wrapper for scoring that sets each sample's ``index`` to its position in the whole set.
 
-    Metrics identify samples by ``index``, but each data set inside a ConcatDataset or RepeatDataset counts from 0.
+    Metrics identify samples by ``index``, but each data set inside a ConcatPictures counts from 0.
 
     Args:
         dataset: sequence of samples as returned by :class:`~restorebox.datasets.transforms.Pack`.
@@ -50,6 +55,11 @@ class Numbered(Dataset):
     def metainfo(self) -> dict:
         """``metainfo`` of the wrapped data set, read by MMEngine."""
         return getattr(self.dataset, 'metainfo', {})
+
+    @property
+    def bad_picture(self) -> str:
+        """``bad_picture`` of the wrapped data set."""
+        return getattr(self.dataset, 'bad_picture', 'error')
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -11,7 +11,7 @@ from restorebox.datasets import pairing as pairings
 from restorebox.datasets.base import BasePictures
 from restorebox.errors import ConfigError, DataError
 from restorebox.registry import DATASETS, nearest
-from restorebox.values import Samples, Whole
+from restorebox.values import Fraction, Samples, Whole
 
 PAIRINGS = ('same_name', 'template', 'side_by_side', 'list_file')
 
@@ -43,6 +43,8 @@ class PairedPictures(BasePictures):
         test_mode: don't replace unreadable pictures.
         lazy_init: don't read the list of files before it is needed.
         limit: keep the first N records.
+        names: text file with the names of the records to keep, see :class:`~restorebox.datasets.base.BasePictures`.
+        fraction: keep this fraction of the records, the same ones each time.
 
     Raises:
         ConfigError: contradictory arguments.
@@ -67,6 +69,8 @@ class PairedPictures(BasePictures):
         test_mode: bool = False,
         lazy_init: bool = False,
         limit: Samples | None = None,
+        names: str | Path | None = None,
+        fraction: Fraction | None = None,
     ) -> None:
         if pairing not in PAIRINGS:
             raise ConfigError(f"PairedPictures has no pairing '{pairing}'; {nearest(str(pairing), PAIRINGS)}")
@@ -95,7 +99,7 @@ class PairedPictures(BasePictures):
         self.real = None if real is None else Path(real)
         self.roles: tuple[str, ...] = ('gt',) if lq is None else ('lq', 'gt', *self.layers)
         self.folders = {'gt': gt} if lq is None else {'lq': lq, 'gt': gt, **{layer: layer for layer in self.layers}}
-        super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init, limit)
+        super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init, limit, names, fraction)
 
     def load_data_list(self) -> list[dict]:
         """List the records, see :mod:`restorebox.datasets.pairing`."""
@@ -145,6 +149,10 @@ class UnpairedPictures(BasePictures):
         test_mode: don't replace unreadable pictures.
         lazy_init: don't read the list of files before it is needed.
         pairing: must be None; accepted for a clear error message.
+        limit: keep the first N records.
+        names: text file with the names of the degraded pictures to keep, see
+            :class:`~restorebox.datasets.base.BasePictures`.
+        fraction: keep this fraction of the records, the same ones each time.
 
     Raises:
         ConfigError: ``pairing`` is given, or both folders are the same.
@@ -163,6 +171,9 @@ class UnpairedPictures(BasePictures):
         test_mode: bool = False,
         lazy_init: bool = False,
         pairing: None = None,
+        limit: Samples | None = None,
+        names: str | Path | None = None,
+        fraction: Fraction | None = None,
     ) -> None:
         if pairing is not None:
             raise ConfigError(f'UnpairedPictures has no pairing ({pairing!r} given); use PairedPictures for pairs')
@@ -170,7 +181,7 @@ class UnpairedPictures(BasePictures):
             self._refuse_same_folder(split, lq)
         self.roles: tuple[str, ...] = ('scene', 'hq') if lq is None else ('lq', 'hq')
         self.folders = {'hq': hq} if lq is None else {'lq': lq, 'hq': hq}
-        super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init)
+        super().__init__(data_root, split, pipeline, bad_picture, seed, test_mode, lazy_init, limit, names, fraction)
 
     def load_data_list(self) -> list[dict]:
         """List one record per picture of the larger folder; the smaller one is repeated."""

@@ -14,6 +14,7 @@ from mmengine.runner.priority import Priority, get_priority
 from restorebox import registry as own
 from restorebox.aliases import ALIASES
 from restorebox.engine.check import DEFAULTS, GIVEN_TO_LOOPS, build_part
+from restorebox.engine.initial_weights import check_init_from, freeze
 from restorebox.engine.loader_check import check_loader
 from restorebox.engine.loops import RestorationTestLoop, RestorationValLoop, SampleTrainLoop
 from restorebox.engine.recompute import matching_modules
@@ -67,18 +68,23 @@ def build_all(cfg: Config) -> list[str]:
             build_part('model', lambda: model.eval().restore(picture))
         if plain.get('activation_checkpointing') is not None:
             matching_modules(model, plain['activation_checkpointing'])
+        if plain.get('init_from'):
+            check_init_from(model, plain['init_from'])
+        if plain.get('freeze'):
+            freeze(model, plain['freeze'])
+        warnings = []
         for part in ('train', 'val', 'test'):
             if plain.get(f'{part}_dataloader') is not None:
                 _check_loop(plain, part)
-                check_loader(plain, part, model)
+                warnings += check_loader(plain, part, model)
                 if part != 'train':
                     _check_evaluators(plain, part)
-        warnings = check_optimisers(plain, model)
+        warnings += check_optimisers(plain, model)
         _check_hooks(plain)
         if plain.get('log_processor'):
             logs = {'type': 'LogProcessor', **plain['log_processor']}
             build_part('log_processor', lambda: own.LOG_PROCESSORS.build(logs))
-    return warnings
+    return list(dict.fromkeys(warnings))
 
 
 def _check_plain(plain: dict) -> None:
@@ -141,8 +147,11 @@ def _check_evaluators(plain: dict, part: str) -> None:
         given = None if given is None or names is None else [*given, *names]  # other classes: scores are unknown
     hook = (plain.get('default_hooks') or {}).get('checkpoint') or {}
     best = hook.get('save_best')
-    if part == 'val' and given is not None and best is not None and best.removeprefix('input/') not in given:
-        raise ConfigError(f"config, default_hooks.checkpoint: save_best is '{best}'; {nearest(best, given)}")
+    if part == 'val' and given is not None and best is not None:
+        sets = plain['val_dataloader']['dataset'].get('datasets') or ()
+        known = [*given, *(f'{name}/{score}' for name in sets for score in given)]
+        if best.replace('input/', '') not in known:
+            raise ConfigError(f"config, default_hooks.checkpoint: save_best is '{best}'; {nearest(best, known)}")
 
 
 def _check_hooks(plain: dict) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from restorebox import registry as own
 from restorebox.datasets.base import BasePictures, no_base
+from restorebox.datasets.mixture import leaf_sets
 from restorebox.errors import ConfigError
 from restorebox.registry import RegistryKeyError, constructor_keys, nearest_key
 from restorebox.restorers.preprocessor import RestorationPreprocessor
@@ -37,6 +38,7 @@ PLACES: dict[str, own.Registry] = {
     'semantic_encoder': own.ENCODERS,
     'stems': own.STEMS,
     'dataset': own.DATASETS,
+    'datasets': own.DATASETS,
     'sampler': own.DATA_SAMPLERS,
     'pipeline': own.TRANSFORMS,
     'collate_fn': own.FUNCTIONS,
@@ -56,7 +58,7 @@ PLACES: dict[str, own.Registry] = {
     'data_preprocessor': own.RESTORERS,
 }
 # keys that hold several components by name
-COLLECTIONS = ('losses', 'default_hooks', 'stems')
+COLLECTIONS = ('losses', 'default_hooks', 'stems', 'datasets')
 # keys that hold one component, which needs the key 'type'
 TYPED = (
     'model',
@@ -143,6 +145,8 @@ TOP: dict[str, Any] = {
     'find_unused_parameters': bool,
     'runner_type': str,
     'overrides': dict | None,
+    'init_from': dict | None,
+    'freeze': Sequence[str] | str | None,
     'row': str | None,
 }
 for _name in LOADERS:
@@ -281,7 +285,8 @@ def _walk(node: Any, place: Place) -> None:
         if takes is not None and takes[1] is None:
             takes = None
         for key, value in node.items():
-            if key != 'paramwise_cfg':  # its keys are parts of the names of weights, such as 'backbone'
+            # keys of paramwise_cfg are parts of the names of weights, such as 'backbone'; overrides have been merged
+            if key != 'paramwise_cfg' and (place.path or key != 'overrides'):
                 _walk(value, place.inside(node, key, takes))
         if place.lacks_type(node):
             raise ConfigError(f"config, {where}: needs the key 'type'")
@@ -325,6 +330,11 @@ def check_roles(restorer: Any, dataset: Any) -> None:
         ConfigError: an unpaired method with a paired set or the reverse, a role that nothing provides, or a data set
             without sample keys.
     """
+    for name, leaf in leaf_sets(dataset):
+        _check_roles(restorer, leaf, f"the set '{name}', a " if name else '')
+
+
+def _check_roles(restorer: Any, dataset: Any, which: str) -> None:
     if not isinstance(dataset, BasePictures):
         raise ConfigError(no_base(type(dataset)))
     wants, gives = getattr(restorer, 'picture_roles', ()), dataset.roles
@@ -335,6 +345,6 @@ def check_roles(restorer: Any, dataset: Any) -> None:
         if role not in gives and role not in made:
             raise ConfigError(
                 f"{type(restorer).__name__} trains on {', '.join(wants)}, but train_dataloader's "
-                f'{type(dataset).__name__} gives {", ".join((*gives, *made))}; '
+                f'{which}{type(dataset).__name__} gives {", ".join((*gives, *made))}; '
                 f'{remedy.get(role, f"nothing makes {role}")}'
             )

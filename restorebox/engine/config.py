@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from restorebox.aliases import key_alias
+from restorebox.datasets.base import named_leaves
 from restorebox.engine.check import known_keys
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
@@ -42,6 +43,8 @@ TOP_KEYS = [
     'custom_hooks',
     'data_preprocessor',
     'load_from',
+    'init_from',
+    'freeze',
     'resume',
     'launcher',
     'env_cfg',
@@ -148,12 +151,42 @@ def log_level(least: int) -> Iterator[None]:
 
 
 def _merge(cfg: Config, values: dict, where: str) -> None:
-    for key, value in values.items():
+    for key, value in [(key, value) for given, value in values.items() for key in transform_keys(cfg, given, where)]:
         check_override(cfg, key, where)
         try:
             cfg.merge_from_dict({key: value})
         except (TypeError, KeyError, IndexError, AssertionError, AttributeError) as error:
             raise ConfigError(f'{where}{key}={value}: {error}') from error
+
+
+def transform_keys(cfg: Config, dotted: str, origin: str = '--cfg-options ') -> list[str]:
+    """Return the keys that an override with the name of a transform means.
+
+    ``PATH.pipeline.NAME.KEY`` means the transforms called NAME in that pipeline; ``pipeline.NAME.KEY`` those in all
+    pipelines of the config's data loaders. Other keys are returned as they are.
+
+    Raises:
+        ConfigError: there is no such transform, or PATH is given and the pipeline has several.
+    """
+    before, found, rest = dotted.partition('pipeline.')
+    name, _, key = rest.partition('.')
+    if not found or not key or not name[:1].isalpha() or not (before == '' or before.endswith('.')):
+        return [dotted]
+    pipelines: dict[str, list[str]] = {}
+    for path, value in leaves(cfg._cfg_dict):
+        pipeline, inside, end = path.rpartition('.pipeline.')
+        number, _, last = end.partition('.')
+        of_loader = bool(inside) and last == 'type' and pipeline.split('.')[0].endswith('_dataloader')
+        if of_loader and before in ('', f'{pipeline}.'):
+            pipelines.setdefault(value, []).append(f'{pipeline}.pipeline.{number}.{key}')
+    if name not in pipelines:
+        raise ConfigError(f"{origin}{dotted}: no pipeline there has a '{name}'; {nearest(name, tuple(pipelines))}")
+    if before and len(pipelines[name]) > 1:
+        raise ConfigError(
+            f'{origin}{dotted}: the pipeline has {len(pipelines[name])} of them; give the number of one: '
+            + ', '.join(pipelines[name])
+        )
+    return pipelines[name]
 
 
 def check_override(cfg: Config, dotted: str, origin: str = '--cfg-options ') -> None:
@@ -219,15 +252,31 @@ def _plain(node: Any) -> Any:
 def set_data_root(cfg: Config, root: str) -> None:
     """Set the folder of the training, validation and test data sets.
 
+    If the sets have several folders, as in a mixture, ``root`` replaces the folder that all of them are in.
+
     Raises:
-        ConfigError: a data set has no ``data_root``.
+        ConfigError: a data set has no ``data_root``, or the folders have no folder in common.
     """
+    leaves_of = {}
     for part in ('train', 'val', 'test'):
         loader = cfg.get(f'{part}_dataloader')
-        if loader:
-            if 'data_root' not in loader.dataset:
-                raise ConfigError(f"--data-root: {part}_dataloader.dataset has no key 'data_root'")
-            loader.dataset.data_root = root
+        for name, leaf in named_leaves(loader.dataset) if loader else ():
+            where = f'{part}_dataloader.dataset' + (f'.datasets.{name}' if name else '')
+            if 'data_root' not in leaf:
+                raise ConfigError(f"--data-root: {where} has no key 'data_root'")
+            leaves_of[where] = leaf
+    folders = {os.path.normpath(leaf['data_root']) for leaf in leaves_of.values()}
+    try:
+        common = os.path.commonpath(folders) if folders else ''
+    except ValueError:
+        common = ''
+    if len(folders) > 1 and not common:
+        raise ConfigError(
+            f'--data-root: the data sets are in {" and ".join(sorted(folders)[:2])}, which have no folder in common; '
+            'set data_root of each with --cfg-options'
+        )
+    for leaf in leaves_of.values():
+        leaf['data_root'] = os.path.normpath(os.path.join(root, os.path.relpath(leaf['data_root'], common)))
 
 
 def check_top_level(cfg: Config) -> None:

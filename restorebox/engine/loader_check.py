@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from restorebox import registry as own
 from restorebox.datasets.base import check_keyed
+from restorebox.datasets.mixture import leaf_sets
 from restorebox.datasets.transforms import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
 from restorebox.engine.check import build_part, check_roles
 from restorebox.engine.loops import SampleTrainLoop
 from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError
 
 
-def check_loader(plain: dict, part: str, model: Any) -> None:
+def check_loader(plain: dict, part: str, model: Any) -> list[str]:
     """Check a data loader and build its data set without reading the disk.
 
     Args:
         plain: the config as a dict.
         part: 'train', 'val' or 'test'.
         model: the restorer.
+
+    Returns:
+        Warnings, one line each: windows that are larger than the resized pictures.
 
     Raises:
         ConfigError: names the key of the loader.
@@ -39,17 +43,68 @@ def check_loader(plain: dict, part: str, model: Any) -> None:
     if sampler is None:
         raise ConfigError(f"config, {where}.sampler: needs the key 'type'")
     if part != 'train':
-        _try_pipeline(dataset, None, f'{where}.dataset.pipeline')
+        padded = []
+        for name, leaf in leaf_sets(dataset):
+            _try_pipeline(leaf, None, f'{where}.{_path(name)}.pipeline')
+            padded += _padded_windows(leaf, f'{where}.{_path(name)}')
         if _is_endless(sampler):
             raise ConfigError(
                 f"config, {where}.sampler: it is infinite; use dict(type='DefaultSampler', shuffle=False)"
             )
-        return
+        return padded
     build_part(f'{where}.dataset', lambda: check_roles(model, dataset))
     build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
-    _try_pipeline(dataset, model, f'{where}.dataset.pipeline')
-    if hasattr(model, 'needs'):
-        _check_windows(dataset.pipeline.transforms, loader['batch_size'], model, f'{where}.dataset.pipeline')
+    found: dict[str, list[str]] = {}
+    windows: dict[str, tuple[int, ...]] = {}
+    for name, leaf in leaf_sets(dataset):
+        inside = f'{where}.{_path(name)}.pipeline'
+        roles = _try_pipeline(leaf, model, inside)
+        if roles is not None:
+            found[name] = roles
+        if hasattr(model, 'needs'):
+            windows[name] = _check_windows(leaf.pipeline.transforms, loader['batch_size'], model, inside)
+    build_part(f'{where}.dataset', lambda: _check_alike(found, windows, loader['batch_size']))
+    return [line for name, leaf in leaf_sets(dataset) for line in _padded_windows(leaf, f'{where}.{_path(name)}')]
+
+
+def _padded_windows(dataset: Any, where: str) -> list[str]:
+    """Return a line for each window that is larger than the picture to which an earlier transform resizes."""
+    lines = []
+    size: tuple[int, int] | None = None
+    exact = False
+    for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
+        if isinstance(transform, Resize) and transform.roles is None:
+            size = transform.size or (cast(int, transform.short), cast(int, transform.short))
+            exact = transform.size is not None
+        elif isinstance(transform, RandomWindow):
+            if size is not None:
+                larger = [a > b for a, b in zip(transform.size, size, strict=True)]
+                if any(larger) if exact else all(larger):
+                    resized = f'{size[0]}x{size[1]}' if exact else f'a shorter side of {size[0]}'
+                    window = f'{transform.size[0]}x{transform.size[1]}'
+                    lines.append(
+                        f'{where}.pipeline: a window of {window} exceeds the pictures, resized to {resized} before; '
+                        'the rest is filled by reflection'
+                    )
+            if transform.roles is None:
+                size, exact = transform.size, True
+    return lines
+
+
+def _path(name: str) -> str:
+    return f'dataset.datasets.{name}' if name else 'dataset'
+
+
+def _check_alike(roles: dict[str, list[str]], windows: dict[str, tuple[int, ...]], batch_size: int) -> None:
+    """Refuse sets of a mixture whose samples do not fit into one batch."""
+    for what, each in (('gives the roles', roles), ('cuts windows of', windows if batch_size > 1 else {})):
+        shown = {name: ('x' if what.startswith('cuts') else ', ').join(map(str, value)) for name, value in each.items()}
+        first = next(iter(shown), '')
+        for name, value in shown.items():
+            if value != shown[first]:
+                raise ConfigError(
+                    f"the set '{first}' {what} {shown[first]} and '{name}' {value}; samples of one batch must agree"
+                )
 
 
 def _is_endless(sampler: Any) -> bool:
@@ -89,14 +144,18 @@ def check_options(loader: dict, where: str, part: str) -> None:
         )
 
 
-def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
-    """Apply the transforms to a synthetic picture: a wrong order or a missing role fails for every picture."""
+def _try_pipeline(dataset: Any, model: Any, where: str) -> list[str] | None:
+    """Apply the transforms to a synthetic picture: a wrong order or a missing role fails for every picture.
+
+    Returns:
+        The sorted roles that the pipeline gives; None where it can't be tried.
+    """
     roles, transforms = getattr(dataset, 'roles', None), getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
     if roles is None or transforms is None:  # a class of another package
-        return
+        return None
     large = [max(t.size) for t in transforms if isinstance(t, (RandomWindow, Resize)) and t.size is not None]
     if max(large, default=0) > 4096:
-        return
+        return None
     roles = [*roles, *(['real'] if getattr(dataset, 'real', None) is not None else [])]
     known = {'name': 'a picture', 'index': 0, 'paths': dict.fromkeys(roles, 'a picture'), 'bad': []}
     sample: dict[str, Any] = {**known, 'rng': np.random.default_rng(0), 'key': None}
@@ -107,7 +166,7 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
             else:
                 sample = transform(sample)
         except (WeightsError, MissingPackageError, PictureError):  # depends on this machine; reported when it runs
-            return
+            return None
         except RestoreboxError as error:
             raise ConfigError(f'config, {where}.{number}: {error}') from None
         except Exception as error:
@@ -125,9 +184,11 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> None:
         if role not in sample['inputs']:
             got = ', '.join(sample['inputs']) or 'nothing'
             raise ConfigError(f"config, {where}: it gives {got}, but '{role}' is needed")
+    return sorted(sample['inputs'])
 
 
-def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> None:
+def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> tuple[int, ...]:
+    """Refuse windows that do not fit the networks; return the size of the last one, (1, 1) without a window."""
     stride, least = model.needs.stride, model.smallest_crop
     size: Sequence[int] = (1, 1)
     for transform in transforms:
@@ -148,3 +209,4 @@ def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where
                 f'config, {where}: a window of {size[0]}x{size[1]} before Rotate90 gives pictures of two sizes, which '
                 f'no batch of {batch_size} can hold; use a square window or batch_size=1'
             )
+    return tuple(size)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from mmengine.dist import all_gather_object
@@ -14,8 +16,10 @@ from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
 
 from restorebox.engine.check import SCHEDULE_KEYS, check_roles
 from restorebox.engine.memory import memory_line
+from restorebox.engine.optim import steps_per_update
 from restorebox.engine.provenance import check_encoders
 from restorebox.engine.short_memory import LoopMixin, MemoryLimitedLoop
+from restorebox.engine.stopping import StopRequest, TrainingStopped
 from restorebox.errors import ConfigError, NonFiniteError, RestoreboxError, out_of_memory
 from restorebox.registry import LOOPS
 from restorebox.values import NotEmpty, Range, Samples, Whole, check_value
@@ -165,6 +169,7 @@ class SampleTrainLoop(BaseLoop):
         """Train.
 
         Raises:
+            TrainingStopped: a signal was received; a checkpoint has been saved. A validation in progress is completed.
             WeightsError: a semantic encoder has no weights.
             NonFiniteError: a loss term is NaN or infinite; names the term, the step and the last checkpoint.
         """
@@ -180,24 +185,38 @@ class SampleTrainLoop(BaseLoop):
             self.dataloader.sampler.skip(self.samples)
             if runner.val_loop is not None and not runner.loaded_meta.get('validated', True):
                 runner.val_loop.run()  # the run was stopped during the validation that follows this checkpoint
-        batches = iter(self.dataloader)
+        request = StopRequest()
+        with request:
+            batches = iter(self.dataloader)
         runner.restore_random_state()  # after the set-up, which draws random numbers too
         self._began = time.perf_counter()
         first = True
-        while self._iter < self._max_iters and not self.stop_training:
-            runner.model.train()
-            start = time.perf_counter()
-            batch = next(batches)
-            self.waited += time.perf_counter() - start
-            if first:
-                first = False
-                self._report_memory(batch)
-            self.run_iter(batch)
-            if self.validates_at(self._iter):
-                runner.val_loop.run()
+        with request:
+            while self._iter < self._max_iters and not self.stop_training:
+                runner.model.train()
+                start = time.perf_counter()
+                batch = next(batches)
+                self.waited += time.perf_counter() - start
+                if first:
+                    first = False
+                    self._report_memory(batch)
+                self.run_iter(batch)
+                if self.validates_at(self._iter):
+                    runner.val_loop.run()
+                self._stop_if(request)
         runner.call_hook('after_train_epoch')
         runner.call_hook('after_train')
         return runner.model
+
+    def _stop_if(self, request: StopRequest) -> None:
+        """Save a checkpoint and end the training if a signal was received; gradients are not left half accumulated."""
+        number = request.agreed()
+        if not number or self._iter == self._max_iters or self._iter % steps_per_update(self.runner.optim_wrapper):
+            return
+        path = Path(self.runner.work_dir) / f'iter_{self._iter}.pth'
+        self.runner.save_checkpoint(str(path.parent), path.name, meta={'iter': self._iter, 'validated': True})
+        name = signal.Signals(number).name
+        raise TrainingStopped(f'stopped by {name} after step {self._iter}; resume with --resume from {path}', number)
 
     def _report_memory(self, batch: dict) -> None:
         """Compare the memory that the ranks of this machine need with what is free, on a CPU."""

@@ -105,6 +105,8 @@ class RoleOptimWrapperConstructor:
                 raise ConfigError(f"optim_wrapper: needs an optimiser for the step '{step}'")
             cfg = {'type': 'OptimWrapper', **self.cfg[step]}
             params = [p for role in roles for p in getattr(restorer, role).parameters() if p.requires_grad]
+            if not params:
+                raise ConfigError(f"optim_wrapper: every weight that the step '{step}' updates is frozen")
             cfg['optimizer'] = OPTIMIZERS.build({**cfg['optimizer'], 'params': params})
             wrappers[step] = OPTIM_WRAPPERS.build(cfg)
             if len(restorer.steps) > 1 and hasattr(wrappers[step], 'grad_name'):

@@ -27,15 +27,18 @@ from mmengine.utils.dl_utils import collect_env
 from torch import nn
 from torch.utils.data import DataLoader
 
+from restorebox.datasets.mixture import describe
 from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe_loaders, save_file
+from restorebox.engine.initial_weights import freeze, load_init_from
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_model_differences
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
 from restorebox.engine.ranks import wrap_roles
 from restorebox.engine.recompute import our_checkpointing
 from restorebox.engine.resumed import apply_schedule
+from restorebox.engine.stopping import shield_worker
 from restorebox.engine.zoo import with_config
 from restorebox.errors import CheckpointError, ConfigError, printable
 from restorebox.files import find_checkpoints, locked
@@ -130,6 +133,8 @@ class RestorationRunner(Runner):
         Raises:
             ConfigError: ``sync_bn`` on ranks without a GPU.
         """
+        if self.cfg.get('freeze') and self._train_loop is not None:
+            freeze(model, self.cfg['freeze'], self.logger)
         if not isinstance(model, BaseRestorer) or model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
         if not self.distributed:
@@ -141,10 +146,8 @@ class RestorationRunner(Runner):
     ) -> DataLoader:
         """Build a data loader with our collate function, the run's seed in the data set, and its own generator.
 
-        ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`.
-
-        A data loader draws a number each time it is iterated; drawn from the global generator, this would
-        change dropout after a resume.
+        ``scored``: samples are numbered, see :class:`~restorebox.datasets.numbered.Numbered`. A data loader draws a
+        number each time it is iterated; drawn from the global generator, this would change dropout after a resume.
         """
         if isinstance(dataloader, DataLoader):
             return dataloader
@@ -156,9 +159,10 @@ class RestorationRunner(Runner):
         dataset = build_set(cfg['dataset'], self.seed)
         cfg['dataset'] = Numbered(dataset) if scored else dataset
         loader = Runner.build_dataloader(cfg, seed=self.seed)
+        loader.worker_init_fn = partial(shield_worker, inner=loader.worker_init_fn)
         loader.generator = torch.Generator().manual_seed(self.seed)
-        split = getattr(dataset, 'split', '') or type(dataset).__name__
-        self.logger.info(f'{split}: {len(dataset)} samples in {printable(getattr(dataset, "data_root", "memory"))}')
+        for line in describe(dataset):
+            self.logger.info(line)
         return loader
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
@@ -238,7 +242,7 @@ class RestorationRunner(Runner):
         return found[-1] if found else None
 
     def load_or_resume(self) -> None:
-        """Resume from the newest checkpoint in the work directory, or load the weights of ``load_from``.
+        """Resume from the newest checkpoint in the work directory, or load the weights of ``load_from``, ``init_from``.
 
         Raises:
             ConfigError: the work directory contains another run, and resuming was not requested.
@@ -264,6 +268,8 @@ class RestorationRunner(Runner):
             self._resume = False
         if self._load_from is not None:
             self.load_checkpoint(self._load_from)
+        if self.cfg.get('init_from') and self._train_loop is not None:
+            load_init_from(self.restorer, self.cfg.init_from, self.logger, Path(self.work_dir))
 
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', strict: bool = True, revise_keys: list | None = None

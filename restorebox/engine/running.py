@@ -18,7 +18,15 @@ from restorebox.processes import exit_at_once
 from restorebox.registry import RUNNERS
 from restorebox.restorers.base import BaseRestorer
 
-TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
+TRAINING_KEYS = (
+    'train_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'auto_scale_lr',
+    'init_from',
+    'freeze',
+)
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
 
 

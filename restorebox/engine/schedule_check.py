@@ -50,6 +50,15 @@ def check_optimisers(plain: dict, model: Any) -> list[str]:
     for name, part in {'': cfg, **{f'.{key}': each for key, each in cfg.items() if key != 'optimizer'}}.items():
         if isinstance(part, dict) and isinstance(part.get('clip_grad'), dict):
             _check_clipping(part['clip_grad'], f'optim_wrapper{name}.clip_grad')
+    keys = (cfg.get('paramwise_cfg') or {}).get('custom_keys') or {}
+    weights = [name for name, _ in model.named_parameters()]
+    for key in keys:
+        if not any(key in name for name in weights):
+            parts = dict.fromkeys(part for name in weights for part in (name, name.rsplit('.', 1)[0]))
+            raise ConfigError(
+                f"config, optim_wrapper.paramwise_cfg.custom_keys: no weight's name contains '{key}'; "
+                f'{nearest(key, tuple(parts))}'
+            )
     with log_level(logging.WARNING):  # paramwise_cfg prints two lines per weight; the run itself prints them as well
         wrapper = build_part('optim_wrapper', lambda: build_optim_wrapper(model, dict(cfg)))
     several = isinstance(wrapper, OptimWrapperDict)

@@ -48,7 +48,7 @@ class MemoryLimitedLoop(LoopMixin):
                 self.run_iter(idx, {**data_batch, 'inputs': inputs, 'data_samples': [sample], 'bad': bad})
             return
         line = _line(samples[0], data_batch['inputs'])
-        if not _skips(self.dataloader.dataset):
+        if getattr(self.dataloader.dataset, 'bad_picture', 'error') != 'skip':
             raise DataError(f"{line}, or leave such pictures out with bad_picture='skip' in its data set")
         samples[0].set_metainfo({'bad': [line]})
         bad = [*data_batch.get('bad', []), line]
@@ -63,9 +63,3 @@ def _line(sample: Any, inputs: dict[str, Tensor | list[Tensor]]) -> str:
         f'{name}: not enough memory to score a picture of {width} x {height}, which is restored whole; close other '
         'programs or use another machine'
     )
-
-
-def _skips(dataset: Any) -> bool:
-    """Whether a data set, or each data set inside it, skips unreadable pictures."""
-    inner = getattr(dataset, 'datasets', None)
-    return all(map(_skips, inner)) if inner else getattr(dataset, 'bad_picture', None) == 'skip'

@@ -33,7 +33,8 @@ class RestorationCheckpointHook(Hook):
         every_samples: samples (over all ranks) between checkpoints; rounded up to whole optimiser updates.
         max_keep: number of interval checkpoints to keep.
         save_best: validation score by which the best model is kept as ``best_NAME.pth``; None keeps none. A NaN score
-            is never the best.
+            is never the best. Of several sets, ``NAME`` is the mean over them and ``SET/NAME`` the score of one, kept
+            as ``best_SET_NAME.pth``.
         rule: ``'greater'`` or ``'less'`` is better. None infers it from the score's name: less for LPIPS and FID.
 
     Raises:
@@ -61,6 +62,7 @@ class RestorationCheckpointHook(Hook):
         self.every_samples = every_samples
         self.max_keep = max_keep
         self.save_best = save_best
+        self.best_name = f'best_{save_best}.pth'.replace('/', '_')
         self.rule = rule or ('less' if less else 'greater')
         self.again = False
         self.best: float | None = None
@@ -84,7 +86,7 @@ class RestorationCheckpointHook(Hook):
 
     def _best_on_disk(self, runner: RestorationRunner) -> float | None:
         """Return the score stored in the best checkpoint; the resumed one may be older than that validation."""
-        path = Path(runner.work_dir) / f'best_{self.save_best}.pth'
+        path = Path(runner.work_dir) / self.best_name
         best = load_file(path)['meta'].get(self.save_best) if self.save_best and path.is_file() else None
         return best if best is not None and math.isfinite(best) else None
 
@@ -130,9 +132,7 @@ class RestorationCheckpointHook(Hook):
         if best is not None and (value <= best if self.rule == 'greater' else value >= best):
             return
         self.best = value
-        runner.save_checkpoint(
-            runner.work_dir, f'best_{self.save_best}.pth', meta={'iter': runner.iter, self.save_best: value}
-        )
+        meta = {'iter': runner.iter, self.save_best: value}
+        runner.save_checkpoint(runner.work_dir, self.best_name, meta=meta)
         if is_main_process():
-            path = Path(runner.work_dir) / f'best_{self.save_best}.pth'
-            runner.logger.info(f'best {self.save_best} so far: {value:.4f}, saved as {path.name}')
+            runner.logger.info(f'best {self.save_best} so far: {value:.4f}, saved as {self.best_name}')

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook, LoggerHook
 
+from restorebox.datasets.numbered import sets_of
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.loops import RestorationTestLoop
 from restorebox.errors import printable
 from restorebox.figures import save_curves
+from restorebox.files import json_bytes, write_whole
 from restorebox.metrics.scores import score_table, write_scores
 from restorebox.registry import HOOKS
 from restorebox.values import Samples
@@ -127,7 +129,7 @@ def _relative_to_cwd(path: str | None) -> str | None:
 
 @HOOKS.register_module()
 class ScoresHook(Hook):
-    """Write ``scores.json`` after a test and print its table."""
+    """Write ``scores.json`` after a test, also beside a checkpoint (``iter_N.CONFIG.scores.json``); print it."""
 
     priority = 'LOW'
 
@@ -153,6 +155,7 @@ class ScoresHook(Hook):
             sha256=sha256(checkpoint) if local else None,
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),
+            sets=sets_of(loop.dataloader.dataset),
             extra={
                 'version': SCORES_VERSION,
                 'size': len(loop.dataloader.dataset),
@@ -162,4 +165,11 @@ class ScoresHook(Hook):
                 'overrides': runner.cfg.get('overrides') or {},
             },
         )
+        if local and Path(checkpoint).suffix == '.pth':  # published files may lie in the installed package
+            name = Path(runner.cfg.filename or 'config').stem + (f'_{runner.cfg.row}' if runner.cfg.get('row') else '')
+            beside = Path(checkpoint).with_suffix(f'.{name}.scores.json')
+            try:
+                write_whole(beside, json_bytes(scores, indent=2))
+            except OSError as error:
+                runner.logger.warning(f'the scores are not stored beside the checkpoint: {beside}: {error.strerror}')
         runner.logger.info(f'scores, also in {printable(path)}:\n{score_table(scores)}')

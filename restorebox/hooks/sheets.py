@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
+from mmengine.visualization import LocalVisBackend
+from PIL import Image
 
+from restorebox.datasets.numbered import sets_of
 from restorebox.figures import save_sheet
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_array
@@ -36,12 +39,13 @@ SCORED = ('lq', 'physics', 'pred')
 
 @HOOKS.register_module()
 class ComparisonSheetHook(Hook):
-    """Draw a sheet of a few pictures at each validation and test, in a background thread.
+    """Draw a sheet of a few pictures at each validation and test, in a background thread; one per set of a mixture.
 
+    The sheets are also images of the visualiser's backends, such as TensorBoard, WandB or MLflow.
     Layers estimated by the method are placed between the degraded and the restored picture.
 
     Args:
-        pictures: number of pictures, evenly spaced over the data set; the same ones each time.
+        pictures: number of pictures of each set, evenly spaced over it; the same ones each time.
         score: protocol whose value is written under the pictures that have a clean partner.
     """
 
@@ -49,30 +53,34 @@ class ComparisonSheetHook(Hook):
         self.pictures = pictures
         self.name = score
         self.score = protocol(score)
-        self.rows: list[tuple[int, str, dict[str, np.ndarray]]] = []
+        self.rows: list[tuple[int, str, str, dict[str, np.ndarray]]] = []
         self.pool = ThreadPoolExecutor(1)
         self.drawn: list = []
 
     def _collect(self, loop: Any, outputs: list[RestorationSample]) -> None:
-        count = len(loop.dataloader.dataset)
-        chosen = {round(i) for i in np.linspace(0, count - 1, min(self.pictures, count))}
+        dataset, begin, chosen = loop.dataloader.dataset, 0, set()
+        for _, count in sets_of(dataset) or [('', len(dataset))]:
+            chosen |= {begin + round(i) for i in np.linspace(0, count - 1, min(self.pictures, count))}
+            begin += count
         for sample in outputs:
             if sample.index in chosen:
                 layers = {
                     role: to_array(sample.get(role).expand(3, -1, -1), np.uint8) for role in TITLES if role in sample
                 }
-                self.rows.append((sample.index, sample.name, layers))
+                self.rows.append((sample.index, sample.name, sample.get('set', ''), layers))
 
-    def _draw(self, runner: RestorationRunner, name: str) -> None:
+    def _draw(self, runner: RestorationRunner, name: str, step: int) -> None:
+        self._report(runner, [each for each in self.drawn if each[3].done()])
         rows = {row[0]: row for part in all_gather_object(self.rows) for row in part}
         self.rows = []
-        if rows and is_main_process():
-            path = Path(runner.work_dir) / 'sheets' / f'{name}.png'
-            self.drawn.append((path, self.pool.submit(self._render, [rows[i] for i in sorted(rows)], path)))
+        for part in dict.fromkeys(rows[i][2] for i in sorted(rows)) if is_main_process() else ():
+            path = Path(runner.work_dir) / 'sheets' / f'{name}{f"_{part}" if part else ""}.png'
+            of_set = [rows[i] for i in sorted(rows) if rows[i][2] == part]
+            self.drawn.append((path, part, step, self.pool.submit(self._render, of_set, path)))
 
     def _render(self, rows: list, path: Path) -> None:
         cells = []
-        for _, name, layers in rows:
+        for _, name, _, layers in rows:
             row = []
             for role, picture in layers.items():
                 caption = f'{name}: {TITLES[role]}' if role == 'lq' else TITLES[role]
@@ -84,13 +92,28 @@ class ComparisonSheetHook(Hook):
         path.parent.mkdir(parents=True, exist_ok=True)
         save_sheet(cells, path)
 
-    def _wait(self, runner: RestorationRunner) -> None:
-        for path, future in self.drawn:
+    def _report(self, runner: RestorationRunner, drawn: list) -> None:
+        """Log sheets, waiting for them if needed, and show them in the visualiser."""
+        for path, part, step, future in drawn:
             if future.exception() is not None:
                 runner.logger.warning(f'the sheet {path} could not be drawn: {future.exception()}')
             else:
                 runner.logger.info(f'sheet: {path}')
-        self.drawn = []
+                self._show(runner, path, part, step)
+        self.drawn = [each for each in self.drawn if each not in drawn]
+
+    @staticmethod
+    def _show(runner: RestorationRunner, path: Path, part: str, step: int) -> None:
+        """Pass a sheet to the visualiser's backends (TensorBoard, WandB, MLflow ...), except to the local folder."""
+        name = f'sheets/{path.stem.split("_")[0]}{f"_{part}" if part else ""}'
+        for backend in runner.visualizer._vis_backends.values():
+            if isinstance(backend, LocalVisBackend):
+                continue
+            with Image.open(path) as sheet:
+                picture = np.asarray(sheet.convert('RGB'))
+            # MLflow stores files, whose suffix is their format, and has no steps for them
+            files = type(backend).__name__ == 'MLflowVisBackend'
+            backend.add_image(f'sheets/{path.name}' if files else name, picture, step)
 
     def after_val_iter(self, runner: RestorationRunner, batch_idx: int, data_batch: dict, outputs: list) -> None:
         """Keep the chosen pictures."""
@@ -102,12 +125,12 @@ class ComparisonSheetHook(Hook):
 
     def after_val_epoch(self, runner: RestorationRunner, metrics: dict | None = None) -> None:
         """Submit the sheet to the thread."""
-        self._draw(runner, f'val_{runner.iter}' if runner._train_loop is not None else 'val')
+        self._draw(runner, f'val_{runner.iter}' if runner._train_loop is not None else 'val', runner.iter)
 
     def after_test_epoch(self, runner: RestorationRunner, metrics: dict | None = None) -> None:
         """Submit the sheet to the thread."""
-        self._draw(runner, 'test')
+        self._draw(runner, 'test', 0)
 
     def after_run(self, runner: RestorationRunner) -> None:
         """Wait for the thread until all sheets are on disk."""
-        self._wait(runner)
+        self._report(runner, list(self.drawn))

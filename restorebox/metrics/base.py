@@ -33,9 +33,13 @@ class RestorationMetric(BaseMetric):
     :meth:`compute_metrics`, which runs on rank 0 only. ``'why'`` of a result maps the name of each nan score to the
     reason.
 
+    If the data set consists of several named sets (``sets`` of its ``metainfo``), :meth:`compute_metrics` is called for
+    each of them. A score is then given as ``SET/NAME`` for each set, and as ``NAME``: the mean of these over the sets,
+    each with the same weight, as tables of several benchmarks have it.
+
     Attributes:
-        table: one dict per picture of the last :meth:`evaluate`: ``index``, ``name``, the scores, and ``why`` if one of
-            them is nan. On every rank.
+        table: one dict per picture of the last :meth:`evaluate`: ``index``, ``name``, ``set`` if there are several, the
+            scores, and ``why`` if one of them is nan. On every rank.
         unavailable: name of each score that the last :meth:`evaluate` skipped -> reason. On every rank.
         undefined: name of each score that the last :meth:`evaluate` returned as nan -> number of pictures, their names
             and reasons. On every rank.
@@ -89,9 +93,41 @@ class RestorationMetric(BaseMetric):
         if len(by_index) < size:
             name = type(self).__name__
             print_log(f'{name}: {len(by_index)} of {size} pictures were scored', 'current', logging.WARNING)
-        self.table = []
-        metrics = self.compute_metrics([by_index[index] for index in sorted(by_index)]) if by_index else {}
+        rows = [by_index[index] for index in sorted(by_index)]
+        sets = (self.dataset_meta or {}).get('sets')
+        metrics = self._of_sets(rows, sets) if sets else self._of_rows(rows)
         return metrics, self.table, self.unavailable, self.undefined
+
+    def _of_rows(self, rows: list[dict]) -> dict[str, float]:
+        self.table = []
+        return self.compute_metrics(rows) if rows else {}
+
+    def _of_sets(self, rows: list[dict], sets: Sequence[tuple[str, int]]) -> dict[str, float]:
+        """Compute the scores of each set, and their means over the sets."""
+        metrics: dict[str, float] = {}
+        table: list[dict] = []
+        undefined: dict[str, str] = {}
+        by_set: dict[str, dict[str, float]] = {}
+        begin = 0
+        for name, count in sets:
+            self.undefined = {}
+            by_set[name] = self._of_rows([row for row in rows if begin <= row['index'] < begin + count])
+            table += [{'index': row['index'], 'set': name, **row} for row in self.table]
+            undefined |= {f'{name}/{score}': reason for score, reason in self.undefined.items()}
+            metrics |= {f'{name}/{score}': value for score, value in by_set[name].items()}
+            begin += count
+        self.table, self.undefined = table, undefined
+        for score in dict.fromkeys(score for scores in by_set.values() for score in scores):
+            absent = [name for name, scores in by_set.items() if scores and score not in scores]
+            if absent:
+                self.unavailable[score] = f'the set {absent[0]} has no such score, so there is no mean over the sets'
+                continue
+            values = {name: scores.get(score, math.nan) for name, scores in by_set.items()}
+            metrics[score] = float(np.mean([*values.values()]))
+            without = [name for name, value in values.items() if not math.isfinite(value)]
+            if without:
+                self.undefined[score] = f'{len(without)} of {len(sets)} sets without a number ({", ".join(without)})'
+        return metrics
 
     def means(self, rows: Sequence[dict], names: Sequence[str]) -> dict[str, float]:
         """Return the mean of each score over all rows; a score that is nan or missing in a row makes its mean nan.

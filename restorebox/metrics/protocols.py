@@ -54,8 +54,8 @@ LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
 
 def lower_is_better(name: str) -> bool:
-    """Return whether lower values of a score are better; ``'input/'`` and ``'@...'`` in the name are ignored."""
-    return name.removeprefix('input/').partition('@')[0] in LOWER_IS_BETTER
+    """Return whether lower values of a score are better; ``'input/'``, a set and ``'@...'`` in the name are ignored."""
+    return name.rpartition('/')[2].partition('@')[0] in LOWER_IS_BETTER
 
 
 def as_saved(picture: NDArray) -> Picture:

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from restorebox.errors import printable
@@ -57,13 +58,15 @@ def write_scores(
     sha256: str | None,
     tiled: bool,
     statistics_window: int | None,
+    sets: Sequence[tuple[str, int]] = (),
     extra: dict | None = None,
 ) -> dict:
     """Write ``scores.json`` atomically.
 
     Args:
         path: the file; its folder is created, an existing file is replaced.
-        metrics: score name -> mean, as returned by a metric's ``evaluate`` (``input/NAME``: score of the input).
+        metrics: score name -> mean, as returned by a metric's ``evaluate`` (``input/NAME``: score of the input,
+            ``SET/NAME``: mean of one of ``sets``).
         tables: the ``table`` of each metric; rows with the same ``index`` are merged.
         unavailable: name of a missing score -> reason.
         reasons: name of a score with nan mean -> reason, as in a metric's ``undefined``.
@@ -72,6 +75,8 @@ def write_scores(
         sha256: hash of the checkpoint.
         tiled: whether pictures were restored in tiles.
         statistics_window: side in pixels of the normalisation window at test; None means the whole picture.
+        sets: pairs of a set's name and its number of pictures, if there are several. ``mean`` of the file is then the
+            mean over the sets, ``sets`` has the mean of each, and ``mean_over_pictures`` the mean of ``per_picture``.
         extra: further top-level entries (device minutes, steps, samples seen).
 
     Returns:
@@ -84,10 +89,25 @@ def write_scores(
     for row in (row for table in tables for row in table):
         rows.setdefault(row['index'], {}).update(row)
     per_picture = [rows[index] for index in sorted(rows)]
-    names = [name.removeprefix(INPUT) for name in (*metrics, *unavailable)]
+    by_set = {
+        name: {
+            'count': sum(row.get('set') == name for row in per_picture),
+            'size': size,
+            'mean': {
+                key.removeprefix(f'{name}/'): value for key, value in metrics.items() if key.startswith(f'{name}/')
+            },
+        }
+        for name, size in sets
+    }
+    mean = {key: value for key, value in metrics.items() if not key.startswith(tuple(f'{name}/' for name in by_set))}
+    names = [name.removeprefix(INPUT) for name in (*mean, *unavailable)]
+    over_pictures = {
+        key: float(np.mean([row[key] for row in per_picture])) for key in mean if all(key in row for row in per_picture)
+    }
     scores = {
         'protocols': list(dict.fromkeys(names)),
-        'mean': dict(metrics),
+        'mean': mean,
+        **({'mean_over_pictures': over_pictures, 'sets': by_set} if by_set else {}),
         'undefined': _count_undefined(per_picture),
         'reasons': dict(reasons or {}),
         'unavailable': dict(unavailable),
@@ -111,18 +131,28 @@ def write_scores(
 def score_table(scores: dict) -> str:
     """Format the means as a plain-text table: ``input (do nothing)``, ``restored`` and ``gain`` by protocol.
 
-    A positive gain is an improvement, also for scores where lower is better (LPIPS, FID). The reason of a nan mean is
-    printed below the table.
+    Several sets have a table each, before that of the mean over the sets. A positive gain is an improvement, also for
+    scores where lower is better (LPIPS, FID). The reason of a nan mean is printed below the table.
 
     Args:
         scores: as returned by :func:`write_scores`.
     """
-    mean = scores['mean']
-    rows = [['', *scores['protocols']], ['input (do nothing)'], ['restored'], ['gain']]
-    for name in scores['protocols']:
+    parts = []
+    for name, each in scores.get('sets', {}).items():
+        count = each['count']
+        parts += [f'{name}, {count} picture{"s"[: count != 1]}:', *_table(scores['protocols'], each['mean']), '']
+    if parts:
+        parts.append(f'mean over the {len(scores["sets"])} sets:')
+    return '\n'.join([*parts, *_table(scores['protocols'], scores['mean']), *_notes(scores)])
+
+
+def _table(protocols: list[str], mean: dict[str, float | None]) -> list[str]:
+    rows = [['', *protocols], ['input (do nothing)'], ['restored'], ['gain']]
+    for name in protocols:
         # None: there is no such row; null in the file means nan
         before, after = (
-            None if key not in mean else math.nan if mean[key] is None else mean[key] for key in (INPUT + name, name)
+            None if key not in mean else math.nan if (value := mean[key]) is None else value
+            for key in (INPUT + name, name)
         )
         gain = None if before is None or after is None else after - before
         if gain is not None and lower_is_better(name):
@@ -136,6 +166,10 @@ def score_table(scores: dict) -> str:
         padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
         lines.append('  '.join([first.ljust(widths[0]), *padded]))
     lines.insert(1, '  '.join('-' * width for width in widths))
+    return [line.rstrip() for line in lines]
+
+
+def _notes(scores: dict) -> list[str]:
     count = scores['count']
     notes = [f'{count} picture{"s"[: count != 1]}'] if count else []
     skipped = scores.get('skipped', [])
@@ -151,7 +185,7 @@ def score_table(scores: dict) -> str:
         if name not in reasons
     ]
     notes += [f'{name} is not available: {reason}' for name, reason in scores['unavailable'].items()]
-    return '\n'.join([line.rstrip() for line in lines] + notes)
+    return notes
 
 
 def _count_undefined(rows: list[dict]) -> dict[str, int]:

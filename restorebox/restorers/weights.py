@@ -40,7 +40,7 @@ def fitting_weights(networks: dict[str, nn.Module], state: dict[str, Tensor]) ->
             value = part[key]
             if value.shape != own[key].shape:
                 other.append(f'{prefix}{key} is {tuple(value.shape)}, the model has {tuple(own[key].shape)}')
-            elif fault := _number_fault(value, own[key]):
+            elif fault := number_fault(value, own[key]):
                 odd.append(f'{prefix}{key} holds {fault}')
     if other:
         raise CheckpointError(f'it is of another model: {_first(other)}')
@@ -54,7 +54,7 @@ def _first(lines: list[str]) -> str:
     return '; '.join(lines[:3]) + more
 
 
-def _number_fault(value: Tensor, own: Tensor) -> str | None:
+def number_fault(value: Tensor, own: Tensor) -> str | None:
     """Return why the values of a weight are invalid; None if they are valid."""
     if value.is_floating_point() != own.is_floating_point() or value.is_complex() != own.is_complex():
         return f'numbers of kind {str(value.dtype).removeprefix("torch.")}, not {str(own.dtype).removeprefix("torch.")}'

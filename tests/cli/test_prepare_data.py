@@ -18,7 +18,8 @@ def test_the_page_is_up_to_date():
 def test_the_list_and_the_instructions_fit_on_a_screen(capsys):
     main(['prepare-data', '--list'])
     listed = capsys.readouterr().out
-    assert len(listed.splitlines()) <= 24
+    assert len(listed.splitlines()) <= 30
+    assert max(map(len, listed.splitlines())) <= 160
     for source in all_sources():
         assert source.name in listed
         main(['prepare-data', source.name])

@@ -26,7 +26,7 @@ def rows_of(path):
 
 def bases(path):
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
             value = ast.literal_eval(node.value)
             return [(path.parent / base).resolve() for base in ([value] if isinstance(value, str) else value)]
     return []

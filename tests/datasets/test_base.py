@@ -52,7 +52,7 @@ def write(tmp_path, part, dataset):
     [
         "type='PlainSet'",
         "type='IndexSet', data_root='x'",
-        "type='RepeatDataset', times=2, dataset=dict(type='PlainSet')",
+        "type='RepeatPictures', times=2, dataset=dict(type='PlainSet')",
     ],
 )
 def test_a_set_without_sample_keys_is_an_error_that_names_the_base_class(tmp_path, part, dataset):

@@ -79,17 +79,19 @@ def test_published_pairs_have_no_findings(shared):
     folders = [('rain_pairs_sirr', 'rain', 'clean'), ('rain_pairs_ddn', 'rain', 'clean')]
     folders += [('rain_pairs_mfdnet3', 'rain', 'clean'), ('haze_pairs_real_indoor', 'hazy', 'clean')]
     folders += [('render_heavy_veil', 'lq', 'gt'), ('render_hybrid_moderate', 'lq', 'gt')]
-    loaders = [
-        dict(type='PairedPictures', data_root=str(data / name), split='', lq=lq, gt=gt) for name, lq, gt in folders
-    ]
+    loaders = {
+        name: dict(type='PairedPictures', data_root=str(data / name), split='', lq=lq, gt=gt)
+        for name, lq, gt in folders
+    }
     its = dict(lq='hazy', gt='clean', pairing='template', template=dict(lq='{name}_*_*', gt='{name}'))
-    loaders.append(dict(type='PairedPictures', data_root=str(data / 'haze_pairs_its'), split='', **its))
+    loaders['its'] = dict(type='PairedPictures', data_root=str(data / 'haze_pairs_its'), split='', **its)
     for split in ('light', 'medium', 'heavy'):
         root = str(data / 'rain_pairs_didmdn')
-        loaders.append(dict(type='PairedPictures', data_root=root, split=split, pairing='side_by_side'))
-    subject = from_config({'train_dataloader': {'dataset': {'type': 'ConcatDataset', 'datasets': loaders}}}, 'real')
+        loaders[split] = dict(type='PairedPictures', data_root=root, split=split, pairing='side_by_side')
+    subject = from_config({'train_dataloader': {'dataset': {'type': 'ConcatPictures', 'datasets': loaders}}}, 'real')
     report = check(subject)
-    assert report.pairs == {'train': 79}
+    assert sum(report.pairs.values()) == 79
+    assert set(report.pairs) == {f'train.{name}' for name in loaders}
     assert report.findings == []
 
 

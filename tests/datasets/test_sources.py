@@ -87,8 +87,9 @@ def test_a_release_is_prepared_and_its_config_reads_it(name, minis, tmp_path):
 
     cfg = load_config(str(configs_dir() / '_base_' / 'datasets' / f'{name}.py'))
     assert cfg.train_dataloader.dataset.data_root == f'data/{name}'
+    set_data_root(cfg, str(to))
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-        dataset = DATASETS.build(dict(loader.dataset, data_root=str(to)))
+        dataset = DATASETS.build(loader.dataset)
         sample = dataset[len(dataset) - 1]
         assert set(sample['inputs']) == ({'lq', 'hq'} if 'Unpaired' in loader.dataset.type else {'lq', 'gt'})
 
@@ -110,6 +111,8 @@ def test_prepared_data_pass_check_data(name, minis, tmp_path):
 @pytest.mark.parametrize('name', NAMES)
 def test_a_missing_partner_is_an_error(name, mini, tmp_path):
     release, source, what = mini(name)
+    if all(part.role == 'gt' for part in source.parts):
+        pytest.skip('clean pictures have no partners')
     if what.partner:
         (release / what.partner).unlink()
     else:  # both pictures are in one file: crop it to one of them

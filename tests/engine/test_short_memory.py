@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from restorebox.datasets.numbered import Numbered
 from restorebox.engine.short_memory import MemoryLimitedLoop
 from restorebox.errors import DataError
 from restorebox.sample import RestorationSample
@@ -57,7 +58,7 @@ def test_a_picture_that_is_too_large_is_left_out_or_named(sides):
     line = f'lq/1.png: not enough memory to score a picture of 50 x {sides[1]}, which is restored whole'
     for dataset in (
         SimpleNamespace(bad_picture='skip'),
-        SimpleNamespace(datasets=[SimpleNamespace(bad_picture='skip')]),
+        Numbered(SimpleNamespace(bad_picture='skip')),
     ):
         loop = Scoring(dataset)
         loop.run_iter(0, batch(*sides))

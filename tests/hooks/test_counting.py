@@ -33,7 +33,8 @@ def test_config(folder, counts, **loader):
     for i, count in enumerate(counts):
         write_pairs(folder / f'set{i}', 'test', count, seed=i)
         sets.append({**copy.deepcopy(cfg.test_dataloader.dataset), 'data_root': str(folder / f'set{i}')})
-    cfg.test_dataloader.dataset = ConfigDict(sets[0] if len(sets) == 1 else dict(type='ConcatDataset', datasets=sets))
+    several = dict(type='ConcatPictures', datasets={f'set{i}': each for i, each in enumerate(sets)})
+    cfg.test_dataloader.dataset = ConfigDict(sets[0] if len(sets) == 1 else several)
     cfg.test_dataloader.update(loader)
     cfg.default_hooks.sheets.pictures = 3
     return cfg
@@ -78,15 +79,37 @@ def test_sets_in_one_are_all_counted(tmp_path, batch_size):
         other.test()
         alone += [row['psnr_y'] for row in scores_of(tmp_path / f'alone{i}')['per_picture']]
     assert [row['psnr_y'] for row in rows] == pytest.approx(alone, rel=1e-6)
-    assert scores['mean']['psnr_y'] == pytest.approx(np.mean(alone), rel=1e-6)
+    assert scores['mean_over_pictures']['psnr_y'] == pytest.approx(np.mean(alone), rel=1e-6)
+    by_set = [np.mean(alone[:2]), np.mean(alone[2:7]), np.mean(alone[7:])]
+    assert [each['mean']['psnr_y'] for each in scores['sets'].values()] == pytest.approx(by_set, rel=1e-6)
+    assert [row['set'] for row in rows] == ['set0'] * 2 + ['set1'] * 5 + ['set2'] * 3
+    assert scores['mean']['psnr_y'] == pytest.approx(np.mean(by_set), rel=1e-6)
+    assert scores['mean']['psnr_y'] != pytest.approx(np.mean(alone), rel=1e-6), 'the two means must differ here'
+    assert sorted(path.name for path in (tmp_path / 'w/sheets').iterdir()) == [f'test_set{i}.png' for i in range(3)]
 
 
-def test_a_repeated_set_counts_each_time_and_a_subset_what_it_has(tmp_path):
-    cfg = test_config(tmp_path, (3,))
-    cfg.test_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=cfg.test_dataloader.dataset)
-    run_config(cfg, 'test')
+def test_seventeen_pictures_of_two_sets_have_seventeen_scores(tmp_path):
+    run_config(test_config(tmp_path, (12, 5), batch_size=4), 'test')
     scores = scores_of(tmp_path)
-    assert [row['name'] for row in scores['per_picture']] == ['00', '01', '02'] * 2
+    assert (scores['count'], scores['size']) == (17, 17)
+    rows = scores['per_picture']
+    means = [np.mean([row['psnr_y'] for row in rows if row['set'] == name]) for name in ('set0', 'set1')]
+    assert {name: each['count'] for name, each in scores['sets'].items()} == {'set0': 12, 'set1': 5}
+    assert scores['mean']['psnr_y'] == pytest.approx(np.mean(means), rel=1e-9)
+    assert scores['mean_over_pictures']['psnr_y'] == pytest.approx(np.mean([row['psnr_y'] for row in rows]), rel=1e-9)
+
+
+@pytest.mark.parametrize(('kind', 'ours'), [('ConcatDataset', 'ConcatPictures'), ('RepeatDataset', 'RepeatPictures')])
+def test_wrappers_of_mmengine_are_refused_with_the_name_of_ours(tmp_path, kind, ours):
+    cfg = test_config(tmp_path, (1,))
+    inner = cfg.test_dataloader.dataset
+    given = dict(datasets=[inner]) if kind == 'ConcatDataset' else dict(times=2, dataset=inner)
+    cfg.test_dataloader.dataset = dict(type=kind, **given)
+    with pytest.raises(ConfigError, match=f"no dataset is called '{kind}'; restorebox has '{ours}'"):
+        run_config(cfg, 'test')
+
+
+def test_a_subset_counts_what_it_has(tmp_path):
     cfg = test_config(tmp_path, (3,))
     cfg.test_dataloader.dataset.limit = 2
     cfg.test_dataloader.sampler.shuffle = True
@@ -98,7 +121,7 @@ def test_a_repeated_set_counts_each_time_and_a_subset_what_it_has(tmp_path):
 
 def test_skipped_pictures_are_named_and_counted(tmp_path, capsys):
     cfg = test_config(tmp_path, (2, 3))
-    for each in cfg.test_dataloader.dataset.datasets:
+    for each in cfg.test_dataloader.dataset.datasets.values():
         each.bad_picture = 'skip'
     odd = os.fsencode(tmp_path / 'set1/test/lq') + b'/caf\xe9\x1b[31m\n.png'
     with open(odd, 'wb') as file:

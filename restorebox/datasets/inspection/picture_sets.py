@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.datasets import pairing as pairings
-from restorebox.datasets.base import BasePictures, leaves
+from restorebox.datasets.base import BasePictures, named_leaves
 from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding
 from restorebox.datasets.reading import list_pictures
 from restorebox.datasets.walking import SkippedFiles
@@ -34,7 +34,7 @@ class PictureSet:
     """Pictures and pairs of one data set.
 
     Args:
-        split: 'train', 'val', 'test', or 'val, test' if both are the same.
+        split: 'train', 'val', 'test', 'test.NAME' for a set of a mixture, or 'val, test' if both are the same.
         root: folder of the data set, for messages.
         pairs: (degraded, clean) pictures.
         singles: role -> pictures without a partner.
@@ -92,18 +92,19 @@ def from_config(cfg: Any, name: str, parts: tuple[str, ...] = PARTS) -> Subject:
         loader = cfg.get(f'{part}_dataloader')
         if not loader:
             continue
-        for leaf in leaves(loader['dataset']):
+        for set_name, leaf in named_leaves(loader['dataset']):
+            label = f'{part}.{set_name}' if set_name else part
             kind = DATASETS.get(leaf['type']) if isinstance(leaf['type'], str) else leaf['type']
             if not (isinstance(kind, type) and issubclass(kind, BasePictures)):
-                label = getattr(kind, '__name__', leaf['type'])
-                subject.notes.append(f'{part}: a {label} does not list picture files, so it was not checked')
+                kind_name = getattr(kind, '__name__', leaf['type'])
+                subject.notes.append(f'{label}: a {kind_name} does not list picture files, so it was not checked')
                 continue
             arguments = {key: value for key, value in leaf.items() if key not in ('pipeline', 'test_mode', 'seed')}
             key = repr(sorted(arguments.items(), key=lambda item: item[0]))
             if key in seen:
-                seen[key].split += f', {part}'
+                seen[key].split += f', {label}'
                 continue
-            seen[key] = _add_from_config(subject, leaf, part)
+            seen[key] = _add_from_config(subject, leaf, label)
     return subject
 
 
@@ -118,14 +119,12 @@ def _add_from_config(subject: Subject, leaf: dict, part: str) -> PictureSet:
     )
     subject.sets.append(picture_set)
     try:
-        records = dataset.load_data_list()
+        records = dataset.select(dataset.load_data_list())
     except DataError as error:
         subject.findings.append(Finding('pairing', ERROR, part, (picture_set.root,), str(error)))
         for role, folder in dataset.data_prefix.items():
             _add_folder(picture_set, role, Path(folder))
         return picture_set
-    if dataset._indices is not None:
-        records = records[: dataset._indices]
     for record in records:
         pictures = {
             role: Picture(path, tuple(record['halves'][role]) if 'halves' in record else None)

@@ -4,9 +4,10 @@ Each module contains one family of data sets. A function that is registered in :
 returns a :class:`~restorebox.datasets.sources.base.Source`; plugins add data sets in the same way.
 """
 
-from restorebox.datasets.sources.base import Part, Scene, Selection, Source, draw, rank
+from restorebox.datasets.sources.base import Part, Scene, Selection, Source
 from restorebox.datasets.sources.files import ComputedPicture, File
 from restorebox.datasets.sources.prepare import prepare
+from restorebox.datasets.subsets import draw, rank
 
 __all__ = [
     'ComputedPicture',

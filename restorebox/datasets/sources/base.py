@@ -6,7 +6,6 @@ description is called a source, because 'recipe' means the description of a degr
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -242,16 +241,3 @@ def check_partners(split: str, first: MatchedFiles, others: dict[str, MatchedFil
 def _file_list(files: list[File]) -> str:
     more = f' and {len(files) - 3} more' if len(files) > 3 else ''
     return f'{len(files)} picture(s) {", ".join(f.path.lstrip("/") for f in files[:3])}{more}'
-
-
-def rank(seed: int, name: str) -> str:
-    """Return the sort key of a deterministic random selection: the SHA-256 of 'SEED:NAME' in UTF-8, in hexadecimal.
-
-    The order depends only on seed and names, so that the selection can be reproduced without this package.
-    """
-    return hashlib.sha256(f'{seed}:{name}'.encode(errors='surrogateescape')).hexdigest()
-
-
-def draw(names: Iterable[str], count: int, seed: int) -> list[str]:
-    """Return the first ``count`` names in the order of :func:`rank`, or all if there are fewer; sorted by name."""
-    return sorted(sorted(set(names), key=lambda name: rank(seed, name))[:count])

@@ -13,11 +13,11 @@ from restorebox.datasets.sources.base import (
     Selection,
     Source,
     check_partners,
-    draw,
     match_files,
     no_files_error,
 )
 from restorebox.datasets.sources.files import File
+from restorebox.datasets.subsets import draw
 from restorebox.errors import DataError
 from restorebox.registry import SOURCES
 

@@ -8,6 +8,7 @@ from restorebox.datasets.sources.base import Source
 from restorebox.registry import SOURCES, nearest
 
 WIDTH = 110
+LISTED = 14  # parts of a release in the instructions
 HEAD = """# Data sets
 
 <!-- Written by `restorebox prepare-data --page docs/datasets.md`; change restorebox/datasets/sources instead. -->
@@ -79,7 +80,13 @@ def overview() -> str:
 def expected_counts(source: Source) -> str:
     """Return the numbers of scenes that are written, e.g. 'train 200, test 100'."""
     at_most = {split: 'up to ' for split in source.at_most}
-    return ', '.join(f'{split} {at_most.get(split, "")}{count:,}' for split, count in source.expected.items())
+    counts = {split: f'{at_most.get(split, "")}{count:,}' for split, count in source.expected.items()}
+    tests = [split for split in counts if split.startswith('test_')]
+    if len(tests) > 3:  # the release's counts have each of them
+        alike = len({counts[split] for split in tests}) == 1
+        each = f'of {counts[tests[0]]}' if alike else f'of {sum(source.expected[split] for split in tests):,} in all'
+        counts = {**{split: counts[split] for split in counts if split not in tests}, f'{len(tests)} test sets': each}
+    return ', '.join(f'{split} {count}' for split, count in counts.items())
 
 
 def how_to(source: Source) -> str:
@@ -90,7 +97,8 @@ def how_to(source: Source) -> str:
         ('terms', source.terms),
         ('obtain', source.obtain),
         ('release', _published_counts(source)),
-        *((f'  {part.split} {part.role}', part.example) for part in source.parts),
+        *((f'  {part.split} {part.role}', part.example) for part in source.parts[:LISTED]),
+        ('  and', f'{len(source.parts) - LISTED} more of the same kind' if len(source.parts) > LISTED else ''),
         ('pairs', source.pairing),
         ('left out', source.exclusions),
         ('output', f'{source.layout}: {expected_counts(source)}{" (drawn with --seed)" if source.drawn else ""}'),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from restorebox.datasets.sources.base import Scene, Selection, Source, draw, normalise_key, rank
+from restorebox.datasets.sources.base import Scene, Selection, Source, normalise_key
 from restorebox.datasets.sources.files import File
+from restorebox.datasets.subsets import draw, rank
 
 CCLGAN = 'Zhao et al., "Cycle contrastive adversarial learning for unsupervised image deraining", 2024'
 AB_LAYOUT = (

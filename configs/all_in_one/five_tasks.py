@@ -1,0 +1,14 @@
+# Five tasks (haze, rain, noise, motion blur, low light) in one network; settings of AdaIR (ICLR 2025) with UNet-5.
+_base_ = [
+    '../_base_/models/unet5.py',
+    '../_base_/datasets/five_tasks.py',
+    '../_base_/schedules/adam_400k.py',
+    '../_base_/default_runtime.py',
+]
+max_samples = 150 * 162_646  # epochs x crops
+model = dict(statistics_window=128)  # the training crop
+train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 10)
+optim_wrapper = dict(optimizer=dict(lr=2e-4, betas=(0.9, 0.999)))
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=max_samples, eta_min_ratio=0.01)]
+auto_scale_lr = dict(base_batch_size=32)
+default_hooks = dict(checkpoint=dict(every_samples=max_samples // 40, save_best='psnr_rgb'))
