@@ -40,7 +40,7 @@ from restorebox.engine.recompute import our_checkpointing
 from restorebox.engine.resumed import apply_schedule
 from restorebox.engine.stopping import shield_worker
 from restorebox.engine.zoo import with_config
-from restorebox.errors import CheckpointError, ConfigError, printable
+from restorebox.errors import CheckpointError, ConfigError
 from restorebox.files import find_checkpoints, locked
 from restorebox.registry import FUNCTIONS, RUNNERS
 from restorebox.restorers.base import BaseRestorer
@@ -228,8 +228,6 @@ class RestorationRunner(Runner):
         """Test, loading weights only."""
         with safe_loaders():
             return super().test()
-
-    # -- checkpoints ---------------------------------------------------------------------------------------------
 
     @property
     def restorer(self) -> Any:

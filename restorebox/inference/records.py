@@ -17,7 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
 from restorebox.files import file_locked, json_bytes, replacing
 from restorebox.inference.encoding import QUALITY
@@ -79,6 +78,8 @@ def maker_of(
         raise ConfigError(f'quality is {quality}; it must be from 1 to 100')
     strength, digest, config = checked_strength(strength), weights_digest(model, checkpoint), None
     if checkpoint is not None:
+        from restorebox.engine.config import load_config  # imports MMEngine's Runner, to check the config
+
         path = model if Path(model).suffix == '.py' else find_model(model).config
         config = hashlib.sha256(repr(load_config(path).model.to_dict()).encode()).hexdigest()
     return Maker(model, digest, strength, ensemble, quality, config)

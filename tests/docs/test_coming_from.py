@@ -20,7 +20,8 @@ TABLES = (
 )
 # names in code outside of these tables that no registry has: ours, and other people's
 OURS = {'BasePictures'}
-FOREIGN = {'BaseDataset', 'BaseTransform', 'Dataset', 'LoadImageFromFile', 'RandomFlip', 'T_max'}
+FOREIGN = {'BaseDataset', 'BaseTransform', 'ClassBalancedDataset', 'ConcatDataset', 'Dataset', 'LoadImageFromFile'}
+FOREIGN |= {'RandomFlip', 'RepeatDataset', 'T_max'}
 
 REPLACED = set(ALIASES_AT['train_cfg']) | set(ALIASES_AT['val_cfg']) | set(ALIASES_AT['test_cfg'])
 REPLACED |= {'CheckpointHook', 'EMAHook', 'Evaluator', 'RRDBNet'}
