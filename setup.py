@@ -47,6 +47,7 @@ setup(
             'export',
             'heif',
             'prune',
+            'serve',
             'video',
             'web',
             'zoo',

@@ -15,6 +15,7 @@ from restorebox.version import __version__
 COMMANDS = {
     'restore': 'restore pictures: files, folders, patterns; any size',
     'web': 'serve a web page that restores uploaded pictures',
+    'serve': 'serve restoration by HTTP for other programs',
     'models': 'list the models and their weights',
     'info': 'show information about a model or a weights file',
     'train': 'train a model from a config',

@@ -24,6 +24,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 IDLE_TIMEOUT = 15.0  # seconds without data of a body; for short bodies, seconds for all of it
 SLOW_AFTER, SLOW_RATE = 10.0, 64 * 2**10  # seconds, bytes/s: slower uploads may be aborted in favour of others
+RETRY_AFTER = '5'  # seconds; header of a response that asks to try again
 _DRAIN_LIMIT = 2**20  # bytes read of a refused request, so that the client receives the response
 # makes the browser block requests to other sites
 POLICY = (
@@ -100,7 +101,7 @@ class Exchange:
         return 'https' if self.header('x-forwarded-proto') == 'https' else self.scope['scheme']
 
     def admit(self) -> None:
-        """Mark the request as accepted, see :func:`~restorebox.web.server.connection_class`."""
+        """Mark the request as accepted, see :func:`~restorebox.web.connections.connection_class`."""
         self.scope.setdefault('state', {})['admitted'] = True
 
     async def receive(self) -> Message:
@@ -172,10 +173,13 @@ class Exchange:
             return
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._drain(), 2)
-        json_wanted = '/queue/' in self.scope['path']  # Gradio's page shows the field `detail`
+        # Gradio's page and clients of the service show the field `detail`
+        json_wanted = '/queue/' in self.scope['path'] or self.scope['path'].startswith('/v1/')
         kind = JSONResponse({'detail': error.message}, error.status) if json_wanted else None
         response = kind or PlainTextResponse(error.message, error.status)
         response.headers['Connection'] = 'close'
+        if error.status == 503:
+            response.headers['Retry-After'] = RETRY_AFTER
         await self.respond(response)
 
     async def _drain(self) -> None:
@@ -240,5 +244,5 @@ class Upload:
                 continue
             self.got += len(message.get('body', b''))
             if self.got > self.limit:
-                raise RequestRefused(413, f'this page takes files up to {self.limit >> 20} MiB')
+                raise RequestRefused(413, f'this server takes files up to {self.limit >> 20} MiB')
             return message

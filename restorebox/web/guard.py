@@ -27,13 +27,12 @@ from restorebox.errors import ConfigError
 from restorebox.restorers.strength import checked_strength
 from restorebox.web.exchange import Exchange, Message, Receive, RequestRefused, Send, Upload
 from restorebox.web.hosts import HostNames
+from restorebox.web.request_checks import CONCURRENT, Uploads, check_body, check_head, check_length, check_origin
 from restorebox.web.storage import FileStore, StoredFile, safe_name
 
 if TYPE_CHECKING:
     from restorebox.web.service import Limits
 
-CONCURRENT = 4  # concurrent requests per route, in addition to --max-waiting
-HEAD_BYTES = 16 * 2**10  # maximum length of path and headers
 JOIN_BYTES = 16 * 2**10  # maximum length of a restoration request
 FORM_BYTES = 16 * 2**10  # maximum length of an upload request in addition to the file
 REQUEST_TIMEOUT = 900.0  # seconds, except for long-lived streams
@@ -57,6 +56,7 @@ class Guard:
         limits: see :class:`~restorebox.web.service.Limits`.
         work: index of the only Gradio function that clients may call.
         stopping: set when the server stops; ends responses that wait.
+        prefix: path below which the page is served, such as ``/page``; empty for the root.
     """
 
     def __init__(
@@ -67,8 +67,10 @@ class Guard:
         limits: Limits,
         work: int,
         stopping: Event | None = None,
+        prefix: str = '',
     ) -> None:
         self.app = app
+        self.prefix = prefix
         self.store = store
         self.names = names
         self.work = work
@@ -78,7 +80,7 @@ class Guard:
         self.share = max(2, self.slots // 2)  # slots of a route for one client
         self.cookie = f'restorebox_{names.port}'  # with the port, since browsers send cookies to all ports of a host
         self._active: dict[str, Counter[str]] = {}  # route -> client -> number of active requests
-        self._uploads: set[Upload] = set()
+        self._uploads = Uploads(self.slots)
         self._joined: Counter[str] = Counter()  # page -> restoration requests whose results have not been fetched
         self._streaming: set[str] = set()  # pages that are fetching results
         short, long = REQUEST_TIMEOUT, None
@@ -101,7 +103,9 @@ class Guard:
             return
         if scope['type'] != 'http':
             raise RuntimeError(f'{scope["type"]}: not served')
-        exchange = Exchange(scope, receive, send, self.stopping)
+        path = scope['raw_path'].removeprefix(self.prefix.encode())
+        below = {**scope, 'path': scope['path'].removeprefix(self.prefix), 'raw_path': path}
+        exchange = Exchange(below, receive, send, self.stopping)
         try:
             await self._serve(exchange)
         except RequestRefused as error:
@@ -112,10 +116,8 @@ class Guard:
             pass
 
     async def _serve(self, exchange: Exchange) -> None:
-        scope = exchange.scope
-        if sum(map(len, (scope['raw_path'], scope['query_string'], *sum(scope['headers'], ())))) > HEAD_BYTES:
-            raise RequestRefused(431, 'the headers are too long')
-        self._check_origin(exchange)
+        check_head(exchange)
+        check_origin(exchange, self.names, page=exchange.scope['path'] == '/')
         method, path = exchange.scope['method'], exchange.scope['raw_path'].decode('latin-1')
         found = [(each, match) for each in self.routes if (match := each[1].fullmatch(path))]
         if not found:
@@ -123,35 +125,9 @@ class Guard:
         (methods, _, serve, longest), match = found[0]
         if method not in methods.split():
             raise RequestRefused(405, 'this page takes no such request there')
-        if method != 'POST' and (exchange.header('content-length').strip('0') or exchange.header('transfer-encoding')):
-            raise RequestRefused(400, f'a {method} request has no body')
-        if method == 'POST' and exchange.header('content-encoding'):
-            raise RequestRefused(415, 'this page takes no compressed requests')
+        check_body(exchange)
         exchange.owner = self._owner(exchange)
         await asyncio.wait_for(serve(exchange, *match.groups()), longest)
-
-    def _check_origin(self, exchange: Exchange) -> None:
-        """Check the Host header, and that the request does not come from another site.
-
-        Raises:
-            RequestRefused: the host name is not allowed, or the request is cross-origin.
-        """
-        hosts, local = exchange.headers('host'), str((exchange.scope.get('server') or ('',))[0])
-        if len(hosts) != 1 or not self.names.serves(hosts[0], local):
-            raise RequestRefused(421, 'this page is not served under that name; restorebox web --allow-host adds one')
-        foreign = RequestRefused(403, 'another site may not use this page')
-        for origin in exchange.headers('origin'):
-            scheme, _, name = origin.lower().partition('://')
-            default = {'http': ':80', 'https': ':443'}.get(scheme)
-            if default is None or name.removesuffix(default) != hosts[0].lower().removesuffix(default):
-                raise foreign
-        link = (
-            exchange.scope['method'] == 'GET'
-            and exchange.scope['path'] == '/'
-            and exchange.header('sec-fetch-mode') == 'navigate'
-        )
-        if not link and any(each not in ('same-origin', 'none') for each in exchange.headers('sec-fetch-site')):
-            raise foreign
 
     def _owner(self, exchange: Exchange) -> str | None:
         """Return the client's id, or None without a valid cookie."""
@@ -204,7 +180,7 @@ class Guard:
         ]
         if body:
             headers += [(b'content-type', b'application/json'), (b'content-length', str(len(body)).encode())]
-        path = path or exchange.scope['path']
+        path = self.prefix + (path or exchange.scope['path'])
         changed = {'path': path, 'raw_path': path.encode(), 'query_string': query.encode(), 'scheme': exchange.scheme}
         return await exchange.forward(self.app, {**exchange.scope, **changed, 'headers': headers}, body)
 
@@ -227,26 +203,13 @@ class Guard:
     async def _upload(self, exchange: Exchange) -> None:
         self._ensure_cookie(exchange)
         limit = self.megabytes * 2**20 + FORM_BYTES
-        if len(length := exchange.header('content-length')) > 18 or int(length or 0) > limit:
-            raise RequestRefused(413, f'this page takes files up to {self.megabytes} MiB')
-        await self._abort_slow_upload()
+        check_length(exchange, limit, self.megabytes)
+        await self._uploads.abort_slow()
         upload = Upload(exchange, limit)
         async with self._slot(exchange, 'upload'):
-            self._uploads.add(upload)
-            try:
+            with self._uploads.receiving(upload):
                 key = await self._store(upload)
-            finally:
-                self._uploads.discard(upload)
         await exchange.respond(JSONResponse([key]))
-
-    async def _abort_slow_upload(self) -> None:
-        """If all upload slots are in use, abort the slowest upload, provided that it is slow."""
-        for _ in range(20):
-            slow = [each for each in self._uploads if each.slow]
-            if len(self._uploads) < self.slots or not slow:
-                return
-            min(slow, key=lambda each: each.rate).ended = True
-            await asyncio.sleep(0.1)
 
     async def _store(self, upload: Upload) -> str:
         """Store an upload; returns its key.
@@ -267,7 +230,7 @@ class Guard:
                 if not file.size:
                     raise RequestRefused(400, f'{name}: is empty (0 bytes)')
                 if file.size > self.megabytes * 2**20:
-                    raise RequestRefused(413, f'{name}: this page takes files up to {self.megabytes} MiB')
+                    raise RequestRefused(413, f'{name}: this server takes files up to {self.megabytes} MiB')
                 return await asyncio.to_thread(self._write, file.file, owner, name)
         except (MultiPartException, KeyError, ValueError):
             raise form from None
@@ -288,7 +251,7 @@ class Guard:
         end = time.monotonic() + PROGRESS_WAIT
         async with self._slot(exchange, 'progress'):
             while not self.stopping.is_set():
-                upload = next((u for u in self._uploads if (u.owner, u.number) == (owner, number)), None)
+                upload = next((u for u in self._uploads.active if (u.owner, u.number) == (owner, number)), None)
                 if upload is None and (reported or time.monotonic() > end):
                     break
                 if upload is not None and upload.got > reported:

@@ -22,6 +22,11 @@ class HostNames:
     own: str = ''
     allowed: tuple[str, ...] = ()
 
+    @property
+    def url(self) -> str:
+        """URL of the server, without a path."""
+        return f'http://{f"[{self.host}]" if ":" in self.host else self.host}:{self.port}'
+
     def serves(self, name: str, local: str) -> bool:
         """Return whether a Host header is allowed.
 

@@ -7,9 +7,7 @@ Gradio's file handling is not used. Inputs are keys of :class:`~restorebox.web.s
 from __future__ import annotations
 
 import html
-import logging
 import os
-import re
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from restorebox.errors import NonFiniteError, PictureError, RestoreboxError, missing_package
+from restorebox.errors import PictureError, missing_package
 from restorebox.restorers.strength import MAX_STRENGTH
+from restorebox.web.failures import explain
 from restorebox.web.guard import GONE, PREFIX
 from restorebox.web.service import PROTOCOLS, RestorationResult, RestorationService
 from restorebox.web.storage import FileStore, StoredFile
@@ -38,16 +37,18 @@ CSS = """
 #summary p { color: var(--body-text-color-subdued); margin: 0 }
 footer { display: none !important }
 """
-_FOLDERS = re.compile(r'(?:\b[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+')
 
 
-def build_page(service: RestorationService, store: FileStore, stopping: Event | None = None) -> gradio.Blocks:
+def build_page(
+    service: RestorationService, store: FileStore, stopping: Event | None = None, prefix: str = ''
+) -> gradio.Blocks:
     """Build the page.
 
     Args:
         service: restoration service.
         store: files of the clients.
         stopping: set when the server stops; aborts a running restoration.
+        prefix: path below which the page is served; empty for the root.
 
     Raises:
         MissingPackageError: Gradio is not installed.
@@ -94,23 +95,14 @@ def build_page(service: RestorationService, store: FileStore, stopping: Event | 
             result = service.restore(pictures[0], named, folder, model, reference, report, wanted['strength'])
             store.drop_results(page)
             assert request.request is not None  # the call came by HTTP
-            outputs = _OutputFiles(store, files[0], f'{str(request.request.base_url).rstrip("/")}{PREFIX}/file=')
+            origin = f'{request.request.url.scheme}://{request.request.url.netloc}'
+            outputs = _OutputFiles(store, files[0], f'{origin}{prefix}{PREFIX}/file=')
             return _updates(gr, result, outputs)
 
         try:
             return thread.submit(copy_context().run, restore).result()
-        except (PictureError, NonFiniteError) as error:
-            raise failed(public(str(error), name, folder)) from None
-        except RestoreboxError as error:  # may name files of the server, so it is only logged
-            logging.getLogger(__name__).error('%s', error)
-            raise failed(f"{name}: the server can't restore with {model} now; see its log") from None
-        except MemoryError:
-            raise failed(f'{name}: not enough memory') from None
-        except OSError as error:  # without file names, which would name folders of the server
-            raise failed(f"{name}: the server can't store it: {error.strerror}") from None
-        except Exception:
-            logging.getLogger(__name__).exception('a picture was not restored')
-            raise failed(f'{name}: not restored: internal server error') from None
+        except Exception as error:
+            raise failed(explain(error, name, model, folder).message) from None
         finally:
             store.remove(*files)
             shutil.rmtree(folder, ignore_errors=True)
@@ -208,12 +200,6 @@ def _updates(gr: Any, result: RestorationResult, outputs: _OutputFiles) -> tuple
         None,
         None,
     )
-
-
-def public(message: str, name: str, folder: Path) -> str:
-    """Return a message about the picture ``name`` without paths of the server; files in ``folder`` become ``name``."""
-    text = _FOLDERS.sub('', re.sub(rf'{re.escape(str(folder))}[/\\][^\s:]+', lambda _: name, message))
-    return text if text.startswith(name) else f'{name}: {text}'
 
 
 def import_gradio() -> Any:

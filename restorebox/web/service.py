@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
-from restorebox.errors import PictureError
+from restorebox.errors import ConfigError, PictureError
 from restorebox.inference import RestoreInferencer
 from restorebox.inference.files import PictureFile, picture_size, read_file, target_name, write_file
 from restorebox.inference.findings import examine
+from restorebox.inference.models import known_models
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_float, to_uint8
 
@@ -28,6 +29,10 @@ TITLES = {
 }
 
 
+class TooLargeError(PictureError):
+    """A file or a picture exceeds the limits of the server."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Limits on requests.
@@ -36,11 +41,13 @@ class Limits:
         megabytes: maximum size of a file in MiB.
         megapixels: maximum size of a picture.
         waiting: maximum number of requests in the queue.
+        seconds: maximum time of a request to ``restorebox serve`` from the first byte to the result; jobs have none.
     """
 
     megabytes: int = 32
     megapixels: int = 50
     waiting: int = 16
+    seconds: int = 120
 
 
 @dataclass
@@ -92,6 +99,15 @@ class RestorationService:
             self._loaded = name, RestoreInferencer(self.models[name], device=self._device, memory=self._memory)
         return self._loaded[1]
 
+    def _check_model(self, name: str) -> None:
+        if name not in self.models:
+            raise PictureError(f"this server has no model '{name}'")
+
+    def _inferencer(self, model: str, strength: float) -> RestoreInferencer:
+        inferencer = self._model(model)
+        inferencer.tiler.strength = strength
+        return inferencer
+
     def read(self, path: Path, name: str) -> PictureFile:
         """Read an uploaded file and check the limits.
 
@@ -100,7 +116,8 @@ class RestorationService:
             name: the user's name of the file, for messages.
 
         Raises:
-            PictureError: too large, not a picture, or removed; one line with the name.
+            TooLargeError: above the limits.
+            PictureError: not a picture, or removed; one line with the name.
         """
         try:
             status = path.lstat()
@@ -110,23 +127,53 @@ class RestorationService:
             raise PictureError(f'{name}: is not a regular file')
         size = status.st_size / 2**20
         if size > self.limits.megabytes:
-            raise PictureError(f'{name}: {size:.1f} MiB, and this page takes files up to {self.limits.megabytes} MiB')
+            raise TooLargeError(
+                f'{name}: {size:.1f} MiB, and this server takes files up to {self.limits.megabytes} MiB'
+            )
         try:
             width, height = picture_size(path) or (0, 0)
             if width * height > self.limits.megapixels * 1e6:
-                raise PictureError(
-                    f'{name}: {width}x{height} are {width * height / 1e6:.1f} megapixels, and this page takes pictures '
-                    f'up to {self.limits.megapixels}; `restorebox restore` takes any'
+                raise TooLargeError(
+                    f'{name}: {width}x{height} are {width * height / 1e6:.1f} megapixels, and this server takes '
+                    f'pictures up to {self.limits.megapixels}; `restorebox restore` takes any'
                 )
             picture = read_file(path)
             if picture.more:
                 raise PictureError(
-                    f'{name}: holds {len(picture.pages)} pages or frames, and this page takes single pictures; '
+                    f'{name}: holds {len(picture.pages)} pages or frames, and this server takes single pictures; '
                     '`restorebox restore` keeps them all'
                 )
             return picture
         except PictureError as error:
-            raise PictureError(str(error).replace(str(path), name)) from None
+            raise type(error)(str(error).replace(str(path), name)) from None
+
+    def restore_batch(
+        self,
+        sources: Sequence[PictureFile],
+        model: str,
+        strength: float = 1.0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[PictureFile]:
+        """Restore pictures of one shape and dtype, together where they fit the memory.
+
+        Args:
+            sources: degraded pictures; they are not changed.
+            model: a key of ``models``.
+            strength: see :class:`RestoreInferencer`.
+            progress: called with (done, total) tiles or steps of a single picture; several have no progress.
+
+        Raises:
+            ConfigError: the strength is out of range.
+            PictureError: unknown model, or the network's output for one of the pictures is not finite.
+            RestoreboxError: the model can't be loaded.
+        """
+        self._check_model(model)
+        with self._lock:
+            inferencer = self._inferencer(model, strength)
+            if len(sources) == 1:
+                return [inferencer.restore_picture(sources[0], progress)]
+            colours = inferencer.tiler.batch([source.colours for source in sources])
+            return [replace(source, colours=each) for source, each in zip(sources, colours, strict=True)]
 
     def restore(
         self,
@@ -154,16 +201,14 @@ class RestorationService:
             PictureError: unknown model, a reference of another size, or the result can't be written.
             RestoreboxError: the model can't be loaded.
         """
-        if model not in self.models:
-            raise PictureError(f"this page has no model '{model}'")
+        self._check_model(model)
         height, width = source.colours.shape[:2]
         if reference is not None and reference.colours.shape != source.colours.shape:
             h, w = reference.colours.shape[:2]
             raise PictureError(f'the clean picture is {w}x{h} and the other one {width}x{height}; sizes must be equal')
         with self._lock:  # two restorations at once would need twice the memory
-            inferencer = self._model(model)
+            inferencer = self._inferencer(model, strength)
             before = source.colours
-            inferencer.tiler.strength = strength
             try:
                 restored = inferencer.restore_picture(source, progress)
                 layers = inferencer.tiler.layers(before)
@@ -205,6 +250,33 @@ def page_models(names: Sequence[str], given: str | None) -> dict[str, str]:
     if given is not None:
         first[given if given in names else Path(given.partition('#')[0]).name] = given
     return first | {name: name for name in names if name not in first}
+
+
+def models_with_weights() -> list[str]:
+    """Return the names of the models with published weights, ``weather`` first."""
+    names = (each.name for each in known_models().values() if each.weights)
+    return sorted(names, key=lambda name: name != 'weather')
+
+
+def served_models(given: Sequence[str] | None) -> dict[str, str]:
+    """Return the models that the HTTP service offers, name -> model.
+
+    Args:
+        given: names, weights files, or ``URL#sha256=DIGITS``; None for all with published weights.
+
+    Raises:
+        ConfigError: two have the same name.
+    """
+    names = models_with_weights()
+    if given is None:
+        return page_models(names, None)
+    models: dict[str, str] = {}
+    for each in given:
+        name = each if each in names else Path(each.partition('#')[0]).name
+        if name in models:
+            raise ConfigError(f"--model: two models are named '{name}'; rename one of the files")
+        models[name] = each
+    return models
 
 
 def _preview(picture: np.ndarray) -> np.ndarray:

@@ -68,10 +68,12 @@ def test_uploads_that_are_an_error(service, tmp_path):
     with pytest.raises(PictureError, match=r'^notes\.jpg: is not a picture of a known kind'):
         service.read(text, 'notes.jpg')
     save(tmp_path / 'wide.png', (1100, 1000), compress_level=1)
-    with pytest.raises(PictureError, match=r'MiB, and this page takes files up to 1 MiB'):
+    with pytest.raises(PictureError, match=r'MiB, and this server takes files up to 1 MiB'):
         service.read(tmp_path / 'wide.png', 'wide.png')
     Image.new('L', (1100, 1000)).save(tmp_path / 'flat.png')
-    with pytest.raises(PictureError, match=r'^flat\.png: 1100x1000 are 1\.1 megapixels, and this page takes pictures'):
+    with pytest.raises(
+        PictureError, match=r'^flat\.png: 1100x1000 are 1\.1 megapixels, and this server takes pictures'
+    ):
         service.read(tmp_path / 'flat.png', 'flat.png')
     picture, other = (
         read_file(save(tmp_path / name, size)) for name, size in (('a.png', (48, 40)), ('b.png', (40, 48)))

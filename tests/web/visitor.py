@@ -22,7 +22,7 @@ API = '/gradio_api'
 
 
 @contextmanager
-def serving(folder: Path, *options: object):
+def serving(folder: Path, *options: object, command: str = 'web'):
     """(server, address, the folder that it keeps its files in)."""
     model = folder / 'published.safetensors'
     model = model if model.exists() else publish_small(folder)
@@ -30,7 +30,7 @@ def serving(folder: Path, *options: object):
     home.mkdir(exist_ok=True)
     with open(folder / 'errors.txt', 'a') as errors:
         server = subprocess.Popen(
-            [sys.executable, '-m', 'restorebox', 'web', '--model', str(model), '--port', '0', '--device', 'cpu']
+            [sys.executable, '-m', 'restorebox', command, '--model', str(model), '--port', '0', '--device', 'cpu']
             + [str(each) for each in options],
             env={**environment(), 'TMPDIR': str(home)},
             stdout=subprocess.PIPE,
