@@ -224,7 +224,8 @@ class Tiler:
             PictureError, MemoryError, RuntimeError: see :meth:`__call__`; which picture caused it is not known.
         """
         most = 1
-        if len(pictures) > 1 and self.strength > 0 and self.restorer.needs.tiling == 'spatial':
+        single = isinstance(self.restorer, ExportedRestorer)  # an exported program has a batch of one
+        if len(pictures) > 1 and self.strength > 0 and self.restorer.needs.tiling == 'spatial' and not single:
             height, width = pictures[0].shape[:2]
             most = int(self.memory * MIB / (self.pixel_bytes * height * width))
         if most < 2:
@@ -234,35 +235,6 @@ class Tiler:
             x = torch.cat([to_tensor(picture, self.device) for picture in pictures[first : first + most]])
             out += [to_array(y, pictures[0].dtype) for y in self._restore(x, self._estimate(x))]
         return out
-
-    def batch(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Restore pictures of one shape and dtype, as many at once as fit the memory; see :meth:`__call__`.
-
-        Rounding inside the network may depend on the number of pictures, so that values may differ by one step of the
-        dtype from those of :meth:`__call__`.
-
-        Args:
-            pictures: ``(H, W, 3)`` RGB each, uint8, uint16, or float32 in [0, 1].
-
-        Raises:
-            PictureError: the network's output for one of them is not finite.
-            MemoryError, RuntimeError: see :meth:`__call__`.
-        """
-        size = self._batch_size(*pictures[0].shape[:2])
-        if self.strength == 0 or size < 2:
-            return [self(picture) for picture in pictures]
-        done: list[np.ndarray] = []
-        for first in range(0, len(pictures), size):
-            x = torch.cat([to_tensor(picture, self.device) for picture in pictures[first : first + size]])
-            done += [to_array(y, pictures[0].dtype) for y in self._restore(x, self._estimate(x))]
-        return done
-
-    def _batch_size(self, height: int, width: int) -> int:
-        """Return how many pictures can go through the network at once; 1 if the model takes single ones only."""
-        # noise is drawn for the whole batch, and an exported program has a batch of one
-        if self.restorer.needs.tiling == 'noise' or isinstance(self.restorer, ExportedRestorer):
-            return 1
-        return max(1, int(self.memory * MIB / (height * width * self.pixel_bytes)))
 
     def _reduced_memory(self, height: int, width: int, memory: float) -> float | None:
         """Return half the memory of the failed attempt; None if tiles can't be smaller."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -172,8 +172,7 @@ class RestorationService:
             inferencer = self._inferencer(model, strength)
             if len(sources) == 1:
                 return [inferencer.restore_picture(sources[0], progress)]
-            colours = inferencer.tiler.batch([source.colours for source in sources])
-            return [replace(source, colours=each) for source, each in zip(sources, colours, strict=True)]
+            return inferencer.restore_batch(sources)
 
     def restore(
         self,
