@@ -165,7 +165,7 @@ def test_status_shows_what_runs_and_what_is_stale(tmp_path, made_up, capsys):
 
 
 def test_status_finds_its_records_from_any_folder(tmp_path):
-    lines = succeed(call('reproduce.py', 'fdrnet', '--status', cwd=tmp_path)).stdout.splitlines()
+    lines = succeed(call('reproduce.py', 'infoaccum', '--status', cwd=tmp_path)).stdout.splitlines()
     assert lines[-2].endswith(str(REPO / 'docs' / 'claims'))
     assert int(re.search(r'(\d+) done', lines[-2])[1]) + int(re.search(r'(\d+) stale', lines[-2])[1]) >= 14
 
