@@ -56,9 +56,7 @@ def ignored(path: str) -> bool:
     for line in (REPO / '.dockerignore').read_text().splitlines():
         if line and not line.startswith('#'):
             pattern = line.removeprefix('!')
-            names = (
-                parts if pattern.startswith('**/') else [head for head in heads if '/' in pattern or '/' not in head]
-            )
+            names = parts if pattern.startswith('**/') else heads
             if any(fnmatch(name, pattern.removeprefix('**/')) for name in names):
                 result = not line.startswith('!')
     return result
