@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.conftest import REPO
 
-START = 120  # seconds for the server's start on a busy machine
+END = 120  # seconds for the server's end on a busy machine
 COMPILERS = ('cc', 'gcc', 'c++', 'g++', 'clang', 'make')
 
 
@@ -152,9 +152,9 @@ def registry_is_reachable() -> bool:
 def start(programs: Path, work: Path, env: dict[str, str]) -> tuple[subprocess.Popen, str]:
     """Start the image's command on a free port; returns the process and the port."""
     (command,) = values(stages()[-1], 'CMD')
-    errors = open(work / 'errors.txt', 'w')  # noqa: SIM115 (the process has it)
     words = [programs / 'restorebox', *json.loads(command), '--port', '0']
-    server = subprocess.Popen(words, cwd=work, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
+    with open(work / 'errors.txt', 'w') as errors:
+        server = subprocess.Popen(words, cwd=work, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
     line = server.stdout.readline()
     found = re.search(r'http://[^/ ]+:(\d+)', line)
     if not found:
@@ -194,6 +194,6 @@ def test_the_build_steps_make_an_environment_that_restores_and_serves(tmp_path):
         call(python, option, program.replace('8000', port))
     finally:
         server.terminate()
-        code = server.wait(START)
+        code = server.wait(END)
     assert code == 0
     assert 'Traceback' not in (tmp_path / 'errors.txt').read_text()
