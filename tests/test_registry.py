@@ -18,7 +18,7 @@ from tests.processes import environment
 def test_a_misspelt_name_lists_near_names_and_plugins():
     with pytest.raises(KeyError) as caught:
         r.BACKBONES.build(dict(type='UNett'))
-    assert str(caught.value) == "no backbone is called 'UNett'; did you mean 'UNet'?"
+    assert str(caught.value) == "no backbone is called 'UNett'; did you mean 'UNet' or 'GUNet'?"
 
 
 REGISTRIES = [value for value in vars(r).values() if isinstance(value, r.Registry)]
