@@ -129,8 +129,9 @@ main(sys.argv[2:])
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
-# MiB when the model is there; some modules are imported later. With 200 and less,
-# native code of PyTorch may end the process by itself, which no Python code can catch, and Python's own Thread.start may wait for a thread that could not begin.
+# MiB when the model is there; some modules are imported later. With 200 and less, native code of PyTorch may end the
+# process by itself, which no Python code can catch, and Python's own Thread.start may wait for a thread that could not
+# begin.
 @pytest.mark.parametrize('more', [800])
 def test_a_lack_of_memory_is_never_damage_and_never_the_end(published, tmp_path, more):
     rng = np.random.default_rng(0)
