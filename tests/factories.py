@@ -250,6 +250,23 @@ def given_for(backbone: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
     return {name: GIVEN[name](count) for name in backbone.given}
 
 
+def gradient_reach(net: torch.nn.Module, x: torch.Tensor) -> int:
+    """Return how many rows of the input reach one pixel of the output, at the worst alignment of that pixel.
+
+    Args:
+        net: network of backbone and head, without statistics of the picture and without negative weights.
+        x: ``(1, C, S, S)`` float64, a multiple of the stride and more than twice the receptive field.
+    """
+    seen = 0
+    for offset in range(net.needs.stride):  # the field of a pixel depends on where it lies in its stride
+        at = x.shape[-1] // 2 + offset
+        leaf = x.detach().clone().requires_grad_()
+        grad = torch.autograd.grad(net(leaf)['picture'][0, 0, at, at], leaf)[0]
+        rows = grad.abs().sum((0, 1, 3)).nonzero().flatten()
+        seen = max(seen, int(rows.max() - rows.min()) + 1)
+    return seen
+
+
 def small_restorer(name: str) -> torch.nn.Module:
     """A small restorer of that name; one that is not listed has the network and losses of a supervised one."""
     _tests_own()

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from restorebox.engine.measuring import resident_size
 from restorebox.inference import RestoreInferencer
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'serve_load.json'
@@ -41,14 +42,6 @@ def encoded(array: np.ndarray) -> bytes:
     file = BytesIO()
     Image.fromarray(array).save(file, 'PNG', compress_level=1)
     return file.getvalue()
-
-
-def peak(process: subprocess.Popen) -> float:
-    """Return the highest resident memory of a process so far in MiB."""
-    status = Path(f'/proc/{process.pid}/status').read_text()
-    found = re.search(r'VmHWM:\s+(\d+) kB', status)
-    assert found
-    return int(found[1]) / 1024
 
 
 def visit_all(address: str, files: list[bytes]) -> tuple[float, list[float], int]:
@@ -124,14 +117,14 @@ def main() -> None:
         address = re.search(r'http://[\d.]+:\d+', server.stdout.readline())
         assert address, 'the server did not start'
         alone = [visit_all(address[0], files[:1])[0] for _ in range(3)]
-        memory_one = peak(server)
+        memory_one = resident_size('VmHWM', server.pid) / 2**20
         rounds, before = [], bare()
         for _ in range(args.rounds):
             total, latencies, lost = visit_all(address[0], files)
             after = bare()
             rounds.append((total, (before + after) / 2, latencies, lost))
             before = after
-        memory_all = peak(server)
+        memory_all = resident_size('VmHWM', server.pid) / 2**20
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)

@@ -32,29 +32,24 @@ def measure_probe(spec: Spec, work: Path, environment: Mapping[str, str]) -> dic
     with tempfile.TemporaryDirectory(prefix='probe_', dir=work) as temporary:
         folder = Path(temporary)
         root = str(draw_pictures(folder / 'pictures'))
-        overrides = dict(spec.overrides)
-        if spec.start:
-            start = spec.start
-            train_and_test(
-                start.config,
+
+        def run(one: Spec, name: str, more: Mapping[str, str]) -> dict:
+            return train_and_test(
+                one.config,
                 SEED,
-                folder / 'start',
+                folder / name,
                 data_root=root,
-                row=start.row,
-                overrides=start.overrides,
+                row=one.row,
+                overrides={**one.overrides, **more},
                 environment=environment,
+                analysis=one.analysis,
             )
-            overrides['load_from'] = str(last_checkpoint(folder / 'start'))
-        scores = train_and_test(
-            spec.config,
-            SEED,
-            folder / 'run',
-            data_root=root,
-            row=spec.row,
-            overrides=overrides,
-            environment=environment,
-            analysis=spec.analysis,
-        )
+
+        more = {}
+        if spec.start:
+            run(spec.start, 'start', {})
+            more = {'load_from': str(last_checkpoint(folder / 'start'))}
+        scores = run(spec, 'run', more)
     return scores['mean']
 
 

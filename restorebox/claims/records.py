@@ -168,10 +168,13 @@ def identity(
     """
     from restorebox.engine.config import leaves, load_config
 
-    content = load_config(config, dict(overrides), row).to_dict()
-    named = sorted({str(value) for path, value in leaves(content) if path.endswith('.data_root')})
+    if data_root:
+        roots = [data_root]
+    else:
+        content = load_config(config, dict(overrides), row).to_dict()
+        roots = sorted({str(value) for path, value in leaves(content) if path.endswith('.data_root')})
     data: dict[str, str] = {}
-    for root in [data_root] if data_root else named:
+    for root in roots:
         data |= data_names(Path(root))
     code = code_identity(config, row, overrides, docs, analysis=analysis)
     return {**code, 'data': store_names(data, docs / 'data')}

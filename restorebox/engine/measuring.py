@@ -71,16 +71,17 @@ def peak_memory_since_reset() -> int:
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else resident_size('VmHWM')
 
 
-def resident_size(key: str = 'VmRSS') -> int:
-    """Return a size of this process in /proc/self/status in bytes; the peak of getrusage would include the parent's.
+def resident_size(key: str = 'VmRSS', process: int | str = 'self') -> int:
+    """Return a size of a process in /proc/PROCESS/status in bytes; the peak of getrusage would include the parent's.
 
     Args:
         key: ``'VmRSS'``: the resident size; ``'VmHWM'``: its peak.
+        process: number of the process, by default this one.
 
     Raises:
         ConfigError: there is no such entry.
     """
-    for line in Path('/proc/self/status').read_text().splitlines():
+    for line in Path(f'/proc/{process}/status').read_text().splitlines():
         if line.startswith(f'{key}:'):
             return int(line.split()[1]) * 1024
-    raise ConfigError(f'/proc/self/status has no {key}: memory on a CPU can be measured on Linux only')
+    raise ConfigError(f'/proc/{process}/status has no {key}: memory on a CPU can be measured on Linux only')

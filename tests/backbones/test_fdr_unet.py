@@ -7,6 +7,7 @@ from restorebox.backbones.fdr_unet import FDRUNet
 from restorebox.errors import ConfigError
 from restorebox.layers.disentangle import ChannelAttention
 from restorebox.restorers import Network
+from tests.factories import gradient_reach
 
 
 @pytest.mark.parametrize(
@@ -26,15 +27,7 @@ def test_receptive_field_equals_the_reach_of_a_perturbation(given, monkeypatch):
     stride, field = net.needs.stride, net.needs.receptive_field
     side = stride * (2 * field // stride + 4)
     x = torch.rand(1, 3, side, side, dtype=torch.float64)
-    # the input pixels that reach one output pixel, at the worst alignment of that pixel
-    seen = 0
-    for offset in range(stride):
-        at = side // 2 + offset
-        leaf = x.clone().requires_grad_()
-        grad = torch.autograd.grad(net(leaf)['picture'][0, 0, at, at], leaf)[0]
-        rows = grad.abs().sum((0, 1, 3)).nonzero().flatten()
-        seen = max(seen, int(rows.max() - rows.min()) + 1)
-    assert seen == field
+    assert gradient_reach(net, x) == field
     # what the gradient says, a change of one pixel outside of it confirms
     at = side // 2
     far = x.clone()

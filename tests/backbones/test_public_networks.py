@@ -12,6 +12,7 @@ from restorebox.layers.transposed_attention import BiasFreeNorm, TransposedAtten
 from restorebox.registry import BACKBONES
 from restorebox.restorers import Network
 from tests import twins
+from tests.factories import gradient_reach
 
 RESIDUAL = dict(type='PictureHead', residual=True, activation=False)
 BIAS_FREE = dict(RESIDUAL, bias=False)
@@ -172,14 +173,7 @@ def test_receptive_field_equals_the_reach_of_a_perturbation(given, head, monkeyp
     stride, field = net.needs.stride, net.needs.receptive_field
     side = stride * (2 * field // stride + 4)
     x = picture(1, 3, side, side).double()
-    seen = 0
-    for offset in range(stride):
-        at = side // 2 + offset
-        leaf = x.clone().requires_grad_()
-        grad = torch.autograd.grad(net(leaf)['picture'][0, 0, at, at], leaf)[0]
-        rows = grad.abs().sum((0, 1, 3)).nonzero().flatten()
-        seen = max(seen, int(rows.max() - rows.min()) + 1)
-    assert seen == field
+    assert gradient_reach(net, x) == field
 
 
 @pytest.mark.parametrize(

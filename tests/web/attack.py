@@ -58,22 +58,27 @@ class Attack:
 
     def raw(self, data, expected):
         """Send bytes; returns the answer, whose status has to be one of those expected (0: none at all)."""
-        with socket.create_connection(('127.0.0.1', self.port), WAIT) as wire:
-            got = b''
-            try:
-                wire.sendall(data)
-                while part := wire.recv(65536):
-                    got += part
-            except OSError:  # the server has ended the connection
-                pass
-        status = int(got.split()[1]) if got else 0
-        assert status in expected, got[:300]
+        got = send_raw(self.port, data, expected)
         assert str(self.home).encode() not in got
         return got
 
     def request(self, line, *headers, body=b'', expected):
         named = [f'Host: 127.0.0.1:{self.port}', 'Connection: close', *headers]
         return self.raw('\r\n'.join([line, *named, '', '']).encode('latin-1') + body, expected)
+
+
+def send_raw(port, data, expected):
+    """Send bytes; returns the answer, whose status has to be one of those expected (0: none at all)."""
+    with socket.create_connection(('127.0.0.1', port), WAIT) as wire:
+        got = b''
+        try:
+            wire.sendall(data)
+            while part := wire.recv(65536):
+                got += part
+        except OSError:  # the server has ended the connection
+            pass
+    assert (int(got.split()[1]) if got else 0) in expected, got[:300]
+    return got
 
 
 def form(parts):

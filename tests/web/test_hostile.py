@@ -1,12 +1,10 @@
 """Hostile requests against ``restorebox web`` in a process of its own, while honest visitors are served."""
 
-import re
 import signal
 import socket
 import threading
 import time
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ pytest.importorskip('gradio', reason='Gradio is not installed')
 
 import httpx
 
+from restorebox.engine.measuring import resident_size
 from tests.web import attacks_on_files as files
 from tests.web import attacks_on_http as http
 from tests.web.attack import Attack, paths
@@ -182,8 +181,7 @@ def test_many_uploads_take_little_more_memory_than_one(tmp_path):
 
         def peak():
             """MiB that the server has had at most."""
-            status = Path(f'/proc/{server.pid}/status').read_text()
-            return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) / 1024
+            return resident_size('VmHWM', server.pid) / 2**20
 
         data = png((1600, 1200))
         assert 5 < len(data) / 2**20 < 8

@@ -9,7 +9,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -18,8 +17,9 @@ from PIL import Image
 
 pytest.importorskip('prometheus_client', reason='the extra serve is not installed')
 
+from restorebox.engine.measuring import resident_size
 from tests.processes import one_line_error, run
-from tests.web.attack import bomb, form
+from tests.web.attack import bomb, form, send_raw
 from tests.web.visitor import WAIT, Visitor, pixels, png, serving
 
 pytestmark = pytest.mark.slow
@@ -181,19 +181,6 @@ def test_the_page_is_served_below_page(server, web):
     assert np.array_equal(pixels(got['after'].content), pixels(web.post('/v1/restore', content=data).content))
 
 
-def raw(address, data, expected):
-    """Send bytes; the status of the answer has to be one of those expected (0: none)."""
-    with socket.create_connection(('127.0.0.1', int(address.rsplit(':', 1)[1])), WAIT) as wire:
-        got = b''
-        try:
-            wire.sendall(data)
-            while part := wire.recv(65536):
-                got += part
-        except OSError:  # the server has ended the connection
-            pass
-    assert (int(got.split()[1]) if got else 0) in expected, got[:300]
-
-
 def test_hostile_requests(server, web, tmp_path):
     address, home = server
     port = int(address.rsplit(':', 1)[1])
@@ -257,11 +244,11 @@ def test_hostile_requests(server, web, tmp_path):
         assert web.request(method, '/v1/restore').status_code in (400, 405)
     assert web.request('GET', '/health', content=b'body').status_code == 400
     head = f'POST /v1/restore HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n'.encode()
-    raw(address, head + b'Content-Length: ' + b'9' * 17 + b'\r\n\r\n', (413,))
-    raw(address, head + b'Content-Length: -1\r\n\r\n', (400,))
-    raw(address, head + b'Content-Length: 1\r\nContent-Length: 2\r\n\r\nab', (400,))
-    raw(address, b'GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n', (400, 421))
-    raw(address, b'\x16\x03\x01\x02\0', (0, 400))
+    send_raw(port, head + b'Content-Length: ' + b'9' * 17 + b'\r\n\r\n', (413,))
+    send_raw(port, head + b'Content-Length: -1\r\n\r\n', (400,))
+    send_raw(port, head + b'Content-Length: 1\r\nContent-Length: 2\r\n\r\nab', (400,))
+    send_raw(port, b'GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n', (400, 421))
+    send_raw(port, b'\x16\x03\x01\x02\0', (0, 400))
     ranged = web.post('/v1/restore', content=png(), headers={'Range': 'bytes=0-1'})
     assert ranged.status_code == 200
     assert kind(ranged.content) == 'PNG'
@@ -342,7 +329,7 @@ def test_fifty_requests_at_once(tmp_path):
     with serving(tmp_path, '--memory', 128, command='serve') as (server, address, home):
 
         def peak():
-            return int(re.search(r'VmHWM:\s+(\d+) kB', Path(f'/proc/{server.pid}/status').read_text())[1]) / 1024
+            return resident_size('VmHWM', server.pid) / 2**20
 
         data = png((800, 600))
         alone = httpx.post(f'{address}/v1/restore', content=data, timeout=WAIT)
