@@ -1,14 +1,15 @@
 # Version 2 of the included model, from the weights of version 1 (docs/studies/weather_start.py, weather_train.py).
-# The learning rate is constant until the last fifth: a training stopped earlier needs only a new last fifth.
+# The learning rate is constant for 12,000 steps, where the validation score stopped to rise (25.82 dB at 6,000 steps,
+# 25.86 at 12,000), and decays over the last two fifths.
 _base_ = [
     '../_base_/models/weather2.py',
     '../_base_/datasets/clean_folder_scenes.py',
     '../_base_/schedules/adam_weather.py',
 ]
 batch = 4
-max_samples = 60_000 * batch  # steps x batch
+max_samples = 20_000 * batch  # steps x batch
 warm_up = 300 * batch
-decay = max_samples // 5
+decay = max_samples * 2 // 5
 load_from = 'work_dirs/weather2_start.pth'
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
 train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[*_base_.before, cut, _base_.ready]))
