@@ -189,6 +189,13 @@ for name, settings in {
     'all detached': dict(detach='all'),
     'generators held': dict(detach='all', lambda_cyc=0.0),
     'domain prior': dict(domain_prior=True, condition_dropout=0.5),
+    'adversarial': dict(
+        lambda_adv=1.0,
+        discriminator=dict(
+            backbone=dict(type='PatchDiscriminator', halvings=1, base_width=4),
+            head=dict(type='RealnessHead'),
+        ),
+    ),
 }.items():
     SMALL_RESTORERS[f'RainDiffusion: {name}'] = dict(SMALL_RESTORERS['RainDiffusion'], **settings)
 NOT_RESTORERS = {'RestorationPreprocessor'}

@@ -14,8 +14,6 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from restorebox.restorers.collapse import THRESHOLD
-
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SHIFTS = {'shift_rainy': "|x' - x|", 'shift_clean': "|y' - y|"}
 
@@ -31,6 +29,21 @@ def read(folder: Path) -> dict[str, list]:
     return {'step': sorted(rows), **{name: [rows[step][name] for step in sorted(rows)] for name in SHIFTS}}
 
 
+def draw(curves: dict[str, dict], out: Path) -> None:
+    """Draw both distances of all runs."""
+    figure = Figure(figsize=(9, 3.2), layout='constrained')
+    FigureCanvasAgg(figure)
+    for axes, (name, title) in zip(figure.subplots(1, 2, sharey=True), SHIFTS.items(), strict=True):
+        for label, curve in curves.items():
+            axes.plot(curve['step'], curve[name], label=label)
+        axes.set_yscale('log')
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel('step')
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(out, dpi=110)
+
+
 def main() -> None:
     """Read the logs, write the JSON and draw the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -39,18 +52,7 @@ def main() -> None:
     args = parser.parse_args()
     curves = {label: read(Path(folder)) for label, folder in (item.split('=', 1) for item in args.runs)}
     (RESULTS / f'{args.name}.json').write_text(json.dumps(curves, indent=1) + '\n')
-    figure = Figure(figsize=(9, 3.2), layout='constrained')
-    FigureCanvasAgg(figure)
-    for axes, (name, title) in zip(figure.subplots(1, 2, sharey=True), SHIFTS.items(), strict=True):
-        for label, curve in curves.items():
-            axes.plot(curve['step'], curve[name], label=label)
-        axes.axhline(THRESHOLD, color='k', linestyle=':', linewidth=1, label="the detector's threshold")
-        axes.set_yscale('log')
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel('step')
-        axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.savefig(RESULTS / f'{args.name}.png', dpi=110)
+    draw(curves, RESULTS / f'{args.name}.png')
 
 
 if __name__ == '__main__':

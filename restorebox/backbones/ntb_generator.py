@@ -21,11 +21,11 @@ from restorebox.values import Levels, Width
 SLOPE = 0.2
 
 
-def _convs(inside: int, outside: int, stride: int, last: bool = False) -> nn.Sequential:
-    """Return twice 3x3 convolution, instance norm and LeakyReLU; without the last LeakyReLU if ``last``."""
+def _convs(norm: str | None, inside: int, outside: int, stride: int, last: bool = False) -> nn.Sequential:
+    """Return twice 3x3 convolution, norm and LeakyReLU; without the last LeakyReLU if ``last``."""
     layers: list[nn.Module] = []
     for width in (inside, outside):
-        layers += [nn.Conv2d(width, outside, 3, 1, 1), make_norm('instance', outside, stride), nn.LeakyReLU(SLOPE)]
+        layers += [nn.Conv2d(width, outside, 3, 1, 1), make_norm(norm, outside, stride), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*(layers[:-1] if last else layers))
 
 
@@ -46,15 +46,22 @@ class NTBGenerator(BaseBackbone):
         in_channels: channels of the input.
         base_width: channels of the first level, doubled at each level.
         max_width: maximum number of channels; the middle has the width of the last level.
+        norm: see :func:`make_norm`. Instance norm removes the mean and the contrast of each map, also in the last
+            convolutions, so that a generator learns slowly to reproduce an image; None does not.
 
     Taps: ``down1`` .. ``downN``, ``middle``, ``upN`` .. ``up2``.
 
     Raises:
-        ConfigError: no levels.
+        ConfigError: no levels, or an unknown norm.
     """
 
     def __init__(
-        self, levels: Levels = 4, in_channels: Width = 3, base_width: Width = 64, max_width: Width = 512
+        self,
+        levels: Levels = 4,
+        in_channels: Width = 3,
+        base_width: Width = 64,
+        max_width: Width = 512,
+        norm: str | None = 'instance',
     ) -> None:
         super().__init__()
         if levels < 1:
@@ -63,12 +70,12 @@ class NTBGenerator(BaseBackbone):
         self.down, self.enlarge, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         inside = in_channels
         for i, width in enumerate(widths):
-            self.down.append(_convs(inside, width, 2**i))
+            self.down.append(_convs(norm, inside, width, 2**i))
             inside = width
-        self.middle = _convs(inside, inside, 2**levels)
+        self.middle = _convs(norm, inside, inside, 2**levels)
         for i in range(levels - 1, -1, -1):  # innermost first
             self.enlarge.append(nn.Conv2d(inside, widths[i], 3, 1, 1))
-            self.up.append(_convs(2 * widths[i], widths[i], 2**i, last=i == 0))
+            self.up.append(_convs(norm, 2 * widths[i], widths[i], 2**i, last=i == 0))
             inside = widths[i]
         self.levels = levels
         self.out_channels = widths[0]

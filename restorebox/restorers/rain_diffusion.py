@@ -16,6 +16,7 @@ from torch import Tensor
 
 from restorebox.diffusion import Estimate
 from restorebox.errors import ConfigError
+from restorebox.losses.adversarial import AdversarialLoss
 from restorebox.losses.pixel import L1Loss
 from restorebox.registry import RESTORERS, nearest
 from restorebox.restorers.collapse import CollapseMonitor
@@ -65,11 +66,11 @@ class RainDiffusion(DiffusionRestorer):
 
     As published, no term makes x' rainy or y' clean. If the generators are the identity, the cycle loss is 0, each
     denoiser receives its own target as condition, and the deployed one learns to copy. The differences ``|x' - x|`` and
-    ``|y' - y|`` are logged as ``shift_rainy`` and ``shift_clean``, a warning is logged when both vanish, and stored
-    scores record it. There are two remedies, both not in the paper: frozen generators of a CycleGAN of this
-    toolbox (the role names are equal: ``load_from`` of its checkpoint loads them), and ``domain_prior``.
-    Initialisation by a CycleGAN is not sufficient: under this objective it becomes the identity within a hundred steps
-    (docs/results/raindiffusion_demo.md).
+    ``|y' - y|`` are logged as ``shift_rainy`` and ``shift_clean``, a warning is logged when both are smaller than the
+    domains' difference allows (:class:`CollapseMonitor`), and stored scores record it. There are three remedies, none
+    in the paper: frozen generators of a CycleGAN of this toolbox (the role names are equal: ``load_from`` of its
+    checkpoint loads them), ``domain_prior``, and ``lambda_adv``. Initialisation by a CycleGAN is not sufficient: under
+    this objective it becomes the identity within a hundred steps (docs/results/raindiffusion_demo.md).
 
     Networks that no term reads are not built.
 
@@ -85,6 +86,9 @@ class RainDiffusion(DiffusionRestorer):
         domain_prior: L1 and L3 train the denoisers only. L2 and L4 train the generators only, through frozen denoisers
             with an empty condition (with a condition, the identity would still minimise them). Pseudo targets thus
             become more likely under the denoiser of their domain. Two optimiser steps.
+        discriminator: network with a realness head, for ``lambda_adv``; ``rain_discriminator`` has the same config.
+        lambda_adv: weight of the adversarial loss on x' and y', 0 in the paper.
+        gan_mode: see :class:`AdversarialLoss`.
         condition_dropout: share of samples of L1 and L3 whose condition is zeros, which trains a denoiser for an empty
             condition; ``domain_prior`` needs it.
         timesteps: see :class:`DiffusionRestorer`.
@@ -108,6 +112,9 @@ class RainDiffusion(DiffusionRestorer):
         detach: str = 'none',
         domain_prior: bool = False,
         condition_dropout: Fraction = 0.0,
+        discriminator: Network | dict | None = None,
+        lambda_adv: NotNegative = 0.0,
+        gan_mode: str = 'lsgan',
         schedule: str = 'linear',
         timesteps: Timesteps = 1000,
         prediction: str = 'noise',
@@ -121,7 +128,8 @@ class RainDiffusion(DiffusionRestorer):
         self.detach = detach
         self.domain_prior = domain_prior
         self.condition_dropout = condition_dropout
-        self._check(tuple(cycles))
+        self.lambda_adv = lambda_adv
+        self._check(tuple(cycles), discriminator)
         self.pictures = self._needed()
         used = dict.fromkeys(role for picture in self.pictures for role in generators_of(picture))
         for name in used:
@@ -138,10 +146,22 @@ class RainDiffusion(DiffusionRestorer):
             self.steps = {'denoiser': denoisers, 'generator': self.generators}
         else:
             self.steps = {'joint': denoisers if self.frozen else denoisers + self.generators}
+        self.discriminators: dict[str, str] = {}  # domain -> role
+        if discriminator is not None:
+            critics = {'clean': 'discriminator', 'rainy': 'rain_discriminator'}
+            self.discriminators = {
+                domain: critic for domain, critic in critics.items() if f'fake_{domain}' in self.pictures
+            }
+            for critic in self.discriminators.values():
+                setattr(self, critic, build_network(discriminator, critic))
+            if self.role('discriminator').needs.value_range != self.role('generator').needs.value_range:
+                raise ConfigError(f'{type(self).__name__}: discriminator and generator differ in value_range')
+            self.steps = {'discriminator': tuple(self.discriminators.values()), **self.steps}
+        self.adversarial = AdversarialLoss(gan_mode)
         self.l1 = L1Loss()
         self.monitor = CollapseMonitor()
 
-    def _check(self, cycles: tuple[str, ...]) -> None:
+    def _check(self, cycles: tuple[str, ...], discriminator: Network | dict | None) -> None:
         owner = type(self).__name__
         for name, given, known in (('terms', self.terms, tuple(TERMS)), ('cycles', cycles, ('clean', 'rainy'))):
             for each in given:
@@ -149,8 +169,14 @@ class RainDiffusion(DiffusionRestorer):
                     raise ConfigError(f"{owner}: {name}: there is no '{each}'; {nearest(str(each), known)}")
         if self.detach not in DETACH:
             raise ConfigError(f"{owner}: detach is '{self.detach}'; {nearest(str(self.detach), DETACH)}")
-        if not isinstance(self.lambda_cyc, (int, float)) or not 0 <= self.lambda_cyc < float('inf'):
-            raise ConfigError(f'{owner}: lambda_cyc is {self.lambda_cyc!r}; it must be a number of 0 or more')
+        for name, weight in (('lambda_cyc', self.lambda_cyc), ('lambda_adv', self.lambda_adv)):
+            if not isinstance(weight, (int, float)) or not 0 <= weight < float('inf'):
+                raise ConfigError(f'{owner}: {name} is {weight!r}; it must be a number of 0 or more')
+        if bool(self.lambda_adv) != (discriminator is not None):
+            alone = 'a discriminator' if discriminator is not None else f'lambda_adv={self.lambda_adv:g}'
+            raise ConfigError(f'{owner}: {alone} alone; set discriminator and lambda_adv, or neither')
+        if self.lambda_adv and self.detach == 'all' and not self.lambda_cyc:
+            raise ConfigError(f"{owner}: lambda_adv trains generators, which detach='all' and lambda_cyc=0 freeze")
         if not 0 <= self.condition_dropout < 1:
             raise ConfigError(f'{owner}: condition_dropout is {self.condition_dropout}; it must be in [0, 1)')
         if not {'L1', 'L4'} & set(self.terms):
@@ -226,6 +252,8 @@ class RainDiffusion(DiffusionRestorer):
     def losses(self, step: str, inputs: Inputs, prepared: dict) -> dict[str, Tensor]:
         """Return the terms of algorithm 1, or of one step of it."""
         pictures = prepared['pictures']
+        if step == 'discriminator':
+            return self._discriminator_losses(pictures)
         if step == 'denoiser':
             return self._noise_terms(prepared, REAL, detach=True)
         if step == 'generator':
@@ -235,13 +263,29 @@ class RainDiffusion(DiffusionRestorer):
         if self.cycles:
             each = [self.l1(pictures[f'rec_{cycle}'], pictures[cycle]) for cycle in self.cycles]
             terms['loss_cyc'] = self.lambda_cyc * torch.stack(each).sum()
+        if self.discriminators:
+            each = [
+                self.adversarial(getattr(self, role)(pictures[f'fake_{domain}'])['realness'], True)
+                for domain, role in self.discriminators.items()
+            ]
+            terms['loss_adv'] = self.lambda_adv * torch.stack(each).mean()
         shifts = {
             f'shift_{domain}': (pictures[f'fake_{domain}'] - pictures[source]).detach().float().abs().mean()
             for domain, source in (('rainy', 'clean'), ('clean', 'rainy'))
             if f'fake_{domain}' in pictures
         }
-        self.monitor.add(shifts)
+        if not self.frozen:  # frozen generators cannot collapse
+            self.monitor.add(shifts, pictures['rainy'], pictures['clean'])
         return {**terms, **shifts}
+
+    def _discriminator_losses(self, pictures: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the discriminators' losses on real and on detached generated images."""
+        terms = {}
+        for domain, role in self.discriminators.items():
+            on_real, on_fake = (getattr(self, role)(pictures[name].detach()) for name in (domain, f'fake_{domain}'))
+            each = [self.adversarial(on_real['realness'], True), self.adversarial(on_fake['realness'], False)]
+            terms[f'loss_d_{domain}'] = torch.stack(each).mean()
+        return terms
 
     def _noise_terms(
         self, prepared: dict, names: Sequence[str], detach: bool = False, unconditional: bool = False

@@ -16,6 +16,7 @@ from tests.factories import SMALL_CYCLE, SMALL_RESTORERS, random_inputs, small_r
 SMALL = SMALL_RESTORERS['RainDiffusion']
 GENERATORS = ('generator', 'rain_generator')
 ALL = ('denoiser', 'rain_denoiser', *GENERATORS)
+ADVERSARIAL = {key: SMALL_RESTORERS['RainDiffusion: adversarial'][key] for key in ('discriminator', 'lambda_adv')}
 PRIOR = dict(domain_prior=True, condition_dropout=0.5)
 
 
@@ -208,22 +209,39 @@ def test_only_pictures_that_are_read_are_made():
     assert [len(getattr(restorer, role).seen) for role in GENERATORS] == [1, 2]
 
 
-def watched(values, watch=None):
+def images(share=0.0, count=4, seed=0):
+    """Random smooth images, a share of whose columns is bright, and in another copy none."""
+    rng = torch.Generator().manual_seed(seed)
+    clean = nn.functional.interpolate(torch.rand(count, 3, 8, 8, generator=rng), size=48, mode='bilinear') - 0.5
+    rainy = nn.functional.interpolate(torch.rand(count, 3, 8, 8, generator=rng), size=48, mode='bilinear') - 0.5
+    return torch.where(torch.rand(count, 1, 1, 48, generator=rng) < share, rainy + 0.4, rainy), clean
+
+
+def watched(values, watch=None, share=0.2):
     """Return the warnings of the monitor for a sequence of differences, one per interval."""
     watch, said = watch or CollapseMonitor(), []
     logger = MMLogger.get_current_instance()
     original, logger.warning = logger.warning, said.append
     try:
         for rainy, clean in values:
-            for _ in range(STEPS):
-                watch.add({'shift_rainy': torch.tensor(rainy), 'shift_clean': torch.tensor(clean)})
+            for step in range(STEPS):
+                shifts = {'shift_rainy': torch.tensor(rainy), 'shift_clean': torch.tensor(clean)}
+                watch.add(shifts, *images(share, seed=step))
     finally:
         logger.warning = original
     return said, watch
 
 
-def test_the_watch_warns_once_when_both_differences_vanish():
-    said, watch = watched([(0.5, 0.4), (0.005, 0.02), (0.02, 0.005)])
+def test_the_required_shift_is_below_the_true_one_and_grows_with_it():
+    """The true shift of a fifth of the columns by 0.4 is 0.08; of none 0."""
+    required = [watched([(0.5, 0.5)], share=share)[1].last['shift_required'] for share in (0.0, 0.05, 0.2)]
+    assert required[0] < 0.002
+    assert 0.3 * 0.02 < required[1] < 0.02
+    assert 0.3 * 0.08 < required[2] < 0.08
+
+
+def test_the_watch_warns_once_when_both_differences_are_too_small_for_the_domains():
+    said, watch = watched([(0.5, 0.4), (0.005, 0.05), (0.05, 0.005)])
     assert not said
     assert not watch.collapsed
     said, watch = watched([(0.5, 0.4), (0.005, 0.004), (0.003, 0.002)], watch)
@@ -234,6 +252,13 @@ def test_the_watch_warns_once_when_both_differences_vanish():
     assert watch.collapsed
 
 
+def test_small_differences_of_domains_that_differ_little_are_no_collapse():
+    """The same shifts as above, a weaker rain."""
+    said, watch = watched([(0.005, 0.004)], share=0.01)
+    assert not said
+    assert not watch.collapsed
+
+
 def test_a_collapse_is_told_in_training_and_in_what_scores_record():
     restorer = fakes(build())
     assert restorer.provenance() == {}
@@ -241,23 +266,32 @@ def test_a_collapse_is_told_in_training_and_in_what_scores_record():
     logger = MMLogger.get_current_instance()
     original, logger.warning = logger.warning, said.append
     try:
-        given = inputs(restorer, 1)
+        rainy, clean = images(0.2)
+        given = {**inputs(restorer, 4), 'lq': rainy + 0.5, 'hq': clean + 0.5}
         for _ in range(STEPS):
             restorer.losses('joint', given, restorer.prepare(given))
     finally:
         logger.warning = original
     assert len(said) == 1
-    assert restorer.provenance() == {'shift_rainy': 0.0, 'shift_clean': 0.0, 'collapsed': True}
+    found = restorer.provenance()
+    assert found.pop('shift_required') > 0.02
+    assert found == {'shift_rainy': 0.0, 'shift_clean': 0.0, 'collapsed': True}
 
 
 def test_what_the_watch_has_seen_survives_a_resume():
-    restorer, twin = build(), build()
-    for _ in range(STEPS // 2):
-        restorer.monitor.add({'shift_rainy': torch.tensor(0.5), 'shift_clean': torch.tensor(0.1)})
+    def add(restorer, first, last, rainy):
+        for step in range(first, last):
+            shifts = {'shift_rainy': torch.tensor(rainy), 'shift_clean': torch.tensor(0.1)}
+            restorer.monitor.add(shifts, *images(0.2, seed=step))
+
+    restorer, twin, whole = build(), build(), build()
+    add(restorer, 0, STEPS // 2, 0.5)
     twin.load_training_state(restorer.training_state())
-    for _ in range(STEPS // 2):
-        twin.monitor.add({'shift_rainy': torch.tensor(0.3), 'shift_clean': torch.tensor(0.1)})
-    assert twin.provenance() == pytest.approx({'shift_rainy': 0.4, 'shift_clean': 0.1, 'collapsed': False})
+    add(twin, STEPS // 2, STEPS, 0.3)
+    add(whole, 0, STEPS // 2, 0.5)
+    add(whole, STEPS // 2, STEPS, 0.3)
+    assert twin.provenance() == whole.provenance()
+    assert twin.provenance()['shift_rainy'] == pytest.approx(0.4)
 
 
 def test_generators_come_from_a_cyclegan():
@@ -281,6 +315,47 @@ def test_generators_that_are_held_make_pairs_and_learn_nothing():
     assert {'loss_L1', 'loss_L2', 'loss_L3', 'loss_L4'} <= set(terms)
     assert 'loss_cyc' not in terms
     assert terms['shift_rainy'] > 0
+    for _ in range(STEPS):
+        terms_of(restorer)
+    assert restorer.provenance() == {}  # nothing to watch
+
+
+def test_the_adversarial_term_trains_generators_and_its_step_the_discriminators():
+    restorer = build(**ADVERSARIAL).train()
+    assert list(restorer.steps) == ['discriminator', 'joint']
+    assert restorer.steps['discriminator'] == ('discriminator', 'rain_discriminator')
+    assert touched(restorer, ('loss_adv',)) == set(GENERATORS)
+    critics = [restorer.role(name) for name in restorer.steps['discriminator']]
+    for critic in critics:
+        critic.zero_grad()
+    terms = terms_of(restorer, step='discriminator')
+    assert set(terms) == {'loss_d_clean', 'loss_d_rainy'}
+    sum(terms.values()).backward()
+    assert all(p.grad is not None for critic in critics for p in critic.parameters())
+
+
+def test_a_weight_of_zero_is_the_published_objective():
+    free, bound = build(), build(**ADVERSARIAL)
+    given = inputs(free)
+    bound.load_weights(free.state_dict(), free.roles_in(free.state_dict()))
+    for restorer in (free, bound):
+        restorer.load_training_state(free.training_state())
+    ours, theirs = (each.losses('joint', given, each.prepare(given)) for each in (free, bound))
+    assert set(theirs) - set(ours) == {'loss_adv'}
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_generator_without_norm_keeps_the_mean_of_its_input():
+    """With instance norm images that differ by a constant look alike inside."""
+    cfg = dict(SMALL['generator'])
+    x = torch.rand(1, 3, 16, 16) * 0.5
+
+    def change(norm):
+        network = build(generator=dict(cfg, backbone=dict(cfg['backbone'], norm=norm))).generator
+        made = network(x)['picture'] - network(x + 0.2)['picture']
+        return float(made.detach().mean((2, 3)).abs().mean())
+
+    assert change(None) > 5 * change('instance')
 
 
 @pytest.mark.parametrize(
@@ -295,6 +370,10 @@ def test_generators_that_are_held_make_pairs_and_learn_nothing():
         (dict(condition_dropout=1.0), 'condition_dropout is 1.0'),
         (dict(domain_prior=True), 'a condition_dropout'),
         (dict(PRIOR, terms=('L1', 'L3')), 'all four terms'),
+        (dict(lambda_adv=1.0), 'lambda_adv=1 alone'),
+        (dict(ADVERSARIAL, lambda_adv=0.0), 'a discriminator alone'),
+        (dict(ADVERSARIAL, lambda_adv=-1), 'lambda_adv is -1'),
+        (dict(ADVERSARIAL, detach='all', lambda_cyc=0.0), 'lambda_adv trains generators'),
     ],
 )
 def test_mistakes_are_named(settings, expected):
