@@ -154,7 +154,8 @@ class RainDiffusion(DiffusionRestorer):
             }
             for critic in self.discriminators.values():
                 setattr(self, critic, build_network(discriminator, critic))
-            if self.role('discriminator').needs.value_range != self.role('generator').needs.value_range:
+            roles = (*self.discriminators.values(), *self.generators)
+            if len({self.role(name).needs.value_range for name in roles}) > 1:
                 raise ConfigError(f'{type(self).__name__}: discriminator and generator differ in value_range')
             self.steps = {'discriminator': tuple(self.discriminators.values()), **self.steps}
         self.adversarial = AdversarialLoss(gan_mode)

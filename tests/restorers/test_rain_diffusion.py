@@ -334,7 +334,13 @@ def test_the_adversarial_term_trains_generators_and_its_step_the_discriminators(
     assert all(p.grad is not None for critic in critics for p in critic.parameters())
 
 
-def test_a_weight_of_zero_is_the_published_objective():
+def test_a_single_domain_has_a_single_discriminator():
+    restorer = build(**ADVERSARIAL, terms=('L1',), lambda_cyc=0.0)
+    assert restorer.steps['discriminator'] == ('rain_discriminator',)
+    assert {'loss_L1', 'loss_adv'} <= set(terms_of(restorer))
+
+
+def test_the_adversarial_term_leaves_the_published_ones_unchanged():
     free, bound = build(), build(**ADVERSARIAL)
     given = inputs(free)
     bound.load_weights(free.state_dict(), free.roles_in(free.state_dict()))
