@@ -1,12 +1,13 @@
-"""CCLGAN, CycleGAN and CUT at laptop size: which discriminator, weights and start make them restore?
+"""The unpaired methods at laptop size: which discriminator, weights and start make them restore?
 
     python docs/studies/unpaired_setting.py --data-root FOLDER --data WORDS [--samples 1600] [--seeds 0 1 2]
 
 FOLDER contains clean photographs, {train,test}/gt; line rain is drawn over half of those for training and over all for
-testing. An arm is a demo config with changed keys. Arms see the same crops in the same order, two per step. Runs are
-made seed by seed; complete ones are read, an interrupted one is resumed. After each seed the script writes
-docs/results/unpaired_setting_SAMPLES.json (scores per run) and .md: gain over the input per seed, its interval, and how
-many seeds have left the identity, from which all generators start but those of the arm `start`.
+testing. An arm is a demo config with changed keys. Arms see the same crops in the same order, two per step. The arms of
+RainDiffusion train the denoisers on pseudo pairs of the frozen generators of `cclgan_lcl` with the same seed, on as
+many samples. Runs are made seed by seed; complete ones are read, an interrupted one is resumed. After each seed the script
+writes docs/results/unpaired_setting_SAMPLES.json (scores per run) and .md: gain over the input per seed, its interval,
+and how many seeds have left the identity, from which all generators start but those of the arm `start`.
 """
 
 from __future__ import annotations
@@ -23,23 +24,27 @@ RESULTS = Path(__file__).resolve().parents[1] / 'results'
 LEFT = 0.1
 """A run has left the identity if its mean PSNR differs from that of the input by more than this, in dB."""
 BACKBONE = 'model.discriminator.backbone'
-PLAIN3 = {f'{BACKBONE}.antialias': False}
-PLAIN2 = {**PLAIN3, f'{BACKBONE}.halvings': 2}
+AUTHORS = {'model.lambda_lcl': 2.0}
+ANTIALIAS3 = {f'{BACKBONE}.antialias': True, f'{BACKBONE}.halvings': 3}
+PLAIN3 = {f'{BACKBONE}.antialias': False, f'{BACKBONE}.halvings': 3}
+PLAIN2 = {f'{BACKBONE}.antialias': False, f'{BACKBONE}.halvings': 2}
 IDENTITY, LOCATION = {'model.lambda_idt': 5.0}, {'model.lambda_lcl': 0.5}
 BOTH = {**PLAIN2, **IDENTITY, **LOCATION}
+HELD = {'model.detach': 'all', 'model.lambda_cyc': 0.0}
+TEACHER = 'cclgan_lcl'
 FIRST_STEPS = 200
 """Steps of the discriminators alone in the arm `d_first`."""
 # arm: (method, discriminator, what else, changed keys)
 ARMS: dict[str, tuple[str, str, str, dict]] = {
-    'cclgan': ('cclgan', 'anti-aliased, 3 halvings', 'as shipped before', {}),
-    'cclgan_plain3': ('cclgan', '3 halvings', '', PLAIN3),
-    'cclgan_plain2': ('cclgan', '2 halvings', '', PLAIN2),
-    'cclgan_idt': ('cclgan', '2 halvings', 'identity 5', {**PLAIN2, **IDENTITY}),
+    'cclgan': ('cclgan', 'anti-aliased, 3 halvings', "the authors' weights", {**AUTHORS, **ANTIALIAS3}),
+    'cclgan_plain3': ('cclgan', '3 halvings', "the authors' weights", {**AUTHORS, **PLAIN3}),
+    'cclgan_plain2': ('cclgan', '2 halvings', "the authors' weights", {**AUTHORS, **PLAIN2}),
+    'cclgan_idt': ('cclgan', '2 halvings', 'identity 5', {**AUTHORS, **PLAIN2, **IDENTITY}),
     'cclgan_lcl': ('cclgan', '2 halvings', 'location 0.5', {**PLAIN2, **LOCATION}),
     'cclgan_both': ('cclgan', '2 halvings', 'identity 5, location 0.5', BOTH),
-    'cyclegan': ('cyclegan', '3 halvings', 'as shipped', {}),
+    'cyclegan': ('cyclegan', '3 halvings', '', PLAIN3),
     'cyclegan_plain2': ('cyclegan', '2 halvings', '', PLAIN2),
-    'cut': ('cut', 'anti-aliased, 3 halvings', 'as shipped', {}),
+    'cut': ('cut', 'anti-aliased, 3 halvings', '', ANTIALIAS3),
     'cut_plain2': ('cut', '2 halvings', '', PLAIN2),
     'encoder': (
         'cclgan',
@@ -71,16 +76,27 @@ ARMS: dict[str, tuple[str, str, str, dict]] = {
         "generators start off the identity (init='normal')",
         {**PLAIN2, 'model.generator.init': 'normal'},
     ),
+    'raindiffusion': ('raindiffusion', '', f'generators of `{TEACHER}`, held', HELD),
 }
+CONFIGS = {'raindiffusion': 'raindiffusion/raindiffusion_demo_ntb_start.py'}
 
 
-def schedule(samples: int) -> dict:
-    """Return the keys of a training of this many samples; the rate decays in its second half."""
+def config_of(method: str) -> str:
+    """Return a method's demo config."""
+    return CONFIGS.get(method, f'{method}/{method}_demo.py')
+
+
+def schedule(method: str, samples: int) -> dict:
+    """Return the keys of a training of this many samples; the unpaired GANs' rate decays in its second half."""
     changed: dict = {
         'train_cfg.max_samples': samples,
         'train_cfg.val_samples': samples,
         'train_dataloader.num_workers': 0,
         'default_hooks.checkpoint.every_samples': samples // 4,
+    }
+    if method == 'raindiffusion':
+        return changed
+    changed |= {
         # the average's window is at most a tenth of the training
         'default_hooks.ema.decay': 0.99 if samples < 4_800 else 0.999,
     }
@@ -92,10 +108,12 @@ def schedule(samples: int) -> dict:
 def run(arm: str, seed: int, samples: int, work_dir: Path, data_root: str) -> dict:
     """Train and test an arm with a seed; return what is stored."""
     method, _, _, changed = ARMS[arm]
-    config = f'{method}/{method}_demo.py'
-    changed = schedule(samples) | changed
+    config = config_of(method)
+    changed = schedule(method, samples) | changed
+    if method == 'raindiffusion':
+        changed['load_from'] = str(last_checkpoint(work_dir / f'{TEACHER}_{samples}_s{seed}'))
     if arm == 'd_first':
-        alone = {**changed, **schedule(2 * FIRST_STEPS), 'optim_wrapper.generator.optimizer.lr': 1e-30}
+        alone = {**changed, **schedule(method, 2 * FIRST_STEPS), 'optim_wrapper.generator.optimizer.lr': 1e-30}
         folder = work_dir / f'd_alone_{FIRST_STEPS}_s{seed}'
         train_and_test(config, seed, folder, data_root=data_root, overrides=alone)
         changed = {**changed, 'load_from': str(last_checkpoint(folder))}
@@ -120,7 +138,7 @@ def page(data: str, samples: int, runs: dict[str, list[dict]]) -> str:
         f'{data}. {samples} samples ({samples // 2} steps of two 48-pixel crops), {first["count"]} test images, '
         f'{first["training"]["device"]}. The input has {psnr:.2f} dB and SSIM {ssim:.4f} (Y). Gains over it in dB, Y; '
         'intervals are 95 % t-intervals of the mean over the seeds. A run has left the identity if its gain or loss is '
-        f'above {LEFT} dB.',
+        f'above {LEFT} dB. The encoder of CCLGAN is RandomConv unless another is named.',
         '',
         '| arm | method | discriminator | changed | gain per seed | mean | interval | SSIM gain | left the identity '
         '| minutes |',

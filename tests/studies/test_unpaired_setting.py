@@ -9,7 +9,7 @@ from tests.conftest import load_study
 def test_each_arm_is_a_valid_config():
     study = load_study('unpaired_setting')
     for method, _, _, changed in study.ARMS.values():
-        assert check_config(f'{method}/{method}_demo.py', study.schedule(1600) | changed) == []
+        assert check_config(study.config_of(method), study.schedule(method, 1600) | changed) == []
 
 
 def result(seed, gain):
