@@ -1,6 +1,6 @@
 # CCLGAN at laptop size: narrower, 48-pixel crops, a residual generator initialised as the identity; discriminator and
-# location weight differ from the authors' too (docs/results/unpaired_setting_1600.md). Rain is synthesised on half of your
-# clean images, data/clean/{train,test}/gt; the other half is the clean domain. Not from the paper.
+# location weight differ from the authors' too (docs/results/unpaired_setting_1600.md). Rain is synthesised on half of
+# your clean images, data/clean/{train,test}/gt; the other half is the clean domain. Not from the paper.
 _base_ = [
     '../_base_/models/cclgan.py',
     '../_base_/datasets/clean_folder_demo_unpaired.py',

@@ -5,9 +5,9 @@
 FOLDER contains clean photographs, {train,test}/gt; line rain is drawn over half of those for training and over all for
 testing. An arm is a demo config with changed keys. Arms see the same crops in the same order, two per step. The arms of
 RainDiffusion train the denoisers on pseudo pairs of the frozen generators of `cclgan_lcl` with the same seed, on as
-many samples. Runs are made seed by seed; complete ones are read, an interrupted one is resumed. After each seed the script
-writes docs/results/unpaired_setting_SAMPLES.json (scores per run) and .md: gain over the input per seed, its interval,
-and how many seeds have left the identity, from which all generators start but those of the arm `start`.
+many samples. Runs are made seed by seed; complete ones are read, an interrupted one is resumed. After each run the
+script writes docs/results/unpaired_setting_SAMPLES.json (scores per run) and .md: gain over the input per seed, its
+interval, and how many seeds have left the identity, from which all generators start but those of the arm `start`.
 """
 
 from __future__ import annotations
