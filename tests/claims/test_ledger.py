@@ -113,7 +113,8 @@ def test_shared_sides_are_trained_once():
 def test_the_baseline_comes_first():
     for name, models in {
         'fdrnet/C2': ['no_aux', 'full'],
-        'raindiffusion/C1': ['full', 'no_cyc'],
+        'raindiffusion/C1': ['free', 'free_no_cyc'],
+        'raindiffusion/C2-l1': ['teacher', 'no_l1', 'full'],
         'fdrnet/C5': ['full', 'untrained'],
     }.items():
         chosen = select(LEDGERS, name)
