@@ -50,7 +50,7 @@ CAP = 100.0
 NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
 """Protocols that need a network -> its LPIPS backbone, see :class:`restorebox.metrics.picture_scores.PictureScores`."""
 
-LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
+LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight', 'niqe', 'niqe_y', 'brisque')
 
 
 def lower_is_better(name: str) -> bool:
