@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import Evaluator
+from PIL import Image
+from skimage import data
 
 from restorebox.errors import ConfigError, DataError
 from restorebox.metrics.no_reference import NO_REFERENCE
 from restorebox.metrics.no_reference_scores import NoReferenceScores
 from restorebox.metrics.protocols import lower_is_better
 from restorebox.sample import RestorationSample
+from tests.factories import write_pairs
 from tests.metrics.conftest import make_samples
+from tests.processes import call, succeed, write_config
+
+WITHOUT_CLEAN_PICTURES = """
+for each in (val_dataloader, test_dataloader):
+    each['dataset'] = dict(
+        type='DegradedPictures', data_root=root, pipeline=[dict(type='LoadPictures'), dict(type='Pack')]
+    )
+del each
+val_evaluator = test_evaluator = dict(type='NoReferenceScores', protocols=('niqe', 'brisque'))
+default_hooks = dict(checkpoint=dict(save_best='niqe'))
+"""
 
 
 def array(tensor):
@@ -65,3 +81,21 @@ def test_options():
         NoReferenceScores([])
     with pytest.raises(DataError, match='no index'):
         metric.process(None, [{'pred': torch.zeros(3, 8, 8), 'name': 'a'}])
+
+
+@pytest.mark.slow
+def test_validation_and_test_on_pictures_without_clean_ones(tmp_path):
+    write_pairs(tmp_path / 'data', 'train', 2)
+    (tmp_path / 'data/test/lq').mkdir(parents=True)
+    for name in ('chelsea', 'coffee'):
+        Image.fromarray(getattr(data, name)()[:96, :200]).save(tmp_path / f'data/test/lq/{name}.png')
+    config = write_config(tmp_path / 'toy.py', tmp_path / 'data', samples=2)
+    config.write_text(config.read_text() + WITHOUT_CLEAN_PICTURES)
+    succeed(call('train.py', config, '--work-dir', tmp_path / 'w', cwd=tmp_path))
+    assert (tmp_path / 'w/best_niqe.pth').is_file()
+    succeed(call('test.py', config, tmp_path / 'w/iter_1.pth', '--work-dir', tmp_path / 't', cwd=tmp_path))
+    scores = json.loads((tmp_path / 't/scores.json').read_text())
+    assert [row['name'] for row in scores['per_picture']] == ['chelsea', 'coffee']
+    assert set(scores['mean']) == {'niqe', 'brisque', 'input/niqe', 'input/brisque'}
+    photo = data.chelsea()[:96, :200] / 255
+    assert scores['per_picture'][0]['input/niqe'] == pytest.approx(NO_REFERENCE['niqe'](photo), rel=1e-6)
