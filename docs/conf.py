@@ -16,7 +16,7 @@ project = 'restorebox'
 version = release = restorebox.__version__
 language = 'en'
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
-exclude_patterns = ['_build', 'results', 'studies', 'published']  # figures and the scripts that made them
+exclude_patterns = ['_build', 'results', 'studies']  # figures and the scripts that made them
 myst_heading_anchors = 3
 html_theme = 'furo'
 html_title = f'restorebox {version}'

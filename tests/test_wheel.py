@@ -69,6 +69,8 @@ def check_contents(wheel: Path) -> None:
     assert {path.relative_to(REPO).as_posix() for path in code} <= names
     schemas = {path.relative_to(REPO).as_posix() for path in (REPO / 'restorebox/schemas').iterdir()}
     assert {'restorebox/py.typed', 'restorebox/schemas/report-1.json', *schemas} <= names
+    parameters = {path.relative_to(REPO).as_posix() for path in (REPO / 'restorebox/metrics/parameters').iterdir()}
+    assert {'restorebox/metrics/parameters/LICENSE.md', *parameters} <= names
     assert not [name for name in names if name.startswith(('tests', 'tools', 'docs'))]
     assert wheel.stat().st_size < MOST_MIB * 2**20
 

@@ -21,6 +21,7 @@ COMMANDS = {
     'train': 'train a model from a config',
     'train-stages': 'train several configs in sequence, each from the last checkpoint of the previous one',
     'test': 'score a checkpoint on the test set of its config',
+    'score': 'score a folder of results in all variants of PSNR and SSIM; find those of a published number',
     'compare': 'compare runs: scores, pictures, training curves and configs',
     'prepare-data': 'check a download of a public data set and arrange it for the configs, or show how to obtain it',
     'check-config': 'check a config by building all its components without data or memory',

@@ -30,6 +30,7 @@ from restorebox.claims.reproduction import (
 )
 from restorebox.cli.common import positive
 from restorebox.errors import RestoreboxError
+from restorebox.metrics.published import PUBLISHED
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -46,7 +47,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     root, inside = root_dir(), '(default: %s of the checkout)'
     parser.add_argument('--work-dir', type=Path, default=root / 'work_dirs/claims', help=inside % 'work_dirs/claims')
     parser.add_argument('--docs', type=Path, default=root / 'docs/claims', help='pages, ' + inside % 'docs/claims')
-    parser.add_argument('--published', type=Path, default=root / 'docs/published', help="the papers' tables")
+    parser.add_argument('--published', type=Path, default=PUBLISHED, help="the papers' tables (default: included)")
     parser.add_argument('--background', action='store_true', help='start a process that outlives the terminal')
     parser.add_argument('--list', action='store_true', help='list the claims and stop')
     parser.add_argument('--status', action='store_true', help='list the verdicts and stop')

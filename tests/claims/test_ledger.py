@@ -152,7 +152,7 @@ def store(docs, ledger, model, seed, mean, **more):
 
 def verdict(docs, ledger, claim='C2'):
     """Write the pages; return the verdict of a claim, which its page has as well."""
-    write_pages({ledger.method: ledger}, docs, REPO / 'docs' / 'published')
+    write_pages({ledger.method: ledger}, docs, REPO / 'restorebox' / 'published')
     rows = json.loads((docs / f'{ledger.method}.json').read_text())['rows']
     found = next(row for row in rows if row['id'] == claim)
     assert f'| {found["verdict"]}' in (docs / f'{ledger.method}.md').read_text()
@@ -237,7 +237,7 @@ def test_committed_pages_are_what_is_stored(tmp_path):
         copy = tmp_path / file.relative_to(docs)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(file.read_text())
-    write_pages(LEDGERS, tmp_path, REPO / 'docs' / 'published')
+    write_pages(LEDGERS, tmp_path, REPO / 'restorebox' / 'published')
     for method in LEDGERS:
         tables = [json.loads((folder / f'{method}.json').read_text())['rows'] for folder in (docs, tmp_path)]
         if any(row['verdict'] == 'stale' for rows in tables for row in rows):
