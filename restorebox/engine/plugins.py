@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
-from restorebox.registry import load_plugins
+from restorebox.registry import PLUGIN_GROUP, load_plugins
 from restorebox.untrusted import MODEL
 
 OWN = ('restorebox', 'torch', 'mmengine')  # installed with every restorebox
@@ -35,9 +35,11 @@ def used_plugins(model: dict) -> list[dict[str, str | None]]:
 
 
 def _version(top: str) -> str | None:
-    names = packages_distributions().get(top)
+    for point in entry_points(group=PLUGIN_GROUP):
+        if point.value.split(':')[0].split('.')[0] == top and point.dist is not None:
+            return point.dist.version
     try:
-        return version(names[0]) if names else None
+        return version(top)
     except PackageNotFoundError:
         return None
 

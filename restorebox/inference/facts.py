@@ -10,6 +10,7 @@ from restorebox.backbones.spandrel_network import SpandrelNetwork
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.plugins import plugin_notes
 from restorebox.engine.published import build_on_meta, check_deployed, load_model_file, stored_config
+from restorebox.engine.zoo import architecture_licence
 from restorebox.inference.devices import default_device
 from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
 from restorebox.layers.precision import has_bf16
@@ -57,6 +58,7 @@ def model_facts(model: str) -> dict[str, object]:
         backbone = getattr(restorer.role(restorer.deployed[0]), 'backbone', None)
         if isinstance(backbone, SpandrelNetwork):  # what a config for fine-tuning names
             values = ', '.join(f'{name}={value!r}' for name, value in backbone.settings.items())
+            facts['architecture'] = architecture_licence(restorer)
             facts['backbone'] = f"dict(type='SpandrelNetwork', {values})"
     facts |= network_facts(restorer)
     return facts
