@@ -42,10 +42,10 @@ def model_card(file: Path, meta: Mapping[str, Any], count: int, digest: str, nam
         name: where it will be: ``hf://OWNER/NAME/FILE@REVISION``.
     """
     licence = ' '.join(str(meta['licence']).split())
-    known = licence.lower() in LICENCES
-    front: dict[str, Any] = {'license': licence.lower() if known else 'other'}
-    if not known:
-        front['license_name'] = re.sub('[^a-z0-9.]+', '-', licence.lower()).strip('-')[:80] or 'see-below'
+    slug = re.sub('[^a-z0-9.]+', '-', licence.lower()).strip('-')[:80]
+    front: dict[str, Any] = {'license': slug if slug in LICENCES else 'other'}
+    if slug not in LICENCES:
+        front['license_name'] = slug or 'see-below'
     front |= {'library_name': 'restorebox', 'pipeline_tag': 'image-to-image', 'tags': ['image-restoration']}
     rows = {'licence': licence, 'limits': meta['limits'], 'weights': f'{count:,}, {meta["average"]}'}
     mean = (meta.get('scores') or {}).get('mean')
