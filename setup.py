@@ -46,6 +46,7 @@ setup(
             'encoder',
             'export',
             'heif',
+            'hub',
             'prune',
             'serve',
             'video',

@@ -10,7 +10,9 @@ from restorebox.errors import printable
 def main(argv: list[str]) -> None:
     """Print information about a model, one line per item."""
     parser = argparse.ArgumentParser(prog='restorebox info', description=__doc__)
-    parser.add_argument('model', help='a name (`restorebox models` lists them) or a weights file')
+    parser.add_argument(
+        'model', help='a name (`restorebox models` lists them), a weights file, or hf://OWNER/NAME@REVISION'
+    )
     model = parser.parse_args(argv).model
     from restorebox.inference.facts import model_facts
 

@@ -8,8 +8,13 @@ import argparse
 def main(argv: list[str]) -> None:
     """Print a line per model (name, availability of weights, method, config), then a line per row of a config."""
     parser = argparse.ArgumentParser(prog='restorebox models', description=__doc__)
-    parser.add_argument('--all', action='store_true', help='also models without weights, and rows of configs')
+    parser.add_argument(
+        '--all',
+        action='store_true',
+        help='also models without weights, rows of configs, and architectures of the extra `zoo`',
+    )
     everything = parser.parse_args(argv).all
+    from restorebox.engine.zoo import architecture_licences
     from restorebox.files import configs_dir
     from restorebox.inference.models import is_url, known_models
     from restorebox.rows import read_rows
@@ -33,6 +38,9 @@ def main(argv: list[str]) -> None:
             rows += [(f'configs/{folder.name}/{config}', row.name, row.about) for row in found if config in row.of]
     print()
     _print_table(rows)
+    if licences := architecture_licences():
+        print('\nArchitectures of other projects (extra `zoo`), with the licence of their code:')
+        _print_table([('ARCHITECTURE', 'LICENCE', 'PACKAGE'), *licences])
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

@@ -72,6 +72,7 @@ def show(run: RestoreRun) -> None:
 
 def build(args: argparse.Namespace) -> RestoreInferencer:
     """Build the inferencer; rank 0 prints model, precision and device."""
+    from restorebox.engine.zoo import architecture_licence
     from restorebox.inference import RestoreInferencer
 
     names = ('device', 'memory', 'ensemble', 'precision', 'backend', 'strength')
@@ -80,6 +81,8 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
     inferencer = RestoreInferencer(args.model, args.checkpoint, **options)
     if os.environ.get('RANK', '0') == '0':
         print(f'{args.model} in {inferencer.precision} on {inferencer.tiler.device}', flush=True)
+        if licence := architecture_licence(inferencer.restorer):
+            print(licence, flush=True)
     return inferencer
 
 

@@ -21,8 +21,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--model',
         action='append',
-        help='model offered: name, weights file or URL#sha256=DIGITS; may be given several times, the first is the '
-        'default (default: all with weights, weather first)',
+        help='model offered: name, weights file, URL#sha256=DIGITS or hf://OWNER/NAME@REVISION; may be given several '
+        'times, the first is the default (default: all with weights, weather first)',
     )
     add_server_options(parser, port=8000, waiting=64)
     parser.add_argument(

@@ -16,7 +16,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='restorebox test', description=__doc__)
     parser.add_argument('config', help='a config file, or its path below configs/')
     parser.add_argument(
-        'checkpoint', help='a training checkpoint (.pth) or a published file (.safetensors), or its URL'
+        'checkpoint', help='a training checkpoint (.pth) or a published file (.safetensors), its URL or hf:// name'
     )
     parser.add_argument('--save-pictures', action='store_true', help='save the restored pictures in WORK_DIR/pictures')
     add_config_options(parser)

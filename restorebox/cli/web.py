@@ -14,7 +14,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the options of ``web``."""
     parser = argparse.ArgumentParser(prog='restorebox web', description=__doc__)
     parser.add_argument(
-        '--model', help='model offered first: name, weights file or URL#sha256=DIGITS (default: weather)'
+        '--model',
+        help='model offered first: name, weights file, URL#sha256=DIGITS or hf://OWNER/NAME (default: weather)',
     )
     add_server_options(parser, port=7860, waiting=16)
     args = parser.parse_args(argv)

@@ -24,7 +24,7 @@ from mmengine.dist import barrier
 from mmengine.logging import HistoryBuffer
 
 from restorebox.engine.download import download
-from restorebox.errors import CheckpointError
+from restorebox.errors import CheckpointError, RestoreboxError
 from restorebox.files import packaged, write_whole
 from restorebox.untrusted import check_plain, read_json
 
@@ -111,7 +111,7 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
 
 def _check_meta(meta: dict, path: Path) -> None:
     """Check that metadata which is printed or extended is plain data."""
-    for name in ('compute', 'scores', 'licence', 'limits', 'average'):
+    for name in ('compute', 'scores', 'licence', 'limits', 'average', 'plugins'):
         try:
             check_plain(meta.get(name))
         except ValueError as error:
@@ -206,8 +206,32 @@ def _load_http(filename: str, map_location: Any) -> dict:
         raise CheckpointError(f'{error} (downloaded from {filename})') from None
 
 
+def local_file(filename: str) -> Path:
+    """Return the local path of a checkpoint: a path, a path below ``configs/``, or a file on the Hub, which is fetched.
+
+    The first rank of each machine fetches it, the others wait.
+
+    Raises:
+        ConfigError, CheckpointError, MissingPackageError: see :func:`~restorebox.engine.hub.fetch_from_hub`.
+    """
+    from restorebox.engine.hub import fetch_from_hub, is_hub_name  # imported late: hub.py imports this module
+
+    if not is_hub_name(filename):
+        return packaged(filename)
+    failure = None
+    if int(os.environ.get('LOCAL_RANK', 0)) == 0:
+        try:
+            fetch_from_hub(filename)
+        except RestoreboxError as error:
+            failure = error
+    barrier()
+    if failure is not None:
+        raise failure
+    return fetch_from_hub(filename)
+
+
 def load_any(filename: str, map_location: Any = None) -> dict:
-    """Load a checkpoint from a path, a path below ``configs/`` or an http(s) URL, see :func:`load_file`.
+    """Load a checkpoint from a path, a path below ``configs/``, an http(s) URL or ``hf://``, see :func:`load_file`.
 
     Raises:
         CheckpointError: unreadable or refused; also for MMEngine's other schemes (``openmmlab://``, ``s3://`` ...).
@@ -215,13 +239,13 @@ def load_any(filename: str, map_location: Any = None) -> dict:
     filename = str(filename)
     if filename.startswith(('http://', 'https://')):
         return _load_http(filename, map_location)
-    if '://' in filename:
+    if '://' in filename and not filename.startswith('hf://'):
         scheme = filename.split('://')[0]
         raise CheckpointError(
             f'checkpoint {filename}: {scheme}:// goes through a loader that runs pickled code; download the file and '
             'give its path'
         )
-    return load_file(packaged(filename), map_location)
+    return load_file(local_file(filename), map_location)
 
 
 @contextmanager

@@ -23,7 +23,9 @@ REPORT_INTERVAL = 10.0  # seconds between two progress lines
 _BLOCK = 2**16
 
 
-def download(url: str, target: Path, digest: str | None = None) -> None:
+def download(
+    url: str, target: Path, digest: str | None = None, *, name: str | None = None, authorization: str | None = None
+) -> None:
     """Download a URL to a file, atomically.
 
     The progress of a long download is printed to stderr. Redirections are followed to http and https only.
@@ -32,6 +34,8 @@ def download(url: str, target: Path, digest: str | None = None) -> None:
         url: http or https.
         target: path of the file; its folder is created if missing.
         digest: expected SHA-256 or its first digits.
+        name: printed in place of the URL, for one that holds a signature.
+        authorization: header for the first host; redirections are followed without it.
 
     Raises:
         CheckpointError: invalid URL, server error, stalled, incomplete or too large, wrong hash, or the file can't be
@@ -39,11 +43,11 @@ def download(url: str, target: Path, digest: str | None = None) -> None:
     """
     try:
         with replacing(target) as beside, open(beside, 'wb') as file:
-            own = _watch(_Download(url, file))
+            own = _watch(_Download(url, file, name or url, authorization))
             if digest is not None and not own.startswith(digest):
-                raise _failed(url, f'its sha256 is {own}, expected {digest}; it is damaged or another file')
+                raise _failed(name or url, f'its sha256 is {own}, expected {digest}; it is damaged or another file')
     except OSError as error:
-        raise _failed(url, f'{error.filename}: {error.strerror}') from None
+        raise _failed(name or url, f'{error.filename}: {error.strerror}') from None
 
 
 def _failed(url: str, reason: str) -> CheckpointError:
@@ -53,9 +57,9 @@ def _failed(url: str, reason: str) -> CheckpointError:
 class _Download(threading.Thread):
     """Thread that downloads to an open file. A stalled thread is abandoned: a blocking read can't be interrupted."""
 
-    def __init__(self, url: str, file: IO[bytes]) -> None:
+    def __init__(self, url: str, file: IO[bytes], label: str, authorization: str | None) -> None:
         super().__init__(daemon=True)
-        self.url, self.file = url, file
+        self.url, self.file, self.label, self.authorization = url, file, label, authorization
         self.bytes, self.total = 0, 0
         self.hash = hashlib.sha256()
         self.error: BaseException | None = None
@@ -66,6 +70,8 @@ class _Download(threading.Thread):
         """Download."""
         try:
             request = urllib.request.Request(self.url, headers={'User-Agent': 'restorebox'})
+            if self.authorization is not None:
+                request.add_unredirected_header('Authorization', self.authorization)
             with _opener().open(request, timeout=2 * STALLED) as answer:
                 self.total = int(answer.headers.get('Content-Length') or 0)
                 if self.total > MAX_BYTES:
@@ -91,7 +97,7 @@ def _too_large() -> HTTPException:
 
 def _watch(job: _Download) -> str:
     """Wait for a download while data arrives and return its SHA-256."""
-    url = job.url
+    url = job.label
     job.start()
     tick, idle, before, reported = min(1.0, STALLED), 0.0, 0, time.monotonic()
     while not job.ended.wait(tick):

@@ -12,6 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from restorebox.engine.checkpoint import deployed_state, load_file
+from restorebox.engine.plugins import plugin_notes
 from restorebox.engine.zoo import with_config
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.registry import RESTORERS
@@ -52,6 +53,10 @@ def stored_config(checkpoint: dict, path: str | Path) -> dict:
     try:
         checked_config(cfg.get('model') if isinstance(cfg, dict) else None)
     except ConfigError as error:
+        if notes := plugin_notes(checkpoint['meta'].get('plugins')):
+            raise CheckpointError(
+                f'checkpoint {path}: it was made with the plugin {", ".join(notes)}: model, {error}'
+            ) from None
         raise CheckpointError(
             f'checkpoint {path}: the config inside is refused: model, {error}; with a config file of your own: '
             f'--model CONFIG.py --checkpoint {path}'

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from safetensors.torch import save
 
+from restorebox.engine.card import model_card
 from restorebox.engine.checkpoint import deployed_state, load_file, sha256, write_bytes
+from restorebox.engine.hub import parse_hub_name, upload
+from restorebox.engine.plugins import used_plugins
 from restorebox.engine.published import build_on_meta, check_deployed, stored_config
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.version import __version__
@@ -50,9 +53,29 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         'limits': limits,
         'scores': None if not scores else _scores(scores, checkpoint),
         'restorebox_version': __version__,
+        'plugins': used_plugins(cfg['model']),
     }
     write_bytes(save(state, {key: json.dumps(value) for key, value in metadata.items()}), out)
     return sum(v.numel() for v in state.values())
+
+
+def publish_to_hub(file: Path, to: str) -> str:
+    """Upload a published file with its card as ``README.md``.
+
+    Args:
+        file: written by :func:`publish_checkpoint`.
+        to: ``hf://OWNER/NAME[@BRANCH]``.
+
+    Returns:
+        The name under which it can be fetched.
+
+    Raises:
+        ConfigError, CheckpointError, MissingPackageError: see :func:`~restorebox.engine.hub.upload`.
+    """
+    content = load_file(file)
+    name, count = parse_hub_name(to), sum(value.numel() for value in content['state_dict'].values())
+    where = f'{name.repository}/{file.name}@{name.revision}'
+    return upload(file, model_card(file, content['meta'], count, sha256(file), where), to)
 
 
 def _scores(file: str, checkpoint: str) -> dict:

@@ -13,17 +13,65 @@ from typing import Any
 
 from torch import Tensor
 
-from restorebox.backbones.spandrel_network import architectures, described, network_classes, without_warnings
+from restorebox.backbones.spandrel_network import (
+    SpandrelNetwork,
+    architectures,
+    described,
+    network_classes,
+    without_warnings,
+)
 from restorebox.errors import CheckpointError, ConfigError, MissingPackageError
+from restorebox.restorers.base import BaseRestorer
 from restorebox.untrusted import check_plain
 
 PREFIX = 'generator.backbone.network.'
 LAYERS = 1000  # no network has a longer sequence of layers
 SPARE = 2**22  # weights that a network may have beyond those of its file, such as position tables
+# licence of the code of each architecture, as the file LICENSE beside it in spandrel's repository names it (2026-02)
 LICENCES = {
-    'spandrel': 'permissive (MIT, Apache 2.0 or public domain), as spandrel states',
-    'spandrel_extra_arches': 'restrictive, e.g. non-commercial, as spandrel states: read it before use',
+    'Apache-2.0': 'ATD CRAFT DAT DCTLSA DITN ESRGAN FBCNN GFPGAN IPT LaMa OmniSR RGT RestoreFormer SAFMN SAFMNBCIE '
+    'SCUNet SPAN SeemoRe Swin2SR SwinIR',
+    'MIT': 'DRCT DRUNet DnCNN FDAT FFTformer GRL HAT HVICIDNet KBNet MixDehazeNet MoESR MoSR NAFNet PLKSR RCAN '
+    'RealCUGAN RetinexFormer Uformer',
+    'BSD-3-Clause': 'Compact MMRealSR',
+    'CC0-1.0': 'SwiftSRGAN',
+    'CC-BY-SA-4.0': 'AuraSR',
+    # of spandrel_extra_arches, which a user installs by choice
+    'CC-BY-NC-SA-4.0, non-commercial': 'AdaCode FeMaSR',
+    'CC-BY-NC-4.0, non-commercial': 'MAT SRFormer',
+    'S-Lab License 1.0, non-commercial': 'CodeFormer',
+    'academic and non-commercial use only': 'DDColor',
+    'Academic Public License, non-commercial': 'M3SNet MIRNet2 MPRNet Restormer',
 }
+NO_WEIGHTS = 'that of the weights is not in the file'
+
+
+def licence_of(architecture: Any) -> str:
+    """Return the licence of the code of an architecture of spandrel."""
+    package, _, folder = (type(architecture).__module__ + '...').split('.')[:3]
+    known = {name: licence for licence, names in LICENCES.items() for name in names.split()}
+    return known.get(folder, f'unknown, see {package}')
+
+
+def architecture_licence(restorer: BaseRestorer) -> str | None:
+    """Return name and licence of the architecture of a restorer's network; None if it is not of spandrel."""
+    backbone = getattr(restorer.role(restorer.deployed[0]), 'backbone', None)
+    if not isinstance(backbone, SpandrelNetwork):
+        return None
+    known = {str(each.architecture.id): each.architecture for each in architectures()}
+    architecture = known[backbone.settings['architecture']]
+    return f'{architecture.name}: {licence_of(architecture)} (code of the architecture)'
+
+
+def architecture_licences() -> list[tuple[str, str, str]]:
+    """Return (identifier, licence, package) of each architecture of spandrel; empty if it is not installed."""
+    try:
+        registry = architectures()
+    except MissingPackageError:
+        return []
+    found = [each.architecture for each in registry]
+    rows = [(str(each.id), licence_of(each), type(each).__module__.split('.')[0]) for each in found]
+    return sorted(rows, key=lambda row: row[0].lower())
 
 
 def with_config(checkpoint: dict, path: str | Path) -> dict:
@@ -81,8 +129,7 @@ def with_config(checkpoint: dict, path: str | Path) -> dict:
         generator=dict(backbone=backbone, head=dict(type='IdentityHead', output='picture')),
         losses=dict(l1=dict(type='L1Loss')),
     )
-    package = type(architecture).__module__.split('.')[0]
-    licence = f'{architecture.name}: {LICENCES.get(package, "unknown")}; that of the weights is not in the file'
+    licence = f'{architecture.name}: {licence_of(architecture)} (code of the architecture); {NO_WEIGHTS}'
     meta = {**checkpoint['meta'], 'cfg_json': json.dumps({'model': model}), 'licence': licence}
     return {**checkpoint, 'state_dict': {PREFIX + key: value for key, value in weights.items()}, 'meta': meta}
 

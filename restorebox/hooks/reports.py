@@ -9,7 +9,8 @@ from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook, LoggerHook
 
 from restorebox.datasets.numbered import sets_of
-from restorebox.engine.checkpoint import sha256
+from restorebox.engine.checkpoint import local_file, sha256
+from restorebox.engine.hub import is_hub_name
 from restorebox.engine.loops import RestorationTestLoop
 from restorebox.errors import printable
 from restorebox.figures import save_curves
@@ -152,7 +153,7 @@ class ScoresHook(Hook):
             reasons={k: v for m in each for k, v in getattr(m, 'undefined', {}).items()},
             config=_relative_to_cwd(runner.cfg.filename),
             checkpoint=_relative_to_cwd(checkpoint),
-            sha256=sha256(checkpoint) if local else None,
+            sha256=sha256(local_file(checkpoint)) if local or is_hub_name(checkpoint or '') else None,
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),
             sets=sets_of(loop.dataloader.dataset),

@@ -10,7 +10,7 @@ from restorebox.engine.published import load_model_file
 from restorebox.errors import ExportError
 from restorebox.files import json_bytes
 from restorebox.inference.exporting import KINDS, export_restorer, file_facts
-from restorebox.inference.models import find_weights, is_url, load_model
+from restorebox.inference.models import find_weights, is_url, load_model, stem_of
 from restorebox.inference.quantising import find_pairs, quantise
 
 
@@ -48,7 +48,7 @@ def export_file(
         ExportError: wrong suffix, missing folder, the model can't be exported, or its output differs.
         ConfigError, CheckpointError, DataError: the model, weights or pictures can't be read.
     """
-    target = Path(out or Path(model).stem + ('_int8' if calibrate else '') + KINDS[kind])
+    target = Path(out or stem_of(model) + ('_int8' if calibrate else '') + KINDS[kind])
     if target.suffix != KINDS[kind]:
         raise ExportError(f'{target}: a file of the kind {kind} is named *{KINDS[kind]}')
     if not target.parent.is_dir():
@@ -57,7 +57,7 @@ def export_file(
         find_pairs(calibrate)  # report errors before the export
     restorer = load_model(model, checkpoint)
     weights = checkpoint if checkpoint and not is_url(checkpoint) else find_weights(checkpoint or model)
-    facts = file_facts(restorer, Path(model).stem)
+    facts = file_facts(restorer, stem_of(model))
     facts['source_sha256'] = sha256(weights)
     meta = load_model_file(weights)['meta']
     facts |= {name: meta[name] for name in ('licence', 'limits') if meta.get(name)}

@@ -8,7 +8,9 @@ import torch
 
 from restorebox.backbones.spandrel_network import SpandrelNetwork
 from restorebox.engine.checkpoint import sha256
+from restorebox.engine.plugins import plugin_notes
 from restorebox.engine.published import build_on_meta, check_deployed, load_model_file, stored_config
+from restorebox.engine.zoo import architecture_licence
 from restorebox.inference.devices import default_device
 from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
 from restorebox.layers.precision import has_bf16
@@ -56,6 +58,7 @@ def model_facts(model: str) -> dict[str, object]:
         backbone = getattr(restorer.role(restorer.deployed[0]), 'backbone', None)
         if isinstance(backbone, SpandrelNetwork):  # what a config for fine-tuning names
             values = ', '.join(f'{name}={value!r}' for name, value in backbone.settings.items())
+            facts['architecture'] = architecture_licence(restorer)
             facts['backbone'] = f"dict(type='SpandrelNetwork', {values})"
     facts |= network_facts(restorer)
     return facts
@@ -71,6 +74,8 @@ def published_facts(meta: dict) -> dict[str, object]:
     for name in ('licence', 'limits', 'average'):
         if meta.get(name):
             facts[name] = meta[name] if isinstance(meta[name], str) else 'not readable: it is no text'
+    if notes := plugin_notes(meta.get('plugins')):
+        facts['plugins'] = ', '.join(notes)
     scores = meta.get('scores')
     mean = scores.get('mean') if isinstance(scores, dict) else None
     if isinstance(mean, dict):

@@ -19,6 +19,7 @@ import yaml
 
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.download import download
+from restorebox.engine.hub import fetch_from_hub, is_hub_name, parse_hub_name
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.files import configs_dir, packaged
@@ -112,15 +113,23 @@ def find_model(name: str, folder: str | Path | None = None) -> ModelEntry:
 
 
 def is_url(text: str) -> bool:
-    """Return whether a string is a URL."""
-    return text.startswith(('http://', 'https://'))
+    """Return whether a string is a URL, or names a file on the Hub (``hf://``)."""
+    return text.startswith(('http://', 'https://')) or is_hub_name(text)
+
+
+def stem_of(model: str) -> str:
+    """Return a model's name without folders, suffix, revision and hash, for the name of a file made from it."""
+    if is_hub_name(model):
+        name = parse_hub_name(model)
+        return Path(name.file or name.name).stem
+    return Path(model.split('#sha256=')[0] if is_url(model) else model).stem
 
 
 def weights_path(weights: str, digest: str | None) -> Path:
     """Return the local path of a weights file after checking its hash; a URL is downloaded once.
 
     Args:
-        weights: a path, a path below ``configs/``, or a URL.
+        weights: a path, a path below ``configs/``, a URL, or ``hf://OWNER/NAME[/FILE][@REVISION]``.
         digest: its SHA-256; required for a URL.
 
     Raises:
@@ -128,6 +137,8 @@ def weights_path(weights: str, digest: str | None) -> Path:
     """
     if digest is not None and not _SHA256.fullmatch(digest):
         raise CheckpointError(f"weights {weights}: the sha256 is '{digest}'; it must be 64 hexadecimal digits")
+    if is_hub_name(weights):
+        return fetch_from_hub(weights if digest is None else f'{weights}#sha256={digest}')
     if is_url(weights):
         return _downloaded(weights, digest)
     path = packaged(weights)
@@ -168,13 +179,16 @@ def find_weights(model: str, folder: str | Path | None = None) -> Path:
     """Return the weights file of a name, a path or a URL.
 
     Args:
-        model: a model's name, a path of a weights file, or ``URL#sha256=DIGITS``.
+        model: a model's name, a path of a weights file, ``URL#sha256=DIGITS`` or ``hf://...``, see
+            :func:`~restorebox.engine.hub.parse_hub_name`.
         folder: see :func:`known_models`.
 
     Raises:
-        ConfigError: no such model, or it has no published weights.
+        ConfigError: no such model, or it has no published weights; or another form of ``hf://``.
         CheckpointError: see :func:`weights_path`.
     """
+    if is_hub_name(model):
+        return fetch_from_hub(model)
     if is_url(model):
         url, _, digest = model.partition('#sha256=')
         return weights_path(url, digest or None)

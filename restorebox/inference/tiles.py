@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -33,6 +34,7 @@ from restorebox.restorers.strength import checked_strength
 
 BLEND = 32  # width in pixels of the blending zone
 UNKNOWN = 128  # receptive field in pixels that is assumed where the network has none or it is unknown
+LONG = 60.0  # seconds of a picture above which its expected time is said
 PROBE = 192  # side in pixels of the input for the memory measurement
 
 
@@ -75,6 +77,22 @@ def axis_weights(tiles: list[tuple[int, int]], margin: int, blend: int) -> list[
 def _ramp(x: Tensor) -> Tensor:
     """Raised-cosine ramp: 0 for x <= 0, 1 for x >= 1."""
     return 0.5 - 0.5 * torch.cos(math.pi * x.clamp(0, 1))
+
+
+def expected_time(seconds: float, tiles: list[int], pixels: int) -> str | None:
+    """Return a note on the time that the remaining tiles of a picture will take; None below :data:`LONG` seconds.
+
+    Args:
+        seconds: time of the first tile.
+        tiles: number of pixels of each tile.
+        pixels: number of pixels of the picture.
+    """
+    left = seconds * (sum(tiles) / tiles[0] - 1)
+    if left < LONG:
+        return None
+    share = sum(tiles) / pixels
+    less = f'; their margins make it {share:.1f} times the work, less with more --memory' if share > 1.5 else ''
+    return f'about {math.ceil(left / 60)} more minutes: {len(tiles)} tiles, the first took {seconds:.1f} s{less}'
 
 
 class Tiler:
@@ -272,7 +290,12 @@ class Tiler:
             band = torch.zeros(3, bottom - top, width, device=self.device)
             band[:, : pending.shape[1]] = pending
             for (left, right), weight in zip(columns, across, strict=True):
+                started = time.monotonic()
                 y = self._restore(to_tensor(picture[top:bottom, left:right], self.device), shared)[0]
+                if top == left == 0:
+                    areas = [(b - a) * (d - c) for a, b in rows for c, d in columns]
+                    if note := expected_time(time.monotonic() - started, areas, height * width):
+                        print_log(f'{height}x{width}: {note}', 'current', logging.WARNING)
                 band[..., left:right] += y * (downs[i][:, None] * weight)
                 if progress:
                     progress(next(count), total)

@@ -11,7 +11,7 @@ from PIL import Image
 from restorebox.backbones.spandrel_network import SpandrelNetwork
 from restorebox.cli.main import main
 from restorebox.engine import load_file
-from restorebox.engine.zoo import with_config
+from restorebox.engine.zoo import architecture_licences, with_config
 from restorebox.errors import CheckpointError, ConfigError, MissingPackageError
 from restorebox.inference.models import load_model
 from tests.factories import write_pairs
@@ -146,8 +146,25 @@ def test_info_names_architecture_licence_and_tiling(here, capsys):
     main(['info', save(here / 'public.pth', network('SwinIR'))])
     printed = capsys.readouterr().out
     assert "dict(type='SpandrelNetwork', architecture='SwinIR'" in printed
-    assert 'SwinIR: permissive (MIT, Apache 2.0 or public domain), as spandrel states' in printed
+    assert 'SwinIR: Apache-2.0 (code of the architecture); that of the weights is not in the file' in printed
     assert 'in tiles, which its authors discourage' in printed
+
+
+def test_models_and_restore_show_the_licence_of_an_architecture(here, capsys):
+    main(['models', '--all'])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ['NAFNet', 'MIT', 'spandrel'] in lines
+    assert ['AuraSR', 'CC-BY-SA-4.0', 'spandrel'] in lines
+    file = save(here / 'public.pth', network('DnCNN'))
+    main(['restore', picture(here / 'a.png', 16, 16), '--model', file, '--out', 'out', '--device', 'cpu'])
+    assert 'DnCNN: MIT (code of the architecture)' in capsys.readouterr().out
+
+
+def test_every_architecture_of_spandrel_has_a_known_licence():
+    rows = architecture_licences()
+    assert len(rows) >= 40
+    assert not [row for row in rows if row[1].startswith('unknown')]
+    assert [name for name, licence, package in rows if package == 'spandrel' and 'commercial' in licence] == []
 
 
 def test_tiles_that_authors_discourage_are_warned_of_once(here, monkeypatch):

@@ -10,7 +10,7 @@ import torch
 from restorebox.diffusion.windows import MIB
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference import RestoreInferencer, Tiler
-from restorebox.inference.tiles import BLEND, axis_tiles, axis_weights
+from restorebox.inference.tiles import BLEND, axis_tiles, axis_weights, expected_time
 from restorebox.registry import RESTORERS
 from tests.factories import SMALL_RESTORERS, publish_small, restorer_names, small_restorer
 
@@ -216,3 +216,15 @@ def test_a_tiler_cuts_smaller_where_there_is_less_than_was_said(tmp_path):
     tiler._once = never
     with pytest.raises(torch.OutOfMemoryError):
         tiler(picture)
+
+
+def test_a_long_picture_says_its_expected_time(monkeypatch):
+    assert expected_time(5.0, [100] * 10, 1000) is None, 'below a minute'
+    assert expected_time(10.0, [100] * 10, 1000) == 'about 2 more minutes: 10 tiles, the first took 10.0 s'
+    note = expected_time(10.0, [100, 200, 100], 200)
+    assert note is None
+    note = expected_time(60.0, [100, 200, 100], 200)
+    assert note == (
+        'about 3 more minutes: 3 tiles, the first took 60.0 s; their margins make it 2.0 times the work, less with '
+        'more --memory'
+    )
