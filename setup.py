@@ -47,6 +47,7 @@ setup(
             'export',
             'heif',
             'prune',
+            'ray',
             'serve',
             'video',
             'web',

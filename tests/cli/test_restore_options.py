@@ -79,6 +79,9 @@ def test_exit_codes(home, models, capsys):
         ['in', '--colour', 'red'],
         [],
         ['in', '--dry-run', '--report', 'r.jsonl'],
+        ['in', '--workers', '2'],
+        ['in', '--verbose'],
+        ['in', '--engine', 'ray', '--device', 'cuda:1'],
     ):
         assert restore(models[0], *words) == 2
     (home / 'in' / 'bad.png').write_bytes(b'no picture')
