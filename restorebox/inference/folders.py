@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -135,7 +135,7 @@ class RestoreSummary:
 
 # restores files, and records each: (files, record, record of the folder's outputs, label of the progress display)
 Restore = Callable[[list[RestoreJob], Callable[[FileRecord], None], OutputLog, str | None], None]
-# the same with the run and the device that the workers should use as first arguments
+# the same with the run and the device that the workers should use as first arguments; it writes the report itself
 Engine = Callable[
     [RestoreRun, torch.device, list[RestoreJob], Callable[[FileRecord], None], OutputLog, str | None], None
 ]
@@ -201,7 +201,7 @@ def restore_into(
                 print(f'{run.out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
-        done = run_jobs(run, restore, jobs, skipped, summarise, distributed)
+        done = run_jobs(run, restore, jobs, skipped, summarise, distributed, engine is not None)
     if distributed:
         # torchrun answers any other code with a long traceback and its own code 1
         exit_at_once(0 if done.complete or 'TORCHELASTIC_RUN_ID' in os.environ else SOME_FAILED)
@@ -237,8 +237,12 @@ def run_jobs(
     skipped: SkippedFiles,
     summarise: Callable[[RestoreSummary], None],
     distributed: bool,
+    reported: bool,
 ) -> RestoreSummary:
-    """Restore this rank's files and report the summary of all ranks; returns it."""
+    """Restore this rank's files and report the summary of all ranks; returns it.
+
+    ``reported``: whether ``restore`` adds the records to the report itself.
+    """
     if distributed:
         # if rank 0 can't lock the folder, the others wait here until torchrun ends them
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # ranks may finish at very different times
@@ -250,13 +254,11 @@ def run_jobs(
         stack.callback(outputs.close)
 
         def keep(record: FileRecord) -> None:
-            if record.status != 'existing':
-                record = replace(record, model=maker.model, sha256=maker.sha256)
             if record.found is not None:
                 found = ', '.join(f'{kind} {value:.1f}' for kind, value in record.found.items())
                 print(printable(f'{record.source}: {found or "nothing"}'), flush=True)
-            if report is not None:
-                report.add(record)
+            if report is not None and (record.status == 'existing' or not reported):
+                report.add(maker.signed(record))
             done.add(record)
             done.counts['replaced'] += record.status in DONE and record.source in replaced
 

@@ -29,7 +29,7 @@ from restorebox.inference.devices import device_count
 from restorebox.inference.folders import RestoreRun, restore_share
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
-from restorebox.inference.records import FileRecord, OutputLog
+from restorebox.inference.records import FileRecord, OutputLog, Report
 from restorebox.inference.tasks import TRIES, Journal, divide, restore_task, source_size
 from restorebox.inference.video import is_video
 from restorebox.inference.video_timeout import print_note
@@ -86,7 +86,7 @@ class RayPool:
             run: the run.
             device: device of the inferencer; an index is ignored, since Ray divides the GPUs.
             jobs: files.
-            record: called in this process with the record of each file, once.
+            record: called in this process with the record of each file, once. The workers add it to the report.
             outputs: record of the outputs, to which the workers append.
             label: description for the progress display.
 
@@ -162,6 +162,7 @@ class _Worker:
                 torch.set_num_threads(threads)
             self.inferencer = build()
             self.outputs = OutputLog(run.out, run.maker, append_only=True)
+            self.report = None if run.report is None else Report(run.report, append_only=True)
         except Exception as error:
             self.error = error
 
@@ -179,11 +180,15 @@ class _Worker:
 
     def restore(self, jobs: list[RestoreJob], path: Path) -> tuple[int, list[FileRecord]]:
         """Restore files; returns the number of files that an ended process had left, and the records."""
-        journal = Journal(path, jobs)
+
+        def keep(record: FileRecord) -> None:
+            if self.report is not None:
+                self.report.add(self.run.maker.signed(record))
 
         def restore(files: list[RestoreJob]) -> None:
             restore_share(self.run, self.inferencer, files, journal.add, self.outputs, None)
 
+        journal = Journal(path, jobs, keep)
         lost = restore_task(journal, jobs, restore)
         path.unlink()
         return lost, journal.records

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -57,6 +57,10 @@ class Maker:
         """Sixteen hexadecimal digits that identify weights and settings; the name of the model has no influence."""
         settings = [self.sha256, float(self.strength), self.ensemble, self.quality, self.config]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+
+    def signed(self, record: FileRecord) -> FileRecord:
+        """Return the record of a file with this maker's model; that of an existing output is not changed."""
+        return record if record.status == 'existing' else replace(record, model=self.model, sha256=self.sha256)
 
 
 def maker_of(
@@ -181,18 +185,22 @@ class Report:
 
     Args:
         path: the file; its folder is created, an existing report is continued.
+        append_only: for a worker of a run that has opened the report: it is not read, and existing outputs are not to
+            be added.
 
     Raises:
         ConfigError: the file is something else than a report, or can't be opened.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, append_only: bool = False) -> None:
         self.path = Path(path)
         try:
             self._lines = _Lines(self.path)
         except OSError as error:
             raise ConfigError(f"report {path}: can't be written ({error.strerror or error})") from None
         self._done: dict[tuple[str, str], str | None] = {}
+        if append_only:
+            return
         whole = 0
         for line, content in self._lines.read():
             whole += len(line)

@@ -62,6 +62,7 @@ class Journal:
     Args:
         path: the file, one for each task; it need not exist.
         jobs: files of the task.
+        keep: called with each record that is added. If the process ends just then, it is called again for the file.
 
     Attributes:
         records: records of the finished files.
@@ -69,8 +70,8 @@ class Journal:
         left: indices of the unfinished files.
     """
 
-    def __init__(self, path: Path, jobs: Sequence[RestoreJob]) -> None:
-        self.path = path
+    def __init__(self, path: Path, jobs: Sequence[RestoreJob], keep: Callable[[FileRecord], None]) -> None:
+        self.path, self.keep = path, keep
         self.records: list[FileRecord] = []
         self.tries: Counter[int] = Counter()
         if path.exists():
@@ -90,6 +91,7 @@ class Journal:
 
     def add(self, record: FileRecord) -> None:
         """Note that a file is finished."""
+        self.keep(record)
         self._add(asdict(record))
         self.records.append(record)
 

@@ -18,7 +18,8 @@ class _Crashing(RestoreInferencer):
         if len(picture.colours) == CRASHES:
             ctypes.string_at(0)  # a segmentation fault
         if len(picture.colours) == WAITS and not Path('go').exists():
-            Path('waiting').write_text(str(os.getpid()))
+            Path('pid').write_text(str(os.getpid()))
+            os.replace('pid', 'waiting')  # complete when it is there
             while not Path('go').exists():
                 time.sleep(0.01)
         return super().restore_picture(picture)

@@ -45,6 +45,7 @@ def test_it_is_refused_without_ray_and_under_torchrun(monkeypatch):
 RUN = """
 import sys
 from functools import partial
+from pathlib import Path
 from restorebox.inference.folders import RestoreRun, restore_into
 from restorebox.inference.ray_pool import RayPool
 from restorebox.inference.records import maker_of
@@ -73,6 +74,7 @@ def test_workers_that_end_are_replaced(tmp_path):
     )  # fmt: skip
     while not (tmp_path / 'waiting').exists() and process.poll() is None:
         time.sleep(0.01)
+    assert process.poll() is None, process.communicate()
     (tmp_path / 'go').touch()
     os.kill(int((tmp_path / 'waiting').read_text()), signal.SIGKILL)
     out, err = process.communicate()

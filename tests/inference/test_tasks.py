@@ -33,27 +33,28 @@ def test_tasks_have_a_multiple_of_the_batch_size():
 
 def test_a_journal_survives_a_process_that_ends_while_it_writes(tmp_path):
     files = [*jobs(2), RestoreJob(Path(os.fsdecode(b'in/\xff\n.png')), Path('out/x.png'))]
-    journal = Journal(tmp_path / 'task', files)
+    kept = []
+    journal = Journal(tmp_path / 'task', files, kept.append)
     journal.begin([0, 1, 2])
     journal.add(restored(files[2]))
     with open(journal.path, 'ab') as file:
         file.write(b'\n{"begin": [0')
-    again = Journal(journal.path, files)
+    again = Journal(journal.path, files, kept.append)
     assert again.records == [restored(files[2])]
     assert again.tries == {0: 1, 1: 1, 2: 1}
     assert again.left == [0, 1]
     again.begin([1])
-    assert Journal(journal.path, files).tries[1] == 2
+    assert Journal(journal.path, files, kept.append).tries[1] == 2
 
 
 def test_a_file_that_ends_its_process_each_time_fails_and_the_others_are_restored_once(tmp_path):
-    files, begun = jobs(5), []
+    files, begun, kept = jobs(5), [], []
 
     class Ended(BaseException):
         pass
 
     def process():
-        journal = Journal(tmp_path / 'task', files)
+        journal = Journal(tmp_path / 'task', files, kept.append)
 
         def restore(share):
             begun.append([str(job.source) for job in share])
@@ -68,6 +69,7 @@ def test_a_file_that_ends_its_process_each_time_fails_and_the_others_are_restore
         with pytest.raises(Ended):
             process()
     left, records = process()
+    assert kept == records
     assert left == 3
     assert sorted(record.source for record in records) == sorted(str(job.source) for job in files)
     assert [record.status for record in records].count('failed') == 1
