@@ -61,11 +61,12 @@ sys.exit(0 if done else 3)
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec('ray') is None, reason='Ray is not installed')
 def test_workers_that_end_are_replaced(tmp_path):
-    """One worker is killed from outside, and one picture crashes each worker that gets it."""
+    """One worker is killed from outside; with RESTOREBOX_RAY_CRASH=1 a picture also crashes each worker."""
+    crash = 'RESTOREBOX_RAY_CRASH' in os.environ  # three more starts of a worker
     published, rng = publish_small(tmp_path), np.random.default_rng(0)
     (tmp_path / 'in').mkdir()
     for i in range(48):
-        height = {20: CRASHES, 30: WAITS}.get(i, 12)
+        height = {20: CRASHES if crash else 12, 30: WAITS}.get(i, 12)
         Image.fromarray(rng.integers(0, 256, (height, 16, 3), dtype=np.uint8)).save(tmp_path / 'in' / f'{i:02d}.png')
     (tmp_path / 'in' / '40.png').write_bytes(b'no picture')
     process = subprocess.Popen(
@@ -79,20 +80,21 @@ def test_workers_that_end_are_replaced(tmp_path):
     os.kill(int((tmp_path / 'waiting').read_text()), signal.SIGKILL)
     out, err = process.communicate()
     assert process.returncode == 3, err
-    assert out.splitlines()[-1] == '46 restored into out, 2 could not be restored'
+    assert out.splitlines()[-1] == f'{47 - crash} restored into out, {1 + crash} could not be restored'
     notes = err.splitlines()
-    assert len(notes) == 2, err  # and nothing of Ray
+    assert len(notes) == 1 + crash, err  # and nothing of Ray
     assert all(line.startswith('note: a worker process ended, and another one went on') for line in notes)
 
     report = [json.loads(line) for line in (tmp_path / 'report.jsonl').read_text().splitlines()]
     assert sorted(line['source'] for line in report) == [f'in/{i:02d}.png' for i in range(48)]
     failed = {line['source']: line['error'] for line in report if line['status'] == 'failed'}
-    assert set(failed) == {'in/20.png', 'in/40.png'}
-    assert 'the worker process ended 3 times at it' in failed['in/20.png']
+    assert set(failed) == {'in/40.png'} | ({'in/20.png'} if crash else set())
+    assert not crash or 'the worker process ended 3 times at it' in failed['in/20.png']
 
-    words = ['restore', 'in', '--out', 'alone', '--model', str(published), '--device', 'cpu', '--exclude', '20.png']
+    words = ['restore', 'in', '--out', 'alone', '--model', str(published), '--device', 'cpu']
+    words += ['--exclude', '20.png'] if crash else []
     subprocess.run([sys.executable, '-m', 'restorebox', *words], cwd=tmp_path, env=environment(), capture_output=True)
     made = [{path.name: path.read_bytes() for path in (tmp_path / name).glob('*.png')} for name in ('out', 'alone')]
     assert made[0] == made[1]
-    assert len(made[0]) == 46
+    assert len(made[0]) == 47 - crash
     assert sorted(path.name for path in (tmp_path / 'out').iterdir() if path.suffix != '.png') == [OUTPUTS]
