@@ -33,7 +33,7 @@ from restorebox.inference.records import FileRecord, OutputLog, Report
 from restorebox.inference.tasks import TRIES, Journal, divide, restore_task, source_size
 from restorebox.inference.video import is_video
 from restorebox.inference.video_timeout import print_note
-from restorebox.processes import usable_cores
+from restorebox.processes import end_with_parent, usable_cores
 from restorebox.progress import Progress
 
 OBJECT_STORE = 128 * 2**20  # bytes; Ray's minimum is 75 MiB
@@ -147,6 +147,8 @@ class _Worker:
         folder: Path,
         workers: int,
     ) -> None:
+        # Ray ends with a main process that is killed, but its workers may go on for a minute
+        end_with_parent()
         self.run, self.folder, self.starts = run, folder, folder / 'starts'
         self.error: Exception | None = None  # passed to the main process, where it ends the run as in an ordinary run
         with open(self.starts, 'ab') as file:  # a byte for each start since a worker was ready
