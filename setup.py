@@ -48,6 +48,7 @@ setup(
             'heif',
             'hub',
             'prune',
+            'ray',
             'serve',
             'video',
             'web',

@@ -1,11 +1,21 @@
-"""Number of usable CPU cores, and immediate exit of the process."""
+"""Number of usable CPU cores, immediate exit of the process, and its end with its parent."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import signal
 import sys
 from typing import NoReturn
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends for any reason; on Linux only, elsewhere nothing."""
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def usable_cores() -> int:

@@ -1,8 +1,11 @@
-"""Usable cores, and exit of a process."""
+"""Usable cores, exit of a process, and its end with its parent."""
 
 import os
+import signal
 import subprocess
 import sys
+
+import pytest
 
 from restorebox.processes import usable_cores
 from tests.processes import environment
@@ -27,3 +30,19 @@ def test_leaving_waits_for_no_thread_and_loses_no_output(tmp_path):
     assert result.returncode == 3
     assert result.stdout == 'written'
     assert result.stderr == ''
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux has it')
+def test_a_process_ends_with_its_parent():
+    child = (
+        'import time\n'
+        'from restorebox.processes import end_with_parent\n'
+        'end_with_parent()\n'
+        "print('ready', flush=True)\n"
+        'time.sleep(1000)\n'
+    )
+    parent = f'import subprocess, sys\nsubprocess.run([sys.executable, "-c", {child!r}])\n'
+    process = subprocess.Popen([sys.executable, '-c', parent], env=environment(), stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b'ready\n'
+    process.send_signal(signal.SIGKILL)
+    assert process.stdout.read() == b''  # the pipe is closed when the child has ended, too

@@ -1,7 +1,8 @@
 """Restore pictures and videos: files, folders with their structure, glob patterns; any size, never resized.
 
 Names, bit depth, alpha channel, ICC profile and EXIF are kept. Outputs that the same model made already are skipped, so
-that the same command continues an interrupted run. Under torchrun the files are divided among the processes.
+that the same command continues an interrupted run. Under torchrun the files are divided among the processes; with
+``--engine ray`` by Ray among its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,7 @@ from restorebox.files import READ_TIMEOUT, read_limit
 
 if TYPE_CHECKING:
     from restorebox.inference import RestoreInferencer
-    from restorebox.inference.folders import RestoreRun, RestoreSummary
+    from restorebox.inference.folders import Engine, RestoreRun, RestoreSummary
 
 
 def main(argv: list[str]) -> None:
@@ -29,10 +32,10 @@ def main(argv: list[str]) -> None:
     if args.read_timeout is not None:
         os.environ[READ_TIMEOUT] = str(args.read_timeout)
     read_limit()  # check the environment variable
-    run = read_run(args)
+    run, inferencer = read_run(args), partial(build, args)
     if args.dry_run:
         show(run)
-    elif not restore_into(run, lambda: build(args), lambda done: report(done, args.out)):
+    elif not restore_into(run, inferencer, lambda done: report(done, args.out), engine(args, inferencer)):
         sys.exit(SOME_FAILED)
 
 
@@ -84,6 +87,15 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
         if licence := architecture_licence(inferencer.restorer):
             print(licence, flush=True)
     return inferencer
+
+
+def engine(args: argparse.Namespace, inferencer: Callable[[], RestoreInferencer]) -> Engine | None:
+    """Return the engine of the options, None for this process."""
+    if args.engine == 'local':
+        return None
+    from restorebox.inference.ray_pool import RayPool
+
+    return RayPool(inferencer, args.workers, args.verbose)
 
 
 def report(done: RestoreSummary, out: str) -> None:

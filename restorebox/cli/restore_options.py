@@ -8,6 +8,7 @@ from restorebox.cli.common import positive
 from restorebox.datasets.formats import FORMATS
 
 PRECISIONS = ('auto', 'fp32', 'bf16')
+ENGINES = ('local', 'ray')
 BACKENDS = ('torch', 'onnxruntime')
 KINDS = {kind.lower(): kind for kind, each in FORMATS.items() if each.written}
 
@@ -35,6 +36,9 @@ HELP = {
     'batch_size': 'pictures of one size in one pass (default: %(default)s)',
     'memory': 'of the network, else in tiles (default: %(default)s)',
     'max_pixels': 'of a file, over its pages (default: 178956970)',
+    'engine': 'local, or ray: a pool of processes (default: local)',
+    'workers': 'processes of ray (default: one per GPU or core)',
+    'verbose': 'show the messages of ray',
     'read_timeout': 'skip a file without data for so long (default: 60)',
 }
 
@@ -84,6 +88,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add('--memory', type=positive, default=1024, metavar='MIB')
     add('--max-pixels', type=positive, metavar='N')
     add('--read-timeout', type=positive, metavar='SEC')
+    add('--engine', choices=ENGINES, default='local', metavar='NAME')
+    add('--workers', type=positive, metavar='N')
+    add('--verbose', action='store_true')
     group.add_argument('-h', '--help', action='help', help='show this help')
     args = parser.parse_args(argv)
     if '-' in args.source:
@@ -93,4 +100,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error('name a SOURCE, or --list FILE')
     if args.dry_run and args.report:
         parser.error('--dry-run writes nothing, so it takes no --report')
+    if args.engine == 'local' and (args.workers or args.verbose):
+        parser.error('--workers and --verbose are for --engine ray')
+    if args.engine == 'ray' and ':' in (args.device or ''):
+        parser.error(f'--device {args.device}: --engine ray divides the GPUs itself; give the kind alone, such as cuda')
     return args

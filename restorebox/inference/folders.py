@@ -7,11 +7,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import torch
 import torch.distributed as dist
 
 from restorebox.datasets.formats import left_out
@@ -131,6 +133,14 @@ class RestoreSummary:
         ]
 
 
+# restores files, and records each: (files, record, record of the folder's outputs, label of the progress display)
+Restore = Callable[[list[RestoreJob], Callable[[FileRecord], None], OutputLog, str | None], None]
+# the same with the run and the device that the workers should use as first arguments; it writes the report itself
+Engine = Callable[
+    [RestoreRun, torch.device, list[RestoreJob], Callable[[FileRecord], None], OutputLog, str | None], None
+]
+
+
 def preview(run: RestoreRun) -> Iterator[tuple[RestoreJob, Action]]:
     """Yield what a run would do with each file; nothing is written, and the model is not loaded.
 
@@ -143,7 +153,10 @@ def preview(run: RestoreRun) -> Iterator[tuple[RestoreJob, Action]]:
 
 
 def restore_into(
-    run: RestoreRun, build: Callable[[], RestoreInferencer], summarise: Callable[[RestoreSummary], None]
+    run: RestoreRun,
+    build: Callable[[], RestoreInferencer],
+    summarise: Callable[[RestoreSummary], None],
+    engine: Engine | None = None,
 ) -> bool:
     """Restore files, folders and glob patterns into a folder; under torchrun the files are divided among the ranks.
 
@@ -153,6 +166,8 @@ def restore_into(
         run: what to restore and how.
         build: builds the inferencer, after the sources have been found.
         summarise: called with the summary, on rank 0 of a process group, else on each process.
+        engine: restores the files in other processes, such as a :class:`~restorebox.inference.ray_pool.RayPool`; None
+            for this process.
 
     Returns:
         Whether all files were restored.
@@ -171,9 +186,14 @@ def restore_into(
         need_av()
     folders = {job.target.parent for job in jobs}
     jobs = jobs[rank::world]  # before existing outputs are skipped, so that all ranks divide the same list
-    inferencer = build()
+    inferencer = build()  # with an engine too, so that a wrong model ends the run before any process is started
     if run.only_if_damaged and inferencer.tiler.strength == 0:
         raise ConfigError('only-if-damaged needs a strength above 0: at 0 the network does not run and finds nothing')
+    if engine is None:
+        restore: Restore = partial(restore_share, run, inferencer)
+    else:
+        restore = partial(engine, run, inferencer.tiler.device)
+        del inferencer  # the model's memory
     distributed = world > 1 and 'MASTER_ADDR' in os.environ
     with locked(run.out, 'restore') if rank == 0 else nullcontext() as lock_error:
         if rank == 0:
@@ -181,22 +201,48 @@ def restore_into(
                 print(f'{run.out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
-        done = run_jobs(run, inferencer, jobs, skipped, summarise, distributed)
+        done = run_jobs(run, restore, jobs, skipped, summarise, distributed, engine is not None)
     if distributed:
         # torchrun answers any other code with a long traceback and its own code 1
         exit_at_once(0 if done.complete or 'TORCHELASTIC_RUN_ID' in os.environ else SOME_FAILED)
     return done.complete
 
 
-def run_jobs(
+def restore_share(
     run: RestoreRun,
     inferencer: RestoreInferencer,
+    jobs: list[RestoreJob],
+    record: Callable[[FileRecord], None],
+    outputs: OutputLog,
+    label: str | None,
+) -> None:
+    """Restore files of a run in this process with the settings of the run, see :func:`restore_all`."""
+    restore_all(
+        inferencer,
+        jobs,
+        record,
+        outputs,
+        find=True,
+        only_if_damaged=run.only_if_damaged,
+        quality=run.maker.quality,
+        batch_size=run.batch_size,
+        label=label,
+    )
+
+
+def run_jobs(
+    run: RestoreRun,
+    restore: Restore,
     jobs: list[RestoreJob],
     skipped: SkippedFiles,
     summarise: Callable[[RestoreSummary], None],
     distributed: bool,
+    reported: bool,
 ) -> RestoreSummary:
-    """Restore this rank's files and report the summary of all ranks; returns it."""
+    """Restore this rank's files and report the summary of all ranks; returns it.
+
+    ``reported``: whether ``restore`` adds the records to the report itself.
+    """
     if distributed:
         # if rank 0 can't lock the folder, the others wait here until torchrun ends them
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # ranks may finish at very different times
@@ -208,13 +254,11 @@ def run_jobs(
         stack.callback(outputs.close)
 
         def keep(record: FileRecord) -> None:
-            if record.status != 'existing':
-                record = replace(record, model=maker.model, sha256=maker.sha256)
             if record.found is not None:
                 found = ', '.join(f'{kind} {value:.1f}' for kind, value in record.found.items())
                 print(printable(f'{record.source}: {found or "nothing"}'), flush=True)
-            if report is not None:
-                report.add(record)
+            if report is not None and (record.status == 'existing' or not reported):
+                report.add(maker.signed(record))
             done.add(record)
             done.counts['replaced'] += record.status in DONE and record.source in replaced
 
@@ -227,17 +271,7 @@ def run_jobs(
             if action == 'replace':
                 replaced.add(str(job.source))
         label = None if rank else f'restore, rank 0 of {dist.get_world_size()}' if distributed else 'restore'
-        restore_all(
-            inferencer,
-            todo,
-            keep,
-            outputs,
-            find=True,
-            only_if_damaged=run.only_if_damaged,
-            quality=maker.quality,
-            batch_size=run.batch_size,
-            label=label,
-        )
+        restore(todo, keep, outputs, label)
         if distributed:
             # torchrun ends all ranks when one fails, so none may exit before the last has finished
             shares: list = [None] * dist.get_world_size()

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -57,6 +57,10 @@ class Maker:
         """Sixteen hexadecimal digits that identify weights and settings; the name of the model has no influence."""
         settings = [self.sha256, float(self.strength), self.ensemble, self.quality, self.config]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+
+    def signed(self, record: FileRecord) -> FileRecord:
+        """Return the record of a file with this maker's model; that of an existing output is not changed."""
+        return record if record.status == 'existing' else replace(record, model=self.model, sha256=self.sha256)
 
 
 def maker_of(
@@ -181,18 +185,22 @@ class Report:
 
     Args:
         path: the file; its folder is created, an existing report is continued.
+        append_only: for a worker of a run that has opened the report: it is not read, and existing outputs are not to
+            be added.
 
     Raises:
         ConfigError: the file is something else than a report, or can't be opened.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, append_only: bool = False) -> None:
         self.path = Path(path)
         try:
             self._lines = _Lines(self.path)
         except OSError as error:
             raise ConfigError(f"report {path}: can't be written ({error.strerror or error})") from None
         self._done: dict[tuple[str, str], str | None] = {}
+        if append_only:
+            return
         whole = 0
         for line, content in self._lines.read():
             whole += len(line)
@@ -250,20 +258,24 @@ class OutputLog:
         folder: the output folder; created if missing.
         maker: weights and settings of this run.
         read_only: create nothing, for a run that writes nothing.
+        append_only: for a worker of a run that has read the record: it is not read, what is added is not kept in
+            memory, and :meth:`made` is not to be called.
 
     Raises:
         ConfigError: the file of the record can't be opened.
     """
 
-    def __init__(self, folder: str | Path, maker: Maker, read_only: bool = False) -> None:
+    def __init__(self, folder: str | Path, maker: Maker, read_only: bool = False, *, append_only: bool = False) -> None:
         self.folder, self.maker = Path(folder), maker
         path = self.folder / OUTPUTS
         self._lines: _Lines | None = None
-        self._made: dict[str, tuple[str, bool]] = {}
+        self._made: dict[str, tuple[str, bool]] | None = None if append_only else {}
         if read_only and not path.is_file():
             return
         try:
             self._lines = _Lines(path)
+            if self._made is None:
+                return
             known: dict[str, str] = {}  # one string per maker, not per output
             for _, content in self._lines.read():
                 output, key = content.get('output'), content.get('by')
@@ -285,6 +297,8 @@ class OutputLog:
             ``'same'``: this model with these settings. ``'copied'``: the same, which found nothing and copied the
             source. ``'other'``: another model or other settings. None: unknown.
         """
+        if self._made is None:
+            raise ValueError('this record was opened for appending only')
         if (entry := self._made.get(self._name(output))) is None:
             return None
         key, copied = entry
@@ -318,10 +332,12 @@ class OutputLog:
             self._set(name, entry)
 
     def _set(self, name: str, entry: tuple[str, bool] | None) -> None:
-        if self._made.get(name) == entry or self._lines is None:
+        if self._lines is None or (self._made is not None and self._made.get(name) == entry):
             return
         key, copied = entry or (None, False)
         self._lines.add({'output': name, 'by': key, **({'copied': True} if copied else {})})
+        if self._made is None:
+            return
         if entry is None:
             del self._made[name]
         else:

@@ -79,10 +79,19 @@ def test_exit_codes(home, models, capsys):
         ['in', '--colour', 'red'],
         [],
         ['in', '--dry-run', '--report', 'r.jsonl'],
+        ['in', '--workers', '2'],
+        ['in', '--verbose'],
     ):
         assert restore(models[0], *words) == 2
     (home / 'in' / 'bad.png').write_bytes(b'no picture')
     assert restore(models[0], 'in') == 3
+
+
+def test_a_gpu_of_a_number_is_refused_for_ray_which_divides_them(home, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(['restore', 'in', '--engine', 'ray', '--device', 'cuda:1'])
+    assert end.value.code == 2
+    assert 'give the kind alone, such as cuda' in capsys.readouterr().err
 
 
 def test_help_is_read_on_one_screen():

@@ -89,6 +89,31 @@ def test_a_report_that_cannot_be_opened_is_a_line(tmp_path):
             Report(tmp_path / name)
 
 
+def test_a_worker_appends_to_report_and_record_without_reading_them(tmp_path):
+    path = tmp_path / 'r.jsonl'
+    with Report(path) as report:
+        report.add(restored('a.png'))
+    with Report(path, append_only=True) as worker:
+        worker.add(restored('b.png'))
+    assert [line['source'] for line in lines(path)] == ['a.png', 'b.png']
+
+    log, worker = OutputLog(tmp_path, A), OutputLog(tmp_path, A, append_only=True)
+    for name in ('a.png', 'b.png'):
+        with worker.writing(tmp_path / name):
+            write_whole(tmp_path / name, b'')
+    with pytest.raises(OSError, match='full'), worker.writing(tmp_path / 'c.png'):
+        raise OSError(28, 'the disk is full')
+    with pytest.raises(ValueError, match='for appending only'):
+        worker.made(tmp_path / 'a.png')
+    worker.close()
+    log.close()
+    log = OutputLog(tmp_path, A, read_only=True)
+    assert [log.made(tmp_path / name) for name in ('a.png', 'b.png', 'c.png')] == ['same', 'same', None]
+    log.close()
+    made = [line['output'] for line in lines(tmp_path / OUTPUTS) if 'output' in line]
+    assert made == ['a.png', 'b.png', 'c.png', 'c.png']
+
+
 def append(path, first):
     with Report(path) as report:
         for i in range(first, first + 500):
