@@ -1,6 +1,7 @@
 """Train version 2 of the included model in the background, possibly for days, and publish its newest weights.
 
     python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
+        [--stop-after MINUTES]
 
 Makes the initial weights with weather_start.py, then runs `restorebox train` on one core at low priority. The same
 command resumes a run that was stopped by a reboot or by Ctrl-C. At regular intervals the moving average of the newest
@@ -12,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 CONFIG = 'fdrnet/weather2.py'
@@ -48,7 +51,11 @@ def main() -> int:
     parser.add_argument('--keep', type=Path, help='(default: WORK_DIR/keep)')
     parser.add_argument('--minutes', type=float, default=30, help='minutes between two published files')
     parser.add_argument('--nice', type=int, default=15, help='niceness, 0 to 19')
+    parser.add_argument('--stop-after', type=float, metavar='MINUTES', help='save a checkpoint and stop')
+    parser.add_argument('--start-samples', type=int, default=400, help='of weather_start.py (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as of restorebox train')
     args = parser.parse_args()
+    end = time.monotonic() + 60 * args.stop_after if args.stop_after else float('inf')
     keep = args.keep or args.work_dir / 'keep'
     if hasattr(os, 'nice'):
         os.nice(args.nice)
@@ -58,21 +65,27 @@ def main() -> int:
         start.parent.mkdir(parents=True, exist_ok=True)
         script = Path(__file__).with_name('weather_start.py')
         make = [sys.executable, str(script), '--data-root', args.data_root, '--out', str(start)]
+        make += ['--samples', str(args.start_samples)]
         subprocess.run(make, env=environment, check=True)
     command = [sys.executable, '-m', 'restorebox', 'train', CONFIG, '--resume', '--data-root', args.data_root]
-    options = ['--work-dir', str(args.work_dir), '--cfg-options', f'load_from={start}']
+    options = ['--work-dir', str(args.work_dir), '--cfg-options', f'load_from={start}', *args.cfg_options]
     training = subprocess.Popen([*command, *options], env=environment)
-    done = ''
+    done, stopped = '', False
     try:
         while training.poll() is None:
             try:
-                training.wait(args.minutes * 60)
+                training.wait(max(0.0, min(args.minutes * 60, end - time.monotonic())))
             except subprocess.TimeoutExpired:
-                done = publish(args.work_dir, keep, done)
+                if time.monotonic() >= end:
+                    training.send_signal(signal.SIGTERM)  # it saves a checkpoint after the step in progress
+                    training.wait()
+                    stopped = True
+                else:
+                    done = publish(args.work_dir, keep, done)
     except KeyboardInterrupt:
         training.wait()
     publish(args.work_dir, keep, done)
-    return training.returncode
+    return 0 if stopped and training.returncode == 128 + signal.SIGTERM else training.returncode
 
 
 if __name__ == '__main__':

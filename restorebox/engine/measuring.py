@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -85,3 +87,39 @@ def resident_size(key: str = 'VmRSS', process: int | str = 'self') -> int:
         if line.startswith(f'{key}:'):
             return int(line.split()[1]) * 1024
     raise ConfigError(f'/proc/{process}/status has no {key}: memory on a CPU can be measured on Linux only')
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the distribution-free 95 % interval of the median; None for fewer than six values, which give none.
+
+    The bounds are the order statistics whose ranks a binomial distribution with p = 1/2 gives. A few values that other
+    load on the machine falsified do not move them.
+    """
+    count, tail, outside = len(values), 0.0, -1
+    for rank in range(count // 2):
+        tail += math.comb(count, rank) / 2**count
+        if 2 * tail > 0.05:
+            break
+        outside = rank
+    ordered = sorted(values)
+    return None if outside < 0 else (ordered[outside], ordered[-1 - outside])
+
+
+def compare_pairs(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Compare times of two things that were measured in turn.
+
+    Args:
+        pairs: (first, second) of each repeat, in seconds.
+
+    Returns:
+        ``seconds``, the median of each; ``ratio``, the median of second / first, with its ``interval`` (see
+        :func:`median_interval`) and ``range``; ``pairs``, how many.
+    """
+    ratios = [second / first for first, second in pairs]
+    return {
+        'seconds': [statistics.median(first for first, _ in pairs), statistics.median(second for _, second in pairs)],
+        'ratio': statistics.median(ratios),
+        'interval': median_interval(ratios),
+        'range': [min(ratios), max(ratios)],
+        'pairs': len(pairs),
+    }

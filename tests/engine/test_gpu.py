@@ -9,6 +9,7 @@ from tests.processes import free_port, run, succeed, write_config
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU'),
 ]
 

@@ -1,6 +1,6 @@
 """Times in turn. Peaks of memory are tested in fresh processes, by tests/tools/test_benchmarks.py."""
 
-from restorebox.engine.measuring import time_alternately
+from restorebox.engine.measuring import compare_pairs, median_interval, time_alternately
 
 
 def test_functions_take_turns_after_one_call_each():
@@ -10,3 +10,16 @@ def test_functions_take_turns_after_one_call_each():
     assert called == [('a', 1), ('b', 1)] + [('a', 1), ('b', 1), ('a', 2), ('b', 2)] * 2
     assert [len(row) for row in seconds] == [2] * 4
     assert all(value >= 0 for row in seconds for value in row)
+
+
+def test_the_interval_of_a_median_is_that_of_a_binomial_distribution():
+    # 21 values: ranks 6 and 16 have a coverage of 97.3 %, ranks 7 and 15 one of 92.2 % (Conover, table A3)
+    assert median_interval(range(21)) == (5, 15)
+    assert median_interval([3, 1, 2, 5, 4, 6]) == (1, 6)
+    assert median_interval([1, 2, 3, 4, 5]) is None
+
+
+def test_pairs_are_compared_by_their_ratios():
+    found = compare_pairs([(1, 2), (2, 3), (4, 12)])
+    assert (found['seconds'], found['ratio'], found['range']) == ([2, 3], 2, [1.5, 3])
+    assert (found['interval'], found['pairs']) == (None, 3)

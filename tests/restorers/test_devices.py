@@ -104,3 +104,16 @@ class TestPlantedMistakes:
     def test_positions_on_the_device_for_a_tensor_on_the_cpu(self):
         with simulated() as device, pytest.raises(RuntimeError, match='indices on cuda'):
             torch.rand(5)[torch.zeros(3, dtype=torch.long, device=device)]
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('name', NAMES)
+def test_every_restorer_trains_and_restores_on_a_gpu(name):
+    restorer = small_restorer(name).to('cuda')
+    log = train(restorer, steps=2)
+    assert all(torch.isfinite(value).all() and value.device.type == 'cuda' for value in log.values())
+    assert all(torch.isfinite(sample.pred).all() for sample in predict(restorer))
+    picture, restored = tile(restorer)
+    assert restored.shape == picture.shape

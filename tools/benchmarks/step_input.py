@@ -10,6 +10,7 @@ import torch
 from restorebox.errors import ConfigError
 
 WINDOWS = ('RandomWindow', 'CentreWindow')
+LAYERS = {'transmission': 1}  # channels; 3 for other images
 
 
 def step_size(args: argparse.Namespace, cfg: Any) -> tuple[int, int, int]:
@@ -29,9 +30,14 @@ def step_size(args: argparse.Namespace, cfg: Any) -> tuple[int, int, int]:
     return (batch, *((sizes[-1],) * 2 if isinstance(sizes[-1], int) else sizes[-1]))
 
 
-def random_pictures(restorer: Any, size: tuple[int, int, int]) -> dict:
-    """Return a batch of random pictures in each role that a restorer trains on, in the format of a data loader."""
+def roles_read(restorer: Any) -> list[str]:
+    """Return the roles that a restorer's training reads; unlabelled real pictures are left out."""
+    return [*restorer.picture_roles, *(role for role in restorer.optional_roles if role != 'real')]
+
+
+def random_pictures(roles: list[str], size: tuple[int, int, int], seed: int = 0) -> dict:
+    """Return a batch of random pictures and layers of rain by role, in the format of a data loader."""
     batch, height, width = size
-    rng = torch.Generator().manual_seed(0)
-    inputs = {role: torch.rand(batch, 3, height, width, generator=rng) for role in restorer.picture_roles}
+    rng = torch.Generator().manual_seed(seed)
+    inputs = {role: torch.rand(batch, LAYERS.get(role, 3), height, width, generator=rng) for role in roles}
     return {'inputs': inputs, 'data_samples': []}

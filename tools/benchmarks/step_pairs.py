@@ -16,7 +16,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from options import training_config
-from step_input import random_pictures, step_size
+from step_input import random_pictures, roles_read, step_size
 
 from restorebox.engine.measuring import device_name, peak_memory_since_reset, reset_peak_memory, synchronise
 from restorebox.errors import ConfigError
@@ -40,7 +40,7 @@ def run_steps(args: argparse.Namespace) -> dict:
     restorer = RESTORERS.build(cfg.model.to_dict()).to(device).train()
     with DefaultScope.overwrite_default_scope('restorebox'):
         wrapper = build_optim_wrapper(restorer, cfg.optim_wrapper.to_dict())
-    data = random_pictures(restorer, step_size(args, cfg))
+    data = random_pictures(roles_read(restorer), step_size(args, cfg))
     before = reset_peak_memory()  # before the first step, which allocates the optimisers' state
     for _ in range(args.warmup):
         restorer.train_step(data, wrapper)

@@ -10,7 +10,7 @@ import time
 import torch
 from options import training_config
 from plain_cycle import PlainCycleRestorer
-from step_input import random_pictures, step_size
+from step_input import random_pictures, roles_read, step_size
 from torch.utils.flop_counter import FlopCounterMode
 
 from restorebox.engine.measuring import device_name, peak_memory, synchronise
@@ -38,7 +38,7 @@ def measure_against_plain(args: argparse.Namespace) -> dict:
     plain.load_state_dict(shared.state_dict())
 
     batch, *side = size = step_size(args, cfg)
-    data = random_pictures(shared, size)
+    data = random_pictures(roles_read(shared), size)
     plain.load_training_state(shared.training_state())  # both sample the same positions
     runs, losses, flops = {}, {}, {}
     for name, restorer in (('shared', shared), ('plain', plain)):

@@ -19,10 +19,10 @@ import time
 import torch
 from mmengine.hooks import Hook
 from options import training_config, training_parser, write_figures
+from train_loops import bare_loop, build_runner, our_loop
 
 from restorebox.cli.common import guarded, positive
 from restorebox.engine.measuring import device_name, peak_memory, synchronise
-from restorebox.registry import RUNNERS
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -33,55 +33,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _bare_loop(runner: object, batch: dict, steps: int) -> float:
-    """Return the time in seconds of a plain PyTorch loop with the same forward, losses, backward and optimisers."""
-    restorer, wrapper = runner.restorer, runner.optim_wrapper
-    wrappers = list(wrapper.values()) if hasattr(wrapper, 'values') else [wrapper]
-    optimisers = [w.optimizer for w in wrappers]
-    restorer.train()
-    synchronise()
-    start = time.perf_counter()
-    for _ in range(steps):
-        inputs = restorer.data_preprocessor(batch, True)['inputs']
-        memory = restorer.prepare(inputs)
-        for step, optimiser, each in zip(restorer.steps, optimisers, wrappers, strict=True):
-            roles = restorer.steps[step]
-            with restorer.updating(roles), each.optim_context(restorer.role(roles[0])):
-                terms = restorer.losses(step, inputs, memory)
-                total = sum(value for name, value in terms.items() if name.startswith('loss'))
-            optimiser.zero_grad()
-            total.backward()
-            optimiser.step()
-        total.item()  # a plain loop prints its loss too
-    synchronise()
-    return time.perf_counter() - start
-
-
-def _our_loop(runner: object, batch: dict, steps: int) -> float:
-    """Return the time in seconds of as many steps of the training loop with all hooks, on the same batch."""
-    loop = runner.train_loop
-    loop._iter, loop._max_iters = 0, steps + 1  # exclude the end of training
-    synchronise()
-    start = time.perf_counter()
-    for _ in range(steps):
-        runner.model.train()
-        loop.run_iter(batch)
-    synchronise()
-    return time.perf_counter() - start
-
-
 def measure_train(args: argparse.Namespace) -> dict:
     """Measure the training of a config."""
     with tempfile.TemporaryDirectory() as folder:
         cfg = training_config(args, folder)
         total = (args.warmup + args.steps) * cfg.train_dataloader.batch_size
         cfg.train_cfg.max_samples = total
-        cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-        cfg.default_hooks.checkpoint.every_samples = 10**12  # exclude checkpoints
-        cfg.default_hooks.checkpoint.save_best = None
-        cfg.log_level = 'WARNING'
-        runner = RUNNERS.build(cfg)
-        runner.save_checkpoint = lambda *_, **__: None
+        runner = build_runner(cfg)
         marks: dict[str, float] = {}
 
         class Clock(Hook):
@@ -101,7 +59,7 @@ def measure_train(args: argparse.Namespace) -> dict:
         loader = runner.train_dataloader
         batch = next(iter(loader))
         pairs = [
-            (_our_loop(runner, batch, args.stretch), _bare_loop(runner, batch, args.stretch))
+            (our_loop(runner, batch, args.stretch), bare_loop(runner, batch, args.stretch))
             for _ in range(args.pairs + 1)
         ][1:]  # the first pair warms up
     overheads = [1000 * (ours - bare) / args.stretch for ours, bare in pairs]
