@@ -46,3 +46,24 @@ def test_a_process_ends_with_its_parent():
     assert process.stdout.readline() == b'ready\n'
     process.send_signal(signal.SIGKILL)
     assert process.stdout.read() == b''  # the pipe is closed when the child has ended, too
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='counts page faults as Linux does')
+def test_a_worker_keeps_the_memory_of_its_arrays():
+    code = (
+        'import resource, numpy\n'
+        'from restorebox.processes import keep_freed_memory\n'
+        'def faults():\n'
+        '    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n'
+        '    for _ in range(50):\n'
+        '        arrays = [numpy.ones((256, 256, 3), numpy.float32) for _ in range(5)]\n'
+        '        del arrays\n'
+        '    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n'
+        'plain = faults()\n'
+        'keep_freed_memory()\n'
+        'faults()\n'
+        'print(plain, faults())\n'
+    )
+    run = subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=True)
+    plain, kept = map(int, run.stdout.split())
+    assert kept < plain / 10

@@ -16,7 +16,7 @@ import numpy as np
 from restorebox.degradations.base import as_range, as_whole_range, draw_seed
 from restorebox.degradations.depth import DepthSource
 from restorebox.degradations.lines import motion_kernel
-from restorebox.degradations.weather import Weather, constant_airlight
+from restorebox.degradations.weather import Weather, by_channel, constant_airlight
 from restorebox.errors import ConfigError
 from restorebox.registry import DEGRADATIONS
 
@@ -93,8 +93,9 @@ class HeavyRain(Weather):
         if depth is not None:  # a veil has softer edges than a measured depth
             distance = cv2.GaussianBlur(distance, (0, 0), DEPTH_BLUR).reshape(distance.shape)
         streak = noise_streaks(scene.shape[:2], parameters['rain'])[..., None]
+        room = 1 - scene
         return {
-            'streak': np.minimum(streak, 1 - scene),
+            'streak': by_channel(np.minimum, room, streak, room),
             'transmission': np.exp(-np.float32(parameters['beta']) * distance),
             'airlight': constant_airlight(scene.shape, parameters['airlight']),
             'depth': distance,
@@ -156,6 +157,24 @@ def noise_streaks(size: tuple[int, int], record: dict[str, Any]) -> np.ndarray:
     np.clip(noise, 0, 1, out=noise)
     # Unlike the authors' code, take a fixed window of the enlarged noise: all windows have the same statistics.
     large = cv2.resize(noise, None, fx=record['scale'], fy=record['scale'], interpolation=cv2.INTER_CUBIC)
-    smeared = cv2.filter2D(large[: padded[0], : padded[1]], cv2.CV_32F, kernel[:, kernel.any(axis=0)])
-    streaks = smeared[margin : margin + size[0], margin : margin + size[1]]
-    return np.maximum(streaks, 0) * np.float32(record['gain'])
+    kernel = kernel[:, kernel.any(axis=0)]
+    unused = margin - kernel.shape[1] // 2  # columns of noise that the narrow kernel doesn't reach
+    streaks = _correlate(large[: padded[0], unused : padded[1] - unused], kernel)
+    np.maximum(streaks, 0, out=streaks)
+    streaks *= np.float32(record['gain'])
+    return streaks
+
+
+def _correlate(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Correlate HW float32 with a kernel where all of the kernel is inside; the result is smaller.
+
+    ``cv2.filter2D`` takes 2.7 times as long for a picture of 256x256; the results differ by rounding.
+    """
+    from scipy import fft  # here: importing it takes longer than rendering a picture
+
+    height, width = (a - b + 1 for a, b in zip(picture.shape, kernel.shape, strict=True))
+    # what the cyclic correlation wraps around falls on the rows and columns that are cut off
+    size = [fft.next_fast_len(side, real=True) for side in picture.shape]
+    product = fft.rfft2(picture, size)
+    product *= np.conj(fft.rfft2(kernel, size))
+    return fft.irfft2(product, size)[:height, :width]

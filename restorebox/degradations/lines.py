@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+LARGE = 400  # pixels of a stamp from which adding rectangles is faster than adding single pixels
+PIXELS = 2**16  # added at once: index arrays of this length stay in the cache
+
 
 def soft_line(angle: float, length: float, width: float, margin: int) -> np.ndarray:
     """Return a soft line through the centre of a square of side 2 * margin + 1, float32, 1 on its axis.
@@ -33,7 +36,8 @@ def motion_kernel(length: float, angle: float) -> np.ndarray:
 
 def line_frame(angle: float, margin: int) -> tuple[np.ndarray, np.ndarray]:
     """Return pixel coordinates across and along a line through the centre of a square; along increases downwards."""
-    y, x = np.mgrid[-margin : margin + 1, -margin : margin + 1]
+    x = np.arange(-margin, margin + 1)
+    y = x[:, None]
     across_x, across_y = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     return x * across_x + y * across_y, y * across_x - x * across_y
 
@@ -77,14 +81,52 @@ def scatter(
     tall, wide = height + 2 * margin, width + 2 * margin
     # One row per position, so that a higher density with the same seed keeps the positions of the lower one.
     places = rng.random((round(density * tall * wide), 4), dtype=np.float32)
-    tops = (places[:, 0] * tall).astype(int).tolist()
-    lefts = (places[:, 1] * wide).astype(int).tolist()
-    peaks = (brightness * (faintest + (1 - faintest) * places[:, 2] ** 2)).tolist()
-    shapes = (places[:, 3] * len(stamps)).astype(int).tolist()
-    cut = [trimmed(stamp) for stamp in stamps]
+    tops, lefts = (places[:, 0] * tall).astype(int), (places[:, 1] * wide).astype(int)
+    peaks = brightness * (faintest + (1 - faintest) * places[:, 2] ** 2)
+    shapes = (places[:, 3] * len(stamps)).astype(int)
     canvas = np.zeros((tall + 2 * margin, wide + 2 * margin), np.float32)
-    for top, left, peak, shape in zip(tops, lefts, peaks, shapes, strict=True):
+    large = sum(np.count_nonzero(stamp) for stamp in stamps) > LARGE * len(stamps)
+    (_add_rectangles if large else _add_pixels)(canvas, stamps, tops, lefts, peaks, shapes)
+    return canvas[2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]
+
+
+def _add_rectangles(
+    canvas: np.ndarray,
+    stamps: list[np.ndarray],
+    tops: np.ndarray,
+    lefts: np.ndarray,
+    peaks: np.ndarray,
+    shapes: np.ndarray,
+) -> None:
+    """Add peak * stamp at each position, one after the other."""
+    cut = [trimmed(stamp) for stamp in stamps]
+    for top, left, peak, shape in zip(tops.tolist(), lefts.tolist(), peaks.tolist(), shapes.tolist(), strict=True):
         down, right, stamp = cut[shape]
         y, x = top + down, left + right
         canvas[y : y + stamp.shape[0], x : x + stamp.shape[1]] += peak * stamp
-    return canvas[2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]
+
+
+def _add_pixels(
+    canvas: np.ndarray,
+    stamps: list[np.ndarray],
+    tops: np.ndarray,
+    lefts: np.ndarray,
+    peaks: np.ndarray,
+    shapes: np.ndarray,
+) -> None:
+    """Do the same with the pixels of many stamps at once; the order of additions, and so each bit, is the same."""
+    flat, across = canvas.reshape(-1), canvas.shape[1]
+    places = [np.nonzero(stamp) for stamp in stamps]
+    offsets = np.concatenate([y * across + x for y, x in places])
+    values = np.concatenate([stamp[place] for stamp, place in zip(stamps, places, strict=True)])
+    counts = np.array([y.size for y, _ in places])
+    firsts = np.cumsum(counts) - counts
+    starts = tops * across + lefts
+    several = max(PIXELS // max(int(counts.max()), 1), 1)
+    for first in range(0, len(starts), several):
+        part = slice(first, first + several)
+        repeats = counts[shapes[part]]
+        ends = np.cumsum(repeats)
+        which = np.arange(ends[-1]) + np.repeat(firsts[shapes[part]] - ends + repeats, repeats)
+        where = np.repeat(starts[part], repeats) + offsets[which]
+        np.add.at(flat, where, np.repeat(peaks[part], repeats) * values[which])

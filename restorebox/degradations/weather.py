@@ -39,10 +39,41 @@ def compose(
         transmission: T in [0, 1], HxWx1; None means 1.
         airlight: A in [0, 1], HxWx1 or HWC; None means 0. Ignored without a transmission.
     """
-    seen = clear if streak is None else clear + streak
+    if not isinstance(clear, np.ndarray):
+        seen = clear if streak is None else clear + streak
+        if transmission is None:
+            return seen
+        return transmission * seen + (1 - transmission) * (0 if airlight is None else airlight)
+    seen = clear if streak is None else by_channel(np.add, clear, streak)
     if transmission is None:
         return seen
-    return transmission * seen + (1 - transmission) * (0 if airlight is None else airlight)
+    # reuse memory: pages that the system must provide anew take longer than the arithmetic
+    seen = by_channel(np.multiply, seen, transmission, None if seen is clear else seen)
+    if airlight is None:
+        return seen
+    return by_channel(np.add, seen, by_channel(np.multiply, airlight, 1 - transmission), seen)
+
+
+def by_channel(
+    operation: np.ufunc, picture: np.ndarray, layer: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Apply an operation to HWC and HxWx1 channel by channel, since NumPy broadcasts one channel slowly.
+
+    Args:
+        operation: such as ``np.add``.
+        picture: HWC.
+        layer: HxWx1; arrays of other shapes are broadcast by NumPy.
+        out: memory for the result, used if shape and dtype fit.
+    """
+    shape, kind = np.broadcast_shapes(picture.shape, layer.shape), np.result_type(picture, layer)
+    if out is None or (out.shape, out.dtype) != (shape, kind):
+        out = np.empty(shape, kind)
+    if picture.shape == shape and len(shape) == 3 and layer.shape == (*shape[:2], 1):
+        for channel in range(shape[2]):
+            operation(picture[..., channel], layer[..., 0], out=out[..., channel])
+    else:
+        operation(picture, layer, out=out)
+    return out
 
 
 def invert(

@@ -13,6 +13,8 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import all_reduce, is_distributed
 
+from restorebox.processes import keep_freed_memory
+
 # SIGUSR1: sent before the end of the time limit by `#SBATCH --signal=USR1@120`
 SIGNALS = tuple(getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGUSR1') if hasattr(signal, name))
 
@@ -32,6 +34,8 @@ class TrainingStopped(KeyboardInterrupt):
 def shield_worker(worker_id: int, inner: Callable[[int], None] | None = None) -> None:
     """Let a data loader's worker ignore the signals that a terminal or Slurm sends to all processes of a training.
 
+    It also keeps freed memory, see :func:`restorebox.processes.keep_freed_memory`.
+
     The training needs its batches until it has saved a checkpoint. A worker ends with its training, and at a SIGTERM
     that the training itself sends when it ends. torch's own handler would end it at that of any process.
 
@@ -39,6 +43,7 @@ def shield_worker(worker_id: int, inner: Callable[[int], None] | None = None) ->
         worker_id: number of the worker.
         inner: the ``worker_init_fn`` that the loader had.
     """
+    keep_freed_memory()
     for each in SIGNALS:
         if each != signal.SIGTERM:
             signal.signal(each, signal.SIG_IGN)

@@ -19,6 +19,7 @@ from restorebox.cli.common import add_row_option, guarded, options_action, posit
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.engine.config import load_config, set_data_root
 from restorebox.errors import ConfigError
+from restorebox.processes import keep_freed_memory
 from restorebox.registry import DATASETS
 
 
@@ -44,6 +45,7 @@ def measure_data(args: argparse.Namespace) -> dict:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # a worker has one core
+    keep_freed_memory()  # as a worker does
     rows = []
     for path in args.config:
         cfg = load_config(path, args.cfg_options, args.row)
