@@ -32,7 +32,7 @@ REPO = Path(__file__).resolve().parents[2]
 OUT = REPO / 'docs' / 'results' / 'degradations_speed.json'
 SIDE, WINDOW = 512, 256
 DRAWS = 21
-ROUNDS, PICTURES = 11, 60
+ROUNDS, PICTURES = 7, 40
 AT_LEAST = {'light_rain': 20, 'heavy_rain': 8, 'moderate': 20}  # pictures per second
 
 

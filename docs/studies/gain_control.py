@@ -10,11 +10,18 @@ alternately, so that other load on the machine affects both.
 Peak memory is the increase of the resident set in a fresh process per value: the maximum during the step minus the
 value before. The C library is configured to return large blocks at once, so that no block of an earlier step is reused.
 Prints and writes docs/results/gain_control.json.
+
+    PYTHON docs/studies/gain_control.py --peer
+
+compares with the layer GDN of CompressAI instead (1.2.8, BSD licence; not a dependency), for which PYTHON is an
+interpreter that has both. Times are processor times of stretches in turn, for the sizes in ``SIZES``; memory is
+measured in a forked process per value, whose C library returns blocks above 64 KiB at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -30,12 +37,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from restorebox.engine.measuring import resident_size
+from restorebox.engine.measuring import compare_pairs, resident_size
 from restorebox.layers.gain_control import GainControl
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'gain_control.json'
 CHANNELS, SIDE = 32, 256
 PAIRS, PROCESSES = 21, 2
+# (N, C, H, W): FDR-Net's paper, a whole picture, the demo at three batch sizes, a crop, a wide level of the other model
+SIZES = (
+    (32, 32, 63, 63),
+    (1, 32, 256, 256),
+    (1, 24, 48, 48),
+    (4, 24, 48, 48),
+    (16, 24, 48, 48),
+    (1, 32, 63, 63),
+    (1, 128, 64, 64),
+)
+STRETCH = 0.02  # processor seconds
+PEER_PAIRS = 11
 
 
 class Plain(GainControl):
@@ -135,14 +154,87 @@ def compare(case: str, names: list[str]) -> dict:
     return rows
 
 
+def forked_peak(network: nn.Module, x: Tensor, slope: Tensor) -> int:
+    """Return the peak memory of a step in bytes above that before it, in a forked process."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).mallopt(-3, 2**16)  # M_MMAP_THRESHOLD
+        for _ in range(2):
+            network(x).backward(slope)
+            x.grad = None
+        forget_peak()
+        before = resident_size()
+        network(x).backward(slope)
+        os.write(write, str(resident_size('VmHWM') - before).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        found = int(pipe.read())
+    os.waitpid(child, 0)
+    return found
+
+
+def compare_peer() -> list[dict]:
+    """Return a row per size, alone and with a 3x3 convolution: ours over GDN in time and memory, and the difference."""
+    from compressai.layers import GDN
+
+    def stretch(network: nn.Module, x: Tensor, slope: Tensor, steps: int) -> float:
+        start = time.process_time()
+        for _ in range(steps):
+            x.grad = None
+            network(x).backward(slope)
+        return (time.process_time() - start) / steps
+
+    rows = []
+    for size in SIZES:
+        channels = size[1]
+        rng = torch.Generator().manual_seed(0)
+        x, slope = torch.randn(size, generator=rng).requires_grad_(), torch.randn(size, generator=rng)
+        for convolved in (False, True):
+            torch.manual_seed(0)
+            both = []
+            for layer in (GDN(channels), GainControl(channels)):
+                both.append(nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1), layer) if convolved else layer)
+            if convolved:
+                both[1][0].load_state_dict(both[0][0].state_dict())
+            results = []
+            for network in both:
+                x.grad = None
+                y = network(x)
+                y.backward(slope)
+                results.append((y.detach(), x.grad))
+            differs = max(float((a - b).abs().max() / a.abs().max()) for a, b in zip(*results, strict=True))
+            del results, y
+            peaks = [forked_peak(network, x, slope) for network in both]
+            steps = max(1, round(STRETCH / stretch(both[0], x, slope, 1)))
+            pairs = [tuple(stretch(each, x, slope, steps) for each in both) for _ in range(PEER_PAIRS + 1)][1:]
+            row = {
+                'size': list(size),
+                'with_convolution': convolved,
+                **compare_pairs(pairs),
+                'peak_mib': [round(peak / 2**20, 2) for peak in peaks],
+                'peak_ratio': round(peaks[1] / peaks[0], 3),
+                'differs_by': differs,
+            }
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    return rows
+
+
 def main() -> None:
     """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--threads', type=int, default=int(os.environ.get('OMP_NUM_THREADS', '1')))
     parser.add_argument('--no-compile', action='store_true', help='leave out torch.compile, which needs a C++ compiler')
     parser.add_argument('--peak', nargs=2, metavar=('LAYER', 'CASE'), help='print the bytes of one and stop')
+    parser.add_argument('--peer', action='store_true', help='compare with CompressAI')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.peer:
+        stored = json.loads(OUT.read_text()) | {'against_compressai': compare_peer()}
+        OUT.write_text(json.dumps(stored, indent=1) + '\n')
+        return
     if args.peak:
         print(measure_peak(*args.peak))
         return
@@ -163,6 +255,8 @@ def main() -> None:
         'torch': torch.__version__,
         'cases': cases,
     }
+    if OUT.is_file():
+        result = json.loads(OUT.read_text()) | result
     OUT.write_text(json.dumps(result, indent=1) + '\n')
 
 

@@ -23,6 +23,7 @@ LEAST_BIAS = 1e-6
 # start -> weight of the channel itself, sum of the weights of all channels, bias
 STARTS = {'own': (0.1, 0.0, 1.0), 'pooled': (0.0, 1.0, 0.01)}
 CHUNK = 2**17  # elements per block on a CPU: intermediate results stay in the cache
+KEPT = 2**20  # elements of x up to which n is stored: memory is small, and the product with w is not repeated
 
 
 class _LowerBound(torch.autograd.Function):
@@ -72,24 +73,33 @@ def _pieces(x: Tensor) -> list[tuple[slice, slice, slice]]:
 
 
 class _Gain(torch.autograd.Function):
-    """x_i n_i^(-1/2), or x_i n_i^(1/2), with n_i = sum_j w_ij s_j^2 + b_i; saves only x and s for the backward pass.
+    """x_i n_i^(-1/2), or x_i n_i^(1/2), with n_i = sum_j w_ij s_j^2 + b_i; saves x, s and, if ``keep``, n for backward.
 
     ``s`` is None if it is x itself.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, s: Tensor | None, weight: Tensor, bias: Tensor, inverse: bool) -> Tensor:
-        ctx.save_for_backward(x, s, weight, bias)
+    def forward(
+        ctx: Any, x: Tensor, s: Tensor | None, weight: Tensor, bias: Tensor, inverse: bool, keep: bool
+    ) -> Tensor:
+        kept = torch.empty_like(x.flatten(2), dtype=weight.dtype) if keep else None
+        ctx.save_for_backward(x, s, weight, bias, kept)
         ctx.inverse = inverse
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
         flat, result = x.flatten(2), out.flatten(2)
         flat_s = flat if s is None else s.flatten(2)
+        scratch = _Scratch(weight)
         with without_autocast(x):
             for piece in _pieces(flat):
                 part = flat[piece].to(weight.dtype)
-                square = part if s is None else flat_s[piece].to(weight.dtype)
-                pooled = torch.matmul(weight, square * square).add_(bias[:, None])
-                result[piece] = pooled.sqrt_().mul_(part) if inverse else pooled.rsqrt_().mul_(part)
+                source = part if s is None else flat_s[piece].to(weight.dtype)
+                square = torch.mul(source, source, out=scratch(0, source))
+                pooled = _pool(weight, bias, square, scratch(1, source) if kept is None else kept[piece])
+                root = (torch.sqrt if inverse else torch.rsqrt)(pooled, out=square)
+                if result.dtype == part.dtype:
+                    torch.mul(root, part, out=result[piece])
+                else:
+                    result[piece] = root.mul_(part)
         return out
 
     @staticmethod
@@ -100,42 +110,70 @@ class _Gain(torch.autograd.Function):
 
     @staticmethod
     def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, s, weight, bias = ctx.saved_tensors
+        x, s, weight, bias, kept = ctx.saved_tensors
         dx = torch.empty_like(x, memory_format=torch.contiguous_format)
         ds = x if s is None else torch.empty_like(s, memory_format=torch.contiguous_format)
         dweight, dbias = torch.zeros_like(weight), torch.zeros_like(bias)
         flat, flat_grad, flat_dx = x.flatten(2), grad.flatten(2), dx.flatten(2)
         flat_s, flat_ds = (flat, flat_dx) if s is None else (s.flatten(2), ds.flatten(2))
+        scratch = _Scratch(weight)
         for piece in _pieces(flat):
             part = flat[piece].to(weight.dtype)
             slope = flat_grad[piece].to(weight.dtype)
             source = part if s is None else flat_s[piece].to(weight.dtype)
-            square = source * source
-            root = torch.matmul(weight, square).add_(bias[:, None]).rsqrt_()
-            # gradient of n_i: half of g_i x_i n_i^(-1/2), or minus half of g_i x_i n_i^(-3/2)
-            pooled = slope * part * root
+            square = torch.mul(source, source, out=scratch(0, source))
+            pooled = _pool(weight, bias, square, scratch(1, source)) if kept is None else kept[piece]
+            # The gradient of n_i is g_i x_i n_i^(-1/2) / 2, or -g_i x_i n_i^(-3/2) / 2. Without the factor it is
+            # ``through``; s_j then gets twice that factor, +-1, and weight and bias get it at the end.
+            target = flat_dx[piece] if flat_dx.dtype == weight.dtype else scratch(2, source)
             if ctx.inverse:
-                pooled.mul_(0.5)
-                direct = slope / root
+                root = torch.sqrt(pooled, out=target)
+                through = torch.mul(slope, part, out=scratch(3, source)).div_(root)
+                direct = root.mul_(slope)
             else:
-                pooled.mul_(root).mul_(root).mul_(-0.5)
-                direct = slope * root
-            dweight.add_(torch.matmul(pooled, square.mT).sum(0))
-            dbias.add_(pooled.sum((0, 2)))
-            through = torch.matmul(weight.mT, pooled).mul_(source).mul_(2)
+                root = torch.rsqrt(pooled, out=target)
+                direct = root.mul_(slope)
+                through = torch.mul(direct, part, out=scratch(3, source)).div_(pooled)
+            dweight.add_(torch.matmul(through, square.mT).sum(0))
+            dbias.add_(through.sum((0, 2)))
+            back = torch.matmul(weight.mT, through, out=square)  # in its memory: new pages cost more than a pass
+            sign = 1 if ctx.inverse else -1
             if s is None:
-                flat_dx[piece] = direct.add_(through)
+                direct.addcmul_(back, source, value=sign)
             else:
-                flat_dx[piece], flat_ds[piece] = direct, through
-        return dx, None if s is None else ds, dweight, dbias, None
+                flat_ds[piece] = back.mul_(source).mul_(sign)
+            if flat_dx.dtype != weight.dtype:
+                flat_dx[piece] = direct
+        factor = 0.5 if ctx.inverse else -0.5
+        return dx, None if s is None else ds, dweight.mul_(factor), dbias.mul_(factor), None, None
+
+
+class _Scratch:
+    """Intermediate results of one block after the other in the same memory, which stays in the cache."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.like = like
+        self.buffers: dict[int, Tensor] = {}
+
+    def __call__(self, number: int, block: Tensor) -> Tensor:
+        """Return memory for a result of a block's shape; its content is undefined."""
+        if number not in self.buffers or self.buffers[number].numel() < block.numel():
+            self.buffers[number] = self.like.new_empty(block.numel())
+        return self.buffers[number][: block.numel()].view(block.shape)
+
+
+def _pool(weight: Tensor, bias: Tensor, square: Tensor, out: Tensor) -> Tensor:
+    """Return sum_j w_ij square_j + b_i in ``out``."""
+    count = square.shape[0]
+    return torch.baddbmm(bias[:, None], weight.expand(count, -1, -1), square, out=out)
 
 
 class GainControl(nn.Module):
     """D_i = S_i / sqrt(sum_j w_ij S_j^2 + b_i) at each pixel, across channels; and its inverses.
 
     ``w_ij`` is the weight of channel j in the pool of channel i. w and b are non-negative, b at least 1e-6. Computed in
-    float32 (float64 for float64 input) even under autocast: the squares of half-precision activations overflow. Only
-    the input is saved for the backward pass.
+    float32 (float64 for float64 input) even under autocast: the squares of half-precision activations overflow. For
+    the backward pass the input is saved, and up to a million elements also n.
 
     Args:
         channels: C.
@@ -173,7 +211,8 @@ class GainControl(nn.Module):
             normaliser = self.normaliser(wide if s is None else s)
             return (wide * normaliser if inverse else wide / normaliser).to(x.dtype)
         dtype = x.dtype if x.dtype == torch.float64 else torch.float32
-        return _Gain.apply(x, s, self.weight.to(dtype), self.bias.to(dtype), inverse)
+        keep = torch.is_grad_enabled() and x.numel() <= KEPT
+        return _Gain.apply(x, s, self.weight.to(dtype), self.bias.to(dtype), inverse, keep)
 
     def forward(self, x: Tensor) -> Tensor:
         """Divide ``(N, C, H, W)``; the result has the same shape and type (Li et al., equation 4)."""

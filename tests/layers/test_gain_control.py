@@ -36,8 +36,10 @@ def plain(made: GainControl, x: torch.Tensor, inverse: bool = False) -> torch.Te
 @pytest.mark.parametrize('inverse', [False, True])
 @pytest.mark.parametrize('shape', [(2, C, 5, 7), (1, C, 1, 1), (3, C, 64, 33)])
 @pytest.mark.parametrize('chunk', [2**17, 64])
-def test_equal_to_the_plain_expression_forward_and_backward(inverse, shape, chunk, monkeypatch):
+@pytest.mark.parametrize('kept', [0, 2**20])
+def test_equal_to_the_plain_expression_forward_and_backward(inverse, shape, chunk, kept, monkeypatch):
     monkeypatch.setattr(gain_control, 'CHUNK', chunk)
+    monkeypatch.setattr(gain_control, 'KEPT', kept)
     results = []
     for compute in (lambda m, x: m.multiply(x) if inverse else m(x), lambda m, x: plain(m, x, inverse)):
         made, x = gain(), numbers(*shape).requires_grad_()
@@ -89,7 +91,9 @@ def test_layout_of_the_memory_makes_no_difference(memory_format, strided):
 
 
 @pytest.mark.parametrize('inverse', [False, True])
-def test_keeps_its_input_alone_for_the_way_back(inverse):
+@pytest.mark.parametrize('small', [False, True])
+def test_keeps_its_input_and_if_it_is_small_the_pool_for_the_way_back(inverse, small, monkeypatch):
+    monkeypatch.setattr(gain_control, 'KEPT', 2 * C * 32 * 32 - (not small))
     made = gain(dtype=torch.float32)
     x = numbers(2, C, 32, 32, dtype=torch.float32).requires_grad_()
     kept = []
@@ -101,7 +105,8 @@ def test_keeps_its_input_alone_for_the_way_back(inverse):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         _Either(made, inverse)(x)
     large = [tensor for tensor in kept if tensor.numel() >= x.numel()]
-    assert [tensor.data_ptr() for tensor in large] == [x.data_ptr()]
+    assert large[0].data_ptr() == x.data_ptr()
+    assert len(large) == 1 + small
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         kept.clear()
         plain(made, x, inverse)
