@@ -15,13 +15,12 @@ Prints and writes docs/results/gain_control.json.
 
 compares with the layer GDN of CompressAI instead (1.2.8, BSD licence; not a dependency), for which PYTHON is an
 interpreter that has both. Times are processor times of stretches in turn, for the sizes in ``SIZES``; memory is
-measured in a forked process per value, whose C library returns blocks above 64 KiB at once.
+measured in a forked process per value, where the C library returns blocks above 64 KiB at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import platform
@@ -154,12 +153,34 @@ def compare(case: str, names: list[str]) -> dict:
     return rows
 
 
+def peer_networks(size: tuple[int, ...], convolved: bool) -> tuple[list[nn.Module], Tensor, Tensor]:
+    """Return CompressAI's layer and ours with the same weights, with a 3x3 convolution or alone; input and slope."""
+    from compressai.layers import GDN
+
+    channels, rng = size[1], torch.Generator().manual_seed(0)
+    x, slope = torch.randn(size, generator=rng).requires_grad_(), torch.randn(size, generator=rng)
+    networks = []
+    for layer in (GDN(channels), GainControl(channels)):
+        torch.manual_seed(0)
+        networks.append(nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1), layer) if convolved else layer)
+    return networks, x, slope
+
+
+def peer_peaks() -> list[list[int]]:
+    """Return the peak memory of a step of both layers in bytes, in the order of the table."""
+    found = []
+    for size in SIZES:
+        for convolved in (False, True):
+            networks, x, slope = peer_networks(size, convolved)
+            found.append([forked_peak(network, x, slope) for network in networks])
+    return found
+
+
 def forked_peak(network: nn.Module, x: Tensor, slope: Tensor) -> int:
-    """Return the peak memory of a step in bytes above that before it, in a forked process."""
+    """Return the peak memory of a step in bytes above that before it, in a forked process without freed memory."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        ctypes.CDLL(None).mallopt(-3, 2**16)  # M_MMAP_THRESHOLD
         for _ in range(2):
             network(x).backward(slope)
             x.grad = None
@@ -177,7 +198,11 @@ def forked_peak(network: nn.Module, x: Tensor, slope: Tensor) -> int:
 
 def compare_peer() -> list[dict]:
     """Return a row per size, alone and with a 3x3 convolution: ours over GDN in time and memory, and the difference."""
-    from compressai.layers import GDN
+    # every block above 64 KiB is returned to the system when it is freed, so that the next step is seen as a whole
+    environment = {**os.environ, 'MALLOC_MMAP_THRESHOLD_': str(2**16)}
+    command = [sys.executable, __file__, '--peer-peaks']
+    run = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    peaks = iter(json.loads(run.stdout.splitlines()[-1]))
 
     def stretch(network: nn.Module, x: Tensor, slope: Tensor, steps: int) -> float:
         start = time.process_time()
@@ -188,16 +213,8 @@ def compare_peer() -> list[dict]:
 
     rows = []
     for size in SIZES:
-        channels = size[1]
-        rng = torch.Generator().manual_seed(0)
-        x, slope = torch.randn(size, generator=rng).requires_grad_(), torch.randn(size, generator=rng)
         for convolved in (False, True):
-            torch.manual_seed(0)
-            both = []
-            for layer in (GDN(channels), GainControl(channels)):
-                both.append(nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1), layer) if convolved else layer)
-            if convolved:
-                both[1][0].load_state_dict(both[0][0].state_dict())
+            both, x, slope = peer_networks(size, convolved)
             results = []
             for network in both:
                 x.grad = None
@@ -206,15 +223,15 @@ def compare_peer() -> list[dict]:
                 results.append((y.detach(), x.grad))
             differs = max(float((a - b).abs().max() / a.abs().max()) for a, b in zip(*results, strict=True))
             del results, y
-            peaks = [forked_peak(network, x, slope) for network in both]
             steps = max(1, round(STRETCH / stretch(both[0], x, slope, 1)))
             pairs = [tuple(stretch(each, x, slope, steps) for each in both) for _ in range(PEER_PAIRS + 1)][1:]
+            theirs, ours = next(peaks)
             row = {
                 'size': list(size),
                 'with_convolution': convolved,
                 **compare_pairs(pairs),
-                'peak_mib': [round(peak / 2**20, 2) for peak in peaks],
-                'peak_ratio': round(peaks[1] / peaks[0], 3),
+                'peak_mib': [round(theirs / 2**20, 2), round(ours / 2**20, 2)],
+                'peak_ratio': round(ours / theirs, 3),
                 'differs_by': differs,
             }
             rows.append(row)
@@ -229,8 +246,12 @@ def main() -> None:
     parser.add_argument('--no-compile', action='store_true', help='leave out torch.compile, which needs a C++ compiler')
     parser.add_argument('--peak', nargs=2, metavar=('LAYER', 'CASE'), help='print the bytes of one and stop')
     parser.add_argument('--peer', action='store_true', help='compare with CompressAI')
+    parser.add_argument('--peer-peaks', action='store_true', help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.peer_peaks:
+        print(json.dumps(peer_peaks()))
+        return
     if args.peer:
         stored = json.loads(OUT.read_text()) | {'against_compressai': compare_peer()}
         OUT.write_text(json.dumps(stored, indent=1) + '\n')
