@@ -29,8 +29,7 @@ def keep_freed_memory() -> None:
     """Let this process keep up to 32 MiB of freed memory for its next arrays instead of returning it to the system.
 
     Rendering a picture allocates and frees a dozen arrays. By default glibc returns each to the system, which provides
-    new zeroed pages for the next: more than half of the time of a data loader's worker (docs/degradations.md). Without
-    glibc nothing is changed.
+    new zeroed pages for the next; that can take longer than the arithmetic. Without glibc nothing is changed.
     """
     if not sys.platform.startswith('linux'):
         return
