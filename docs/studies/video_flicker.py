@@ -36,7 +36,16 @@ from restorebox.engine.measuring import resident_size
 from restorebox.figures import save_sheet
 from restorebox.inference import RestoreInferencer, Tiler
 from restorebox.inference.flow import find_flow, flow_guide, motion_boundaries, visible, warping_error
-from restorebox.inference.temporal import AGREEING, BY_CHANGE, MOST, SIGMA, TOLERANCE, TemporalFilter
+from restorebox.inference.temporal import (
+    ACTIVE,
+    AGREEING,
+    BY_CHANGE,
+    MOST,
+    SIGMA,
+    TOLERANCE,
+    WIDE_SIGMA,
+    TemporalFilter,
+)
 from restorebox.metrics.protocols import psnr_y
 from restorebox.pixels import to_float
 
@@ -228,7 +237,15 @@ def main() -> None:
         'model': args.model,
         'size': list(SIZE),
         'threads': torch.get_num_threads(),
-        'parameters': dict(MOST=MOST, TOLERANCE=TOLERANCE, BY_CHANGE=BY_CHANGE, SIGMA=SIGMA, AGREEING=AGREEING),
+        'parameters': dict(
+            MOST=MOST,
+            TOLERANCE=TOLERANCE,
+            BY_CHANGE=BY_CHANGE,
+            ACTIVE=ACTIVE,
+            SIGMA=SIGMA,
+            WIDE_SIGMA=WIDE_SIGMA,
+            AGREEING=AGREEING,
+        ),
         'parameters chosen on': CHOSEN_ON,
         'photographs': {name: [shot.photograph for shot in shots] for name, shots in (REPORTED | CONTROLS).items()},
         'clips': {},

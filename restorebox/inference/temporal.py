@@ -10,7 +10,9 @@ and w is the product of
 - visibility: forward-backward consistency of the flow, see :func:`~restorebox.inference.flow.visible`;
 - exp(-(d / tau)^2 / 2), the photometric test: d is the local mean of |P - R|, and tau grows with the local mean of
   |R - I|, the change that the model made to the input I. Where the model changed nothing, a difference between P and R
-  is motion that the flow missed; where it removed a streak, R itself is uncertain.
+  is motion that the flow missed; where it removed a streak, R itself is uncertain;
+- min(1, c / ACTIVE), with c the mean of |R - I| in a wider window: a region in which the model changes nothing stays as
+  it is.
 
 The restored pictures are blended, not the residuals R - I: a residual belongs to the streaks of its own frame, and a
 blended one puts w times the streaks back into the output (docs/studies/video_flicker.py measures both). Flow is
@@ -34,7 +36,9 @@ from restorebox.pixels import to_float, to_uint8, to_uint16
 MOST = 0.75  # maximum weight of the past; higher values average more and follow changes later
 TOLERANCE = 0.02  # of the photometric test, in [0, 1], where the model changed nothing: noise of a camera
 BY_CHANGE = 2.0  # increase of the tolerance per local change by the model
+ACTIVE = 0.01  # mean change by the model, in [0, 1], from which on the filter has its full weight
 SIGMA = 1.5  # pixels: standard deviation of the window of local means
+WIDE_SIGMA = 8.0  # the same of the wider window
 AGREEING = 0.35  # a smaller fraction of pixels that pass both tests is a cut
 LONGEST = 20  # limit of n
 
@@ -122,6 +126,8 @@ class TemporalFilter:
             else:
                 age = warp(past.averaged, flow)
                 weight = _smooth(agreement * np.minimum(age / (age + 1), MOST)) * np.float32(self._scale)
+                active = _smooth(np.abs(frame - lq).mean(-1), WIDE_SIGMA) / np.float32(ACTIVE)
+                weight *= np.minimum(active, 1)
                 averaged = np.minimum(1 + age * agreement, LONGEST)
                 change = warped - frame
                 if past.degraded is not None:
@@ -148,8 +154,8 @@ class TemporalFilter:
             self.flicker.pairs += 1
 
 
-def _smooth(x: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(x, (0, 0), SIGMA)
+def _smooth(x: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
+    return cv2.GaussianBlur(x, (0, 0), sigma)
 
 
 def _in_dtype(picture: np.ndarray, kind: np.dtype) -> np.ndarray:
