@@ -26,7 +26,7 @@ HELP = {
     'report': 'write JSON, a line per file; continued if it exists',
     'dry_run': 'print what would be done, and write nothing',
     'only_if_damaged': 'copy files in which the model finds no damage',
-    'model': 'name, weights file, URL#sha256=HEX or hf://OWNER/NAME@REVISION (default: %(default)s)',
+    'model': 'name, file, URL#sha256=HEX, hf://... (default: %(default)s)',
     'checkpoint': 'weights, if the model is a config',
     'strength': '0 to 2: input + S (restored - input) (default: %(default)g)',
     'temporal': 'filter videos against flicker (default: %(default)s)',
