@@ -50,7 +50,7 @@ def read_run(args: argparse.Namespace) -> RestoreRun:
     return RestoreRun(
         tuple(args.source),
         Path(args.out),
-        maker_of(args.model, args.checkpoint, args.strength, args.ensemble, args.quality),
+        maker_of(args.model, args.checkpoint, args.strength, args.ensemble, args.quality, args.temporal == 'on'),
         tuple(path for name in args.list for path in read_list(name)),
         Selection(tuple(args.include), tuple(args.exclude), args.suffix, KINDS.get(args.format)),
         args.only_if_damaged,
@@ -79,7 +79,7 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
     from restorebox.inference import RestoreInferencer
 
     names = ('device', 'memory', 'ensemble', 'precision', 'backend', 'strength')
-    options = {name: getattr(args, name) for name in names}
+    options = {name: getattr(args, name) for name in names} | {'temporal': args.temporal == 'on'}
     options |= {'max_pixels': args.max_pixels} if args.max_pixels else {}
     inferencer = RestoreInferencer(args.model, args.checkpoint, **options)
     if os.environ.get('RANK', '0') == '0':

@@ -25,10 +25,11 @@ HELP = {
     'quality': 'of JPEG, WebP and AVIF, 1 to 100 (default: %(default)s)',
     'report': 'write JSON, a line per file; continued if it exists',
     'dry_run': 'print what would be done, and write nothing',
-    'only_if_damaged': 'copy pictures in which the model finds no damage',
-    'model': 'name, weights file, URL#sha256=HEX or hf://OWNER/NAME@REVISION (default: %(default)s)',
+    'only_if_damaged': 'copy files in which the model finds no damage',
+    'model': 'name, file, URL#sha256=HEX, hf://... (default: %(default)s)',
     'checkpoint': 'weights, if the model is a config',
     'strength': '0 to 2: input + S (restored - input) (default: %(default)g)',
+    'temporal': 'filter videos against flicker (default: %(default)s)',
     'ensemble': 'mean over eight flips and rotations, 8 times the cost',
     'device': 'such as cpu or cuda:1 (default: a GPU, else cpu)',
     'precision': 'fp32 or bf16 (default: auto, by device and model)',
@@ -80,6 +81,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add('--model', default='weather')
     add('--checkpoint', metavar='FILE')
     add('--strength', type=float, default=1.0, metavar='S')
+    add('--temporal', choices=('on', 'off'), default='on')
     add('--ensemble', action='store_true')
     add('--device')
     add('--precision', choices=PRECISIONS, default='auto', metavar='NAME')

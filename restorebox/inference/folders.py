@@ -41,7 +41,7 @@ class RestoreRun:
         maker: model and settings, with which existing outputs are compared.
         listed: files of a list, which keep their folders in ``out``.
         selection: which of these files, and how the outputs are named.
-        only_if_damaged: whether pictures in which nothing is found are copied byte for byte. Videos are restored.
+        only_if_damaged: whether pictures and videos in which nothing is found are copied byte for byte.
         overwrite: whether existing outputs are replaced, whatever made them.
         batch_size: maximum number of pictures of one size in one pass of the network.
         report: file of the report, or None.

@@ -17,6 +17,7 @@ from restorebox.inference.clips import Note, warn
 from restorebox.inference.devices import find_device
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
+from restorebox.inference.frame_restorer import FrameRestorer
 from restorebox.inference.inputs import find_pictures
 from restorebox.inference.models import known_models, load_model, supported_precision
 from restorebox.inference.precision import choose_precision
@@ -50,6 +51,8 @@ class RestoreInferencer:
         strength: S in input + S (restored - input), clipped, before rounding; 0 returns the input, 1 the restored
             picture, up to 2 extrapolates. Models that estimate layers of rain apply it by layers, see
             :func:`mix_layers <restorebox.restorers.strength.mix_layers>`. Change it later by ``tiler.strength``.
+        temporal: whether frames of videos are filtered against flicker, see
+            :class:`TemporalFilter <restorebox.inference.temporal.TemporalFilter>`; otherwise they are independent.
 
     Attributes:
         precision: ``'fp32'`` or ``'bf16'``; ``'onnxruntime'`` for ONNX files.
@@ -71,6 +74,7 @@ class RestoreInferencer:
         backend: str | None = None,
         max_pixels: int = MAX_PIXELS,
         strength: float = 1.0,
+        temporal: bool = True,
     ) -> None:
         checked_strength(strength)  # before the model is loaded
         if max_pixels < 1:
@@ -96,6 +100,7 @@ class RestoreInferencer:
             supported = supported_precision(str(model)) if checkpoint is None else None
             self.precision = choose_precision(precision, supported, device)
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)
+        self.temporal = temporal
         self.tiler = Tiler(self.restorer, memory, ensemble, self.precision == 'bf16', strength)
 
     @staticmethod
@@ -127,7 +132,7 @@ class RestoreInferencer:
             return self.restore_array(source, progress)
         if isinstance(source, (str, os.PathLike)):
             if is_video(source):
-                return map(self.tiler, read_frames(source))
+                return map(self.frame_restorer(), read_frames(source))
             found = [path for path, _ in find_pictures(source)]
             files = (self.restore_file(path, progress=progress) for path in found)
             layers = [page.layers for file in files for page in file.pages]
@@ -227,22 +232,37 @@ class RestoreInferencer:
         target: str | os.PathLike,
         progress: Callable[[int, int], None] | None = None,
         note: Note = warn,
+        frames: FrameRestorer | None = None,
+        only_if_damaged: bool = False,
     ) -> int:
-        """Restore a video frame by frame into a file; frame rate, time stamps and audio are kept.
+        """Restore a video into a file; frame rate, time stamps and audio are kept.
 
         Args:
             path: the video.
             target: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, written atomically.
             progress: called with (done, total) frames; total is 0 if the file does not state it.
             note: called with a line for each thing that is changed or not kept; by default a Python warning.
+            frames: a new :meth:`frame_restorer`, to read its findings and flicker afterwards.
+            only_if_damaged: write nothing if nothing is found; ``frames`` must be examined.
 
         Returns:
             Number of frames.
 
         Raises:
             PictureError, OSError, MissingPackageError: see :func:`restorebox.inference.video.restore_video`.
+            NothingFound: with ``only_if_damaged``.
         """
-        return restore_video(path, target, self.tiler, progress, note)
+        frames = frames or self.frame_restorer(only_if_damaged)
+        check = frames.check_damage if only_if_damaged else None
+        return restore_video(path, target, frames, progress, note, check)
+
+    def frame_restorer(self, examined: bool = False) -> FrameRestorer:
+        """Return a function that restores the frames of one clip in order, with the temporal filter if it is on.
+
+        Args:
+            examined: whether to examine what was found.
+        """
+        return FrameRestorer(self.tiler, self.tiler.strength, self.temporal, examined)
 
 
 def _checked(picture: np.ndarray) -> np.ndarray:
@@ -270,6 +290,7 @@ def restore(
     backend: str | None = None,
     max_pixels: int = MAX_PIXELS,
     strength: float = 1.0,
+    temporal: bool = True,
 ) -> np.ndarray | list[np.ndarray] | Iterator[np.ndarray]:
     """Restore pictures with a model: ``restore('rainy.jpg')``.
 
@@ -284,6 +305,7 @@ def restore(
         backend: ``'torch'``, ``'onnxruntime'`` or None.
         max_pixels: maximum number of pixels of a file.
         strength: 0 to 2.
+        temporal: whether frames of videos are filtered against flicker.
 
     Returns:
         See :meth:`RestoreInferencer.__call__`.
@@ -301,5 +323,6 @@ def restore(
         backend=backend,
         max_pixels=max_pixels,
         strength=strength,
+        temporal=temporal,
     )
     return inferencer(source)

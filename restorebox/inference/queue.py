@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +18,12 @@ import numpy as np
 
 from restorebox.datasets.formats import FORMATS
 from restorebox.errors import PictureError, one_line, out_of_memory, printable
-from restorebox.files import read_bytes, write_whole
+from restorebox.files import read_bytes, replacing, write_whole
 from restorebox.inference import files
 from restorebox.inference.encoding import QUALITY
 from restorebox.inference.files import PictureFile
 from restorebox.inference.findings import Findings, examine
+from restorebox.inference.frame_restorer import NothingFound
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
 from restorebox.inference.records import FileRecord, OutputLog, Status
@@ -57,8 +59,8 @@ def restore_all(
         record: called with the record of each file when it is finished, in the order of finishing; ``model`` and
             ``sha256`` are None.
         outputs: record of what made the outputs of a folder, which is continued.
-        find: examine what was found in each picture; not at strength 0.
-        only_if_damaged: copy pictures in which nothing is found byte for byte; it implies ``find``.
+        find: examine what was found in each picture or video; not at strength 0.
+        only_if_damaged: copy pictures and videos in which nothing is found byte for byte; it implies ``find``.
         quality: of lossy formats, 1 to 100.
         batch_size: maximum number of pictures of one size in one pass of the network.
         label: description for the progress display; None for no display.
@@ -151,9 +153,17 @@ class _Queue:
             self._finish(0)
 
     def _restore_video(self, work: _Work) -> FileRecord:
-        with self._writes(work.job.target):
-            notes = work.timed(restore_with_timeout, self.inferencer, work.job)
-        return _record(work, 'restored', work.job.target, notes)
+        job, restorer = work.job, self.inferencer.frame_restorer(self.examined)
+        try:
+            with self._writes(job.target):
+                notes = work.timed(restore_with_timeout, self.inferencer, job, restorer, self.only_if_damaged)
+        except NothingFound:
+            with self._writes(job.copy, copied=True):
+                work.timed(_copy, job.source, job.copy)
+            work.found = Findings(0.0, {})
+            return _record(work, 'copied', job.copy, _copy_notes(job))
+        work.found = None if restorer.findings is None else restorer.findings.median
+        return _record(work, 'restored', job.target, notes)
 
     def _batch(
         self, work: _Work, read: PictureFile, waiting: dict[object, list[_Work]], writers: ThreadPoolExecutor
@@ -229,8 +239,7 @@ class _Queue:
         if self.only_if_damaged and work.found is not None and not work.found.strengths:
             with self._writes(job.copy, copied=True):
                 work.timed(lambda: write_whole(job.copy, read_bytes(job.source)))
-            renamed = f'nothing was found: copied as {job.copy.name}, in its own format'
-            return _record(work, 'copied', job.copy, [] if job.copy == job.target else [renamed])
+            return _record(work, 'copied', job.copy, _copy_notes(job))
         notes = list(restored.notes)
         if job.kind is not None and 'deep' not in FORMATS[job.kind].holds and restored.colours.dtype == np.uint16:
             restored = restored.in_8_bits()
@@ -247,6 +256,17 @@ def _record(
     own = () if error is not None or work.job.note is None else (work.job.note,)
     source = str(work.job.source)
     return FileRecord(source, str(output), status, None, None, work.seconds, found, error, (*own, *notes))
+
+
+def _copy(source: Path, output: Path) -> None:
+    """Copy a video, which may be larger than the memory."""
+    with replacing(output) as beside:
+        shutil.copyfile(source, beside)
+
+
+def _copy_notes(job: RestoreJob) -> list[str]:
+    renamed = f'nothing was found: copied as {job.copy.name}, in its own format'
+    return [] if job.copy == job.target else [renamed]
 
 
 def _reason(job: RestoreJob, error: Exception) -> str:

@@ -21,6 +21,7 @@ from restorebox.errors import ConfigError
 from restorebox.files import file_locked, json_bytes, replacing
 from restorebox.inference.encoding import QUALITY
 from restorebox.inference.models import find_model, weights_digest
+from restorebox.inference.video import is_video
 from restorebox.restorers.strength import checked_strength
 
 REPORT_VERSION = 1  # of the lines of a report; a change that readers must know of increases it
@@ -43,6 +44,7 @@ class Maker:
         ensemble: whether self-ensemble was used.
         quality: of lossy formats, 1 to 100.
         config: hash of the model's config if it was given apart from the weights, else None.
+        temporal: whether videos are filtered against flicker; it has no influence on pictures.
     """
 
     model: str
@@ -51,10 +53,14 @@ class Maker:
     ensemble: bool = False
     quality: int = QUALITY
     config: str | None = None
+    temporal: bool = False
 
     @property
     def key(self) -> str:
-        """Sixteen hexadecimal digits that identify weights and settings; the name of the model has no influence."""
+        """Sixteen hexadecimal digits that identify weights and settings; the name of the model has no influence.
+
+        They are those of pictures, see :meth:`key_of`.
+        """
         settings = [self.sha256, float(self.strength), self.ensemble, self.quality, self.config]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
@@ -62,9 +68,18 @@ class Maker:
         """Return the record of a file with this maker's model; that of an existing output is not changed."""
         return record if record.status == 'existing' else replace(record, model=self.model, sha256=self.sha256)
 
+    def key_of(self, output: str | Path) -> str:
+        """Return the key for an output file: :attr:`key`, followed by ``-temporal`` for a filtered video."""
+        return f'{self.key}-temporal' if self.temporal and is_video(output) else self.key
+
 
 def maker_of(
-    model: str, checkpoint: str | None = None, strength: float = 1.0, ensemble: bool = False, quality: int = QUALITY
+    model: str,
+    checkpoint: str | None = None,
+    strength: float = 1.0,
+    ensemble: bool = False,
+    quality: int = QUALITY,
+    temporal: bool = False,
 ) -> Maker:
     """Return the maker of a run's outputs; the weights are not loaded.
 
@@ -74,6 +89,7 @@ def maker_of(
         strength: 0 to 2.
         ensemble: whether to use self-ensemble.
         quality: of lossy formats, 1 to 100.
+        temporal: whether videos are filtered against flicker.
 
     Raises:
         ConfigError, CheckpointError, ExportError: the model does not exist; or a value is out of range.
@@ -86,7 +102,7 @@ def maker_of(
 
         path = model if Path(model).suffix == '.py' else find_model(model).config
         config = hashlib.sha256(repr(load_config(path).model.to_dict()).encode()).hexdigest()
-    return Maker(model, digest, strength, ensemble, quality, config)
+    return Maker(model, digest, strength, ensemble, quality, config, temporal)
 
 
 @dataclass(frozen=True)
@@ -104,7 +120,7 @@ class FileRecord:
         found: what the model removed, kind -> RMS in levels of 8 bits, see
             :class:`~restorebox.inference.findings.Findings`; empty if nothing was found, None if it was not examined.
         error: a line with file and reason, None unless it failed.
-        notes: a line for each thing that could not be kept.
+        notes: a line for each thing that could not be kept; for a filtered video also its flicker.
     """
 
     source: str
@@ -302,7 +318,7 @@ class OutputLog:
         if (entry := self._made.get(self._name(output))) is None:
             return None
         key, copied = entry
-        return 'other' if key != self.maker.key else 'copied' if copied else 'same'
+        return 'other' if key != self.maker.key_of(output) else 'copied' if copied else 'same'
 
     @contextmanager
     def writing(self, output: str | Path, copied: bool = False) -> Iterator[None]:
@@ -317,7 +333,7 @@ class OutputLog:
         Raises:
             OSError: the disk is full.
         """
-        name, entry = self._name(output), (self.maker.key, copied)
+        name, entry = self._name(output), (self.maker.key_of(output), copied)
         replaced = os.path.lexists(output)
         if not replaced:
             self._set(name, entry)

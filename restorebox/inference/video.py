@@ -1,4 +1,4 @@
-"""Restoration of video files frame by frame through PyAV; frame rate, time stamps, audio and colours are kept.
+"""Restoration of video files through PyAV; frame rate, time stamps, audio and colours are kept.
 
 Frames are read, restored and encoded one at a time, and packets of audio and subtitles are copied. So memory does not
 grow with the length. The display matrix is applied to the frames and removed; interlaced frames are deinterlaced. Video
@@ -76,6 +76,7 @@ def restore_video(
     restore: Restore,
     progress: Callable[[int, int], None] | None = None,
     note: Note = warn,
+    check: Callable[[], None] | None = None,
 ) -> int:
     """Restore a video into a file by an atomic write.
 
@@ -86,6 +87,7 @@ def restore_video(
         restore: function ``(H, W, 3)`` RGB, uint8 or uint16 -> the same.
         progress: called with (done, total) frames; total is 0 if the file does not state it.
         note: see :func:`read_frames`.
+        check: called after the last frame; if it raises an error, nothing is written.
 
     Returns:
         Number of frames.
@@ -100,7 +102,10 @@ def restore_video(
     if target.suffix.lower() not in CONTAINERS:
         raise PictureError(f'{target}: videos are written as {", ".join(CONTAINERS)}')
     with open_clip(path, note) as clip, replacing(target) as temporary:
-        return _restore(clip, temporary, target, restore, progress)
+        done = _restore(clip, temporary, target, restore, progress)
+        if check is not None:
+            check()
+        return done
 
 
 def _restore(

@@ -65,3 +65,48 @@ def test_without_pyav_it_is_a_line_and_nothing_is_made(published, tmp_path, monk
         "error: video needs the package av, which is not here: pip install 'restorebox[video]'"
     )
     assert not (tmp_path / 'restored').exists()
+
+
+def restored(name, published, *words):
+    """Restore a clip with a report; returns its line."""
+    main(['restore', name, '--model', str(published), '--device', 'cpu', '--report', 'r.jsonl', *words])
+    return json.loads(Path('r.jsonl').read_text().splitlines()[-1])
+
+
+def test_flicker_and_findings_of_a_clip(published, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / 'a.mp4', 4)
+    line = restored('a.mp4', published)
+    printed = capsys.readouterr()
+    (flicker,) = (note for note in line['notes'] if note.startswith('flicker (warping error'))
+    assert f'note: a.mp4: {flicker}\n' in printed.err
+    assert line['found']
+    assert 'a.mp4: ' + ', '.join(f'{kind} {value:.1f}' for kind, value in line['found'].items()) in printed.out
+    filtered = (tmp_path / 'restored/a.mp4').read_bytes()
+
+    assert restored('a.mp4', published)['notes'] == line['notes'], 'it is there already'
+    capsys.readouterr()
+    assert restored('a.mp4', published, '--temporal', 'off')['notes'] == []
+    assert '1 of these in place of others' in capsys.readouterr().out
+    assert (tmp_path / 'restored/a.mp4').read_bytes() != filtered
+
+
+def test_pictures_do_not_depend_on_the_temporal_filter(published, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new('RGB', (9, 7), 'red').save('a.png')
+    restored('a.png', published)
+    restored('a.png', published, '--temporal', 'off')
+    assert '1 were there already' in capsys.readouterr().out
+
+
+def test_only_if_damaged_copies_a_clip_in_which_nothing_is_found(published, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / 'a.avi', 3, codec='mpeg4')
+    line = restored('a.avi', published, '--only-if-damaged')
+    assert (line['status'], line['output']) == ('restored', 'restored/a.avi.mkv')
+    monkeypatch.setattr('restorebox.inference.tiles.Tiler.__call__', lambda self, frame, progress=None: frame.copy())
+    line = restored('a.avi', published, '--only-if-damaged', '--overwrite', '--out', 'other')
+    assert (line['status'], line['output'], line['found']) == ('copied', 'other/a.avi', {})
+    assert line['notes'] == ['nothing was found: copied as a.avi, in its own format']
+    assert Path('other/a.avi').read_bytes() == Path('a.avi').read_bytes()
+    assert sorted(path.name for path in Path('other').iterdir() if path.suffix in ('.avi', '.mkv')) == ['a.avi']

@@ -162,7 +162,7 @@ def test_a_clip_of_a_disk_that_is_gone_is_given_up_and_one_that_is_slow_is_not(t
     over, spent = threading.Event(), itertools.count()
     job = RestoreJob(tmp_path / 'a.mp4', tmp_path / 'out' / 'a.mp4')
 
-    def restore_video(source, target, progress, note):
+    def restore_video(source, target, progress, note, restorer, only_if_damaged):
         over.wait()
         progress(1, 1)
         target.parent.mkdir()
@@ -180,6 +180,7 @@ def test_a_clip_of_a_disk_that_is_gone_is_given_up_and_one_that_is_slow_is_not(t
     monkeypatch.setattr(threading.Event, 'wait', lambda event, limit=None: wait(event, limit and limit / 50))
     fake = inferencer()
     fake.restore_video = restore_video
+    fake.frame_restorer = lambda examined: SimpleNamespace(findings=None, flicker=None)
     bad = restore_all(fake, [job])
     over.set()
     gone = [f"{job.source}: can't be read (it gave nothing for 2 seconds; is its disk gone?)"]
