@@ -16,7 +16,7 @@ from restorebox.engine.config import leaves
 from restorebox.errors import ConfigError, PictureError, RestoreboxError
 from restorebox.figures import read_scalars, save_curves_of_runs, save_sheet
 from restorebox.files import find_checkpoints
-from restorebox.metrics.protocols import lower_is_better
+from restorebox.metrics.directions import lower_is_better
 from restorebox.pixels import to_uint8
 from restorebox.untrusted import read_json
 

@@ -14,7 +14,7 @@ from restorebox.engine.loops import SampleTrainLoop, samples_to_steps
 from restorebox.engine.optim import steps_per_update
 from restorebox.errors import ConfigError, DataError
 from restorebox.files import find_checkpoints, remove_leftovers
-from restorebox.metrics.protocols import lower_is_better
+from restorebox.metrics.directions import lower_is_better
 from restorebox.registry import HOOKS, nearest
 from restorebox.values import Samples
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.errors import DataError, PictureError
 from restorebox.metrics.no_reference import NO_REFERENCE, why_without_number
-from restorebox.metrics.protocols import CAP, psnr_of_mse
+from restorebox.metrics.protocols import CAP
 from restorebox.metrics.published import Claim
-from restorebox.metrics.variants import CROPS, Variant, measure, variants
+from restorebox.metrics.variants import CROPS, Variant, measure, psnr_of_mse, variants
 from restorebox.pixels import to_float
 
 USUAL = (Variant('psnr', 'rgb'), Variant('psnr', 'y'), Variant('ssim', 'rgb'), Variant('ssim', 'y'))

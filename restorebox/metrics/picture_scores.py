@@ -76,7 +76,7 @@ class PictureScores(RestorationMetric):
         """
         for sample in data_samples:
             if sample.get('gt') is None:
-                raise DataError(f"picture '{sample['name']}' has no gt; use NoReferenceScores, FID or a paired set")
+                raise DataError(f"picture '{sample['name']}' has no gt; use FID or a paired set")
             row: dict[str, Any] = {'index': sample_index(sample), 'name': sample['name']}
             why: dict[str, str] = {}
             if self.do_nothing:  # replaced below if the input can be scored

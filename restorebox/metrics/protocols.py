@@ -50,7 +50,7 @@ CAP = 100.0
 NETWORK_PROTOCOLS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
 """Protocols that need a network -> its LPIPS backbone, see :class:`restorebox.metrics.picture_scores.PictureScores`."""
 
-LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight', 'niqe', 'niqe_y', 'brisque')
+LOWER_IS_BETTER = ('lpips_alex', 'lpips_vgg', 'fid', 'mae_airlight')
 
 
 def lower_is_better(name: str) -> bool:
@@ -76,38 +76,23 @@ def luma_full_u8(saved: Picture) -> Picture:
     return np.floor((saved @ np.array([299.0, 587.0, 114.0]) + 500) / 1000)  # integer weights: exact at .5
 
 
-def psnr_of_mse(mse: float) -> float:
-    """Return PSNR in dB, at most :data:`CAP`, of a mean squared error on values in [0, 255]."""
+def _psnr(a: Picture, b: Picture) -> float:
+    mse = np.mean((a - b) ** 2)
     return CAP if mse == 0 else float(np.minimum(10 * np.log10(255**2 / mse), CAP))  # np.minimum keeps NaN
 
 
-def _psnr(a: Picture, b: Picture) -> float:
-    return psnr_of_mse(float(np.mean((a - b) ** 2)))
-
-
-def ssim_map(a: Picture, b: Picture, blur: Callable[[Picture], Picture], unbias: float = 1.0) -> Picture:
-    """Return the SSIM index (Wang et al. 2004, eq. 13) of each position, in the shape of ``a``.
-
-    Args:
-        a: picture in [0, 255].
-        b: picture of the same shape.
-        blur: weighted mean over the window at each position; it decides what is outside the picture.
-        unbias: factor of variances and covariance: 1, or N / (N - 1) for the sample covariance.
-    """
+def _ssim(a: Picture, b: Picture, blur: Callable[[Picture], Picture], window: int, unbias: float) -> float:
+    """Return the mean SSIM (Wang et al. 2004, eq. 13) over all positions with the window inside the picture."""
+    if min(a.shape[:2]) < window:
+        return float('nan')
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mu_a, mu_b = blur(a), blur(b)
     var_a = unbias * (blur(a * a) - mu_a * mu_a)
     var_b = unbias * (blur(b * b) - mu_b * mu_b)
     cov = unbias * (blur(a * b) - mu_a * mu_b)
-    return (2 * mu_a * mu_b + c1) * (2 * cov + c2) / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))
-
-
-def _ssim(a: Picture, b: Picture, blur: Callable[[Picture], Picture], window: int, unbias: float) -> float:
-    """Return the mean SSIM over all positions with the window inside the picture."""
-    if min(a.shape[:2]) < window:
-        return float('nan')
+    index = (2 * mu_a * mu_b + c1) * (2 * cov + c2) / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))
     edge = window // 2
-    return float(ssim_map(a, b, blur, unbias)[edge : a.shape[0] - edge, edge : a.shape[1] - edge].mean())
+    return float(index[edge : a.shape[0] - edge, edge : a.shape[1] - edge].mean())
 
 
 def _ssim_gaussian(a: Picture, b: Picture) -> float:

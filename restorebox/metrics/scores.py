@@ -17,7 +17,7 @@ import torch
 from restorebox.errors import printable
 from restorebox.files import json_bytes, write_whole
 from restorebox.metrics.base import NAMED
-from restorebox.metrics.protocols import lower_is_better
+from restorebox.metrics.directions import lower_is_better
 
 LIBRARIES = (
     'restorebox',

@@ -35,7 +35,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restorebox.metrics.protocols import Picture, as_saved, luma_full_u8, luma_studio, psnr_of_mse, ssim_map
+from restorebox.metrics.protocols import CAP, Picture, as_saved, luma_full_u8, luma_studio
 
 COLOURS = ('rgb', 'y', 'y_u8', 'y_full', 'y_full_u8')
 WINDOWS = ('', 'replicate', 'zeros', 'sample', 'uniform7', 'volume', 'range2')
@@ -150,6 +150,27 @@ def measure(pred: NDArray, gt: NDArray, wanted: list[Variant]) -> tuple[dict[str
                 errors[each.name] = float(value)
                 values[each.name] = psnr_of_mse(float(value))
     return {each.name: values[each.name] for each in wanted}, errors
+
+
+def psnr_of_mse(mse: float) -> float:
+    """Return PSNR in dB, at most 100, of a mean squared error on values in [0, 255]; nan for nan."""
+    return CAP if mse == 0 else float(np.minimum(10 * np.log10(255**2 / mse), CAP))  # np.minimum keeps NaN
+
+
+def ssim_map(a: Picture, b: Picture, blur: Callable[[Picture], Picture], unbias: float = 1.0) -> Picture:
+    """Return the SSIM index (Wang et al. 2004, eq. 13) of each position, in the shape of ``a``.
+
+    Args:
+        a: picture in [0, 255].
+        b: picture of the same shape.
+        blur: weighted mean over the window at each position; it decides what is outside the picture.
+        unbias: factor of variances and covariance: 1, or N / (N - 1) for the sample covariance.
+    """
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mean_a, mean_b = blur(a), blur(b)
+    variances = unbias * (blur(a * a + b * b) - mean_a**2 - mean_b**2)
+    covariance = unbias * (blur(a * b) - mean_a * mean_b)
+    return (2 * mean_a * mean_b + c1) * (2 * covariance + c2) / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))
 
 
 def _convert(picture: NDArray, colour: str, unrounded: bool) -> Picture:

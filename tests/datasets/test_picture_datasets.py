@@ -18,7 +18,6 @@ from restorebox.datasets.pictures import PairedPictures, UnpairedPictures
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.errors import ConfigError, DataError, PictureError
 from restorebox.registry import DATASETS
-from tests.factories import write_pairs
 
 LOAD = [{'type': 'LoadPictures'}, {'type': 'Pack'}]
 TRAIN = [
@@ -327,14 +326,3 @@ def test_the_developers_side_by_side_pictures(shared):
             lq, gt = (sample['inputs'][role].float() for role in ('lq', 'gt'))
             assert lq.shape == gt.shape
             assert lq.mean() > gt.mean()  # rain, on the left, is brighter
-
-
-def test_degraded_pictures_alone(tmp_path):
-    write_pairs(tmp_path, 'test', 3)
-    dataset = DATASETS.build(dict(type='DegradedPictures', data_root=str(tmp_path), pipeline=LOAD))
-    assert len(dataset) == 3
-    assert dataset.roles == ('lq',)
-    assert set(dataset.get_data_info(1)['paths']) == {'lq'}
-    assert [dataset.get_data_info(i)['name'] for i in range(3)] == ['00', '01', '02']
-    with pytest.raises(DataError, match='no such folder'):
-        DATASETS.build(dict(type='DegradedPictures', data_root=str(tmp_path), split='elsewhere'))
