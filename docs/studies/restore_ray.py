@@ -13,7 +13,8 @@ Speed: 48x32 PNG files are restored by Ray (two processes), and the first --othe
 process) and by torchrun (two). Memory is sampled over all processes of a run, as is processor time: the proportional
 set size (PSS), in which libraries that other programs use too count in part, and of it the process's own memory, which
 is not shared. The overhead is the time per picture and process minus that of bare network calls on the same arrays,
-measured before and after each run. --minutes ends the run of Ray by SIGINT.
+measured before and after each run; curves show processor time, which depends less on other programs.
+--minutes ends the run of Ray by SIGINT.
 
 Writes docs/results/restore_ray.json, .md and .png. Pictures and outputs go into a temporary folder, which is removed.
 """
@@ -302,6 +303,11 @@ def measure_kills(home: Path, photographs: Path, count: int) -> dict[str, Any]:
     }
 
 
+def at_work(sample: dict[str, Any]) -> bool:
+    """Return whether a sample is of a run that has not begun to end: its workers are there, if it has any."""
+    return sample['worker'] is not None or (sample['main'] > 0 and sample['other'] == 0)
+
+
 def draw(speed: dict[str, Any], path: Path) -> None:
     """Draw memory and overhead against the number of finished pictures."""
     figure = Figure(figsize=(12, 4.5), layout='constrained')
@@ -311,7 +317,7 @@ def draw(speed: dict[str, Any], path: Path) -> None:
     styles = {'ordinary': '-', 'torchrun': ':', 'ray': '--'}
     colours = {'main_own': 'tab:blue', 'worker_own': 'tab:orange', 'all': 'tab:red'}
     for engine, row in speed['engines'].items():
-        samples = [each for each in row['samples'] if each['done'] > 0 and each['all'] > 0]
+        samples = [each for each in row['samples'] if each['done'] > 0 and at_work(each)]
         for part, kind in kinds.items():
             label = f'{engine}: {kind}'
             points = [(each['done'], each[part]) for each in samples if each[part]]
@@ -321,15 +327,15 @@ def draw(speed: dict[str, Any], path: Path) -> None:
         middle, overhead = [], []
         for a, b in itertools.pairwise(steps):
             if b['done'] > a['done']:
-                each_ms = 1000 * (b['seconds'] - a['seconds']) * PROCESSES[engine] / (b['done'] - a['done'])
+                each_ms = 1000 * (b['processor'] - a['processor']) / (b['done'] - a['done'])
                 middle.append((a['done'] + b['done']) / 2)
-                overhead.append(each_ms - row['bare_ms'])
+                overhead.append(each_ms - row['bare_processor_ms'])
         right.plot(middle, overhead, styles[engine], color='black', label=engine)
     left.set(
         xlabel='finished pictures', ylabel='memory, MiB', ylim=(0, None), title='Own memory of a process; PSS of all'
     )
-    right.set(xlabel='finished pictures', ylabel='ms per picture and process', ylim=(0, None))
-    right.set_title('Elapsed time minus that of bare network calls')
+    right.set(xlabel='finished pictures', ylabel='ms per picture, all processes', ylim=(0, None))
+    right.set_title('Processor time minus that of bare network calls')
     left.legend(fontsize=7)
     right.legend()
     save_figure(figure, path)
@@ -374,12 +380,14 @@ def table(found: dict[str, Any]) -> str:
         for part, label in parts.items():
             cells = []
             for each in engines:
-                points = [p for p in each['samples'] if p[part] and p['done'] >= 0.05 * each['asked']]
+                points = [p for p in each['samples'] if p[part] and p['done'] >= 0.05 * each['asked'] and at_work(p)]
                 shown = [points[0][part], points[-1][part]] if points else []
                 cells.append(' to '.join(f'{value:.0f}' for value in shown))
             lines.append(f'| {label} from 5 % of the files to the end, MiB | ' + ' | '.join(cells) + ' |')
         same = len({each['content'] for each in engines}) == 1
         first = min(each['asked'] for each in engines)
+        if 'remark' in speed:
+            lines += ['', speed['remark']]
         lines += ['', f'The first {first:,} outputs of all engines are {"" if same else "NOT "}the same bytes.', '']
     if kills := found.get('kills'):
         status = ', '.join(f'{count:,} {name}' for name, count in kills['status'].items())
