@@ -20,6 +20,7 @@ from restorebox.files import read_bytes, read_limit, write_whole
 SCHEMES = ('s3', 'gs', 'https', 'http')
 WRITTEN = ('s3', 'gs')  # schemes with folders: listed, and written
 LARGEST = 4 * 2**30  # bytes of a file that is read
+_NO_BUCKET = 'specified bucket does not exist'
 _SECRETS = ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN')
 
 
@@ -124,19 +125,36 @@ def read(path: str | os.PathLike, most: int | None = None) -> bytes:
         return read_bytes(path, most)
     if path.archive is not None:
         return _archive(path.archive).read(path.member, most)
+    limit = LARGEST if most is None else most
     try:
         if path.scheme in WRITTEN:
-            return bytes(_system(str(path.scheme)).cat_file(path.key, start=most and 0, end=most))
-        with _system(str(path.scheme)).open(path.key, block_size=0) as file:  # as a stream: it may have no end
-            limit = LARGEST if most is None else most
-            data = bytearray()
-            while len(data) <= limit and (block := file.read(2**20)):
-                data += block
+            data = _object(path, limit + 1)
+        else:
+            data = _stream(path, limit + 1)
     except Exception as error:
         raise failure(path, error) from None
     if most is None and len(data) > limit:
         raise OSError(0, f'is larger than {LARGEST // 2**30} GiB', str(path))
-    return bytes(data[:limit])
+    return data[:limit]
+
+
+def _object(path: RemotePath, most: int) -> bytes:
+    """Read an object by one request; without a range s3fs would ask for its size first."""
+    try:
+        return bytes(_system(str(path.scheme)).cat_file(path.key, start=0, end=most))
+    except OSError as error:
+        if 'range' in str(error).lower() and 'satisf' in str(error).lower():  # an empty object has no first byte
+            return b''
+        raise
+
+
+def _stream(path: RemotePath, most: int) -> bytes:
+    """Read from a web server, which may send without end."""
+    data = bytearray()
+    with _system(str(path.scheme)).open(path.key, block_size=0) as file:
+        while len(data) < most and (block := file.read(2**20)):
+            data += block
+    return bytes(data[:most])
 
 
 def write(path: str | os.PathLike, data: bytes | memoryview) -> None:
@@ -192,7 +210,7 @@ def files_below(folder: RemotePath) -> tuple[list[RemotePath], list[str]]:
     try:
         found: dict[str, dict[str, Any]] = _system(str(folder.scheme)).find(folder.key, detail=True)
     except FileNotFoundError as error:
-        if 'bucket' in str(error).lower():
+        if _NO_BUCKET in str(error):
             raise DataError(f'{folder}: {failure(folder, error).strerror}') from None
         found = {}
     except Exception as error:
@@ -234,7 +252,7 @@ def failure(path: RemotePath, error: BaseException) -> OSError:
     elif kinds & {'EndpointConnectionError', 'ClientConnectorError', 'ConnectTimeoutError', 'ConnectionClosedError'}:
         text = f'no connection ({text})'
     elif isinstance(error, FileNotFoundError):
-        text = 'no such bucket' if 'bucket' in text.lower() else 'no such file'
+        text = 'no such bucket' if _NO_BUCKET in text else 'no such file'
     elif isinstance(error, PermissionError):
         text = f'permission denied ({text})'
     elif isinstance(error, OSError):
@@ -248,6 +266,12 @@ def _without_secrets(text: str) -> str:
         if len(value := os.environ.get(name, '')) > 3:
             text = text.replace(value, '***')
     return re.sub(r'(?<=//)[^/\s]*@', '***@', re.sub(r'\?[^\s"\')]*', '?***', text))
+
+
+def forget() -> None:
+    """Close connections and archives, so that changed environment variables and archives are read again."""
+    _archive.cache_clear()
+    _system.cache_clear()
 
 
 @cache
@@ -275,7 +299,7 @@ def _system(scheme: str) -> Any:
     Raises:
         MissingPackageError: its package is not installed.
     """
-    options: dict[str, Any] = {'use_listings_cache': False}
+    options: dict[str, Any] = {'use_listings_cache': False, 'skip_instance_cache': True}
     if scheme == 's3':
         seconds = read_limit()
         options['config_kwargs'] = {'read_timeout': seconds, 'connect_timeout': min(seconds, 10)}
