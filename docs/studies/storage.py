@@ -88,6 +88,12 @@ def command(home: Path, model: str, *words: str, ranks: int = 1) -> subprocess.P
     )
 
 
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have started."""
+    children = [int(each) for each in Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
+    return children + [each for child in children for each in descendants(child)]
+
+
 def finished(process: subprocess.Popen[str]) -> float:
     """Wait for a run; returns its seconds."""
     start = time.perf_counter()
@@ -104,7 +110,8 @@ def killed_and_continued(server: Server, home: Path, args: argparse.Namespace, r
     process = command(home, args.model, *words, ranks=ranks)
     while server.written(f'study/{name}/out') < args.pictures // 3 and process.poll() is None:
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
+    for pid in (process.pid, *descendants(process.pid)):  # torchrun gives each rank a session of its own
+        os.kill(pid, signal.SIGKILL)
     process.communicate()
     half = server.tree(f'study/{name}/out')
     whole = local_tree(home / 'local')

@@ -94,23 +94,19 @@ class RemoteLines:
         self.path, self.folder = path, path.with_name(f'{path.name}.parts')
         self._waiting: list[bytes] = []
         self._flushed = time.monotonic()
-        self._found: tuple[list[RemotePath], list[Line]] | None = None
+        self._parts: list[RemotePath] = []  # these and the lines as they were read last
+        self._lines: list[Line] = []
 
     def read(self) -> Iterator[Line]:
-        """Yield each line and its content, by one listing and a request per part."""
-        yield from self._read()[1]
-
-    def _read(self) -> tuple[list[RemotePath], list[Line]]:
-        """Return the parts and all lines, the joined ones first."""
+        """Yield each line and its content, the joined ones first, by one listing and a request per part."""
         self.flush()
-        if self._found is None:
-            parts = sorted(files_below(self.folder)[0], key=lambda part: part.name)  # in the order of time
-            lines: list[Line] = []
-            for path in (self.path, *parts):
-                with suppress(FileNotFoundError):  # another process has just joined them
-                    lines += _parsed(read(path).splitlines(keepends=True))
-            self._found = parts, lines
-        return self._found
+        parts = sorted(files_below(self.folder)[0], key=lambda part: part.name)  # in the order of time
+        lines: list[Line] = []
+        for path in (self.path, *parts):
+            with suppress(FileNotFoundError):  # another process has just joined them
+                lines += _parsed(read(path).splitlines(keepends=True))
+        self._parts, self._lines = parts, lines
+        yield from lines
 
     def empty(self) -> bool:
         """Return whether the object does not exist or has no bytes."""
@@ -137,15 +133,14 @@ class RemoteLines:
         """
         if self._waiting:
             write(self.folder / f'{time.time_ns():020d}-{secrets.token_hex(8)}.jsonl', b''.join(self._waiting))
-            self._waiting, self._found = [], None
+            self._waiting = []
         self._flushed = time.monotonic()
 
     def keep(self, wanted: Callable[[int], bool]) -> None:
-        """Join the parts that have been read, for one process; a kill in between leaves lines twice, and loses none."""
-        parts, lines = self._read()
-        write(self.path, b''.join(line for i, (line, _) in enumerate(lines) if wanted(i)))
-        remove(parts)
-        self._found = None
+        """Join the parts that :meth:`read` found, for one process; a kill in between leaves lines twice."""
+        write(self.path, b''.join(line for i, (line, _) in enumerate(self._lines) if wanted(i)))
+        remove(self._parts)
+        self._parts, self._lines = [], []
 
     def close(self) -> None:
         """Write the lines that wait."""

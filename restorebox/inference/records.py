@@ -350,6 +350,8 @@ class OutputLog:
     def finish(self) -> None:
         """Join the record's objects in storage, for one process."""
         if isinstance(self._lines, RemoteLines):
+            for _ in self._lines.read():  # also what other processes have written since the start
+                pass
             self._lines.keep(lambda _: True)
 
     def _set(self, name: str, entry: tuple[str, bool] | None) -> None:
