@@ -50,6 +50,7 @@ setup(
             'prune',
             'ray',
             'serve',
+            'storage',
             'video',
             'web',
             'zoo',

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restorebox.cli.restore_options import KINDS, parse
@@ -44,19 +43,20 @@ def read_run(args: argparse.Namespace) -> RestoreRun:
     from restorebox.inference.folders import RestoreRun
     from restorebox.inference.inputs import Selection, read_list
     from restorebox.inference.records import maker_of
+    from restorebox.storage import check_output
 
     if '-' in args.list and int(os.environ.get('WORLD_SIZE', 1)) > 1:
         raise ConfigError('list -: several processes cannot share standard input; write the list into a file')
     return RestoreRun(
         tuple(args.source),
-        Path(args.out),
+        check_output(args.out),
         maker_of(args.model, args.checkpoint, args.strength, args.ensemble, args.quality, args.temporal == 'on'),
         tuple(path for name in args.list for path in read_list(name)),
         Selection(tuple(args.include), tuple(args.exclude), args.suffix, KINDS.get(args.format)),
         args.only_if_damaged,
         args.overwrite,
         args.batch_size,
-        None if args.report is None else Path(args.report),
+        None if args.report is None else check_output(args.report),
     )
 
 

@@ -14,11 +14,11 @@ KINDS = {kind.lower(): kind for kind, each in FORMATS.items() if each.written}
 
 # An option takes one line of 80 columns, so that the help is read on one screen; docs/restoring.md has the details.
 HELP = {
-    'source': "picture, video, folder, 'a/**/*.jpg', - for --list -",
+    'source': "file, folder, 'a/**/*.jpg', s3://..., FILE.zip",
     'list': 'file with a path per line; - is standard input',
     'include': 'only files of this name or path, as *.png, a/**/*.png',
     'exclude': 'leave such files out; both may be repeated',
-    'out': 'output folder (default: %(default)s)',
+    'out': 'folder, or s3://BUCKET/... (default: %(default)s)',
     'overwrite': 'replace existing outputs, whatever made them',
     'suffix': 'add to names: photo.jpg becomes photoTEXT.jpg',
     'format': 'write pictures as png, jpeg, webp, tiff, avif, ...',

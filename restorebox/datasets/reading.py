@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image
@@ -16,7 +16,8 @@ from restorebox.datasets.decoding import MAX_PIXELS, Frame, decode, prepare, qui
 from restorebox.datasets.formats import HEAD, PICTURE_SUFFIXES, Refused, left_out, recognise
 from restorebox.datasets.walking import SkippedFiles, walk
 from restorebox.errors import DataError, PictureError, out_of_memory
-from restorebox.files import open_regular, read_bytes
+from restorebox.files import open_regular
+from restorebox.storage import RemotePath, read
 
 _HUGE = (2**16, 2**16)  # size reported for pictures above Pillow's limit
 
@@ -40,7 +41,6 @@ def read_picture(path: str | os.PathLike, alpha: bool = False, max_pixels: int =
             several pages or frames. One line: the file, then the reason.
         MemoryError: not enough memory.
     """
-    path = os.fspath(path)
     data = _bytes(path)
     try:
         kind = recognise(data, os.path.splitext(path)[1])
@@ -64,7 +64,6 @@ def read_frames(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> tuple[
     Raises:
         PictureError, MemoryError: see :func:`read_picture`.
     """
-    path = os.fspath(path)
     data = _bytes(path)
     try:
         kind = recognise(data, os.path.splitext(path)[1])
@@ -75,9 +74,9 @@ def read_frames(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> tuple[
         raise MemoryError(f'{path}: the memory is not enough to read it') from None
 
 
-def _bytes(path: str) -> bytes:
+def _bytes(path: str | os.PathLike) -> bytes:
     try:
-        data = read_bytes(path)
+        data = read(path)
     except FileNotFoundError:
         raise PictureError(f'{path}: no such file') from None
     except IsADirectoryError:
@@ -96,7 +95,7 @@ def _bytes(path: str) -> bytes:
 def read_head(path: str | os.PathLike) -> bytes:
     """Return the first bytes of a file, for recognition of its kind; empty if it can't be read."""
     try:
-        return read_bytes(path, HEAD)
+        return read(path, HEAD)
     except (OSError, ValueError):
         return b''
 
@@ -104,6 +103,8 @@ def read_head(path: str | os.PathLike) -> bytes:
 def picture_size(path: str | os.PathLike) -> tuple[int, int] | None:
     """Return (width, height) from the header of a file, or None if the header can't be read."""
     try:
+        if isinstance(path, RemotePath):
+            return None
         kind = recognise(read_head(path), Path(path).suffix)
         with quiet_pillow(), open(path, 'rb', opener=open_regular) as file:
             prepare(kind)
@@ -149,7 +150,12 @@ def list_pictures(
     if not found and not (skipped is not None and skipped.unreadable):
         hint = ''.join(f'; {line}' for line in left_out((skipped or others).suffixes))
         raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)}){hint}')
-    return sorted(found, key=lambda path: (_natural(str(path)), str(path)))
+    return sorted(found, key=natural_order)
+
+
+def natural_order(path: PurePath) -> tuple[list[str | int], str]:
+    """Return a key for natural sorting of paths."""
+    return _natural(str(path)), str(path)
 
 
 def _natural(text: str) -> list[str | int]:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from restorebox.errors import DataError
 
@@ -21,6 +21,7 @@ class SkippedFiles:
         repeated: a message for each link to a folder that was already visited under another name.
         suffixes: suffix in lower case ('' for none) -> number of skipped files, without hidden ones.
         excluded: number of files that the user's patterns leave out.
+        refused: a message for each object of storage that can't be used, with the reason.
     """
 
     strict: bool = False
@@ -28,8 +29,9 @@ class SkippedFiles:
     repeated: list[str] = field(default_factory=list)
     suffixes: Counter[str] = field(default_factory=Counter)
     excluded: int = 0
+    refused: list[str] = field(default_factory=list)
 
-    def add(self, path: Path) -> None:
+    def add(self, path: PurePath) -> None:
         """Count a skipped file."""
         if not path.name.startswith('.'):
             self.suffixes[path.suffix.lower()] += 1

@@ -16,10 +16,10 @@ from restorebox.datasets.decoding import MAX_PIXELS, Frame
 from restorebox.datasets.formats import FORMATS, is_deep, sniff, suffix_kind
 from restorebox.datasets.reading import picture_size, read_frames
 from restorebox.errors import PictureError, out_of_memory
-from restorebox.files import write_whole
 from restorebox.inference.encoding import QUALITY, encode
 from restorebox.inference.metadata import Metadata, read_metadata
 from restorebox.pixels import to_uint8, to_uint16
+from restorebox.storage import RemotePath, write
 
 __all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 'target_name', 'write_file']
 
@@ -99,7 +99,7 @@ class PictureFile:
         return replace(page(self), more=[page(each) for each in self.more])
 
 
-def read_file(path: str | Path, max_pixels: int = MAX_PIXELS) -> PictureFile:
+def read_file(path: str | Path | RemotePath, max_pixels: int = MAX_PIXELS) -> PictureFile:
     """Read a picture file with its metadata and all its pages or frames.
 
     Args:
@@ -185,7 +185,7 @@ def naming_note(name: str, head: bytes, target: str) -> str | None:
     return None if kind in (None, named) or named is None else f'is a {kind} inside; written as {target}'
 
 
-def write_file(picture: PictureFile, path: str | Path, quality: int = QUALITY) -> list[str]:
+def write_file(picture: PictureFile, path: str | Path | RemotePath, quality: int = QUALITY) -> list[str]:
     """Write a picture with all pages or frames in the format of the suffix, by an atomic write.
 
     Args:
@@ -200,8 +200,7 @@ def write_file(picture: PictureFile, path: str | Path, quality: int = QUALITY) -
         PictureError: the format can't hold 16 bits, alpha, several pages or frames, or so large a picture.
         OSError: the disk is full or not writable; its ``filename`` is ``path``.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = Path(path).suffix.lower()
     kind = suffix_kind(suffix)
     if kind is None or not FORMATS[kind].written:
         raise PictureError(f'{path}: {suffix or "no suffix"} is no kind that is written; name it .png')
@@ -224,7 +223,7 @@ def write_file(picture: PictureFile, path: str | Path, quality: int = QUALITY) -
         raise PictureError(
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
-    write_whole(path, data)
+    write(path, data)
     lost = picture.metadata.names() | ({'profile'} if picture.profile else set())
     named = [_NAMES.get(each, each) for each in sorted(lost - holds)]
     return [f'{suffix} files hold no {" and no ".join(named)}: left out'] if named else []

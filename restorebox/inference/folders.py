@@ -6,10 +6,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,7 @@ from restorebox.inference.queue import restore_all
 from restorebox.inference.records import DONE, FileRecord, Maker, OutputLog, Report
 from restorebox.inference.video import is_video, need_av
 from restorebox.processes import exit_at_once
+from restorebox.storage import RemotePath
 
 SOME_FAILED = 3  # exit code
 Action = Literal['restore', 'replace', 'keep']
@@ -48,18 +50,22 @@ class RestoreRun:
     """
 
     sources: tuple[str, ...]
-    out: Path
+    out: Path | RemotePath
     maker: Maker
     listed: tuple[str, ...] = ()
     selection: Selection = ALL
     only_if_damaged: bool = False
     overwrite: bool = False
     batch_size: int = 1
-    report: Path | None = None
+    report: Path | RemotePath | None = None
 
     def plan(self, skipped: SkippedFiles) -> list[RestoreJob]:
         """Return all files with their outputs, see :func:`plan_jobs`."""
         return plan_jobs(self.sources, self.out, skipped, self.only_if_damaged, self.listed, self.selection)
+
+    def outputs(self, job: RestoreJob) -> set[Path | RemotePath]:
+        """Return the paths of which one will be the output of a file."""
+        return {job.target, job.copy} if self.only_if_damaged else {job.target}
 
     def action(self, job: RestoreJob, outputs: OutputLog) -> Action:
         """Return what happens to a file.
@@ -68,8 +74,7 @@ class RestoreRun:
             ``'keep'``: its output is there, made by the same model and settings, or by something unknown;
             ``'replace'``: another model, other settings or ``overwrite``; ``'restore'``: there is none.
         """
-        made = {job.target, job.copy} if self.only_if_damaged else {job.target}
-        there = [outputs.made(path) for path in made if os.path.exists(path)]
+        there = [outputs.made(path) for path in self.outputs(job) if outputs.exists(path)]
         done = (None, 'same', 'copied') if self.only_if_damaged else (None, 'same')
         if not there:
             return 'restore'
@@ -96,7 +101,7 @@ class RestoreSummary:
     @property
     def complete(self) -> bool:
         """Whether all requested files were restored."""
-        return not self.bad and not self.skipped.unreadable
+        return not (self.bad or self.skipped.unreadable or self.skipped.refused)
 
     def add(self, record: FileRecord) -> None:
         """Count a file."""
@@ -109,7 +114,7 @@ class RestoreSummary:
     def numbers(self, out: str) -> str:
         """Return a line with the numbers of files by outcome; ``out`` is the name of the output folder."""
         counts = self.counts
-        unread = len(self.skipped.unreadable)
+        unread, refused = len(self.skipped.unreadable), len(self.skipped.refused)
         parts = [
             f'{counts["restored"]} restored into {out}',
             f'{counts["copied"]} copied unchanged' * bool(counts['copied']),
@@ -117,6 +122,7 @@ class RestoreSummary:
             f'{counts["existing"]} were there already' * bool(counts['existing']),
             f'{len(self.bad)} could not be restored' * bool(self.bad),
             f'{unread} folder{"s" if unread > 1 else ""} could not be read' * bool(unread),
+            f'{refused} object{"s" if refused > 1 else ""} could not be used' * bool(refused),
         ]
         return ', '.join(filter(None, parts))
 
@@ -129,7 +135,7 @@ class RestoreSummary:
             *left_out(self.skipped.suffixes),
             *([f'left out by --include and --exclude: {excluded}'] if excluded else []),
             *(f'not entered: {line}' for line in self.skipped.repeated),
-            *(f'not restored: {line}' for line in (*self.skipped.unreadable, *self.bad)),
+            *(f'not restored: {line}' for line in (*self.skipped.unreadable, *self.skipped.refused, *self.bad)),
         ]
 
 
@@ -184,7 +190,7 @@ def restore_into(
     jobs = run.plan(skipped)
     if any(is_video(job.source) for job in jobs):
         need_av()
-    folders = {job.target.parent for job in jobs}
+    folders = {job.target.parent for job in jobs if isinstance(job.target, Path)}
     jobs = jobs[rank::world]  # before existing outputs are skipped, so that all ranks divide the same list
     inferencer = build()  # with an engine too, so that a wrong model ends the run before any process is started
     if run.only_if_damaged and inferencer.tiler.strength == 0:
@@ -195,7 +201,10 @@ def restore_into(
         restore = partial(engine, run, inferencer.tiler.device)
         del inferencer  # the model's memory
     distributed = world > 1 and 'MASTER_ADDR' in os.environ
-    with locked(run.out, 'restore') if rank == 0 else nullcontext() as lock_error:
+    lock: AbstractContextManager[str | None] = nullcontext()
+    if rank == 0:
+        lock = locked(run.out, 'restore') if isinstance(run.out, Path) else nullcontext('storage has none')
+    with lock as lock_error:
         if rank == 0:
             if lock_error:
                 print(f'{run.out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
@@ -248,6 +257,7 @@ def run_jobs(
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # ranks may finish at very different times
     rank = int(os.environ.get('RANK', 0))
     done, maker, replaced = RestoreSummary(skipped=skipped), run.maker, set[str]()
+    expected: dict[str, set[Path | RemotePath]] = {}  # source -> outputs in storage
     with ExitStack() as stack:
         report = None if run.report is None else stack.enter_context(Report(run.report))
         outputs = OutputLog(run.out, maker)
@@ -259,6 +269,8 @@ def run_jobs(
                 print(printable(f'{record.source}: {found or "nothing"}'), flush=True)
             if report is not None and (record.status == 'existing' or not reported):
                 report.add(maker.signed(record))
+            if record.source in expected:
+                outputs.confirm(record, expected[record.source])
             done.add(record)
             done.counts['replaced'] += record.status in DONE and record.source in replaced
 
@@ -270,8 +282,14 @@ def run_jobs(
             todo.append(job)
             if action == 'replace':
                 replaced.add(str(job.source))
+        if isinstance(run.out, RemotePath):
+            expected |= {str(job.source): run.outputs(job) for job in todo}
+            outputs.expect(chain.from_iterable(expected.values()), run.only_if_damaged)
         label = None if rank else f'restore, rank 0 of {dist.get_world_size()}' if distributed else 'restore'
         restore(todo, keep, outputs, label)
+        outputs.flush()
+        if report is not None:
+            report.flush()
         if distributed:
             # torchrun ends all ranks when one fails, so none may exit before the last has finished
             shares: list = [None] * dist.get_world_size()
@@ -283,8 +301,10 @@ def run_jobs(
                 done.notes += notes
             done.bad.sort()
             done.notes.sort()
-        if rank == 0 and report is not None:
-            report.finish()
+        if rank == 0:
+            outputs.finish()
+            if report is not None:
+                report.finish()
         if not distributed or rank == 0:
             summarise(done)
     if distributed:
@@ -293,7 +313,7 @@ def run_jobs(
 
 
 def _existing(job: RestoreJob, outputs: OutputLog) -> FileRecord:
-    path = job.target if os.path.exists(job.target) else job.copy
+    path = job.target if outputs.exists(job.target) else job.copy
     made = outputs.made(path)
     maker = outputs.maker if made in ('same', 'copied') else None
     model, sha256 = (None, None) if maker is None else (maker.model, maker.sha256)

@@ -8,15 +8,16 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from restorebox.datasets.formats import FORMATS, PICTURE_SUFFIXES, left_out, suffix_kind
-from restorebox.datasets.reading import list_pictures, read_head
+from restorebox.datasets.reading import list_pictures, natural_order, read_head
 from restorebox.datasets.walking import SkippedFiles, walk
 from restorebox.errors import ConfigError, DataError
 from restorebox.files import read_bytes
 from restorebox.inference.files import naming_note, target_name
 from restorebox.inference.video import CONTAINERS, VIDEO_SUFFIXES, is_video
+from restorebox.storage import RemotePath, files_below, locate
 
 MAX_NAME_BYTES = 255  # file-system limit on the length of a name
 
@@ -33,14 +34,14 @@ class RestoreJob:
         kind: format that was asked for, a key of :data:`~restorebox.datasets.formats.FORMATS`, or None.
     """
 
-    source: Path
-    target: Path
+    source: Path | RemotePath
+    target: Path | RemotePath
     note: str | None = None
     suffix: str = ''
     kind: str | None = None
 
     @property
-    def copy(self) -> Path:
+    def copy(self) -> Path | RemotePath:
         """Path of an unchanged copy, which keeps the format of the source, and so its suffix."""
         return self.target.with_name(f'{self.source.stem}{self.suffix}{self.source.suffix}')
 
@@ -69,7 +70,7 @@ class Selection:
         if not self.suffix.isprintable() or set(self.suffix) & set('/\\'):
             raise ConfigError(f"suffix '{self.suffix}': it becomes a part of file names; use text such as _restored")
 
-    def takes(self, below: Path) -> bool:
+    def takes(self, below: PurePath) -> bool:
         """Return whether a file is restored.
 
         Args:
@@ -101,11 +102,11 @@ ALL = Selection()
 
 def find_pictures(
     sources: str | os.PathLike | Iterable[str | os.PathLike], videos: bool = False, skipped: SkippedFiles | None = None
-) -> list[tuple[Path, Path]]:
+) -> list[tuple[Path | RemotePath, PurePath]]:
     """Find picture files by paths, folders (recursively) and glob patterns (``**`` for sub-folders).
 
     Args:
-        sources: one or several.
+        sources: one or several; also of storage and archives, see :func:`restorebox.storage.locate`.
         videos: whether to find videos in folders and by patterns as well.
         skipped: collects unreadable folders instead of raising.
 
@@ -117,10 +118,13 @@ def find_pictures(
         DataError: a folder without pictures, a pattern without matches, or an unreadable folder.
     """
     suffixes = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES) if videos else PICTURE_SUFFIXES
-    found: dict[Path, Path] = {}
+    found: dict[Path | RemotePath, PurePath] = {}
     for source in [sources] if isinstance(sources, (str, os.PathLike)) else sources:
-        path = Path(source)
-        if path.is_dir():
+        path = locate(source)
+        pairs: Iterable[tuple[Path | RemotePath, PurePath]]
+        if isinstance(path, RemotePath):
+            pairs = _remote_pictures(path, skipped)
+        elif path.is_dir():
             pairs = [(each, each.relative_to(path)) for each in list_pictures(path, True, suffixes, skipped)]
         elif glob.has_magic(str(source)) and not path.exists():
             pairs = _matches(str(source), suffixes, skipped)
@@ -129,6 +133,33 @@ def find_pictures(
         for each, below in pairs:
             found.setdefault(each, below)
     return list(found.items())
+
+
+def _remote_pictures(path: RemotePath, skipped: SkippedFiles | None) -> list[tuple[RemotePath, PurePath]]:
+    """Return pairs as :func:`find_pictures` for a source in storage: file, folder or pattern; videos are left out."""
+    parts, others = path.parts, SkippedFiles()
+    first = len(parts) - len(PurePath(path.member).parts) if path.archive is not None else 2
+    at = next((i for i, part in enumerate(parts) if i >= first and glob.has_magic(part)), None)
+    fixed = path if at is None else RemotePath(*parts[:at])
+    files, refused = files_below(fixed)
+    if skipped is not None:
+        skipped.refused += refused
+    elif refused:
+        raise DataError(refused[0])
+    found = []
+    for each in sorted(files, key=natural_order):
+        below = PurePath(*each.parts[len(fixed.parts) :]) if each != fixed else PurePath(each.name)
+        hidden = any(part.startswith('.') for part in below.parts)
+        if each == fixed or (not hidden if at is None else _fits(below.parts, parts[at:])):
+            found.append((each, below))
+    chosen = [(each, below) for each, below in found if each == fixed or each.suffix.lower() in PICTURE_SUFFIXES]
+    for each, _ in found:
+        if each != fixed and each.suffix.lower() not in PICTURE_SUFFIXES:
+            (skipped or others).add(each)
+    if not chosen and not refused:
+        there = ''.join(f'; {line}' for line in left_out((skipped or others).suffixes))
+        raise DataError(f'{path}: no such picture, or no pictures there{there}; nothing was restored')
+    return chosen
 
 
 def read_list(name: str) -> list[str]:
@@ -152,13 +183,16 @@ def read_list(name: str) -> list[str]:
     return paths
 
 
-def _listed(paths: Iterable[str]) -> list[tuple[Path, Path]]:
+def _listed(paths: Iterable[str]) -> list[tuple[Path | RemotePath, PurePath]]:
     """Return pairs as :func:`find_pictures` for the paths of a list, which keep their folders.
 
     As in archives of tar, the output of ``/a/b.png`` is ``a/b.png``, also with ``..`` resolved.
     """
-    found: dict[Path, Path] = {}
+    found: dict[Path | RemotePath, PurePath] = {}
     for name in paths:
+        if isinstance(place := locate(name), RemotePath):
+            found[place] = place.below
+            continue
         if os.path.isdir(name):
             raise DataError(f'{name}: is a folder; a list has files, folders are sources of the command')
         parts = Path(os.path.normpath(name)).parts
@@ -167,12 +201,12 @@ def _listed(paths: Iterable[str]) -> list[tuple[Path, Path]]:
 
 
 def check_existence(paths: Iterable[str | os.PathLike]) -> None:
-    """Check that files and folders exist; patterns are not checked.
+    """Check that files and folders exist; patterns and storage are not checked.
 
     Raises:
         DataError: some do not exist; the message names the first.
     """
-    missing = [path for path in paths if not os.path.exists(path)]
+    missing = [path for path in paths if not isinstance(locate(path), RemotePath) and not os.path.exists(path)]
     if missing:
         more = f', and {len(missing) - 1} more sources' if len(missing) > 1 else ''
         raise DataError(f'{missing[0]}: no such file{more}; nothing was restored')
@@ -241,7 +275,7 @@ def _target_name(name: str, head: bytes) -> str:
 
 def plan_jobs(
     sources: str | os.PathLike | Iterable[str | os.PathLike],
-    out: str | Path,
+    out: str | Path | RemotePath,
     skipped: SkippedFiles | None = None,
     copies: bool = False,
     listed: Iterable[str] = (),
@@ -249,7 +283,8 @@ def plan_jobs(
 ) -> list[RestoreJob]:
     """Plan the output file of each picture or video; files in ``out`` are not used as sources.
 
-    The first bytes of each picture are read to detect its format, which may differ from its suffix.
+    The first bytes of each picture are read to detect its format, which may differ from its suffix. In storage the name
+    decides, since this would be a request per file.
 
     Args:
         sources: see :func:`find_pictures`; they must exist.
@@ -275,14 +310,17 @@ def plan_jobs(
         raise DataError(f'none of {len(found)} files is left by --include and --exclude')
     if skipped is not None:
         skipped.excluded += len(found) - len(taken)
-    out_folder = Path(os.path.realpath(out))  # Path.resolve fails at a link to itself
-    jobs: dict[Path, RestoreJob] = {}
+    out = locate(out)
+    out_folder = _real(out)
+    jobs: dict[Path | RemotePath, RestoreJob] = {}
     for source, below in taken.items():
-        head = b'' if is_video(source) else read_head(source)
-        target = Path(out) / below.with_name(selection.name(below.name, head))
-        real = Path(os.path.realpath(source))
-        if real == Path(os.path.realpath(target)):
+        head = b'' if is_video(source) or _in_storage(source) else read_head(source)
+        target = out / below.with_name(selection.name(below.name, head))
+        real = _real(source)
+        if real == _real(target):
             raise DataError(f'{source} would be written over itself; take another folder than {out}, or add --suffix')
+        if is_video(source) and (isinstance(source, RemotePath) or isinstance(target, RemotePath)):
+            raise DataError(f'{source}: videos are restored in local folders only; copy it, or --exclude it')
         if out_folder in real.parents and (not selection.suffix or source.stem.endswith(selection.suffix)):
             continue
         note = naming_note(source.name, head, target.name)
@@ -296,3 +334,13 @@ def plan_jobs(
     if not jobs:
         raise DataError(f'{next(iter(taken))}: lies in {out}, where the outputs go; nothing is left to restore')
     return list(dict.fromkeys(jobs.values()))
+
+
+def _real(path: Path | RemotePath) -> Path | RemotePath:
+    """Return a path without links; ``Path.resolve`` fails at a link to itself."""
+    return path if isinstance(path, RemotePath) else Path(os.path.realpath(path))
+
+
+def _in_storage(path: Path | RemotePath) -> bool:
+    """Return whether reading the first bytes of a file is a request; archives are local copies."""
+    return isinstance(path, RemotePath) and path.archive is None

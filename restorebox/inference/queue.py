@@ -18,7 +18,6 @@ import numpy as np
 
 from restorebox.datasets.formats import FORMATS
 from restorebox.errors import PictureError, one_line, out_of_memory, printable
-from restorebox.files import read_bytes, replacing, write_whole
 from restorebox.inference import files
 from restorebox.inference.encoding import QUALITY
 from restorebox.inference.files import PictureFile
@@ -30,6 +29,7 @@ from restorebox.inference.records import FileRecord, OutputLog, Status
 from restorebox.inference.video import is_video
 from restorebox.inference.video_timeout import restore_with_timeout
 from restorebox.progress import Progress
+from restorebox.storage import RemotePath, read, write
 
 WAITING = 2  # pictures per thread that are read ahead, and pictures per thread in the write queue
 
@@ -191,13 +191,13 @@ class _Queue:
                     work.seconds += (time.perf_counter() - start) / len(works)
             except Exception:  # one of them is to blame, or there is not enough memory for all
                 together = None
-        for i, (work, read) in enumerate(zip(works, pictures, strict=True)):
+        for i, (work, picture) in enumerate(zip(works, pictures, strict=True)):
             if together is not None:
                 restored: PictureFile | None = together[i]
             else:
-                restored = self._settle(work, partial(work.timed, self.inferencer.restore_picture, read))
+                restored = self._settle(work, partial(work.timed, self.inferencer.restore_picture, picture))
             if restored is not None and self.examined:
-                work.found = self._settle(work, partial(work.timed, examine, read, restored, self._strength))
+                work.found = self._settle(work, partial(work.timed, examine, picture, restored, self._strength))
             work.read = None
             self._finish(WAITING * self._threads - 1)
             if restored is not None and (work.found is not None or not self.examined):
@@ -230,7 +230,7 @@ class _Queue:
             self.record(_record(work, 'failed', job.target, error=_reason(job, error)))
         return None
 
-    def _writes(self, output: Path, copied: bool = False) -> AbstractContextManager[None]:
+    def _writes(self, output: Path | RemotePath, copied: bool = False) -> AbstractContextManager[None]:
         return nullcontext() if self.outputs is None else self.outputs.writing(output, copied)
 
     def _write(self, work: _Work, restored: PictureFile) -> FileRecord:
@@ -238,7 +238,7 @@ class _Queue:
         job = work.job
         if self.only_if_damaged and work.found is not None and not work.found.strengths:
             with self._writes(job.copy, copied=True):
-                work.timed(lambda: write_whole(job.copy, read_bytes(job.source)))
+                work.timed(lambda: write(job.copy, read(job.source)))
             return _record(work, 'copied', job.copy, _copy_notes(job))
         notes = list(restored.notes)
         if job.kind is not None and 'deep' not in FORMATS[job.kind].holds and restored.colours.dtype == np.uint16:
@@ -250,7 +250,7 @@ class _Queue:
 
 
 def _record(
-    work: _Work, status: Status, output: Path, notes: Sequence[str] = (), error: str | None = None
+    work: _Work, status: Status, output: Path | RemotePath, notes: Sequence[str] = (), error: str | None = None
 ) -> FileRecord:
     found = None if work.found is None or error is not None else work.found.strengths
     own = () if error is not None or work.job.note is None else (work.job.note,)

@@ -192,6 +192,8 @@ class _Worker:
 
         journal = Journal(path, jobs, keep)
         lost = restore_task(journal, jobs, restore)
+        if self.report is not None:
+            self.report.flush()
         path.unlink()
         return lost, journal.records
 

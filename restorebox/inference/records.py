@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,11 +17,12 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from restorebox.errors import ConfigError
-from restorebox.files import file_locked, json_bytes, replacing
 from restorebox.inference.encoding import QUALITY
+from restorebox.inference.lines import LocalLines, RemoteLines, open_lines
 from restorebox.inference.models import find_model, weights_digest
 from restorebox.inference.video import is_video
 from restorebox.restorers.strength import checked_strength
+from restorebox.storage import RemotePath, check_output, files_below
 
 REPORT_VERSION = 1  # of the lines of a report; a change that readers must know of increases it
 OUTPUTS = '.restorebox.outputs.jsonl'  # in an output folder: the maker of each output
@@ -143,56 +143,6 @@ class FileRecord:
         return {'version': REPORT_VERSION, **values}
 
 
-class _Lines:
-    """File of JSON objects, one a line, to which several processes append.
-
-    A line is one write under a lock of the file, so lines of two processes do not mix. Lines that a killed process or a
-    full disk left incomplete are ignored when the file is read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, flags, 0o666)
-        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            os.close(self._descriptor)
-            raise OSError(0, 'is no regular file', str(path))
-        with open(path, 'rb') as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 1))
-            self._complete = not size or file.read() == b'\n'  # whether the last line is
-
-    def read(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """Yield each complete line and its content."""
-        with open(self.path, 'rb') as file:
-            for line in file:
-                with suppress(ValueError, RecursionError):
-                    content = json.loads(line)
-                    if isinstance(content, dict) and line.endswith(b'\n'):
-                        yield line, content
-
-    def add(self, content: dict[str, Any]) -> None:
-        """Append a line.
-
-        Raises:
-            OSError: the disk is full.
-        """
-        line = (b'' if self._complete else b'\n') + json_bytes(content, indent=None)
-        with file_locked(self._descriptor):
-            self._complete = False
-            try:
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(self.path)) from None
-            self._complete = True
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
-
-
 class Report:
     """Report of a run in JSON lines, one for each file; a context manager.
 
@@ -208,10 +158,10 @@ class Report:
         ConfigError: the file is something else than a report, or can't be opened.
     """
 
-    def __init__(self, path: str | Path, *, append_only: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path | RemotePath, *, append_only: bool = False) -> None:
+        self.path = check_output(path)
         try:
-            self._lines = _Lines(self.path)
+            self._lines = open_lines(self.path)
         except OSError as error:
             raise ConfigError(f"report {path}: can't be written ({error.strerror or error})") from None
         self._done: dict[tuple[str, str], str | None] = {}
@@ -225,7 +175,7 @@ class Report:
                 break
             if content.get('status') in DONE:
                 self._done[_file_of(content)] = content.get('sha256')
-        if not whole and os.path.getsize(self.path):
+        if not whole and not self._lines.empty():
             self._lines.close()
             raise ConfigError(f'report {path}: is no report of version {REPORT_VERSION}; give it another name')
 
@@ -244,13 +194,16 @@ class Report:
         """Keep the last line of each file only, for one process after all have ended."""
         last: dict[tuple[str, str], int] = {}
         count = 0
-        for count, (_, content) in enumerate(self._lines.read(), 1):
-            last[_file_of(content)] = count
-        if count == len(last):
-            return
+        for i, (_, content) in enumerate(self._lines.read()):
+            last[_file_of(content)] = i
+            count += 1
         kept = set(last.values())
-        with replacing(self.path) as beside, open(beside, 'wb') as file:
-            file.writelines(line for i, (line, _) in enumerate(self._lines.read(), 1) if i in kept)
+        if count != len(last) or isinstance(self._lines, RemoteLines):
+            self._lines.keep(lambda i: i in kept)
+
+    def flush(self) -> None:
+        """Write what waits, as all processes must before :meth:`finish`."""
+        self._lines.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -270,6 +223,8 @@ class OutputLog:
 
     An output that is not listed was put there by something else; it is left alone.
 
+    In storage the folder is listed once, and :meth:`expect` records all outputs of a run before the first is written.
+
     Args:
         folder: the output folder; created if missing.
         maker: weights and settings of this run.
@@ -281,15 +236,26 @@ class OutputLog:
         ConfigError: the file of the record can't be opened.
     """
 
-    def __init__(self, folder: str | Path, maker: Maker, read_only: bool = False, *, append_only: bool = False) -> None:
-        self.folder, self.maker = Path(folder), maker
+    def __init__(
+        self,
+        folder: str | Path | RemotePath,
+        maker: Maker,
+        read_only: bool = False,
+        *,
+        append_only: bool = False,
+    ) -> None:
+        self.folder, self.maker = check_output(folder), maker
         path = self.folder / OUTPUTS
-        self._lines: _Lines | None = None
+        self._there: set[str] | None = None  # what is in storage
+        self._lines: LocalLines | RemoteLines | None = None
         self._made: dict[str, tuple[str, bool]] | None = None if append_only else {}
-        if read_only and not path.is_file():
+        if isinstance(self.folder, RemotePath):
+            # the process that started the worker has listed the folder, and records the worker's outputs
+            self._there = set() if append_only else {self._name(each) for each in files_below(self.folder)[0]}
+        if read_only and isinstance(path, Path) and not path.is_file():
             return
         try:
-            self._lines = _Lines(path)
+            self._lines = open_lines(path)
             if self._made is None:
                 return
             known: dict[str, str] = {}  # one string per maker, not per output
@@ -306,7 +272,11 @@ class OutputLog:
         if maker.key not in known and not read_only:
             self._lines.add({'by': maker.key, **asdict(maker)})
 
-    def made(self, output: str | Path) -> Literal['same', 'copied', 'other'] | None:
+    def exists(self, output: Path | RemotePath) -> bool:
+        """Return whether an output exists; in storage, whether it did when the folder was listed."""
+        return os.path.exists(output) if self._there is None else self._name(output) in self._there
+
+    def made(self, output: str | Path | RemotePath) -> Literal['same', 'copied', 'other'] | None:
         """Return what made an output.
 
         Returns:
@@ -321,7 +291,7 @@ class OutputLog:
         return 'other' if key != self.maker.key_of(output) else 'copied' if copied else 'same'
 
     @contextmanager
-    def writing(self, output: str | Path, copied: bool = False) -> Iterator[None]:
+    def writing(self, output: str | Path | RemotePath, copied: bool = False) -> Iterator[None]:
         """Record an output that the block writes atomically: before it if there is no such file, else after it.
 
         So a process that is killed in between leaves no output without its maker, and none with a wrong one.
@@ -333,6 +303,9 @@ class OutputLog:
         Raises:
             OSError: the disk is full.
         """
+        if self._there is not None:  # see expect and confirm
+            yield
+            return
         name, entry = self._name(output), (self.maker.key_of(output), copied)
         replaced = os.path.lexists(output)
         if not replaced:
@@ -346,6 +319,56 @@ class OutputLog:
             raise
         if replaced:
             self._set(name, entry)
+
+    def expect(self, outputs: Iterable[Path | RemotePath], copied: bool = False) -> None:
+        """Record in storage, in one object, the outputs that a run will make; on a local disk do nothing.
+
+        So a process that is killed leaves no output without its maker. Outputs that exist are recorded by
+        :meth:`confirm`, so that none has a wrong one.
+
+        Args:
+            outputs: paths in the folder.
+            copied: whether they may become unchanged copies.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        if self._there is not None and self._lines is not None:
+            for output in outputs:
+                if (name := self._name(output)) not in self._there:
+                    self._set(name, (self.maker.key, copied))
+            self._lines.flush()
+
+    def confirm(self, record: FileRecord, outputs: Iterable[Path | RemotePath]) -> None:
+        """Record in storage what became of a file: expected outputs that were not made, and those that were replaced.
+
+        Args:
+            record: of the file.
+            outputs: all paths that were expected for it.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        if self._there is None or self._made is None:
+            return
+        for output in outputs:
+            name = self._name(output)
+            if str(output) == record.output and record.status in DONE:
+                self._set(name, (self.maker.key, record.status == 'copied'))
+            elif name not in self._there and name in self._made:
+                self._set(name, None)
+
+    def flush(self) -> None:
+        """Write what waits, as all processes must before :meth:`finish`."""
+        if self._lines is not None:
+            self._lines.flush()
+
+    def finish(self) -> None:
+        """Join the record's objects in storage, for one process."""
+        if isinstance(self._lines, RemoteLines):
+            for _ in self._lines.read():  # also what other processes have written since the start
+                pass
+            self._lines.keep(lambda _: True)
 
     def _set(self, name: str, entry: tuple[str, bool] | None) -> None:
         if self._lines is None or (self._made is not None and self._made.get(name) == entry):
@@ -365,5 +388,6 @@ class OutputLog:
             self._lines.close()
             self._lines = None
 
-    def _name(self, output: str | Path) -> str:
-        return Path(output).relative_to(self.folder).as_posix()
+    def _name(self, output: str | Path | RemotePath) -> str:
+        kind = RemotePath if isinstance(self.folder, RemotePath) else Path
+        return '/'.join(kind(output).relative_to(self.folder).parts)
