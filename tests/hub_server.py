@@ -12,6 +12,11 @@ from urllib.parse import unquote, urlsplit
 TOKEN = 'hf_secretsecretsecret'
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing: a client that refuses a file closes its connection."""
+
+
 class HubServer:
     """Repositories in memory: ``files[repository][revision][path]`` is the content.
 
@@ -35,7 +40,7 @@ class HubServer:
         self.redirect: str | None = None
         self.requests: list[str] = []
         self.tokens: list[str] = []
-        self._server = ThreadingHTTPServer(('127.0.0.1', 0), type('Handler', (_Handler,), {'hub': self}))
+        self._server = _Server(('127.0.0.1', 0), type('Handler', (_Handler,), {'hub': self}))
         self.url = f'http://127.0.0.1:{self._server.server_address[1]}'
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -59,7 +59,7 @@ def architecture_licence(restorer: BaseRestorer) -> str | None:
     if not isinstance(backbone, SpandrelNetwork):
         return None
     known = {str(each.architecture.id): each.architecture for each in architectures()}
-    architecture = known[backbone.settings['architecture']]
+    architecture = known[str(backbone.settings['architecture'])]
     return f'{architecture.name}: {licence_of(architecture)} (code of the architecture)'
 
 

@@ -9,8 +9,8 @@ from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook, LoggerHook
 
 from restorebox.datasets.numbered import sets_of
-from restorebox.engine.checkpoint import local_file, sha256
-from restorebox.engine.hub import is_hub_name
+from restorebox.engine.checkpoint import sha256
+from restorebox.engine.hub import fetch_from_hub, is_hub_name
 from restorebox.engine.loops import RestorationTestLoop
 from restorebox.errors import printable
 from restorebox.figures import save_curves
@@ -144,6 +144,8 @@ class ScoresHook(Hook):
         each = runner.test_evaluator.metrics
         checkpoint = runner._load_from
         local = checkpoint and Path(checkpoint).is_file()
+        # fetched before by every rank; only the first one is here
+        file = fetch_from_hub(checkpoint) if checkpoint and is_hub_name(checkpoint) else checkpoint if local else None
         path = Path(runner.work_dir) / 'scores.json'
         scores = write_scores(
             path,
@@ -153,7 +155,7 @@ class ScoresHook(Hook):
             reasons={k: v for m in each for k, v in getattr(m, 'undefined', {}).items()},
             config=_relative_to_cwd(runner.cfg.filename),
             checkpoint=_relative_to_cwd(checkpoint),
-            sha256=sha256(local_file(checkpoint)) if local or is_hub_name(checkpoint or '') else None,
+            sha256=None if file is None else sha256(file),
             tiled=False,
             statistics_window=getattr(runner.restorer, 'statistics_window', None),
             sets=sets_of(loop.dataloader.dataset),
