@@ -89,6 +89,17 @@ def find_config(path: str | Path) -> Path:
     raise ConfigError(f'config {path}: no such file; {nearest(str(path), known)}')
 
 
+def without_yapf(cfg: Config) -> Config:
+    """Return a config whose text is written without yapf, which takes seconds for a large one, several times a run."""
+    return Config(
+        cfg.to_dict(),
+        cfg_text=cfg.text,
+        filename=cfg.filename,
+        env_variables=cfg.env_variables,
+        format_python_code=False,
+    )
+
+
 def load_config(path: str | Path, overrides: dict | None = None, row: str | None = None) -> Config:
     """Read a config with its bases, and merge a row's differences and the overrides into it.
 
@@ -108,7 +119,7 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
         os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
         config_files(file)  # reports a syntax error under the name of its file, which MMEngine's message lacks
         with log_level(logging.WARNING):  # MMEngine logs each environment variable that it reads
-            cfg = Config.fromfile(str(file))
+            cfg = without_yapf(Config.fromfile(str(file)))
     except SyntaxError as error:
         line = f', line {error.lineno}' if error.lineno else ''
         raise ConfigError(f'config {error.filename or file}{line}: {error.msg}') from error

@@ -18,6 +18,7 @@ import numpy as np
 
 from restorebox.datasets.formats import FORMATS
 from restorebox.errors import PictureError, one_line, out_of_memory, printable
+from restorebox.files import replacing
 from restorebox.inference import files
 from restorebox.inference.encoding import QUALITY
 from restorebox.inference.files import PictureFile
