@@ -68,9 +68,9 @@ class Maker:
         """Return the record of a file with this maker's model; that of an existing output is not changed."""
         return record if record.status == 'existing' else replace(record, model=self.model, sha256=self.sha256)
 
-    def key_of(self, output: str | Path) -> str:
+    def key_of(self, output: str | Path | RemotePath) -> str:
         """Return the key for an output file: :attr:`key`, followed by ``-temporal`` for a filtered video."""
-        return f'{self.key}-temporal' if self.temporal and is_video(output) else self.key
+        return f'{self.key}-temporal' if self.temporal and is_video(str(output)) else self.key
 
 
 def maker_of(
