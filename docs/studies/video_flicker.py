@@ -40,6 +40,7 @@ from restorebox.engine.measuring import resident_size
 from restorebox.figures import save_sheet
 from restorebox.inference import RestoreInferencer, Tiler
 from restorebox.inference.flow import find_flow, flow_guide, motion_boundaries, visible, warping_error
+from restorebox.inference.frame_restorer import FrameRestorer
 from restorebox.inference.temporal import (
     ACTIVE,
     AGREEING,
@@ -48,6 +49,7 @@ from restorebox.inference.temporal import (
     SIGMA,
     TOLERANCE,
     WIDE_SIGMA,
+    Flicker,
     TemporalFilter,
 )
 from restorebox.metrics.protocols import psnr_y
@@ -101,7 +103,8 @@ class Version:
 def measure(name: str, shots: list[Shot], restore: Restore, data: Path, sheets: Path) -> dict:
     """Restore, filter and score a clip."""
     versions = {each: Version() for each in ('clean', 'input', 'frame by frame', 'temporal', 'residuals blended')}
-    filters = {'temporal': TemporalFilter(), 'residuals blended': TemporalFilter(domain='residual')}
+    residuals = TemporalFilter(domain='residual')
+    temporal = FrameRestorer(lambda _: restored, 1.0, temporal=True)  # as in the command, findings included
     ends = np.cumsum([shot.count for shot in shots])
     shown = around(ends[0] if len(shots) > 1 else ends[-1] // 2)
     past, columns, seconds = None, [], {'model': 0.0, 'temporal': 0.0}
@@ -110,9 +113,9 @@ def measure(name: str, shots: list[Shot], restore: Restore, data: Path, sheets: 
         restored = restore(rainy, clean)
         seconds['model'] += time.process_time() - start
         start = time.process_time()
-        made = {'temporal': filters['temporal'](rainy, restored)}
+        made = {'temporal': temporal(rainy)}
         seconds['temporal'] += time.process_time() - start
-        made['residuals blended'] = filters['residuals blended'](rainy, restored)
+        made['residuals blended'] = residuals(rainy, restored)
         guide, flow, mask = flow_guide(clean), None, None
         if past is not None and i not in ends:
             flow = find_flow(guide, past)
@@ -129,16 +132,14 @@ def measure(name: str, shots: list[Shot], restore: Restore, data: Path, sheets: 
     row = {each: version.numbers() for each, version in versions.items()}
     count = int(ends[-1])
     gains = np.subtract(versions['temporal'].psnr, versions['frame by frame'].psnr)
+    flicker = temporal.flicker or Flicker()
     row |= {
         'frames': count,
         'least gain of a frame': float(gains.min()),
-        'cuts found': filters['temporal'].flicker.cuts,
+        'cuts found': flicker.cuts,
         'command line': {
-            key: 1000 * value / max(filters['temporal'].flicker.pairs, 1)
-            for key, value in (
-                ('before', filters['temporal'].flicker.before),
-                ('after', filters['temporal'].flicker.after),
-            )
+            key: 1000 * value / max(flicker.pairs, 1)
+            for key, value in (('before', flicker.before), ('after', flicker.after))
         },
         'seconds per frame': {key: value / count for key, value in seconds.items()},
     }
@@ -168,7 +169,7 @@ def restore_small(count: int) -> None:
     torch.manual_seed(0)
     network = dict(backbone=dict(type='DnCNN', layers=3, width=8), head=dict(type='PictureHead'))
     restorer = SupervisedRestorer(generator=network, losses=dict(pixel=dict(type='L1Loss')))
-    tiler, work = Tiler(restorer.eval()), TemporalFilter()
+    work = FrameRestorer(Tiler(restorer.eval()), 1.0, temporal=True)
     scene = np.random.default_rng(0).integers(0, 255, (SMALL[0] // 8, SMALL[1] // 4, 3), dtype=np.uint8)
     scene = np.kron(scene, np.ones((8, 8, 1), np.uint8))
     with tempfile.TemporaryDirectory() as folder:
@@ -181,7 +182,7 @@ def restore_small(count: int) -> None:
                 frame.pts, frame.time_base = i, Fraction(1, 25)
                 sink.mux(stream.encode(frame))
             sink.mux(stream.encode(None))
-        done = restore_video(path, Path(folder) / 'b.mp4', lambda x: work(x, tiler(x)))
+        done = restore_video(path, Path(folder) / 'b.mp4', work)
     assert done == count
     print(resident_size('VmHWM') / 2**20)
 

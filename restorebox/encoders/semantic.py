@@ -12,7 +12,6 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -272,13 +271,15 @@ class FirstAvailable(SemanticEncoder):
 
         encoder = dict(type='FirstAvailable', encoders=[dict(type='CLIPVisual'), dict(type='EfficientNetLite')])
 
-    It chooses at its first call, which all ranks have to make. A file that exists but does not fit is an error.
+    It chooses at its first call, for this rank alone: a call never waits for other ranks, which may not make it. That all
+    ranks use one encoder is checked before a training (:func:`restorebox.engine.provenance.check_encoders`). A file
+    that exists but does not fit is an error.
 
     Args:
         encoders: configs of encoders, in order of preference.
 
     Raises:
-        ConfigError: no encoder is listed; at the first call: ranks would choose differently.
+        ConfigError: no encoder is listed.
         WeightsError: at the first call: none can be used.
     """
 
@@ -334,11 +335,6 @@ class FirstAvailable(SemanticEncoder):
     def _choose(self) -> int:
         index, skipped = self._look()
         names = [type(encoder).__name__ for encoder in self.encoders]
-        # collective call before any error, so that no rank waits for one that has failed
-        ranks = all_gather_object(index)
-        if len(set(ranks)) > 1:
-            chosen = ', '.join(f'rank {r} {"none" if i is None else names[i]}' for r, i in enumerate(ranks))
-            raise ConfigError(f'FirstAvailable: the ranks do not find the same weights files and would use: {chosen}')
         if index is None:
             raise WeightsError(self._none(skipped))
         for name, reason in zip(names, skipped, strict=False):

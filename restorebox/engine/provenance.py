@@ -16,7 +16,7 @@ from restorebox.encoders import semantic_encoders
 from restorebox.engine.config import leaves
 from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.resumed import check_optimiser
-from restorebox.errors import CheckpointError, WeightsError, printable
+from restorebox.errors import CheckpointError, ConfigError, WeightsError, printable
 from restorebox.untrusted import read_json
 from restorebox.version import __version__
 
@@ -41,19 +41,25 @@ def precision(runner: Any) -> str:
 
 
 def check_encoders(runner: Any) -> None:
-    """Log the semantic encoders of a training, and refuse it if one has no weights.
+    """Log the semantic encoders of a training, and refuse it if one has no weights or differs between ranks.
 
     Called before the first step by all ranks, since it waits for the others.
 
     Raises:
         WeightsError: an encoder's weights are missing on some rank.
+        ConfigError: ranks have different weights files, so that they would use different encoders.
     """
     encoders = semantic_encoders(runner.restorer)
-    reasons = all_gather_object([reason for encoder in encoders if (reason := encoder.missing())])
-    for rank, missing in enumerate(reasons):
+    reasons = [reason for encoder in encoders if (reason := encoder.missing())]
+    found = '; '.join(encoder.describe() for encoder in encoders)
+    ranks = all_gather_object((reasons, found))
+    for rank, (missing, _) in enumerate(ranks):
         if missing:
-            where = f'rank {rank}: ' if len(reasons) > 1 else ''
+            where = f'rank {rank}: ' if len(ranks) > 1 else ''
             raise WeightsError(where + missing[0])
+    if len({each for _, each in ranks}) > 1:
+        used = ', '.join(f'rank {rank} {each}' for rank, (_, each) in enumerate(ranks))
+        raise ConfigError(f'the ranks do not find the same weights of semantic encoders and would use: {used}')
     for encoder in encoders:
         runner.logger.info(f'semantic encoder: {encoder.describe()}')
 

@@ -63,8 +63,10 @@ class FrameRestorer:
     Args:
         network: restores a frame, ``(H, W, 3)`` RGB, uint8 or uint16, at ``strength``.
         strength: strength of the restoration, 0 to 2. At 0 neither filter nor findings are used.
-        temporal: whether to use :class:`~restorebox.inference.temporal.TemporalFilter`.
-        examined: whether to examine what was found.
+        temporal: whether to use :class:`~restorebox.inference.temporal.TemporalFilter`. A frame is filtered only if
+            something was found in at least half of the sampled frames up to it: a clip without damage does not flicker,
+            and the filter would soften its texture.
+        examined: whether to keep what was found.
 
     Attributes:
         findings: findings in sampled frames, None if they are not examined.
@@ -75,14 +77,20 @@ class FrameRestorer:
     ) -> None:
         self._network, self._strength = network, strength
         self._filter = TemporalFilter(strength) if temporal and strength > 0 else None
-        self.findings = ClipFindings() if examined and strength > 0 else None
+        self._found = ClipFindings() if (temporal or examined) and strength > 0 else None
+        self.findings = self._found if examined else None
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """Return the restored frame, of the same shape and dtype."""
         restored = self._network(frame)
-        if self.findings is not None:  # what the model found, without the work of the filter
-            self.findings.add(frame, restored, self._strength)
-        return restored if self._filter is None else self._filter(frame, restored)
+        if self._found is not None:  # what the model found, without the work of the filter
+            self._found.add(frame, restored, self._strength)
+        if self._filter is None or self._found is None:
+            return restored
+        if 2 * self._found.damaged < self._found.sampled:
+            self._filter.restart()
+            return restored
+        return self._filter(frame, restored)
 
     @property
     def flicker(self) -> Flicker | None:

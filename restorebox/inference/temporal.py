@@ -139,6 +139,10 @@ class TemporalFilter:
             return restored
         return _in_dtype(output, restored.dtype)
 
+    def restart(self) -> None:
+        """Take the next frame as the first of a clip."""
+        self._past = None
+
     def _agreement(self, lq: np.ndarray, frame: np.ndarray, warped: np.ndarray) -> np.ndarray:
         """Return the photometric test, ``(H, W)`` float32 in [0, 1]."""
         tolerance = TOLERANCE + BY_CHANGE * _smooth(np.abs(frame - lq).mean(-1))

@@ -233,14 +233,6 @@ def test_first_available_without_any(torch_home):
         semantic.FirstAvailable([])
 
 
-@pytest.mark.parametrize(('mine', 'other'), [(CHAIN, 0), (CHAIN, None), (CHAIN[:1], 0)])
-def test_ranks_that_would_choose_differently_are_refused(mine, other, torch_home, monkeypatch):
-    monkeypatch.setattr(semantic, 'all_gather_object', lambda index: [index, other])
-    with pytest.raises(ConfigError, match=r'rank 0 .*, rank 1 ') as caught:
-        semantic.FirstAvailable(mine)(pictures(1, 3, 8, 8))
-    assert ('rank 1 none' if other is None else 'rank 1 CLIPVisual') in str(caught.value)
-
-
 def test_mistakes_in_a_config_are_answered():
     for key in ('encoder', 'semantic_encoder'):
         with pytest.raises(ConfigError, match=f"config, model.{key}: no encoder is called 'ClipVisual'.*'CLIPVisual'"):

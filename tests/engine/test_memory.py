@@ -84,3 +84,13 @@ def test_warnings_of_the_trial_are_not_logged(capfd):
         assert memory.training_bytes(restorer, model, batch(('lq', 'gt'))) is not None
     out, err = capfd.readouterr()
     assert 'a warning of the trial' not in out + err
+
+
+def test_the_trial_of_one_rank_waits_for_no_other(monkeypatch):
+    """Rank 0 alone makes the trial; a collective call in it would pair with another one of the other ranks."""
+    encoder = dict(type='FirstAvailable', encoders=[dict(type='RandomConv', width=4)])
+    model = dict(CYCLE, lambda_lcl=1.0, lcl_positions=8, lambda_intra=1.0, lambda_inter=1.0, semantic_encoder=encoder)
+    restorer = RESTORERS.build(dict(model)).train()
+    # with two ranks a collective call would end in an error here, as there is no process group
+    monkeypatch.setattr('mmengine.dist.dist.get_world_size', lambda group=None: 2)
+    assert memory.training_bytes(restorer, model, batch(('lq', 'hq'))) is not None

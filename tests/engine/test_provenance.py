@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 from restorebox.engine import provenance
-from restorebox.errors import WeightsError
+from restorebox.errors import ConfigError, WeightsError
 from restorebox.losses.perceptual import PerceptualLoss
 from restorebox.losses.semantic import SemanticLoss
 
@@ -45,6 +45,14 @@ def test_an_encoder_without_weights_is_refused(monkeypatch):
     with pytest.raises(WeightsError, match=r'^weights file absent\.pth does not exist$'):
         provenance.check_encoders(runner(RANDOM, ABSENT))
     # the reason of another rank, so that no rank waits for one that has failed
-    monkeypatch.setattr(provenance, 'all_gather_object', lambda own: [own, ['no file there']])
+    monkeypatch.setattr(provenance, 'all_gather_object', lambda own: [own, (['no file there'], '')])
     with pytest.raises(WeightsError, match=r'^rank 1: no file there$'):
         provenance.check_encoders(runner(RANDOM))
+
+
+def test_ranks_with_different_encoders_are_refused(monkeypatch):
+    monkeypatch.setattr(provenance, 'all_gather_object', lambda own: [own, ([], 'CLIPVisual (ViT-B-32.pt)')])
+    chain = dict(type='FirstAvailable', encoders=[ABSENT, RANDOM])
+    with pytest.raises(ConfigError, match=r'rank 0 RandomConv \(width 4.*, rank 1 CLIPVisual') as caught:
+        provenance.check_encoders(runner(chain))
+    assert '\n' not in str(caught.value)

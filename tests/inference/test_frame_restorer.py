@@ -52,6 +52,19 @@ def test_frames_are_filtered_unless_told_otherwise():
     assert not np.array_equal(outputs[True][2], network[2])
 
 
+@pytest.mark.parametrize(('damaged', 'filtered'), [(set(), set()), ({0, 1, 2}, {1, 2}), ({0}, {1})])
+def test_a_clip_in_which_little_is_found_is_not_filtered(damaged, filtered, monkeypatch):
+    """Found in the first of two frames is half of them, in the first of three is less."""
+    each = iter([Findings(1.0, {'streaks': 2.0} if i in damaged else {}) for i in range(3)])
+    monkeypatch.setattr(frame_restorer, 'find_damage', lambda *_: next(each))
+    network = [rainy(i, 1 / 3) for i in range(3)]
+    made = iter(network)
+    work = FrameRestorer(lambda _: next(made), 1.0, temporal=True)
+    changed = {i for i in range(3) if not np.array_equal(work(rainy(i)), network[i])}
+    assert changed == filtered
+    assert work.flicker.pairs == len(filtered)
+
+
 def test_strength_zero_is_the_input_without_filter_or_findings():
     work = FrameRestorer(lambda x: x, 0.0, temporal=True, examined=True)
     assert np.array_equal(work(rainy(0)), rainy(0))
