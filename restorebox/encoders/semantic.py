@@ -271,9 +271,9 @@ class FirstAvailable(SemanticEncoder):
 
         encoder = dict(type='FirstAvailable', encoders=[dict(type='CLIPVisual'), dict(type='EfficientNetLite')])
 
-    It chooses at its first call, for this rank alone: a call never waits for other ranks, which may not make it. That all
-    ranks use one encoder is checked before a training (:func:`restorebox.engine.provenance.check_encoders`). A file
-    that exists but does not fit is an error.
+    It chooses at its first call, for this rank alone: a call never waits for other ranks, which may not make it. A
+    training checks before its first step that all ranks use the same
+    (:func:`restorebox.engine.provenance.check_encoders`). A file that exists but does not fit is an error.
 
     Args:
         encoders: configs of encoders, in order of preference.
