@@ -21,6 +21,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from restorebox.engine.measuring import descendants
+
 REPO = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/cclgan/cclgan_spa.py'
 SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -44,21 +46,6 @@ def make_set(root: Path, rainy: Path, clean: Path, pairs: tuple[Path, Path]) -> 
         (root / name).mkdir(parents=True)
         for i, file in enumerate(files):
             Image.open(file).convert('RGB').save(root / name / f'{i:03d}.png')
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the numbers of a process and of all processes that it has started."""
-    children: dict[int, list[int]] = {}
-    for folder in Path('/proc').glob('[0-9]*'):
-        try:
-            parent = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])
-        except (OSError, IndexError):
-            continue
-        children.setdefault(parent, []).append(int(folder.name))
-    found = [pid]
-    for each in found:
-        found += children.get(each, [])
-    return found
 
 
 def proportional_size(pid: int) -> int:

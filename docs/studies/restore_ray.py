@@ -47,6 +47,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from restorebox.engine.measuring import descendants
 from restorebox.figures import save_figure
 from restorebox.inference import RestoreInferencer
 from restorebox.inference.records import OUTPUTS
@@ -95,21 +96,14 @@ def begin(engine: str, home: Path, sources: list[str], out: str) -> subprocess.P
         )
 
 
-def descendants(pid: int) -> dict[int, str]:
+def names(process: int) -> dict[int, str]:
     """Return the processes of a run and their names, the first one included."""
-    parents: dict[int, int] = {}
-    for entry in os.listdir('/proc'):
-        with contextlib.suppress(OSError, ValueError):
-            parents[int(entry)] = int(Path('/proc', entry, 'stat').read_text().rpartition(')')[2].split()[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    names = {}
-    for each in found:
+    found = {}
+    for each in descendants(process):
         with contextlib.suppress(OSError):
             words = Path('/proc', str(each), 'cmdline').read_bytes().decode(errors='replace').split('\0')
-            names[each] = words[0] if words[0].startswith('ray::') else ' '.join(words)
-    return names
+            found[each] = words[0] if words[0].startswith('ray::') else ' '.join(words)
+    return found
 
 
 def role(engine: str, pid: int, first: int, name: str) -> str:
@@ -151,7 +145,7 @@ class Sampler(threading.Thread):
             self.lines += data.count(b'\n')
         sizes: dict[str, list[float]] = {'main': [], 'worker': [], 'other': []}
         own: dict[str, list[float]] = {'main': [], 'worker': [], 'other': []}
-        for pid, name in descendants(self.process.pid).items():
+        for pid, name in names(self.process.pid).items():
             with contextlib.suppress(OSError):
                 fields = Path('/proc', str(pid), 'stat').read_text().rpartition(')')[2].split()
                 self.processor[pid] = (int(fields[11]) + int(fields[12])) / TICK
@@ -270,7 +264,7 @@ def measure_kills(home: Path, photographs: Path, count: int) -> dict[str, Any]:
         process = begin('ray', home, ['few'], 'killed')
         if i == 0:
             wait_for(process, home / 'killed', int(0.1 * count))
-            worker = next(pid for pid, name in descendants(process.pid).items() if name.startswith('ray::MapWorker'))
+            worker = next(pid for pid, name in names(process.pid).items() if name.startswith('ray::MapWorker'))
             os.kill(worker, signal.SIGKILL)
         wait_for(process, home / 'killed', int(part * count))
         family = set(descendants(process.pid))

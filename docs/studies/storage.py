@@ -22,6 +22,8 @@ import numpy as np
 import s3fs
 from PIL import Image
 
+from restorebox.engine.measuring import descendants
+
 REPO = Path(__file__).resolve().parents[2]
 SIZE = (96, 128)  # height and width of a picture
 KEYS = {'AWS_ACCESS_KEY_ID': 'study', 'AWS_SECRET_ACCESS_KEY': 'not-a-secret', 'AWS_DEFAULT_REGION': 'us-east-1'}
@@ -88,12 +90,6 @@ def command(home: Path, model: str, *words: str, ranks: int = 1) -> subprocess.P
     )
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those that they have started."""
-    children = [int(each) for each in Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
-    return children + [each for child in children for each in descendants(child)]
-
-
 def finished(process: subprocess.Popen[str]) -> float:
     """Wait for a run; returns its seconds."""
     start = time.perf_counter()
@@ -110,7 +106,7 @@ def killed_and_continued(server: Server, home: Path, args: argparse.Namespace, r
     process = command(home, args.model, *words, ranks=ranks)
     while server.written(f'study/{name}/out') < args.pictures // 3 and process.poll() is None:
         time.sleep(0.02)
-    for pid in (process.pid, *descendants(process.pid)):  # torchrun gives each rank a session of its own
+    for pid in descendants(process.pid):  # torchrun gives each rank a session of its own
         os.kill(pid, signal.SIGKILL)
     process.communicate()
     half = server.tree(f'study/{name}/out')

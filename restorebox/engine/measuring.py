@@ -89,6 +89,24 @@ def resident_size(key: str = 'VmRSS', process: int | str = 'self') -> int:
     raise ConfigError(f'/proc/{process}/status has no {key}: memory on a CPU can be measured on Linux only')
 
 
+def descendants(process: int) -> list[int]:
+    """Return the number of a process and those of all processes that it, or one of these, has started. Linux only.
+
+    Those in sessions of their own, such as torchrun's ranks, are included.
+    """
+    children: dict[int, list[int]] = {}
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            parent = int(stat.read_text().rpartition(')')[2].split()[1])
+        except OSError:  # it has just ended
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    found = [process]
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Return the distribution-free 95 % interval of the median; None for fewer than six values, which give none.
 

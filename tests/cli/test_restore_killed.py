@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from restorebox.engine.measuring import descendants
 from restorebox.inference.records import OUTPUTS
 from tests.conftest import REPO
 from tests.factories import publish_small
@@ -45,7 +46,7 @@ def folder(tmp_path_factory):
 
 
 def begin(home, published, out, report):
-    """Two processes under torchrun, in a session of their own."""
+    """Two processes under torchrun."""
     launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node=2', f'--master-port={free_port()}']
     words = ['in', '--model', str(published), '--out', out, '--report', report, '--device', 'cpu']
     return subprocess.Popen(
@@ -55,7 +56,6 @@ def begin(home, published, out, report):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
 
 
@@ -79,8 +79,10 @@ def test_ten_thousand_files_killed_three_times(folder, published):
         process = begin(folder, published, 'out', 'out.jsonl')
         while len(made(folder / 'out')) < part * COUNT and process.poll() is None:
             time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
+        for each in descendants(process.pid):  # torchrun gives each rank a session of its own
+            os.kill(each, signal.SIGKILL)
         process.communicate()
+        assert len(made(folder / 'out')) < COUNT - bad, 'the ranks had ended before they were killed'
         assert process.returncode == -signal.SIGKILL, 'it had ended before it was killed'
         for line in lines(folder / 'out.jsonl'):  # whole at any time
             assert line['status'] == 'failed' or (folder / line['output']).is_file()

@@ -1,6 +1,13 @@
-"""Times in turn. Peaks of memory are tested in fresh processes, by tests/tools/test_benchmarks.py."""
+"""Times in turn, processes. Peaks of memory are tested in fresh processes, by tests/tools/test_benchmarks.py."""
 
-from restorebox.engine.measuring import compare_pairs, median_interval, time_alternately
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from restorebox.engine.measuring import compare_pairs, descendants, median_interval, time_alternately
 
 
 def test_functions_take_turns_after_one_call_each():
@@ -23,3 +30,16 @@ def test_pairs_are_compared_by_their_ratios():
     found = compare_pairs([(1, 2), (2, 3), (4, 12)])
     assert (found['seconds'], found['ratio'], found['range']) == ([2, 3], 2, [1.5, 3])
     assert (found['interval'], found['pairs']) == (None, 3)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
+def test_processes_in_sessions_of_their_own_are_descendants():
+    code = 'import subprocess as s; p = s.Popen(["sleep", "60"], start_new_session=True); print(p.pid, flush=True); p.wait()'
+    process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
+    try:
+        child = int(process.stdout.readline())
+        assert descendants(process.pid) == [process.pid, child]
+    finally:
+        for each in descendants(process.pid):
+            os.kill(each, signal.SIGKILL)
+        process.communicate()
