@@ -34,7 +34,10 @@ def test_pairs_are_compared_by_their_ratios():
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 def test_processes_in_sessions_of_their_own_are_descendants():
-    code = 'import subprocess as s; p = s.Popen(["sleep", "60"], start_new_session=True); print(p.pid, flush=True); p.wait()'
+    code = (
+        'import subprocess; p = subprocess.Popen(["sleep", "60"], start_new_session=True); '
+        'print(p.pid, flush=True); p.wait()'
+    )
     process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
     try:
         child = int(process.stdout.readline())
