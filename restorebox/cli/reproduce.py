@@ -30,7 +30,7 @@ from restorebox.claims.reproduction import (
 )
 from restorebox.cli.common import positive
 from restorebox.errors import RestoreboxError
-from restorebox.metrics.published import PUBLISHED
+from restorebox.files import PUBLISHED
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restorebox.errors import ConfigError
+from restorebox.files import PUBLISHED
 from restorebox.registry import nearest
-
-PUBLISHED = Path(__file__).parents[1] / 'published'
-"""Folder of the tables, one JSON file per paper."""
 
 NUMBER = re.compile(r'\d*\.\d+')
 

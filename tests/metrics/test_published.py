@@ -7,7 +7,8 @@ import json
 import pytest
 
 from restorebox.errors import ConfigError
-from restorebox.metrics.published import PUBLISHED, Claim, parse_claim, published_claims
+from restorebox.files import PUBLISHED
+from restorebox.metrics.published import Claim, parse_claim, published_claims
 
 
 def test_claims_are_read_with_their_decimals():
