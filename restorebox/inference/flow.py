@@ -62,7 +62,7 @@ def warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_L
 def visible(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Return where a pixel is seen in the other frame too: forward-backward consistency.
 
-    A pixel passes if |w + w'|^2 < 0.01 (|w|^2 + |w'|^2) + 0.5, with w its flow and w' the backward flow at the
+    A pixel passes if ``|w + w'|^2 < 0.01 (|w|^2 + |w'|^2) + 0.5``, with w its flow and w' the backward flow at the
     position it points to (Sundaram, Brox and Keutzer, ECCV 2010), and if that position is inside the frame.
 
     Args:
@@ -84,7 +84,7 @@ def visible(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
 
 
 def motion_boundaries(flow: np.ndarray) -> np.ndarray:
-    """Return where the squared gradient of a flow exceeds 0.01 |w|^2 + 0.002 (Sundaram et al.), ``(H, W)`` bool."""
+    """Return where the squared gradient of a flow exceeds ``0.01 |w|^2 + 0.002`` (Sundaram et al.), ``(H, W)`` bool."""
     across, down = (cv2.Sobel(flow, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
     relative, absolute = _BOUNDARY
     size: np.ndarray = np.square(flow).sum(-1)
@@ -95,7 +95,7 @@ def motion_boundaries(flow: np.ndarray) -> np.ndarray:
 def warping_error(picture: np.ndarray, other: np.ndarray, flow: np.ndarray, mask: np.ndarray) -> float:
     """Return the warping error of a pair of frames, by Lai et al. ("Learning blind video temporal consistency", 2018).
 
-    It is the mean of ||V_t - warp(V_s)||^2 over the pixels that are not occluded, where the norm is over the three
+    It is the mean of ``||V_t - warp(V_s)||^2`` over the pixels that are not occluded, where the norm is over the three
     channels in [0, 1]. The error of a clip is the mean over its pairs of neighbouring frames.
 
     Args:

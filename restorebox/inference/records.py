@@ -168,6 +168,7 @@ class Report:
         if append_only:
             return
         whole = 0
+        empty = self._lines.empty()  # before it is read, since other processes append to it
         for line, content in self._lines.read():
             whole += len(line)
             if content.get('version') != REPORT_VERSION or not isinstance(content.get('source'), str):
@@ -175,7 +176,7 @@ class Report:
                 break
             if content.get('status') in DONE:
                 self._done[_file_of(content)] = content.get('sha256')
-        if not whole and not self._lines.empty():
+        if not whole and not empty:
             self._lines.close()
             raise ConfigError(f'report {path}: is no report of version {REPORT_VERSION}; give it another name')
 

@@ -8,11 +8,11 @@ and w is the product of
 
 - n / (n + 1), at most ``MOST``: n frames have been averaged at this pixel, so a newly visible one starts at 0;
 - visibility: forward-backward consistency of the flow, see :func:`~restorebox.inference.flow.visible`;
-- exp(-(d / tau)^2 / 2), the photometric test: d is the local mean of |P - R|, and tau grows with the local mean of
-  |R - I|, the change that the model made to the input I. Where the model changed nothing, a difference between P and R
-  is motion that the flow missed; where it removed a streak, R itself is uncertain;
-- min(1, c / ACTIVE), with c the mean of |R - I| in a wider window: a region in which the model changes nothing stays as
-  it is.
+- exp(-(d / tau)^2 / 2), the photometric test: d is the local mean of ``|P - R|``, and tau grows with the local mean of
+  ``|R - I|``, the change that the model made to the input I. Where the model changed nothing, a difference between P
+  and R is motion that the flow missed; where it removed a streak, R itself is uncertain;
+- min(1, c / ACTIVE), with c the mean of ``|R - I|`` in a wider window: a region in which the model changes nothing
+  stays as it is.
 
 The restored pictures are blended, not the residuals R - I: a residual belongs to the streaks of its own frame, and a
 blended one puts w times the streaks back into the output (docs/studies/video_flicker.py measures both). Flow is

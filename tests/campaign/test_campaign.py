@@ -22,7 +22,7 @@ from tests.processes import environment
 
 pytestmark = pytest.mark.slow
 
-SHORT = {'pictures': 24, 'checkpoints': 24, 'configs': 16, 'videos': 10, 'kills': 4}
+SHORT = {'pictures': 16, 'checkpoints': 16, 'configs': 12, 'videos': 6, 'kills': 3}
 
 
 def test_short_campaign(tmp_path):
@@ -191,10 +191,13 @@ def test_files_that_are_not_replaced_in_one_step_are_found(shared, tmp_path):
 
         os.replace = slow
 
-    restores = [seed for seed in range(0, 60, 6)]
-    found = [run_case('kills', kills.play, seed, tmp_path, shared[kills], plant) for seed in restores]
-    assert all(result.what.startswith('restore') for result in found)
-    assert any('silent' in kinds(result) for result in found), [result.what for result in found]
+    found = []
+    for seed in range(0, 60, 6):  # restores, until a kill meets the replacement
+        found.append(run_case('kills', kills.play, seed, tmp_path, shared[kills], plant))
+        assert found[-1].what.startswith('restore')
+        if 'silent' in kinds(found[-1]):
+            return
+    pytest.fail(f'not found: {[result.what for result in found]}')
 
 
 def test_a_campaign_that_fails_itself_is_no_success(tmp_path):

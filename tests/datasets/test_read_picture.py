@@ -249,7 +249,7 @@ def test_permission(tmp_path, monkeypatch):
     def refuse(path):  # chmod would not stop a test that runs as root
         raise PermissionError(13, 'Permission denied', str(path))
 
-    monkeypatch.setattr(reading, 'read_bytes', refuse)
+    monkeypatch.setattr(reading, 'read', refuse)
     check_error(tmp_path / 'a.png', 'permission denied')
 
 
