@@ -1,5 +1,5 @@
 # make demo   run the included model, then train and test a small one; writes scores and sheets
-# make test   lint, import order and tests
+# make test   lint, import order and tests; RESTOREBOX_LONG=1 adds those of minutes
 # make docs   build the documentation into docs/_build/html
 # Everything is installed in .venv; VENV=dir and PYTHON=python3.12 select others.
 PYTHON ?= python3

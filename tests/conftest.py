@@ -12,6 +12,9 @@ import pytest
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # spinning OpenMP threads slow small steps down on few cores
 
+LONG = os.environ.get('RESTOREBOX_LONG') == '1'
+long = pytest.mark.skipif(not LONG, reason='takes most of a minute: RESTOREBOX_LONG=1 runs it')
+
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / 'shared'
 

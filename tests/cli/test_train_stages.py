@@ -9,6 +9,7 @@ from PIL import Image
 from restorebox.datasets.sources import prepare
 from restorebox.encoders.frozen import VGG16_FILE, vgg16_features
 from restorebox.engine import load_file
+from tests.conftest import long
 from tests.factories import write_pairs
 from tests.miniatures import make
 from tests.processes import call, one_line_error, run, succeed
@@ -32,6 +33,7 @@ def random_vgg(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
 
 
+@long
 @pytest.mark.slow
 def test_stages_in_one_command(tmp_path):
     for split in ('train', 'test'):

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from restorebox.engine import load_file
 from restorebox.engine.zoo import architecture_licences, with_config
 from restorebox.errors import CheckpointError, ConfigError, MissingPackageError
 from restorebox.inference.models import load_model
+from tests.conftest import LONG
 from tests.factories import write_pairs
 from tests.processes import call, refused, succeed, write_config
 
@@ -34,9 +34,8 @@ NETWORKS = {
     'FFTformer': (dict(dim=16, num_blocks=[1, 1, 1], num_refinement_blocks=1), False),
     'PLKSR': (dict(dim=8, n_blocks=1, upscaling_factor=1), False),
 }
-# RESTOREBOX_ZOO=1: images of 1.5 megapixels, and the export of all networks; minutes
-ALL = os.environ.get('RESTOREBOX_ZOO') == '1'
-LARGE, MEMORY = ((1000, 1500), '300') if ALL else ((330, 450), '40')
+# images of 1.5 megapixels and slow networks with RESTOREBOX_LONG=1
+LARGE, MEMORY = ((1000, 1500), '300') if LONG else ((330, 450), '40')
 
 
 def network(name, **changes):
@@ -85,7 +84,7 @@ def test_restored_as_spandrel_restores(name, here):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', NETWORKS)
+@pytest.mark.parametrize('name', NETWORKS if LONG else [name for name in NETWORKS if name != 'FFTformer'])
 def test_any_size_through_the_command(name, here, capsys):
     file = save(here / 'public.pth', network(name))
     for height, width in ((37, 53), LARGE):
@@ -97,7 +96,7 @@ def test_any_size_through_the_command(name, here, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', NETWORKS if ALL else ['DnCNN', 'SAFMN'])
+@pytest.mark.parametrize('name', NETWORKS if LONG else ['DnCNN', 'SAFMN'])
 def test_exported_or_refused_in_one_line(name, here, capsys):
     file = save(here / 'public.pth', network(name))
     try:

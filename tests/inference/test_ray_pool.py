@@ -16,6 +16,7 @@ from restorebox.errors import ConfigError, MissingPackageError
 from restorebox.inference import ray_pool
 from restorebox.inference.ray_pool import RayPool, allocation
 from restorebox.inference.records import OUTPUTS
+from tests.conftest import LONG
 from tests.factories import publish_small
 from tests.inference.crashing import CRASHES, WAITS
 from tests.processes import environment
@@ -61,8 +62,8 @@ sys.exit(0 if done else 3)
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec('ray') is None, reason='Ray is not installed')
 def test_workers_that_end_are_replaced(tmp_path):
-    """One worker is killed from outside; with RESTOREBOX_RAY_CRASH=1 a picture also crashes each worker."""
-    crash = 'RESTOREBOX_RAY_CRASH' in os.environ  # three more starts of a worker
+    """One worker is killed from outside; with RESTOREBOX_LONG=1 a picture also crashes each worker."""
+    crash = LONG  # three more starts of a worker
     published, rng = publish_small(tmp_path), np.random.default_rng(0)
     (tmp_path / 'in').mkdir()
     for i in range(48):

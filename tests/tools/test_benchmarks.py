@@ -11,7 +11,7 @@ import torch
 import train
 
 from restorebox.cli.common import guarded
-from tests.conftest import REPO
+from tests.conftest import REPO, long
 from tests.factories import write_pairs
 from tests.processes import environment, refused, succeed, write_config
 
@@ -34,6 +34,7 @@ def test_a_step_is_compared_with_the_plain_step(tmp_path, capsys):
     assert 'SupervisedRestorer has no plainly written step' in line
 
 
+@long
 def test_the_steps_of_two_configs_are_compared_in_fresh_processes(tmp_path):
     pair = 2 * [CONFIGS['a']]
     rows = ['--row', 'unet5_lsgan', '--row-b', 'infoaccum']
