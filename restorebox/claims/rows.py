@@ -69,6 +69,11 @@ def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[
     outcome = judge(
         *values, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance, control=control
     )
+    baseline = claim.baseline or claim.other
+    for (model, _), own in zip(claim.sides(), values, strict=True):
+        if outcome.verdict == 'not run' and model == baseline and not own.improves:
+            note = f'the baseline, {ledger.label(model)}, does not restore; the other side is not trained'
+            outcome = replace(outcome, verdict='void', note=note)
     if any(_inputs_differ(*(each[seed] for each in found)) for seed in outcome.seeds):
         outcome = replace(outcome, verdict='void', note='the sides were tested on different pictures', needs='')
     others = [seed for seed in outcome.seeds if seed in untrained and _inputs_differ(found[0][seed], untrained[seed])]

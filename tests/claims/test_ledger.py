@@ -175,6 +175,16 @@ def test_a_deleted_result_takes_its_verdict_along(tmp_path):
     assert not (tmp_path / 'fdrnet.png').exists()
 
 
+def test_a_baseline_that_does_not_restore_makes_a_claim_void(tmp_path):
+    ledger = LEDGERS['fdrnet']
+    store(tmp_path, ledger, 'full', 0, {'psnr_rgb': 19.0})
+    assert verdict(tmp_path, ledger) == 'not run'  # the baseline is the other side
+    store(tmp_path, ledger, 'no_aux', 0, {'psnr_rgb': 19.0})
+    (tmp_path / 'runs' / 'fdrnet' / 'small' / 'full_s0.json').unlink()
+    assert verdict(tmp_path, ledger) == 'void'
+    assert 'does not restore; the other side is not trained' in (tmp_path / 'fdrnet.md').read_text()
+
+
 def test_other_test_pictures_make_a_claim_void(tmp_path):
     ledger = LEDGERS['fdrnet']
     for seed in range(2):
