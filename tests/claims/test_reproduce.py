@@ -12,7 +12,7 @@ import pytest
 from restorebox.claims import reproduction, runs
 from restorebox.claims.ledger import read_all, select
 from restorebox.claims.records import changed, unknown
-from tests.conftest import REPO
+from tests.conftest import REPO, long
 from tests.processes import call, environment, one_line_error, run, succeed
 
 TINY = ('reproduce.py', 'fdrnet/C2', '--budget', 'tiny', '--device', 'cpu', '--work-dir', 'w', '--docs', 'd')
@@ -36,6 +36,7 @@ def test_an_unknown_claim_is_one_line(tmp_path):
     )
 
 
+@long
 @pytest.mark.slow
 def test_kill_and_go_on(tmp_path):
     command = [sys.executable, str(REPO / 'tools' / 'reproduce.py'), *TINY[1:]]

@@ -13,6 +13,7 @@ from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.exporting import DeployedNetwork, check_file, export_restorer, file_facts
 from restorebox.inference.tiles import Tiler
 from restorebox.registry import RESTORERS
+from tests.conftest import long
 from tests.factories import small_restorer
 
 pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
@@ -58,7 +59,9 @@ def exported(restorer, folder, name='x'):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', [*NETWORKS, 'weather'])
+@pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=[long] if name == 'ResNet-9' else []) for name in (*NETWORKS, 'weather')]
+)
 def test_onnx_matches_pytorch(name, tmp_path):
     restorer = load_model('weather') if name == 'weather' else drawn(name)
     other = exported(restorer, tmp_path)
