@@ -134,6 +134,15 @@ def call(*args: object, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess([tool, *rest], code, out.getvalue(), err.getvalue())
 
 
+def restore(*words: object) -> int | str | None:
+    """The exit code of ``restorebox restore`` on the CPU in full precision, in this process."""
+    try:
+        main(['restore', *map(str, words), '--device', 'cpu', '--precision', 'fp32'])
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
 def start(*args: object, cwd: Path, **env: str) -> subprocess.Popen:
     """Start ``tools/NAME`` and return at once; its output goes into ``cwd/output.txt``."""
     tool, *rest = map(str, args)

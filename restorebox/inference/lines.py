@@ -40,7 +40,7 @@ class LocalLines:
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             os.close(self._descriptor)
             raise OSError(0, 'is no regular file', str(path))
-        with open(path, 'rb') as file:
+        with file_locked(self._descriptor), open(path, 'rb') as file:  # no other process is in the middle of a line
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
             self._complete = not size or file.read() == b'\n'  # whether the last line is

@@ -167,18 +167,21 @@ class Report:
         self._done: dict[tuple[str, str], str | None] = {}
         if append_only:
             return
-        whole = 0
-        empty = self._lines.empty()  # before it is read, since other processes append to it
-        for line, content in self._lines.read():
-            whole += len(line)
-            if content.get('version') != REPORT_VERSION or not isinstance(content.get('source'), str):
-                whole = 0
-                break
-            if content.get('status') in DONE:
-                self._done[_file_of(content)] = content.get('sha256')
-        if not whole and not empty:
+        # read again if it has bytes now, since another process may have added its first line after it was read
+        if not self._continue() and not self._lines.empty() and not self._continue():
             self._lines.close()
             raise ConfigError(f'report {path}: is no report of version {REPORT_VERSION}; give it another name')
+
+    def _continue(self) -> bool:
+        """Read the lines that are there; returns whether there are any, and all of them are of a report."""
+        found = False
+        for _, content in self._lines.read():
+            if content.get('version') != REPORT_VERSION or not isinstance(content.get('source'), str):
+                return False
+            found = True
+            if content.get('status') in DONE:
+                self._done[_file_of(content)] = content.get('sha256')
+        return found
 
     def add(self, record: FileRecord) -> None:
         """Append the record of a file; an existing output keeps the line of the run that made it.

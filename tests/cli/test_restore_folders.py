@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from restorebox import files
-from restorebox.cli.main import main
 from restorebox.files import LOCK, READ_TIMEOUT, locked
 from restorebox.inference.records import OUTPUTS
 from tests.factories import publish_small
-from tests.processes import environment
+from tests.processes import environment, restore
 
 LONG = ('l' * 251 + '.png', 'm' * 251 + '.gif', 'n' * 247 + '.gif')
 
@@ -30,15 +29,6 @@ def pictures(tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new('L', (9, 7), 90).save(folder / name)
     return folder
-
-
-def restore(*words):
-    """The exit code of restoring."""
-    try:
-        main(['restore', *map(str, words), '--device', 'cpu', '--precision', 'fp32'])
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 def names(folder):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.cli.main import main
 from restorebox.inference.records import OUTPUTS, FileRecord, Report
 from restorebox.storage import RemotePath
 from tests.factories import publish_small
+from tests.processes import restore
 from tests.storage_server import SECRET, s3_server
 
 __all__ = ['s3_server']  # a fixture
@@ -31,15 +31,6 @@ def pictures(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)).save(path)
     return tmp_path / 'in'
-
-
-def restore(*words):
-    """The exit code of restoring."""
-    try:
-        main(['restore', *map(str, words), '--device', 'cpu', '--precision', 'fp32'])
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 def local(folder):

@@ -17,6 +17,7 @@ from skimage import data
 
 from restorebox.datasets import read_picture
 from restorebox.metrics.no_reference import NO_REFERENCE, brisque, niqe, niqe_y, why_without_number
+from tests.conftest import load_study
 
 # BasicSR's implementation (commit of v1.4.2), which is MATLAB's to 1e-6 on baboon.png
 PEER = {
@@ -25,15 +26,7 @@ PEER = {
     'chelsea': {'niqe': 2.572083, 'niqe_y': 2.625524},
 }
 
-# file -> values of the authors' MATLAB code: baboon.png of BasicSR (niqe_y), others of pyiqa's calibration
-GOLDEN = {
-    'baboon.png': {'niqe_y': 5.72957338},
-    'I03.bmp': {'niqe': 15.7536293917814, 'brisque': 94.6421},
-    'I04.bmp': {'niqe': 3.65492152353770, 'brisque': -0.107618},
-    'I06.bmp': {'niqe': 3.23547743716998, 'brisque': 0.992889},
-    'I08.bmp': {'niqe': 3.18403333858339, 'brisque': 5.35827},
-    'I19.bmp': {'niqe': 8.63519663862637, 'brisque': 72.2617},
-}
+GOLDEN = load_study('no_reference').GOLDEN
 
 
 def photo(name):
