@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from restorebox.engine.recompute import matching_modules, recompute
 from restorebox.errors import ConfigError
@@ -60,6 +61,21 @@ def test_gradients_are_equal_and_less_is_stored():
     for name, gradient in plain.items():
         assert torch.equal(gradient, saved[name]), name
     assert little < 0.6 * much
+
+
+def test_running_statistics_are_updated_once():
+    def statistics(recomputed):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), nn.Conv2d(4, 1, 1)).train()
+        if recomputed:
+            recompute(net, ['0'])
+        net(torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))).sum().backward()
+        return {**dict(net.named_buffers()), **{name: p.grad for name, p in net.named_parameters()}}
+
+    plain, saved = statistics(False), statistics(True)
+    assert plain['0.1.num_batches_tracked'] == 1
+    for name, value in plain.items():
+        assert torch.equal(value, saved[name]), name
 
 
 def test_only_outermost_modules_match_and_no_containers():
