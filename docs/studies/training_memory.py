@@ -6,7 +6,7 @@ Each config is built with random weights in a process of its own, which trains t
 config's crop and batch size: with `activation_checkpointing` of the config or, where it has none, of `PATTERNS`, and
 without it. Frozen networks of losses have random weights as well. The peak is the largest resident memory of the
 process, without a data loader's workers. A process that grows above the limit in GiB is ended, and the table says so.
-Ranks share no memory; DDP adds a copy of the gradients. Writes docs/results/training_memory.json and training_memory.md.
+Ranks share no memory; DDP adds a copy of the gradients. Writes docs/results/training_memory.json and .md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Haze, rain and noise of three levels, synthesised on clean images, data/clean/{train,test}/gt; fixed for each test image.
+# Haze, rain and noise of three levels, synthesised on clean images, data/clean/{train,test}/gt; tests are repeatable.
 # A training crop carries the statistics of the window of 160 pixels from which it is cut.
 load, rounded = dict(type='LoadPictures'), dict(type='RoundPicture')
 cut = [load, dict(type='RandomWindow', size=160), dict(type='Flip')]
