@@ -47,7 +47,8 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         'format': 'restorebox 1',
         'cfg_json': json.dumps(without_folders(cfg)),
         'source_sha256': sha256(checkpoint),
-        'average': 'moving average' if 'ema_state_dict' in source else 'live weights',
+        # a published file that is published again keeps what it says
+        'average': source['meta'].get('average') or ('moving average' if 'ema_state_dict' in source else 'live weights'),
         'compute': source['meta'].get('compute'),
         'licence': licence,
         'limits': limits,

@@ -43,6 +43,10 @@ def test_published_file_scores_the_same_and_holds_no_training_part(trained):
     assert before == after
     assert meta['scores']['mean'] == before
 
+    again = folder / 'again.safetensors'
+    succeed(run('publish.py', out, again, *words, cwd=folder))
+    assert load_file(again)['meta']['average'] == meta['average'] == 'moving average'
+
 
 def test_publishing_refuses(trained, tmp_path, capsys):
     folder, _ = trained
