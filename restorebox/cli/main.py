@@ -29,6 +29,7 @@ COMMANDS = {
     'browse-data': 'draw samples of a data set after its pipeline',
     'analyze-information': 'measure how much input information a network preserves, and the gradient of its GAN loss',
     'analyze-distortions': 'measure correlation and response of the channels of FDR-Net per distortion',
+    'sweep': 'train a config over the values of a key or over rows, with seeds, and draw the curves',
     'reproduce': "check the papers' claims: train both sides of each, compare, write docs/claims",
     'publish': 'make a small file for publication from a training checkpoint',
     'export': 'export a model to ONNX, TorchScript or pt2, compared with PyTorch; optional int8',
