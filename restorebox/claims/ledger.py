@@ -30,7 +30,7 @@ TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict,
 OPTIONAL = ('sweeps',)
 BUDGET = {'config': str, 'data': str, 'overrides': dict}
 # analysis commands -> output file whose 'mean' is added to the scores as correlation.after etc.
-ANALYSES = {'analyze-distortions': 'distortions.json'}
+ANALYSES = {'analyze-distortions': 'distortions.json', 'analyze-convergence': 'convergence.json'}
 CLAIM = {
     'id': str,
     'sentence': str,

@@ -138,11 +138,11 @@ def _curve(where: str, prefix: str, name: str, node: Any, models: Mapping[str, d
     return Curve(node['label'], tuple(points)), new
 
 
-def _named(where: str, node: dict) -> dict[str, tuple[str, dict]]:
-    """Return point -> (text of its tick, its changes of the model)."""
+def _named(where: str, node: dict) -> dict[str, tuple[float | str, dict]]:
+    """Return point -> (its label or else its name, a number or text; its changes of the model)."""
     for key, change in node['points'].items():
         check_entry(f'{where}, point {key}', change, MODEL)
-    return {str(key): (change.get('label', str(key)), change) for key, change in node['points'].items()}
+    return {str(key): (change.get('label', key), change) for key, change in node['points'].items()}
 
 
 def _numbered(node: dict) -> dict[str, tuple[float | str, dict]]:

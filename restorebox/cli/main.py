@@ -28,6 +28,7 @@ COMMANDS = {
     'check-data': 'find unreadable files, wrong pairs, and near-duplicates between training and test',
     'browse-data': 'draw samples of a data set after its pipeline',
     'analyze-information': 'measure how much input information a network preserves, and the gradient of its GAN loss',
+    'analyze-convergence': 'fit the stages of a training loss, and measure the balance of a GAN training',
     'analyze-distortions': 'measure correlation and response of the channels of FDR-Net per distortion',
     'sweep': 'train a config over the values of a key or over rows, with seeds, and draw the curves',
     'reproduce': "check the papers' claims: train both sides of each, compare, write docs/claims",

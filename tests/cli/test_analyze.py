@@ -59,6 +59,10 @@ def test_information(folder, capsys):
     assert all(0 < ratio < 2 for ratio in ratios)
     assert (folder / 'w' / 'information.png').stat().st_size > 5000
     assert capsys.readouterr().out.endswith('w/information.png\n')
+    main(['analyze-convergence', config, 'w/iter_2.pth', *options])
+    mean = json.loads((folder / 'w' / 'convergence.json').read_text())['mean']
+    assert mean['convergence'] == {'one': None, 'two': None, 'power': None}  # two steps are too few for a fit
+    assert 'too few points' in capsys.readouterr().out
     options[options.index('w')] = 'w2'
     beside = ['analyze-information', config, 'w/iter_2.pth', '--pictures', '1', '--beside', 'w', *options]
     main(beside)
