@@ -71,6 +71,7 @@ SMALL_HEADS = {
     'IdentityHead': dict(in_channels=4, scale=1),
     'ProjectionHead': dict(channels=dict(conv1=4, conv2=6), width=8),
     'DenseRealnessHead': dict(in_channels=4, side=4, width=8),
+    'PyramidRealnessHead': dict(in_channels=4, scale=8),
     'PhysicsHead': dict(),
 }
 SMALL_RESTORERS = {

@@ -28,7 +28,9 @@ class EncoderDecoder(BaseBackbone):
         in_channels: channels of the input.
         base_width: channels after the first downsampling; doubled at each level.
         max_width: maximum number of channels.
-        norm: ``'instance'`` (affine), ``'batch'`` or None.
+        norm: None, ``'batch'`` or ``'instance'`` (affine). Instance norm removes mean and contrast of every channel.
+            A U-Net's first skip has no norm and passes them on; here nothing does, so that brightness, contrast and
+            colour of the picture are lost.
         value_range: (lowest, highest) value of the input.
 
     Taps: ``down1`` .. ``downN``, ``upN`` .. ``up1``.
@@ -43,7 +45,7 @@ class EncoderDecoder(BaseBackbone):
         in_channels: Width = 3,
         base_width: Width = 64,
         max_width: Width = 512,
-        norm: str | None = 'instance',
+        norm: str | None = None,
         value_range: ValueRange = (-1.0, 1.0),
     ) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Reading of ``configs/METHOD/claims.yml``: models, budgets, and the claims that compare models.
+"""Reading of ``configs/METHOD/claims.yml``: models, budgets, sweeps, and the claims that compare models.
 
 A model has a config for the budget ``paper`` and one for ``small`` (by default the budget's), with ``overrides`` for
 the latter. ``row`` is a row of these configs (see :mod:`restorebox.rows`): one name for both budgets, or
@@ -7,6 +7,7 @@ the latter. ``row`` is a row of these configs (see :mod:`restorebox.rows`): one 
 
 A claim compares scores of one protocol. A claim about features names an untrained model as its ``control``. Its
 ``baseline``, trained first, is the side that must restore for the comparison to tell anything: by default ``other``.
+``sweeps`` are figures over many models, see :mod:`restorebox.claims.sweeps`.
 """
 
 from __future__ import annotations
@@ -17,28 +18,19 @@ from typing import Any
 
 import yaml
 
+from restorebox.claims.entries import MODEL, check_entry
+from restorebox.claims.sweeps import Sweep, expand
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest
 from restorebox.rows import find_row
 
 BUDGETS = ('tiny', 'small', 'medium', 'paper')
-TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict, 'claims': list}
+TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict, 'sweeps': list, 'claims': list}
+OPTIONAL = ('sweeps',)
 BUDGET = {'config': str, 'data': str, 'overrides': dict}
-MODEL = {
-    'label': str,
-    'paper': str,
-    'small': str,
-    'row': (str, dict),
-    'overrides': dict,
-    'medium_overrides': dict,
-    'paper_overrides': dict,
-    'after': str,
-    'analysis': str,
-    'why': str,
-}
 # analysis commands -> output file whose 'mean' is added to the scores as correlation.after etc.
-ANALYSES = {'analyze-distortions': 'distortions.json'}
+ANALYSES = {'analyze-distortions': 'distortions.json', 'analyze-convergence': 'convergence.json'}
 CLAIM = {
     'id': str,
     'sentence': str,
@@ -124,6 +116,7 @@ class Ledger:
     budgets: dict[str, dict]
     models: dict[str, dict]
     claims: tuple[Claim, ...]
+    sweeps: tuple[Sweep, ...] = ()
 
     def spec(self, model: str, budget: str) -> Spec | None:
         """Return the training of a model at a budget, or None if there is none."""
@@ -152,24 +145,6 @@ class Ledger:
         return self.models[model].get('label', model)
 
 
-def _check(where: str, node: object, keys: dict[str, Any], required: tuple[str, ...] = ()) -> dict:
-    if not isinstance(node, dict):
-        raise ConfigError(f'{where}: must be keys with values, got {node!r}')
-    for key, value in node.items():
-        if key not in keys:
-            raise ConfigError(f"{where}: has no key '{key}'; {nearest(str(key), tuple(keys))}")
-        wanted = (int, float) if keys[key] is float else keys[key]
-        if not isinstance(value, wanted) or (keys[key] is float and isinstance(value, bool)):
-            kinds = keys[key] if isinstance(keys[key], tuple) else (keys[key],)
-            raise ConfigError(
-                f'{where}: {key} is {value!r}; it must be a {" or ".join(kind.__name__ for kind in kinds)}'
-            )
-    for key in required:
-        if key not in node:
-            raise ConfigError(f"{where}: misses the key '{key}'")
-    return node
-
-
 def read_ledger(file: Path) -> Ledger:
     """Read and check one ``claims.yml``.
 
@@ -182,15 +157,18 @@ def read_ledger(file: Path) -> Ledger:
         mark = getattr(error, 'problem_mark', None)
         line = f', line {mark.line + 1}' if mark else ''
         raise ConfigError(f'{file}{line}: no valid YAML: {getattr(error, "problem", error)}') from error
-    _check(str(file), text, TOP, tuple(TOP))
+    check_entry(str(file), text, TOP, tuple(key for key in TOP if key not in OPTIONAL))
     for name, budget in text['budgets'].items():
         if name not in BUDGETS:
             raise ConfigError(f"{file}: budgets: has no key '{name}'; {nearest(str(name), BUDGETS)}")
-        _check(f'{file}: budgets.{name}', budget, BUDGET, ('config',) if name == 'small' else ())
+        check_entry(f'{file}: budgets.{name}', budget, BUDGET, ('config',) if name == 'small' else ())
     if 'small' not in text['budgets']:
         raise ConfigError(f"{file}: budgets: misses the key 'small'")
     for name, model in text['models'].items():
-        _check(f'{file}: models.{name}', model, MODEL)
+        check_entry(f'{file}: models.{name}', model, MODEL)
+    sweeps, points = expand(str(file), text.get('sweeps', []), text['models'])
+    text['models'] |= points
+    for name, model in text['models'].items():
         if model.get('analysis') not in (None, *ANALYSES):
             raise ConfigError(f'{file}: models.{name}: analysis: {nearest(model["analysis"], tuple(ANALYSES))}')
         if model.get('after', name) not in text['models']:
@@ -202,7 +180,7 @@ def read_ledger(file: Path) -> Ledger:
         here = f'{file}: claims, number {number}'
         if isinstance(node, dict) and 'id' in node:
             here = f'{file}: claim {node["id"]}'
-        _check(here, node, CLAIM, REQUIRED)
+        check_entry(here, node, CLAIM, REQUIRED)
         for side in ('better', 'other', 'control', 'baseline'):
             if side in ('better', 'other') and side not in node and 'why_not' not in node:
                 raise ConfigError(f"{here}: misses the key '{side}' (or why_not, where no training checks it)")
@@ -213,7 +191,8 @@ def read_ledger(file: Path) -> Ledger:
             raise ConfigError(f'{here}: id: occurs twice')
         _check_comparison(here, node, text['models'])
         claims.append(Claim(**{**node, 'method': text['method'], 'published': tuple(node.get('published', ()))}))
-    return Ledger(**{key: text[key] for key in TOP if key != 'claims'}, claims=tuple(claims))
+    kept = {key: text[key] for key in TOP if key not in ('claims', 'sweeps')}
+    return Ledger(**kept, claims=tuple(claims), sweeps=sweeps)
 
 
 def protocol(metric: str) -> str:

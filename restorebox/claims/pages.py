@@ -11,6 +11,7 @@ from typing import Any
 from restorebox.claims.ledger import BUDGETS, Ledger
 from restorebox.claims.rows import results, rows
 from restorebox.claims.runs import write_json
+from restorebox.claims.sweep_pages import sweeps_section, write_sweep
 from restorebox.claims.verdict import MARGINS, VERDICTS
 from restorebox.errors import ConfigError
 from restorebox.files import replacing, write_whole
@@ -188,8 +189,12 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         found = rows(ledger, ledger.claims, docs)
         write_json(docs / f'{method}.json', {'paper': ledger.paper, 'url': ledger.url, 'rows': found})
         picture = f'\n\n![differences]({method}.png)' if draw(found, docs / f'{method}.png') else ''
+        for sweep in ledger.sweeps:
+            for budget in BUDGETS:
+                write_sweep(ledger, sweep, budget, docs)
         head = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n'
-        text = f'{head}{table(found)}{explanations(found)}{scores_table(ledger, docs)}{picture}\n'
+        text = f'{head}{table(found)}{explanations(found)}{scores_table(ledger, docs)}{picture}'
+        text += sweeps_section(ledger, docs) + '\n'
         write_whole(docs / f'{method}.md', text.encode())
         count = Counter(one['verdict'] for one in found)
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')

@@ -61,20 +61,23 @@ def reproduce(chosen: Chosen, budget: str, seeds: list[int], options: Options) -
     Returns:
         The runs that failed.
     """
-    if budget == ONE_CORE:
-        os.nice(max(0, LOW_PRIORITY - os.nice(0)))
     failed: list[Run] = []
     if budget != 'tiny':
-        failed += _execute(plan(chosen, budget, seeds[:1], baselines=True), options)
+        failed += execute_runs(plan(chosen, budget, seeds[:1], baselines=True), options)
         chosen = [
             (ledger, [one for one in claims if _tells(ledger, one, budget, options.docs)]) for ledger, claims in chosen
         ]
     lost = {run.name for run in failed}
-    return failed + _execute([run for run in plan(chosen, budget, seeds) if run.name not in lost], options)
+    return failed + execute_runs([run for run in plan(chosen, budget, seeds) if run.name not in lost], options)
 
 
-def _execute(runs: Sequence[Run], options: Options) -> list[Run]:
-    """Execute the runs that have no valid result, and the probe of each model; return those that failed."""
+def execute_runs(runs: Sequence[Run], options: Options) -> list[Run]:
+    """Execute the runs that have no valid result, and the probe of each model; return those that failed.
+
+    Runs of the budget ``medium`` get a single thread, and the process the lowest priority.
+    """
+    if any(run.budget == ONE_CORE for run in runs):
+        os.nice(max(0, LOW_PRIORITY - os.nice(0)))
     todo, failed = [run for run in runs if to_do(run, options.docs)], []
     probes: dict[tuple[str, str], dict[str, float]] = {}
     for number, run in enumerate(todo, 1):
@@ -160,9 +163,8 @@ def _tells(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> bool:
     return measured.improves
 
 
-def show_plan(chosen: Chosen, budget: str, seeds: list[int], docs: Path) -> None:
+def show_plan(runs: Sequence[Run], docs: Path) -> None:
     """Print a line per run, and the total time."""
-    runs = plan(chosen, budget, seeds)
     total, unknown, left = 0.0, 0, 0
     for run in runs:
         known, result = minutes_known(run, docs), read_result(run, docs)
@@ -224,13 +226,13 @@ def running(chosen: Chosen, work: Path) -> Iterator[Run]:
                 yield run
 
 
-def start_in_background(arguments: Sequence[str], work: Path) -> None:
+def start_in_background(command: str, arguments: Sequence[str], work: Path) -> None:
     """Start the same command in a process of its own, which outlives the terminal; its output goes to a file."""
     work.mkdir(parents=True, exist_ok=True)
     log = work / 'output.txt'
     with open(log, 'ab') as out:
         process = subprocess.Popen(
-            [sys.executable, '-m', 'restorebox', 'reproduce', *arguments],
+            [sys.executable, '-m', 'restorebox', command, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

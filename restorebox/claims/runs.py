@@ -85,6 +85,19 @@ def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]
         seeds: seeds of all models.
         baselines: plan only the baselines.
     """
+    models: list[tuple[Ledger, str]] = []
+    for ledger, claims in chosen:
+        for claim in claims:
+            if all(ledger.spec(model, budget) for model in claim.models()):
+                models += [(ledger, model) for model in claim.models()[: 1 if baselines else None]]
+    return plan_models(models, budget, seeds)
+
+
+def plan_models(models: list[tuple[Ledger, str]], budget: str, seeds: list[int]) -> list[Run]:
+    """Return the unique runs of models at a budget, ordered by seed; a model comes after the one that it starts from.
+
+    Models without a training at the budget are left out.
+    """
     runs: dict[str, Run] = {}
 
     def add(ledger: Ledger, model: str, seed: int) -> None:
@@ -99,11 +112,8 @@ def plan(chosen: list[tuple[Ledger, list[Claim]]], budget: str, seeds: list[int]
         runs.setdefault(run.name, run)
 
     for seed in seeds:
-        for ledger, claims in chosen:
-            for claim in claims:
-                if all(ledger.spec(model, budget) for model in claim.models()):
-                    for model in claim.models()[: 1 if baselines else None]:
-                        add(ledger, model, seed)
+        for ledger, model in models:
+            add(ledger, model, seed)
     return list(runs.values())
 
 

@@ -17,8 +17,7 @@ import argparse
 import functools
 from pathlib import Path
 
-from restorebox.claims.ledger import BUDGETS, read_all, select
-from restorebox.claims.records import root_dir
+from restorebox.claims.ledger import read_all, select
 from restorebox.claims.reproduction import (
     Options,
     confirm,
@@ -28,7 +27,8 @@ from restorebox.claims.reproduction import (
     show_status,
     start_in_background,
 )
-from restorebox.cli.common import positive
+from restorebox.claims.runs import plan
+from restorebox.cli.run_options import add_run_options, parse_runs, pictures_of, seeds_of
 from restorebox.errors import RestoreboxError
 from restorebox.files import PUBLISHED
 
@@ -39,26 +39,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         prog='restorebox reproduce', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('claims', nargs='?', metavar='METHOD[/CLAIM]', help='(default: all)')
-    parser.add_argument('--budget', choices=BUDGETS, default='small', help='(default: small)')
-    parser.add_argument('--seeds', type=positive, help='number of seeds (default: 5; 1 at tiny)')
-    parser.add_argument('--first-seed', type=int, default=0, help='first seed (default: 0)')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    parser.add_argument('--data-root', help="folder of the pictures (default: the budget's; synthetic ones at tiny)")
-    root, inside = root_dir(), '(default: %s of the checkout)'
-    parser.add_argument('--work-dir', type=Path, default=root / 'work_dirs/claims', help=inside % 'work_dirs/claims')
-    parser.add_argument('--docs', type=Path, default=root / 'docs/claims', help='pages, ' + inside % 'docs/claims')
+    add_run_options(parser)
     parser.add_argument('--published', type=Path, default=PUBLISHED, help="the papers' tables (default: included)")
-    parser.add_argument('--background', action='store_true', help='start a process that outlives the terminal')
     parser.add_argument('--list', action='store_true', help='list the claims and stop')
     parser.add_argument('--status', action='store_true', help='list the verdicts and stop')
-    parser.add_argument('--plan', action='store_true', help='show the plan and stop')
     parser.add_argument('--confirm', action='store_true', help='confirm stale results by their probes and stop')
     parser.add_argument('--render', action='store_true', help='write the pages from stored results and stop')
-    args = parser.parse_args(argv)
-    kind, _, number = args.device.partition(':')
-    if kind not in ('auto', 'cpu', 'cuda') or (number and (kind != 'cuda' or not number.isdigit())):
-        parser.error(f'--device {args.device}: it must be auto, cpu, cuda or cuda:N')
-    return args
+    return parse_runs(parser, argv)
 
 
 def main(argv: list[str]) -> None:
@@ -87,22 +74,18 @@ def main(argv: list[str]) -> None:
         confirm(chosen, Options(args.work_dir, args.docs, None, args.device, lambda: None))
         write_pages(ledgers, args.docs, args.published)
         return
-    count = args.seeds or (1 if args.budget == 'tiny' else 5)
-    seeds = list(range(args.first_seed, args.first_seed + count))
-    show_plan(chosen, args.budget, seeds, args.docs)
+    seeds = seeds_of(args)
+    show_plan(plan(chosen, args.budget, seeds), args.docs)
     if args.plan:
         return
     if args.background:
-        start_in_background([word for word in argv if word != '--background'], args.work_dir)
+        start_in_background('reproduce', [word for word in argv if word != '--background'], args.work_dir)
         return
     from restorebox.claims.pages import write_pages
-    from restorebox.claims.pictures import draw_pictures
 
-    data_root = args.data_root
-    if data_root is None and args.budget == 'tiny':
-        data_root = str(draw_pictures(args.work_dir / 'tiny_pictures'))
     write = functools.partial(write_pages, ledgers, args.docs, args.published)
-    failed = reproduce(chosen, args.budget, seeds, Options(args.work_dir, args.docs, data_root, args.device, write))
+    options = Options(args.work_dir, args.docs, pictures_of(args), args.device, write)
+    failed = reproduce(chosen, args.budget, seeds, options)
     write()
     if failed:
         raise RestoreboxError(f'reproduce: {len(failed)} runs failed; the same command tries them again')

@@ -32,9 +32,20 @@ def test_nothing_of_the_input_survives_an_empty_bottleneck():
     assert torch.equal(out[0], out[1])
 
 
+@pytest.mark.parametrize(('norm', 'kept'), [({}, True), ({'norm': 'batch'}, True), ({'norm': 'instance'}, False)])
+def test_only_instance_norm_removes_brightness_and_contrast(norm, kept):
+    """The default passes them on; with instance norm a brighter picture of more contrast gives the same output."""
+    net = network(2, **norm).double().eval()
+    x = torch.rand(1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inner = slice(8, 24)  # padding with zeros makes a border of another colour
+    y, brighter = (net(z)['picture'][..., inner, inner] for z in (x, 2 * x + 1))
+    change = (brighter - y).abs().mean() / y.std()
+    assert (change > 0.2) == kept
+
+
 @pytest.mark.parametrize('levels', [1, 2, 3])
 def test_receptive_field_equals_the_reach_of_the_gradient(levels):
-    net = network(levels, norm=None).double().eval()
+    net = network(levels).double().eval()
     for p in net.parameters():
         torch.nn.init.uniform_(p, 0.01, 0.1, generator=torch.Generator().manual_seed(0))
     net.head.conv.weight.data *= 1e-3

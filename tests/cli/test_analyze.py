@@ -54,7 +54,21 @@ def test_information(folder, capsys):
     assert figures['gan_mode'] == 'vanilla'
     assert figures['carried']['reconstruction_psnr_rgb'] > 5
     assert [row['step'] for row in figures['gradients']] == [1, 2]
-    assert all(value > 0 for row in figures['gradients'] for value in row['norms'].values())
+    ratios = [one['of_undecided'] for row in figures['gradients'] for one in row['losses'].values()]
+    assert len(ratios) == 4  # two checkpoints, cross entropy and its saturating form
+    assert all(0 < ratio < 2 for ratio in ratios)
     assert (folder / 'w' / 'information.png').stat().st_size > 5000
     assert capsys.readouterr().out.endswith('w/information.png\n')
+    main(['analyze-convergence', config, 'w/iter_2.pth', *options])
+    mean = json.loads((folder / 'w' / 'convergence.json').read_text())['mean']
+    assert mean['convergence'] == {'one': None, 'two': None, 'power': None}  # two steps are too few for a fit
+    assert 'too few points' in capsys.readouterr().out
+    options[options.index('w')] = 'w2'
+    beside = ['analyze-information', config, 'w/iter_2.pth', '--pictures', '1', '--beside', 'w', *options]
+    main(beside)
+    assert (folder / 'w2' / 'information.png').stat().st_size > (folder / 'w' / 'information.png').stat().st_size
+    (folder / 'w' / 'information.json').write_text('{"carried": {}}')
+    assert 'information.json is not from this analyze-information' in refused(lambda: main(beside), capsys)
+    beside[beside.index('w')] = 'data'
+    assert '--beside data: information.json is not readable' in refused(lambda: main(beside), capsys)
     assert 'no such file' in refused(lambda: main(['analyze-information', config, 'w/nothing.pth', *options]), capsys)

@@ -7,11 +7,14 @@ import torch
 from torch import nn
 
 from restorebox.backbones.unet import UNet
+from restorebox.engine.config import load_config
 from restorebox.errors import ConfigError
+from restorebox.files import configs_dir
 from restorebox.layers.information_accumulation import InfoAccum
 from restorebox.layers.statistics import LocalStatistics, set_statistics_window, statistics_layers
 from restorebox.registry import STEMS
 from restorebox.restorers import Network
+from restorebox.rows import read_rows
 
 # name -> what makes it small
 SMALL = {
@@ -165,3 +168,28 @@ def test_local_statistics_reach_into_stems():
 def test_mistakes_are_named(given, expected):
     with pytest.raises(ConfigError, match=expected):
         UNet(levels=2, base_width=4, **given)
+
+
+FIG14 = {
+    'infoaccum/rain800_pix2pix.py': ('infoaccum_subpix', 'module_'),
+    'infoaccum/reconstruct_unet8.py': ('unet5_infoaccum_subpix', 'reconstruct_module_'),
+    'infoaccum/infoaccum_demo.py': (None, 'demo_module_'),
+    'infoaccum/reconstruct_demo_unet8.py': ('unet5_infoaccum5_subpix', 'reconstruct_demo_module_'),
+}
+
+
+@pytest.mark.parametrize('config', FIG14)
+def test_the_modules_of_fig_14_have_as_many_parameters_as_infoaccum(config):
+    own, prefix = FIG14[config]
+    rows = [name for name, row in read_rows(configs_dir() / 'infoaccum').items() if name.startswith(prefix)]
+    assert len(rows) == 6
+
+    def parameters(row):
+        with torch.device('meta'):
+            generator = Network(**load_config(config, row=row).model.generator)
+        assert type(generator.head).__name__ == 'SubPixelHead'
+        return sum(p.numel() for p in generator.parameters())
+
+    wanted = parameters(own)
+    for name in rows:
+        assert parameters(name) == pytest.approx(wanted, rel=0.01), name

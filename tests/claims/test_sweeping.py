@@ -1,0 +1,108 @@
+"""Sweeps run by the engine of the claims: resumed, recorded, drawn; of the papers and of any config."""
+
+import json
+
+import pytest
+
+from restorebox.claims import runs
+from restorebox.claims.ledger import Ledger
+from restorebox.claims.sweep_pages import sweep_content, sweeps_section, write_sweep
+from restorebox.claims.sweeping import select_sweep, sweep_of_config
+from restorebox.claims.sweeps import expand
+from restorebox.cli.main import main
+from restorebox.errors import ConfigError
+from tests.factories import write_pairs
+from tests.processes import refused
+
+OVER = 'model.generator.backbone.levels'
+
+
+def made_up(docs, scores):
+    """A ledger with one sweep, and stored results: model -> {seed: score, or None for a stale one}."""
+    curve = {'label': 'U-Net', 'model': 'm', 'key': 'model.generator.backbone.levels', 'values': [1, 2, 3]}
+    node = {'id': 'f', 'where': 'Fig 1', 'axis': 'N', 'metric': 'psnr_rgb', 'curves': {'c': curve}}
+    models = {'m': {'small': 'unet/unet_demo.py'}}
+    sweeps, points = expand('file', [node], models)
+    ledger = Ledger('m', '', '', {'small': {'config': 'unet/unet_demo.py'}}, models | points, (), sweeps)
+    for model, values in scores.items():
+        for seed, score in values.items():
+            run = runs.Run('m', model, 'small', seed, ledger.spec(model, 'small'))
+            digest = run.digest if score is not None else 'x'
+            mean = {'psnr_rgb': score or 9.0, 'input/psnr_rgb': 20.0}
+            runs.write_json(run.stored(docs), {'digest': digest, 'mean': mean})
+    return ledger, sweeps[0]
+
+
+def test_scores_have_the_intervals_of_the_claims_and_stale_ones_count_nowhere(tmp_path):
+    ledger, sweep = made_up(tmp_path, {'f-c-1': {0: 24.0, 1: 26.0}, 'f-c-2': {0: 27.0, 1: None}})
+    first, second, third = sweep_content(ledger, sweep, 'small', tmp_path)['curves'][0]['points']
+    assert first['scores'] == {'0': 24.0, '1': 26.0}
+    assert (first['low'], first['mean'], first['high']) == pytest.approx((12.294, 25.0, 37.706), abs=1e-3)
+    assert (second['mean'], second['low'], second['stale']) == (27.0, None, 1)
+    assert (third['scores'], third['mean'], first['input']) == ({}, None, 20.0)
+    text = sweeps_section(ledger, tmp_path)
+    assert '| U-Net | 25.00 (12.29 to 37.71; 2) | 27.00 (1), 1 stale | not run |' in text
+    picture = write_sweep(ledger, sweep, 'small', tmp_path)
+    assert picture == tmp_path / 'm_f_small.png'
+    assert picture.stat().st_size > 5000
+    for path in tmp_path.glob('runs/*/*/*.json'):
+        path.unlink()
+    assert write_sweep(ledger, sweep, 'small', tmp_path) is None
+    assert not list(tmp_path.glob('m_f_small.*'))
+    assert 'Not run.' in sweeps_section(ledger, tmp_path)
+
+
+def test_an_unknown_sweep_is_one_line():
+    with pytest.raises(ConfigError, match="no sweep 'infoaccum/fig66'; did you mean 'infoaccum/fig6'"):
+        select_sweep('infoaccum/fig66')
+
+
+@pytest.mark.parametrize(
+    ('over', 'rows', 'expected'),
+    [
+        ('x', ['none'], r'must be KEY=V1,V2'),
+        (f'{OVER}=1,,2', ['none'], r'must be KEY=V1,V2'),
+        (f'{OVER}=1,1', ['none'], 'given twice'),
+        ('model.generator.backbone.level=1', ['none'], "UNet has no key 'level'"),
+        (f'{OVER}=9', ['none'], 'levels is 9'),
+        (f'{OVER}=1', ['endecodr'], "did you mean 'endecoder'"),
+    ],
+)
+def test_a_wrong_sweep_of_a_config_is_refused_before_the_first_run(over, rows, expected):
+    with pytest.raises(ConfigError, match=expected):
+        sweep_of_config('infoaccum/infoaccum_demo.py', over, rows, 'psnr_rgb')
+
+
+def test_words_are_points_in_their_order():
+    ledger, sweep = sweep_of_config('infoaccum/infoaccum_demo.py', 'model.gan_mode=lsgan,hinge', ['none'], 'psnr_y')
+    assert [point.place for point in sweep.curves[0].points] == ['lsgan', 'hinge']
+    assert ledger.spec(sweep.models()[1], 'paper').overrides == {'model.gan_mode': 'hinge'}
+
+
+@pytest.mark.slow
+def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
+    """Real trainings of two steps, with a user's own config."""
+    monkeypatch.chdir(tmp_path)
+    for split in ('train', 'test'):
+        write_pairs(tmp_path / 'data', split, 2, size=(32, 40))
+    (tmp_path / 'own.py').write_text(
+        "_base_ = '{{$RESTOREBOX_CONFIGS:}}/unet/unet5_paired.py'\n"
+        'model = dict(generator=dict(backbone=dict(base_width=4)))\n'
+        'train_cfg = dict(max_samples=2, val_samples=2)\n'
+        "param_scheduler = [dict(type='LinearLR', start_factor=1.0, end_factor=0.1, begin=1, end=2)]\n"
+        'default_hooks = dict(checkpoint=dict(every_samples=2))\n'
+        'train_dataloader = dict(num_workers=0)\nval_dataloader = dict(num_workers=0)\n'
+        'test_dataloader = val_dataloader\n'
+    )
+    command = ['sweep', 'own.py', '--over', f'{OVER}=1,2', '--seeds', '1', '--device', 'cpu', '--data-root', 'data']
+    main([*command, '--plan'])
+    assert '2 of 2 runs to do' in capsys.readouterr().out
+    main(command)
+    assert capsys.readouterr().out.endswith('work_dirs/sweeps/own_levels_paper.png\n')
+    content = json.loads((tmp_path / 'work_dirs/sweeps/own_levels_paper.json').read_text())
+    points = content['curves'][0]['points']
+    assert [(point['place'], list(point['scores'])) for point in points] == [(1, ['0']), (2, ['0'])]
+    main([*command, '--plan'])
+    assert '0 of 2 runs to do' in capsys.readouterr().out
+    command[command.index('data')] = 'nowhere'
+    assert '2 runs failed' in refused(lambda: main([*command, '--first-seed', '1']), capsys)
