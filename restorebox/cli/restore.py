@@ -83,7 +83,7 @@ def build(args: argparse.Namespace) -> RestoreInferencer:
     options |= {'max_pixels': args.max_pixels} if args.max_pixels else {}
     inferencer = RestoreInferencer(args.model, args.checkpoint, **options)
     if os.environ.get('RANK', '0') == '0':
-        print(f'{args.model} in {inferencer.precision} on {inferencer.tiler.device}', flush=True)
+        print(f'{args.model} in {inferencer.precision} on {inferencer.runs_on}', flush=True)
         if licence := architecture_licence(inferencer.restorer):
             print(licence, flush=True)
     return inferencer

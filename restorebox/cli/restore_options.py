@@ -31,7 +31,7 @@ HELP = {
     'strength': '0 to 2: input + S (restored - input) (default: %(default)g)',
     'temporal': 'filter videos against flicker (default: %(default)s)',
     'ensemble': 'mean over eight flips and rotations, 8 times the cost',
-    'device': 'such as cpu or cuda:1 (default: a GPU, else cpu)',
+    'device': 'as cpu, cuda:1; for ONNX openvino, coreml, directml',
     'precision': 'fp32 or bf16 (default: auto, by device and model)',
     'backend': 'torch or onnxruntime (default: by the model)',
     'batch_size': 'pictures of one size in one pass (default: %(default)s)',

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from restorebox.backbones.base import Needs
 from restorebox.errors import ExportError, missing_package
+from restorebox.inference.providers import RECORD, check_provider, provider_options, used_providers
 from restorebox.restorers.base import BaseRestorer
 from restorebox.untrusted import LARGEST, read_json
 
@@ -18,21 +19,25 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def open_session(model: str | Path | bytes, name: str) -> onnxruntime.InferenceSession:
-    """Open a session on the CPU with PyTorch's number of threads.
+def open_session(model: str | Path | bytes, name: str, device: str = 'cpu') -> onnxruntime.InferenceSession:
+    """Open a session with PyTorch's number of threads.
 
     Args:
         model: a path, or the content of the file.
         name: name used in messages.
+        device: a key of :data:`~restorebox.inference.providers.PROVIDERS`.
 
     Raises:
-        ExportError: no such file, or onnxruntime can't read it.
+        ConfigError: no such device.
+        ExportError: no such file, onnxruntime can't read it, or it lacks the device's provider.
         MissingPackageError: onnxruntime is not installed.
     """
     try:
         import onnxruntime
     except ImportError as error:
         raise missing_package('the backend onnxruntime', 'export', error) from None
+    check_provider(device, name)
+    providers = provider_options(device, torch.get_num_threads())
     if not isinstance(model, bytes) and not Path(model).is_file():
         raise ExportError(f'model {name}: no such file')
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
@@ -42,8 +47,9 @@ def open_session(model: str | Path | bytes, name: str) -> onnxruntime.InferenceS
     options.log_severity_level = 3  # errors
     # an untrusted model must not read other files, so the folder of external weights is set to an impossible path
     options.add_session_config_entry('session.model_external_initializers_file_folder_path', f'{os.devnull}/none')
+    options.add_session_config_entry(RECORD, '1')
     try:
-        return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
+        return onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no common base
         reason = ' '.join(str(error).split())[:200]
         raise ExportError(f"model {name}: onnxruntime can't read it: {reason}") from None
@@ -87,21 +93,27 @@ class ExportedNetwork(nn.Module):
 
     Args:
         path: an ONNX file written by ``restorebox export``.
+        device: see :func:`open_session`.
 
     Attributes:
+        batched: whether it takes several pictures at once; files of earlier versions take one.
+        providers: which execution providers run it, see :func:`~restorebox.inference.providers.used_providers`.
         facts: metadata of the file.
         needs: as of a backbone; the receptive field includes the window of statistics.
 
     Raises:
-        ExportError, MissingPackageError: see :func:`open_session` and :func:`session_facts`.
+        ConfigError, ExportError, MissingPackageError: see :func:`open_session`, :func:`session_facts` and
+            :func:`~restorebox.inference.providers.used_providers`.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, device: str = 'cpu') -> None:
         super().__init__()
         self._path = path
-        self._session = open_session(path, str(path))
+        self._session = open_session(path, str(path), device)
         self.facts = session_facts(self._session, str(path))
         self.needs = _needs(self.facts)
+        self.batched = self._session.get_inputs()[0].shape[:1] != [1]
+        self.providers = used_providers(self._session, device, str(path))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Restore ``(N, 3, H, W)`` in [0, 1], H and W multiples of the stride; returns ``{'picture': same shape}``.
@@ -110,7 +122,8 @@ class ExportedNetwork(nn.Module):
             ExportError: the graph fails, or its output has another shape.
         """
         try:
-            pictures = [self._session.run(None, {'picture': each[None].numpy()})[0] for each in x.contiguous()]
+            parts = x.contiguous().split(len(x) if self.batched else 1)
+            pictures = [self._session.run(None, {'picture': each.numpy()})[0] for each in parts]
             picture = torch.cat([torch.from_numpy(each) for each in pictures])
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise ExportError(f'model {self._path}: its graph fails: {" ".join(str(error).split())[:200]}') from None
@@ -124,11 +137,12 @@ class ExportedRestorer(BaseRestorer):
 
     Args:
         path: see :class:`ExportedNetwork`.
+        device: see :func:`open_session`.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, device: str = 'cpu') -> None:
         super().__init__()
-        self.generator = ExportedNetwork(path)
+        self.generator = ExportedNetwork(path, device)
         self.eval()
 
     @property

@@ -1,6 +1,6 @@
 """Export of restorers to ONNX, TorchScript or PyTorch's pt2 format.
 
-Input and output are ``(1, 3, H, W)`` RGB in [0, 1]; H and W are multiples of the stride and at least the minimum size.
+Input and output are ``(N, 3, H, W)`` RGB in [0, 1]; H and W are multiples of the stride and at least the minimum size.
 The value range is mapped inside the graph. Padding and cropping are not part of it, so that the graph is independent of
 the size: callers pad with :func:`restorebox.layers.pad_to_multiple` and crop, as :meth:`BaseRestorer.restore` does.
 Stride, sizes and other metadata are stored in the file as JSON under ``restorebox``.
@@ -54,7 +54,7 @@ def check_exportable(restorer: BaseRestorer) -> None:
 
 
 class DeployedNetwork(nn.Module):
-    """Module to export: maps ``(1, 3, H, W)`` in [0, 1] to the restored picture of the same shape and range.
+    """Module to export: maps ``(N, 3, H, W)`` in [0, 1] to the restored pictures of the same shape and range.
 
     Args:
         restorer: in evaluation mode, on the CPU.
@@ -131,7 +131,7 @@ def export_restorer(restorer: BaseRestorer, kind: str, facts: dict) -> tuple[byt
 
 
 def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]]) -> float:
-    """Compare an exported file with its network on noise.
+    """Compare an exported file with its network on noise: two pictures of the first size, one of each other size.
 
     Args:
         data: content of the file.
@@ -148,7 +148,8 @@ def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]
     run = runner(data, kind)
     worst = 0.0
     for height, width in sizes:
-        x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+        count = 2 if (height, width) == sizes[0] else 1
+        x = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height))
         with torch.no_grad():
             expected = network(x)
             try:
@@ -173,7 +174,7 @@ def check_sizes(stride: int, least: int, window: int | None) -> list[tuple[int, 
 
 
 def runner(data: bytes, kind: str) -> Run:
-    """Return a function that runs an exported file on ``(1, 3, H, W)``."""
+    """Return a function that runs an exported file on ``(N, 3, H, W)``."""
     if kind == 'torchscript':
         return torch.jit.load(io.BytesIO(data))
     if kind == 'pt2':
@@ -201,13 +202,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _program(network: nn.Module, facts: dict, size: tuple[int, int], kind: str) -> torch.export.ExportedProgram:
-    """Return the exported program with dynamic height and width."""
+    """Return the exported program with dynamic batch size, height and width."""
     stride = facts['stride']
     least = -(-facts['min_size'] // stride)
     free = {2 + i: torch.export.Dim(name, min=least) for i, name in enumerate(('height', 'width'))}
-    shapes = ({axis: dim if stride == 1 else stride * dim for axis, dim in free.items()},)
+    sides = {axis: dim if stride == 1 else stride * dim for axis, dim in free.items()}
+    shapes = ({0: torch.export.Dim('batch')} | sides,)
     try:
-        return torch.export.export(network, (torch.rand(1, 3, *size),), dynamic_shapes=shapes)
+        return torch.export.export(network, (torch.rand(2, 3, *size),), dynamic_shapes=shapes)
     except Exception as error:  # exporters raise exceptions of many types
         raise _cannot(kind, error) from error
 

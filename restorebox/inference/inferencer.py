@@ -39,13 +39,14 @@ class RestoreInferencer:
         model: a model's name (``restorebox models`` lists them), a training checkpoint (.pth), a published file
             (.safetensors), ``URL#sha256=DIGITS``; with ``checkpoint`` the path of a config or a model's name.
         checkpoint: weights for a config.
-        device: such as ``'cuda:1'``, ``'xpu'`` or ``'mps'``; None for a GPU if there is one.
+        device: such as ``'cuda:1'``, ``'xpu'`` or ``'mps'``; None for a GPU if there is one. For an ONNX file a key of
+            :data:`PROVIDERS <restorebox.inference.providers.PROVIDERS>`; None for the CPU.
         memory: memory of the network in MiB; larger pictures are restored in tiles, see :class:`Tiler`.
         ensemble: self-ensemble, the mean over the eight flips and rotations, at eight times the cost.
         precision: ``'fp32'``, ``'bf16'``, or ``'auto'``: bf16 if the device supports it and the model's metafile
             allows it.
-        backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file written by ``restorebox export``, which runs on the
-            CPU; None to decide by the model's suffix.
+        backend: ``'torch'``, or ``'onnxruntime'`` for an ONNX file written by ``restorebox export``; None to decide by
+            the model's suffix.
         max_pixels: maximum number of pixels of a file over all pages, since a small file can claim any size. Reading
             takes about 12 bytes of memory per pixel, 32 for 16 bits.
         strength: S in input + S (restored - input), clipped, before rounding; 0 returns the input, 1 the restored
@@ -56,6 +57,7 @@ class RestoreInferencer:
 
     Attributes:
         precision: ``'fp32'`` or ``'bf16'``; ``'onnxruntime'`` for ONNX files.
+        runs_on: the device, or for ONNX files the execution providers and their numbers of nodes.
 
     Raises:
         ConfigError, CheckpointError, ExportError: see :func:`load_model` and :class:`ExportedNetwork
@@ -86,17 +88,17 @@ class RestoreInferencer:
                 f"backend '{backend}' does not run {model}: 'onnxruntime' runs files named *.onnx, which `restorebox "
                 "export` makes; 'torch' runs all else"
             )
-        if onnx and (checkpoint is not None or str(device or 'cpu') != 'cpu' or precision != 'auto'):
+        if onnx and (checkpoint is not None or precision != 'auto'):
             raise ConfigError(
-                f'model {model}: has its weights inside and runs on the CPU; give no checkpoint, device or precision'
+                f'model {model}: has its weights and their precision inside; give no checkpoint or precision'
             )
         if onnx:
-            device = 'cpu'
-        device = find_device(device)
-        if onnx:
-            self.restorer: BaseRestorer = ExportedRestorer(str(model))
-            self.precision = 'onnxruntime'
+            exported = ExportedRestorer(str(model), str(device or 'cpu'))
+            self.restorer: BaseRestorer = exported
+            self.precision, self.runs_on = 'onnxruntime', exported.generator.providers
         else:
+            device = find_device(device)
+            self.runs_on = str(device)
             supported = supported_precision(str(model)) if checkpoint is None else None
             self.precision = choose_precision(precision, supported, device)
             self.restorer = load_model(str(model), None if checkpoint is None else str(checkpoint), device)

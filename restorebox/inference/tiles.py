@@ -242,7 +242,7 @@ class Tiler:
             PictureError, MemoryError, RuntimeError: see :meth:`__call__`; which picture caused it is not known.
         """
         most = 1
-        single = isinstance(self.restorer, ExportedRestorer)  # an exported program has a batch of one
+        single = isinstance(self.restorer, ExportedRestorer) and not self.restorer.generator.batched
         if len(pictures) > 1 and self.strength > 0 and self.restorer.needs.tiling == 'spatial' and not single:
             height, width = pictures[0].shape[:2]
             most = int(self.memory * MIB / (self.pixel_bytes * height * width))

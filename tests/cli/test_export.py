@@ -95,7 +95,9 @@ def test_a_model_of_many_passes_is_a_line(tmp_path, monkeypatch, capsys):
         ('restore a.png --model bad.onnx', "model bad.onnx: onnxruntime can't read it"),
         ('restore a.png --model published.safetensors --backend onnxruntime', "'onnxruntime' runs files named *.onnx"),
         ('restore a.png --model bad.onnx --backend torch', "backend 'torch' does not run bad.onnx"),
-        ('restore a.png --model bad.onnx --device cuda', 'runs on the CPU'),
+        ('restore a.png --model bad.onnx --device xpu', 'runs on the device cpu, cuda, openvino, coreml, directml'),
+        ('restore a.png --model bad.onnx --device coreml', 'device coreml: the installed onnxruntime has no CoreML'),
+        ('restore a.png --model bad.onnx --precision bf16', 'has its weights and their precision inside'),
     ],
 )
 def test_mistakes_are_a_line(words, message, home, monkeypatch, capsys):

@@ -1,0 +1,38 @@
+"""Restore a picture with a file of `restorebox export --to onnx`: python restore_onnx.py weather.onnx in.png out.png"""
+
+import argparse
+import json
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument('files', nargs=3, metavar=('MODEL', 'INPUT', 'OUTPUT'))
+parser.add_argument('--core', type=int, default=512, help='pixels of a tile without its margins')
+parser.add_argument('--batch', type=int, default=1, help='tiles in one pass')
+parser.add_argument('--provider', default='CPU', help='CPU, CUDA, OpenVINO, CoreML or Dml (DirectML)')
+args = parser.parse_args()
+options = onnxruntime.SessionOptions()
+options.add_session_config_entry('session.record_ep_graph_assignment_info', '1')  # since onnxruntime 1.24
+providers = list(dict.fromkeys([f'{args.provider}ExecutionProvider', 'CPUExecutionProvider']))
+session = onnxruntime.InferenceSession(args.files[0], options, providers=providers)
+nodes = [part.ep_name for part in session.get_provider_graph_assignment_info() for _ in part.get_nodes()]
+print({name: nodes.count(name) for name in set(nodes)})  # without a driver the CPU takes over, which is no error
+
+facts = json.loads(session.get_modelmeta().custom_metadata_map['restorebox'])
+stride, field = facts['stride'], facts['receptive_field'] or 129
+picture = np.asarray(Image.open(args.files[1]).convert('RGB'), np.float32).transpose(2, 0, 1) / 255
+height, width = picture.shape[1:]
+sides = [-(-max(n, facts['min_size']) // stride) * stride for n in (height, width)]  # multiples of the stride
+picture = np.pad(picture, [(0, 0), (0, sides[0] - height), (0, sides[1] - width)], 'reflect')  # bottom and right
+margin, core = (-(-n // stride) * stride for n in (field // 2 + 64, args.core))  # 64 for layers below the statistics
+tile = [min(n, core + 2 * margin) for n in sides]  # all of one size, moved inwards at the picture's borders
+cores = [(y, x) for y in range(0, sides[0], core) for x in range(0, sides[1], core)]
+starts = [[max(0, min(at - margin, n - t)) for at, n, t in zip(c, sides, tile, strict=True)] for c in cores]
+restored = np.empty_like(picture)
+for i in range(0, len(cores), args.batch):
+    tiles = np.stack([picture[:, y : y + tile[0], x : x + tile[1]] for y, x in starts[i : i + args.batch]])
+    for (y, x), (top, left), made in zip(cores[i:], starts[i:], session.run(None, {'picture': tiles})[0], strict=False):
+        restored[:, y : y + core, x : x + core] = made[:, y - top : y - top + core, x - left : x - left + core]
+Image.fromarray(np.rint(restored[:, :height, :width] * 255).astype(np.uint8).transpose(1, 2, 0)).save(args.files[2])
