@@ -43,4 +43,4 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build *.egg-info docs/_build docs/api work_dirs
+	rm -rf $(VENV) build *.egg-info docs/_build docs/api docs/generated work_dirs

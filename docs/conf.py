@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -11,15 +12,20 @@ from sphinx.ext import apidoc
 import restorebox
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for generators.py
 
 project = 'restorebox'
 version = release = restorebox.__version__
 language = 'en'
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
-exclude_patterns = ['_build', 'results', 'studies']  # figures and the scripts that made them
+# figures, the scripts that made them, and parts that pages include
+exclude_patterns = ['_build', 'generated', 'results', 'studies']
 myst_heading_anchors = 3
 html_theme = 'furo'
 html_title = f'restorebox {version}'
+html_static_path = ['_static']
+html_css_files = ['site.css']
+html_js_files = ['tables.js']
 
 # each thing is documented where it is defined, not again where its room hands it out
 autodoc_default_options = {'ignore-module-all': True}
@@ -36,6 +42,14 @@ def write_api_pages(app: Sphinx) -> None:
     apidoc.main(['-q', '--no-toc', '--output-dir', str(pages), str(Path(restorebox.__file__).parent)])
 
 
+def write_generated_parts(app: Sphinx) -> None:
+    """The tables and sections made from data, written anew for each build."""
+    from generators import write_parts
+
+    write_parts()
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect('builder-inited', write_api_pages)
+    app.connect('builder-inited', write_generated_parts)

@@ -21,8 +21,13 @@ SHARED = REPO.parent / 'shared'
 
 def load_study(name: str) -> ModuleType:
     """A script of docs/studies as a module."""
-    spec = importlib.util.spec_from_file_location(name, REPO / 'docs' / 'studies' / f'{name}.py')
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
+    return load_script(REPO / 'docs' / 'studies' / f'{name}.py')
+
+
+def load_script(path: Path) -> ModuleType:
+    """A script outside of the package as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
     spec.loader.exec_module(module)
     return module
 
