@@ -48,7 +48,8 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         'cfg_json': json.dumps(without_folders(cfg)),
         'source_sha256': sha256(checkpoint),
         # a published file that is published again keeps what it says
-        'average': source['meta'].get('average') or ('moving average' if 'ema_state_dict' in source else 'live weights'),
+        'average': source['meta'].get('average')
+        or ('moving average' if 'ema_state_dict' in source else 'live weights'),
         'compute': source['meta'].get('compute'),
         'licence': licence,
         'limits': limits,
