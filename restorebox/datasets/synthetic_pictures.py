@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from restorebox.datasets.transforms import GeometricTransform
 from restorebox.degradations import build_degradation
 from restorebox.degradations.fields import cloud, smooth_field
 from restorebox.errors import ConfigError
@@ -165,10 +167,7 @@ class ShrinkPictures(BaseTransform):
     """
 
     def __init__(self, least: int, p: float = 1.0, role: str = 'gt') -> None:
-        if not isinstance(least, int) or least < 1:
-            raise ConfigError(f'ShrinkPictures: least is {least!r}; it must be a number of pixels')
-        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
-            raise ConfigError(f'ShrinkPictures: p is {p!r}; it must be from 0 to 1')
+        _check_shrinking('ShrinkPictures', p, least)
         self.least = least
         self.p = p
         self.role = role
@@ -183,3 +182,49 @@ class ShrinkPictures(BaseTransform):
             height, width = (max(round(side * factor), self.least) for side in picture.shape[:2])
             results[self.role] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         return results
+
+
+@TRANSFORMS.register_module()
+class SmallWindow(GeometricTransform):
+    """With probability ``p``, crop a window of random size, the same in all roles of a scene: a small picture.
+
+    Global statistics of a small part of a photograph, such as a piece of sky, resemble those of haze. Put it after
+    ``Degrade`` and before ``SurveyScene``; a ``RandomWindow`` behind it pads the window by reflection.
+
+    Args:
+        p: probability, in [0, 1].
+        least: minimum length of a side in pixels; height and width are drawn apart, log-uniformly up to the picture's.
+        roles: see :class:`GeometricTransform <restorebox.datasets.transforms.GeometricTransform>`.
+
+    Raises:
+        ConfigError: ``p`` is outside [0, 1], or ``least`` below 1.
+    """
+
+    def __init__(self, p: float, least: int = 1, roles: Sequence[str] | None = None) -> None:
+        super().__init__(roles)
+        _check_shrinking('SmallWindow', p, least)
+        self.p = p
+        self.least = least
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int, int, int]:
+        """Draw top, left, height and width. Always five draws, so that later ones don't depend on the outcome."""
+        chosen, *exponents, down, right = rng.random(5)
+        if chosen >= self.p:
+            return 0, 0, height, width
+        sides = []
+        for side, exponent in zip((height, width), exponents, strict=True):
+            least = min(self.least, side)
+            sides.append(min(side, round(least * (side / least) ** exponent)))
+        return int(down * (height - sides[0] + 1)), int(right * (width - sides[1] + 1)), sides[0], sides[1]
+
+    def move(self, picture: np.ndarray, drawn: tuple[int, int, int, int]) -> np.ndarray:
+        """Crop."""
+        top, left, height, width = drawn
+        return picture[top : top + height, left : left + width]
+
+
+def _check_shrinking(owner: str, p: object, least: object) -> None:
+    if not isinstance(least, int) or least < 1:
+        raise ConfigError(f'{owner}: least is {least!r}; it must be a number of pixels')
+    if not isinstance(p, (int, float)) or not 0 <= p <= 1:
+        raise ConfigError(f'{owner}: p is {p!r}; it must be from 0 to 1')

@@ -28,6 +28,7 @@ ARGUMENTS = {
     'DrawnPictures': {'p': 1.0, 'recipe': {'type': 'LineRain'}},
     'Night': {'p': 1.0},
     'ShrinkPictures': {'least': 8, 'p': 1.0},
+    'SmallWindow': {'p': 1.0, 'least': 8},
 }
 NEEDS_LQ = ('RoundPicture', 'SurveyScene')
 GEOMETRIC = [

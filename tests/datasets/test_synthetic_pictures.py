@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from restorebox.datasets.synthetic_pictures import DrawnPictures, Night, ShrinkPictures, make_flat, make_page
+from restorebox.datasets.synthetic_pictures import (
+    DrawnPictures,
+    Night,
+    ShrinkPictures,
+    SmallWindow,
+    make_flat,
+    make_page,
+)
 from restorebox.errors import ConfigError
 
 NOTHING = dict(type='OneOf', recipes=[None])
@@ -65,9 +72,22 @@ def test_shrinking_keeps_the_least_side_and_proportion():
     assert ShrinkPictures(least=8, p=0.0).transform(sample())['gt'].shape == (64, 80, 3)
 
 
+def test_small_windows_are_cut_at_the_same_place_in_all_roles():
+    small = SmallWindow(p=0.5, least=2, roles=('gt', 'lq'))
+    made = [small.transform(sample(seed)) for seed in range(200)]
+    whole = [each for each in made if each['gt'].shape == (64, 80, 3)]
+    assert 70 < len(whole) < 130
+    assert min(min(each['gt'].shape[:2]) for each in made) == 2
+    for each in made:
+        np.testing.assert_array_equal(each['lq'], each['gt'].astype(np.float32) / 255)
+    assert SmallWindow(p=1.0, least=100).transform(sample())['gt'].shape == (64, 80, 3)
+
+
 @pytest.mark.parametrize(
     ('build', 'message'),
     [
+        (lambda: SmallWindow(p=2), 'SmallWindow: p is 2'),
+        (lambda: SmallWindow(p=0.1, least=0), 'SmallWindow: least is 0'),
         (lambda: DrawnPictures(p=2, recipe=NOTHING), 'DrawnPictures: p is 2; it must be from 0 to 1'),
         (lambda: DrawnPictures(p=0.5, recipe=NOTHING, pages=-1), 'DrawnPictures: pages is -1'),
         (lambda: Night(p='often'), "Night: p is 'often'"),
