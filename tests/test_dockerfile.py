@@ -74,6 +74,14 @@ def test_the_image_runs_without_privileges_and_compilers():
     assert not any(re.search(r'build-essential|\bgcc\b|libgl', rest, re.IGNORECASE) for _, rest in instructions())
 
 
+def test_hadolint_finds_nothing():
+    program = shutil.which('hadolint', path=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
+    if program is None:
+        pytest.skip('hadolint is not installed')
+    done = subprocess.run([program, REPO / 'Dockerfile'], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, '')
+
+
 def test_health_check_and_port_agree_with_the_server():
     final = stages()[-1]
     (check,) = values(final, 'HEALTHCHECK')
