@@ -33,7 +33,7 @@ setup(
     packages=[*find_packages(include=['restorebox', 'restorebox.*']), 'restorebox.configs'],
     package_dir={'restorebox.configs': 'configs'},
     package_data={
-        'restorebox': ['py.typed', 'schemas/*.json', 'metrics/parameters/*', 'published/*.json'],
+        'restorebox': ['py.typed', 'web/page.*', 'schemas/*.json', 'metrics/parameters/*', 'published/*.json'],
         'restorebox.configs': ['**/*.py', '**/*.md', '**/*.yml', '**/*.safetensors'],
     },
     install_requires=requirements('runtime'),

@@ -23,6 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 
 from restorebox.engine.measuring import device_name
@@ -108,7 +109,7 @@ def main() -> None:
         }
         for name, row in rows.items()
     }
-    packages = ('torch', 'onnxruntime', 'onnxruntime-openvino', 'openvino')
+    packages = ('torch', 'onnxruntime-openvino', 'openvino')
     result = {
         'model': args.model,
         'picture': f'{TIMED[0]}x{TIMED[1]}',
@@ -119,6 +120,7 @@ def main() -> None:
         'cores': os.cpu_count(),
         'providers': nodes,
         'rows': table,
+        'onnxruntime': onnxruntime.__version__,  # what is imported, not what is installed as well
         'packages': {name: installed(name) for name in packages},
         'date': datetime.now(UTC).isoformat(timespec='seconds'),
     }

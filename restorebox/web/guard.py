@@ -28,7 +28,7 @@ from restorebox.restorers.strength import checked_strength
 from restorebox.web.exchange import Exchange, Message, Receive, RequestRefused, Send, Upload
 from restorebox.web.hosts import HostNames
 from restorebox.web.request_checks import CONCURRENT, Uploads, check_body, check_head, check_length, check_origin
-from restorebox.web.storage import FileStore, StoredFile, safe_name
+from restorebox.web.storage import MAX_UPLOADS, FileStore, StoredFile, safe_name
 
 if TYPE_CHECKING:
     from restorebox.web.service import Limits
@@ -208,30 +208,32 @@ class Guard:
         upload = Upload(exchange, limit)
         async with self._slot(exchange, 'upload'):
             with self._uploads.receiving(upload):
-                key = await self._store(upload)
-        await exchange.respond(JSONResponse([key]))
+                keys = await self._store(upload)
+        await exchange.respond(JSONResponse(keys))
 
-    async def _store(self, upload: Upload) -> str:
-        """Store an upload; returns its key.
+    async def _store(self, upload: Upload) -> list[str]:
+        """Store the files of an upload; returns their keys.
 
         Raises:
-            RequestRefused: the body is not a form with one file, it is too large, or the disk is full.
+            RequestRefused: the body is not a form with files, one is empty, they are too large, or the disk is full.
         """
         scope = {'type': 'http', 'method': 'POST', 'headers': upload.exchange.scope['headers']}
         owner = self._require_owner(upload.exchange)
-        form = RequestRefused(400, 'an upload must be a form with one file in the field `files`')
+        form = RequestRefused(400, f'an upload must be a form with 1 to {MAX_UPLOADS} files in the field `files`')
         try:
-            async with Request(scope, upload.receive).form(max_files=1, max_fields=4, max_part_size=1024) as fields:
-                files = fields.getlist('files')
-                if len(files) != 1 or isinstance(files[0], str):
+            async with Request(scope, upload.receive).form(
+                max_files=MAX_UPLOADS, max_fields=4, max_part_size=1024
+            ) as fields:
+                files = [each for each in fields.getlist('files') if not isinstance(each, str)]
+                if not files or len(files) < len(fields.getlist('files')):
                     raise form
-                file = files[0]
-                name = safe_name(file.filename or '') or 'picture'
-                if not file.size:
-                    raise RequestRefused(400, f'{name}: is empty (0 bytes)')
-                if file.size > self.megabytes * 2**20:
-                    raise RequestRefused(413, f'{name}: this server takes files up to {self.megabytes} MiB')
-                return await asyncio.to_thread(self._write, file.file, owner, name)
+                named = [(each, safe_name(each.filename or '') or 'picture') for each in files]
+                for file, name in named:
+                    if not file.size:
+                        raise RequestRefused(400, f'{name}: is empty (0 bytes)')
+                    if file.size > self.megabytes * 2**20:
+                        raise RequestRefused(413, f'{name}: this server takes files up to {self.megabytes} MiB')
+                return [await asyncio.to_thread(self._write, file.file, owner, name) for file, name in named]
         except (MultiPartException, KeyError, ValueError):
             raise form from None
 
@@ -263,19 +265,20 @@ class Guard:
     async def _join(self, exchange: Exchange) -> None:
         """Check a restoration request, look up its files, and forward their keys to Gradio."""
         owner = self._require_owner(exchange)
-        source, reference, strength, model, session = self._parse_join(await exchange.body(JOIN_BYTES))
+        sources, reference, strength, model, session = self._parse_join(await exchange.body(JOIN_BYTES))
         page, status, taken = self.store.page(owner, session), 0, []
         async with self._slot(exchange, 'join'):
             try:
-                for key in filter(None, (source, reference)):
+                for key in (*sources, *filter(None, [reference])):
                     taken.append(self._take(owner, page, key))
                 # keys in the last input, which Gradio passes on unchanged; it would open files of the first two
-                wanted = {'source': source, 'reference': reference, 'strength': strength, 'model': model}
+                wanted = {'sources': sources, 'reference': reference, 'strength': strength, 'model': model}
                 body = {'data': [None, None, None, wanted], 'fn_index': self.work, 'session_hash': page}
                 status = await self._forward(exchange, body=json.dumps(body).encode())
             finally:
                 if status == 200:
                     self._joined[page] += 1
+                    self.store.drop_uploads(page)
                 else:
                     for each in taken:
                         self.store.release(each)
@@ -288,11 +291,11 @@ class Guard:
             raise RequestRefused(410, GONE)
         return stored
 
-    def _parse_join(self, body: bytes) -> tuple[str | None, str | None, float, str, str]:
+    def _parse_join(self, body: bytes) -> tuple[list[str], str | None, float, str, str]:
         """Parse a restoration request.
 
         Returns:
-            Key of the picture, key of the clean picture, strength, model, session.
+            Keys of the pictures, key of the clean picture, strength, model, session.
 
         Raises:
             RequestRefused: it is malformed, or its files are not keys of uploads.
@@ -300,10 +303,11 @@ class Guard:
         try:
             asked = json.loads(body, parse_constant=_no_constant)
             number, session, data = asked['fn_index'], asked['session_hash'], asked['data']
-            source, reference, strength, model = data
+            sources, reference, strength, model = data
             strength = checked_strength(strength)
-            keys = [None if each is None else each['path'] for each in (source, reference)]
-            texts = [session, model, *(key for key in keys if key is not None)]
+            keys = [each['path'] for each in sources or []]
+            clean = None if reference is None else reference['path']
+            texts = [session, model, *keys, *filter(lambda key: key is not None, [clean])]
             if not (isinstance(data, list) and all(isinstance(text, str) for text in texts) and len(model) <= 200):
                 raise ValueError
         except (ValueError, TypeError, KeyError, RecursionError, ConfigError):
@@ -312,9 +316,11 @@ class Guard:
             raise RequestRefused(404, 'this page has no such function')
         if not _SESSION.fullmatch(session):
             raise RequestRefused(400, 'the session name is invalid')
-        if not all(key is None or re.fullmatch(_KEY, key) for key in keys):
+        if not all(re.fullmatch(_KEY, key) for key in texts[2:]):
             raise RequestRefused(403, 'only uploaded files can be restored')
-        return keys[0], keys[1], strength, model, session
+        if len(keys) > MAX_UPLOADS:
+            raise RequestRefused(413, f'at most {MAX_UPLOADS} files at once')
+        return keys, clean, strength, model, session
 
     async def _data(self, exchange: Exchange) -> None:
         """Stream the status of a page's restoration requests until they are done."""
@@ -350,9 +356,9 @@ class Guard:
             response = FileResponse(
                 stored.path,
                 stat_result=status,
-                media_type='image/png' if stored.displayed else 'application/octet-stream',
+                media_type=stored.media or 'application/octet-stream',
                 filename=stored.name,
-                content_disposition_type='inline' if stored.displayed else 'attachment',
+                content_disposition_type='inline' if stored.media else 'attachment',
             )
             response.headers['Content-Security-Policy'] = "default-src 'none'; sandbox"
             exchange.scope['headers'] = []  # no range or conditional requests

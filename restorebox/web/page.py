@@ -10,6 +10,7 @@ import html
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -20,9 +21,11 @@ import numpy as np
 from PIL import Image
 
 from restorebox.errors import PictureError, missing_package
+from restorebox.inference.video import is_video
 from restorebox.restorers.strength import MAX_STRENGTH
 from restorebox.web.failures import explain
 from restorebox.web.guard import GONE, PREFIX
+from restorebox.web.results import PREVIEW, VIEWER, Row, limits_text, render
 from restorebox.web.service import PROTOCOLS, RestorationResult, RestorationService
 from restorebox.web.storage import FileStore, StoredFile
 
@@ -30,13 +33,6 @@ if TYPE_CHECKING:
     import gradio
 
 SESSIONS = 64  # number of sessions whose state Gradio keeps
-CSS = """
-.gradio-container { max-width: 1200px !important; width: 100%; margin: 0 auto !important }
-#panels { flex-wrap: wrap }
-#panels > .column { min-width: min(320px, 100%) !important }
-#summary p { color: var(--body-text-color-subdued); margin: 0 }
-footer { display: none !important }
-"""
 
 
 def build_page(
@@ -65,7 +61,7 @@ def build_page(
         store.close_page(str(request.session_hash))
 
     def work(
-        _source: None,
+        _sources: None,
         _reference: None,
         _strength: None,
         wanted: dict[str, Any],
@@ -73,51 +69,43 @@ def build_page(
         progress: Any = gr.Progress(),  # noqa: B008 (Gradio's convention)
     ) -> tuple:
         page, model = str(request.session_hash), wanted['model']
-        if wanted['source'] is None:
-            raise failed('Choose a picture first.')
-        keys = [key for key in (wanted['source'], wanted['reference']) if key is not None]
-        files = [stored for key in keys if (stored := store.claimed(page, key)) is not None]
-        if len(files) < len(keys):
-            raise failed(GONE)
-
-        def report(done: int, total: int) -> None:
-            if stopping is not None and stopping.is_set():
-                raise PictureError('the server is shutting down')
-            progress((done, total), desc='restoring')
-
-        name = files[0].name
-        folder = Path(tempfile.mkdtemp(dir=store.folder))
-
-        def restore() -> tuple:
-            pictures = [service.read(each.path, each.name) for each in files]
-            reference = pictures[1] if len(pictures) > 1 else None
-            named = f'picture{Path(name).suffix}'
-            result = service.restore(pictures[0], named, folder, model, reference, report, wanted['strength'])
-            store.drop_results(page)
+        keys, clean = wanted['sources'], wanted['reference']
+        files = [store.claimed(page, key) for key in (*keys, *([clean] if clean else []))]
+        try:
+            if not keys:
+                raise failed('Choose a picture first.')
+            if clean and len(keys) > 1:
+                raise failed('Scores need one picture and its clean picture; choose one picture, or none as clean.')
+            there = [each for each in files if each is not None]
+            if len(there) < len(files):
+                raise failed(GONE)
+            sources, reference = there[: len(keys)], (there[len(keys)] if clean else None)
             assert request.request is not None  # the call came by HTTP
             origin = f'{request.request.url.scheme}://{request.request.url.netloc}'
-            outputs = _OutputFiles(store, files[0], f'{origin}{prefix}{PREFIX}/file=')
-            return _updates(gr, result, outputs)
-
-        try:
-            return thread.submit(copy_context().run, restore).result()
+            task = _Task(service, store, f'{origin}{prefix}{PREFIX}/file=', model, wanted['strength'], stopping)
+            return thread.submit(copy_context().run, task.run, gr, sources, reference, progress).result()
+        except gr.Error:
+            raise
         except Exception as error:
-            raise failed(explain(error, name, model, folder).message) from None
+            raise failed(explain(error, there[0].name, model, store.folder).message) from None
         finally:
-            store.remove(*files)
-            shutil.rmtree(folder, ignore_errors=True)
+            for each in files:
+                if each is not None:
+                    store.release(each)  # kept for another model or strength
 
     for each in (leave, work):  # Gradio finds the argument by its type, and can't resolve the local name `gr`
         each.__annotations__['request'] = gr.Request
 
     with gr.Blocks(title='restorebox', analytics_enabled=False) as page:
         gr.Markdown(
-            '# restorebox\nUpload a degraded picture of any size to restore it. Pictures are sent to the machine that '
-            'serves this page only, and are not kept there.'
+            '# restorebox\nUpload degraded pictures of any size to restore them. They are sent to the machine that '
+            'serves this page only, and are not kept there when the page is closed.'
         )
         with gr.Row(elem_id='panels'):
             with gr.Column(scale=1, min_width=320):
-                source = gr.File(label='Picture', elem_id='source', height=140)
+                source = gr.File(label='Pictures', elem_id='source', height=140, file_count='multiple')
+                gr.HTML(PREVIEW)
+                gr.Markdown(limits_text(service.limits, store.max_uploads), elem_id='limits')
                 model = gr.Dropdown(
                     list(service.models), value=next(iter(service.models)), label='Model', elem_id='model'
                 )
@@ -128,15 +116,9 @@ def build_page(
                     reference = gr.File(label='Clean picture, of the same size', elem_id='reference', height=140)
                 go = gr.Button('Restore', variant='primary', elem_id='go')
             with gr.Column(scale=3, min_width=320):
-                slider = gr.ImageSlider(
-                    label='Before and after',
-                    elem_id='slider',
-                    interactive=False,
-                    buttons=['fullscreen'],
-                    max_height=720,
-                )
+                gr.HTML(VIEWER, elem_id='comparison')
                 summary = gr.Markdown(elem_id='summary')
-                file = gr.DownloadButton('Download the restored picture', visible=False, elem_id='download')
+                results = gr.HTML(elem_id='results')
                 scores = gr.Dataframe(
                     headers=['', *PROTOCOLS], visible=False, interactive=False, label='Scores', elem_id='scores'
                 )
@@ -144,62 +126,124 @@ def build_page(
         go.click(
             work,
             [source, reference, strength, model],
-            [slider, file, summary, layers, scores, source, reference],
-            show_progress_on=[slider],
+            [results, summary, layers, scores],
+            show_progress_on=[results],
             api_visibility='private',
             preprocess=False,
             postprocess=False,
         )
+        source.change(None, [source], js='(files) => window.restoreboxChanged(files)', api_visibility='private')
         page.unload(leave)
     page.state_session_capacity = SESSIONS
     page.queue(max_size=service.limits.waiting, default_concurrency_limit=1)
     return page
 
 
-class _OutputFiles:
-    """Output files in Gradio's format.
+class _Task:
+    """Restoration of the pictures of one request.
 
     Args:
+        service: restoration service.
         store: storage of the files.
-        source: the upload that was restored.
         address: URL prefix of keys.
+        model: a key of the service's models.
+        strength: see :class:`RestorationService`.
+        stopping: set when the server stops.
     """
 
-    def __init__(self, store: FileStore, source: StoredFile, address: str) -> None:
-        self.store, self.source, self.address = store, source, address
+    def __init__(
+        self,
+        service: RestorationService,
+        store: FileStore,
+        address: str,
+        model: str,
+        strength: float,
+        stopping: Event | None,
+    ) -> None:
+        self.service, self.store, self.address = service, store, address
+        self.model, self.strength, self.stopping = model, strength, stopping
 
-    def _register(self, key: str, name: str, displayed: bool) -> dict[str, Any]:
-        stored = self.store.add(self.source.owner, self.source.page, key, name, displayed=displayed)
-        # without the key `meta`: Gradio would copy the file into its own folder
-        return {'path': key, 'url': self.address + key, 'orig_name': name, 'size': stored.size, 'is_stream': False}
+    def run(self, gr: Any, sources: list[StoredFile], reference: StoredFile | None, progress: Any) -> tuple:
+        """Restore pictures one by one; returns the new values of the page's components.
 
-    def display(self, picture: np.ndarray) -> dict[str, Any]:
+        Raises:
+            PictureError: the only picture can't be restored; of several, the list of results says so.
+        """
+        self.store.drop_results(sources[0].page)
+        rows, last = [], None
+        for number, source in enumerate(sources, 1):
+            which = f'restoring {number} of {len(sources)}' if len(sources) > 1 else 'restoring'
+            folder = Path(tempfile.mkdtemp(dir=self.store.folder))
+            try:
+                report = self._progress(lambda *done, which=which: progress(done, desc=which))
+                if is_video(source.name):
+                    file, found = self.service.restore_video(
+                        source.path, source.name, folder, self.model, report, self.strength
+                    )
+                    rows.append(Row(source.name, found, file=self._download(source, file, 'video/mp4'), video=True))
+                else:
+                    last = self._restore(source, reference, folder, report)
+                    rows.append(self._row(source, last))
+            except Exception as error:
+                reason = explain(error, source.name, self.model, folder).message
+                if len(sources) == 1 or (self.stopping is not None and self.stopping.is_set()):
+                    raise PictureError(reason) from None
+                rows.append(Row(source.name, reason))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        restored = sum(bool(row.file) for row in rows)
+        text = rows[0].text if len(rows) == 1 else f'{restored} of {len(rows)} pictures restored by {self.model}'
+        layers = last.layers if last and len(rows) == 1 else []
+        shown = [{'image': self._shown(sources[0], layer), 'caption': title} for title, layer in layers]
+        score = {'headers': ['', *PROTOCOLS], 'data': [list(row) for row in last.scores] if last else []}
+        return (
+            render(rows),
+            html.escape(text, quote=False),
+            gr.update(value=shown, visible=bool(shown)),
+            gr.update(value=score | {'metadata': None}, visible=bool(score['data'])),
+        )
+
+    def _progress(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        """Return a function that reports progress, and ends the restoration when the server stops."""
+
+        def report(done: int, total: int) -> None:
+            if self.stopping is not None and self.stopping.is_set():
+                raise PictureError('the server is shutting down')
+            progress(done, total)
+
+        return report
+
+    def _restore(
+        self, source: StoredFile, reference: StoredFile | None, folder: Path, report: Callable[[int, int], None]
+    ) -> RestorationResult:
+        read = self.service.read
+        picture = read(source.path, source.name)
+        clean = None if reference is None else read(reference.path, reference.name)
+        named = f'picture{Path(source.name).suffix}'
+        return self.service.restore(picture, named, folder, self.model, clean, report, self.strength)
+
+    def _row(self, source: StoredFile, result: RestorationResult) -> Row:
+        before, after = (self._shown(source, each)['url'] for each in (result.before, result.after))
+        return Row(source.name, result.summary, before, after, self._download(source, result.file), result.scale)
+
+    def _download(self, source: StoredFile, file: Path, media: str = '') -> str:
+        """Store a result under the name for its download; returns its URL."""
+        name = f'{Path(source.name).stem}_restored{file.suffix}'
+        key, path = self.store.new_path(name)
+        os.replace(file, path)
+        return self._register(source, key, name, media)['url']
+
+    def _shown(self, source: StoredFile, picture: np.ndarray) -> dict[str, Any]:
         """Store a preview, ``(H, W, 3)`` uint8, as PNG: lossless, so that details can be compared."""
         key, path = self.store.new_path('shown.png')
         Image.fromarray(picture).save(path, 'PNG', compress_level=2)
-        return self._register(key, 'shown.png', displayed=True)
+        return self._register(source, key, 'shown.png', 'image/png')
 
-    def download(self, file: Path) -> dict[str, Any]:
-        """Store the file to download."""
-        name = f'{Path(self.source.name).stem}_restored{file.suffix}'
-        key, path = self.store.new_path(name)
-        os.replace(file, path)
-        return self._register(key, name, displayed=False)
-
-
-def _updates(gr: Any, result: RestorationResult, outputs: _OutputFiles) -> tuple:
-    """Return the new values of the page's components."""
-    layers = [{'image': outputs.display(layer), 'caption': title} for title, layer in result.layers]
-    scores = {'headers': ['', *PROTOCOLS], 'data': [list(row) for row in result.scores], 'metadata': None}
-    return (
-        gr.update(value=[outputs.display(result.before), outputs.display(result.after)], visible=True),
-        gr.update(value=outputs.download(result.file), visible=True),
-        result.summary,
-        gr.update(value=layers, visible=bool(layers)),
-        gr.update(value=scores, visible=bool(result.scores)),
-        None,
-        None,
-    )
+    def _register(self, source: StoredFile, key: str, name: str, media: str) -> dict[str, Any]:
+        """Return a file in Gradio's format."""
+        stored = self.store.add(source.owner, source.page, key, name, media=media)
+        # without the key `meta`: Gradio would copy the file into its own folder
+        return {'path': key, 'url': self.address + key, 'orig_name': name, 'size': stored.size, 'is_stream': False}
 
 
 def import_gradio() -> Any:

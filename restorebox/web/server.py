@@ -20,8 +20,9 @@ from restorebox.errors import ConfigError
 from restorebox.web.connections import run_server
 from restorebox.web.guard import Guard
 from restorebox.web.hosts import HostNames
-from restorebox.web.page import CSS, build_page, import_gradio
+from restorebox.web.page import build_page, import_gradio
 from restorebox.web.request_checks import CONCURRENT
+from restorebox.web.results import CSS, HEAD
 from restorebox.web.service import Limits, RestorationService
 from restorebox.web.storage import FileStore
 
@@ -109,6 +110,7 @@ def build_app(
         max_file_size=f'{service.limits.megabytes}mb',
         theme=gr.themes.Default(font=FONTS, font_mono=['monospace']),
         css=CSS,
+        head=HEAD,
         ssr_mode=False,
         pwa=False,
         mcp_server=False,

@@ -15,11 +15,13 @@ from restorebox.inference import RestoreInferencer
 from restorebox.inference.files import PictureFile, picture_size, read_file, target_name, write_file
 from restorebox.inference.findings import examine
 from restorebox.inference.models import known_models
+from restorebox.inference.video import restore_video
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_float, to_uint8
 
 PROTOCOLS = ('psnr_y', 'ssim_y')
-PREVIEW_SIDE = 1600  # longer side in pixels of previews; the file to download has full size
+PREVIEW_PIXELS = 8e6  # pixels of a preview; larger pictures are shown smaller, the file to download has full size
+MAX_FRAMES = 600  # of a video; 24 seconds at 25 frames per second
 TITLES = {
     'physics': 'by physics alone',
     'streak': 'streaks',
@@ -61,6 +63,7 @@ class RestorationResult:
         layers: (title, ``(H, W, 3)`` uint8) of further layers that the method estimates.
         scores: rows of (name, score per protocol); empty without a clean reference.
         summary: one line with size, model, strength, and what was found.
+        scale: the size at which the previews show the picture; empty at full size.
     """
 
     before: np.ndarray
@@ -69,6 +72,7 @@ class RestorationResult:
     layers: list[tuple[str, np.ndarray]] = field(default_factory=list)
     scores: list[tuple[str, ...]] = field(default_factory=list)
     summary: str = ''
+    scale: str = ''
 
 
 class RestorationService:
@@ -235,7 +239,66 @@ class RestorationService:
             layers=[(TITLES.get(each, each), _preview(layer)) for each, layer in layers.items()],
             scores=scores,
             summary=summary,
+            scale=_scale(height, width),
         )
+
+    def restore_video(
+        self,
+        path: Path,
+        name: str,
+        folder: Path,
+        model: str,
+        progress: Callable[[int, int], None],
+        strength: float = 1.0,
+    ) -> tuple[Path, str]:
+        """Restore a video of at most ``MAX_FRAMES`` frames, each within the limit of megapixels.
+
+        Args:
+            path: uploaded file.
+            name: the user's name of the file, for messages.
+            folder: folder for the output file.
+            model: a key of ``models``.
+            progress: called with (done, total) frames.
+            strength: see :class:`RestoreInferencer`.
+
+        Returns:
+            The restored video, MP4, and a line with its frames, the model, and what was found.
+
+        Raises:
+            TooLargeError: above the limits.
+            ConfigError: the strength is out of range.
+            PictureError: unknown model, not a video, or it can't be restored or written.
+            MissingPackageError: PyAV is not installed.
+            RestoreboxError: the model can't be loaded.
+        """
+        self._check_model(model)
+
+        def report(done: int, total: int) -> None:
+            if max(done, total) > MAX_FRAMES:
+                raise TooLargeError(
+                    f'{name}: has more than {MAX_FRAMES} frames; `restorebox restore` takes videos of any length'
+                )
+            progress(done, total)
+
+        def frame(picture: np.ndarray) -> np.ndarray:
+            height, width = picture.shape[:2]
+            if width * height > self.limits.megapixels * 1e6:
+                raise TooLargeError(
+                    f'{name}: frames of {width}x{height}; this server takes {self.limits.megapixels} MP'
+                )
+            return frames(picture)
+
+        notes: list[str] = []
+        target = folder / 'restored.mp4'
+        with self._lock:
+            frames = self._inferencer(model, strength).frame_restorer(True)
+            try:
+                count = restore_video(path, target, frame, report, notes.append)
+            except PictureError as error:
+                raise type(error)(str(error).replace(str(path), name)) from None
+        found = '' if frames.findings is None else f'; found: {frames.findings.median}'
+        kept = [note.replace(str(path), name).replace(str(target), name) for note in notes]
+        return target, '; '.join([f'{count} frames by {model} at strength {strength:g}{found}', *kept])
 
 
 def page_models(names: Sequence[str], given: str | None) -> dict[str, str]:
@@ -279,12 +342,23 @@ def served_models(given: Sequence[str] | None) -> dict[str, str]:
 
 
 def _preview(picture: np.ndarray) -> np.ndarray:
-    """Convert to uint8 and scale down to at most ``PREVIEW_SIDE`` pixels per side."""
+    """Convert to uint8 and scale down to at most ``PREVIEW_PIXELS``."""
     import cv2
 
     picture = to_uint8(picture)
-    scale = PREVIEW_SIDE / max(picture.shape[:2])
-    if scale >= 1:
+    height, width = _preview_size(*picture.shape[:2])
+    if (height, width) == picture.shape[:2]:
         return picture
-    size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _preview_size(height: int, width: int) -> tuple[int, int]:
+    factor = (PREVIEW_PIXELS / (height * width)) ** 0.5
+    return (height, width) if factor >= 1 else (max(1, round(height * factor)), max(1, round(width * factor)))
+
+
+def _scale(height: int, width: int) -> str:
+    shown = _preview_size(height, width)
+    if shown == (height, width):
+        return ''
+    return f'Shown at {100 * shown[1] / width:.0f} %; the download has full size.'

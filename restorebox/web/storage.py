@@ -22,6 +22,7 @@ from restorebox.datasets.reading import PICTURE_SUFFIXES
 MAX_NAME_LENGTH = 120  # characters
 _TOKEN = re.compile(r'[A-Za-z0-9_-]{32}')
 MAX_FILES = 1024
+MAX_UPLOADS = 8  # of a client, not queued; also those that can be restored with one request
 QUEUED_AGE_FACTOR = 6  # uploads in the queue expire after this multiple of the age limit
 
 
@@ -32,12 +33,13 @@ class StoredFile:
     Attributes:
         key: random key, with the suffix of a picture or none.
         owner: id of the client.
-        page: id of the browser page that it belongs to; empty for an upload before its restoration is requested.
+        page: id of the browser page that it belongs to; empty for an upload before its restoration is first requested.
         path: location on the disk.
         name: the client's file name, for messages and downloads, never for paths.
         size: in bytes.
         upload: true for an upload, false for a result.
-        displayed: whether it is a PNG that the page displays.
+        media: media type of a result that the page displays; empty for a file to download.
+        queued: whether it is an upload whose restoration is requested and has not ended.
         created: time of creation, ``time.monotonic()``.
     """
 
@@ -48,7 +50,8 @@ class StoredFile:
     name: str
     size: int
     upload: bool
-    displayed: bool = False
+    media: str = ''
+    queued: bool = False
     created: float = field(default_factory=time.monotonic)
 
 
@@ -68,10 +71,10 @@ class FileStore:
     Args:
         folder: folder that only this process writes to.
         capacity: maximum total size in bytes. Beyond it, the oldest files of the client with the most data are removed.
-        max_uploads: maximum number of a client's uploads before restoration; the oldest is removed.
+        max_uploads: maximum number of a client's uploads that are not queued; the oldest is removed.
     """
 
-    def __init__(self, folder: Path, capacity: int, max_uploads: int = 8) -> None:
+    def __init__(self, folder: Path, capacity: int, max_uploads: int = MAX_UPLOADS) -> None:
         self.folder = folder
         self.capacity = capacity
         self.max_uploads = max_uploads
@@ -105,15 +108,13 @@ class FileStore:
         key = secrets.token_urlsafe(24) + (suffix if suffix in PICTURE_SUFFIXES else '')
         return key, self.folder / key
 
-    def add(
-        self, owner: str, page: str, key: str, name: str, upload: bool = False, displayed: bool = False
-    ) -> StoredFile:
+    def add(self, owner: str, page: str, key: str, name: str, upload: bool = False, media: str = '') -> StoredFile:
         """Register a file that has been written to the path of its key."""
         path = self.folder / key
-        stored = StoredFile(key, owner, page, path, name, path.stat().st_size, upload, displayed)
+        stored = StoredFile(key, owner, page, path, name, path.stat().st_size, upload, media)
         with self._lock:
             self._files[key] = stored
-            waiting = [each for each in self._files.values() if each.owner == owner and each.upload and not each.page]
+            waiting = [each for each in self._files.values() if each.owner == owner and each.upload and not each.queued]
             removed = waiting[: -self.max_uploads] if upload else []
             removed += self._over_capacity(stored, removed)
             for each in removed:
@@ -128,7 +129,7 @@ class FileStore:
         used: Counter[str] = Counter()
         for each in remaining:
             used[each.owner] += each.size + 1
-        removable = [each for each in remaining if each is not newest and not (each.upload and each.page)]
+        removable = [each for each in remaining if each is not newest and not each.queued]
         out = []
         while (total > self.capacity or count > MAX_FILES) and removable:
             first = max(removable, key=lambda each: (used[each.owner], -each.created))
@@ -139,13 +140,13 @@ class FileStore:
         return out
 
     def claim(self, owner: str, page: str, key: str) -> StoredFile | None:
-        """Assign an upload to a page for restoration; None if there is none, or it is already assigned.
+        """Assign an upload to a page and queue it; None if there is none, or it is queued already.
 
         The file is renamed to another random name, so that later writes to the first name have no effect.
         """
         with self._lock:
             stored = self._files.get(key)
-            if stored is None or stored.owner != owner or not stored.upload or stored.page:
+            if stored is None or stored.owner != owner or not stored.upload or stored.queued:
                 return None
             moved = self.folder / secrets.token_urlsafe(24)
             try:
@@ -153,17 +154,17 @@ class FileStore:
             except OSError:
                 del self._files[key]
                 return None
-            stored.page, stored.path = page, moved
+            stored.page, stored.path, stored.queued = page, moved, True
             return stored
 
     def release(self, stored: StoredFile) -> None:
-        """Undo :meth:`claim` for an upload that could not be queued."""
-        stored.page = ''
+        """Mark an upload as no longer queued; it can be restored again, and its age counts from now."""
+        stored.queued, stored.created = False, time.monotonic()
 
     def claimed(self, page: str, key: str) -> StoredFile | None:
-        """Return the upload that was assigned to a page, or None."""
+        """Return the queued upload of a page, or None."""
         stored = self._files.get(key)
-        return stored if stored is not None and stored.upload and stored.page == page else None
+        return stored if stored is not None and stored.queued and stored.page == page else None
 
     def find(self, owner: str, key: str) -> StoredFile | None:
         """Return a client's file, or None."""
@@ -186,11 +187,15 @@ class FileStore:
         """Remove earlier results of a page, which displays the last one only."""
         self.remove(*(each for each in list(self._files.values()) if each.page == page and not each.upload))
 
+    def drop_uploads(self, page: str) -> None:
+        """Remove the uploads of a page that are not queued, which it no longer uses."""
+        self.remove(*(e for e in list(self._files.values()) if e.page == page and e.upload and not e.queued))
+
     def remove_expired(self, age: float) -> None:
         """Remove files older than ``age`` seconds; for uploads in the queue, ``QUEUED_AGE_FACTOR`` times as long."""
         now = time.monotonic()
         ages = {True: QUEUED_AGE_FACTOR * age, False: age}
-        self.remove(*(e for e in list(self._files.values()) if now - e.created > ages[bool(e.upload and e.page)]))
+        self.remove(*(e for e in list(self._files.values()) if now - e.created > ages[e.queued]))
         known = {each.path for each in list(self._files.values())}
         for path in self.folder.iterdir():  # left by interrupted requests
             with suppress(OSError):

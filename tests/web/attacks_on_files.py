@@ -55,7 +55,7 @@ def url_beside_the_path(attack):
     """Harmless: the address is not looked at."""
     path = attack.attacker.upload(png()).json()[0]
     file = {'path': path, 'url': attack.url, 'orig_name': '../../x', 'meta': {'_type': 'gradio.FileData'}}
-    answer = attack.attacker.join(path, data=[file, None, 1, attack.attacker.model])
+    answer = attack.attacker.join(path, data=[[file], None, 1, attack.attacker.model])
     assert answer.status_code == 200
     assert attack.attacker.told()['success']
     assert not attack.asked_elsewhere()
@@ -64,8 +64,11 @@ def url_beside_the_path(attack):
 def restored_twice(attack):
     path = attack.attacker.upload(png()).json()[0]
     assert attack.attacker.join(path).status_code == 200
-    attack.path(path, 410)
+    attack.path(path, 410)  # while it is queued
     assert attack.attacker.told()['success']
+    assert attack.attacker.join(path).status_code == 200  # as for another model
+    assert attack.attacker.told()['success']
+    attack.attacker.restored(png())  # another picture of the same page
     attack.path(path, 410)
 
 
@@ -124,15 +127,15 @@ def same_names(attack):
     for each, path in zip(visitors, paths, strict=True):
         each.join(path).raise_for_status()
     for each, picture in zip(visitors, pictures, strict=True):
-        slider = each.told()['output']['data'][0]['value']
-        assert np.array_equal(pixels(each.web.get(slider[0]['url']).content), pixels(picture))
+        before = each.urls(each.told())['before']
+        assert np.array_equal(pixels(each.web.get(before).content), pixels(picture))
 
 
 def no_model(attack):
     for model in ('elsewhere', '../../etc/passwd', attack.url, str(attack.secret)):
         path = attack.attacker.upload(png()).json()[0]
         file = {'path': path}
-        attack.attacker.join(path, data=[file, None, 1, model]).raise_for_status()
+        attack.attacker.join(path, data=[[file], None, 1, model]).raise_for_status()
         told = attack.attacker.told()
         assert not told['success']
         assert str(attack.home) not in json.dumps(told)

@@ -1,16 +1,19 @@
 """The page in headless Chromium, used as by a user. Skipped if one of the three requirements is missing."""
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import long
 from tests.factories import publish_small
 from tests.processes import environment, one_line_error, run
 
@@ -19,6 +22,7 @@ webdriver = pytest.importorskip('selenium.webdriver', reason='Selenium is not in
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
 DRIVER = shutil.which('chromedriver')
 needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='no Chromium with its driver on this machine')
+SERIOUS = ('serious', 'critical')  # of axe's four degrees
 WAIT = 240  # seconds for what may take long on a busy machine
 
 
@@ -110,7 +114,7 @@ def test_a_visit(page, browser, tmp_path):
     browser.find_element('id', 'go').click()
     summary = until(lambda: browser.find_element('id', 'summary').text.strip(), 'a result')
     assert summary.startswith('80x60 by published.safetensors; found: ')
-    before, after = until(lambda: (i := all_of(browser, '#slider img')) and len(i) == 2 and i, 'two pictures')
+    before, after = until(lambda: (i := all_of(browser, '#stage img')) and len(i) == 2 and i, 'two pictures')
     for image in (before, after):
         until(lambda image=image: browser.execute_script('return arguments[0].naturalWidth', image) == 80, 'a picture')
     assert before.get_attribute('src') != after.get_attribute('src')
@@ -119,20 +123,24 @@ def test_a_visit(page, browser, tmp_path):
     assert 'psnr_y' in scores
     assert '100' in scores
 
-    # the slider moves what is shown of the picture before
-    handle = until(lambda: all_of(browser, '#slider .inner'), 'the handle of the slider')[0]
-    place = handle.location['x']
-    ActionChains(browser).drag_and_drop_by_offset(handle, 60, 0).perform()
-    until(lambda: abs(handle.location['x'] - place - 60) < 10, 'a slider that moves')
-    link = until(lambda: all_of(browser, '#download'), 'a file to download')
-    assert link
+    # the edge moves with the pointer and with the keyboard
+    stage, edge = browser.find_element('id', 'stage'), browser.find_element('id', 'edge')
+    ActionChains(browser).move_to_element_with_offset(stage, stage.size['width'] // 4, 0).click().perform()
+    until(lambda: abs(int(edge.get_attribute('value')) - 75) < 3, 'an edge below the pointer')
+    edge.send_keys(Keys.HOME, Keys.ARROW_RIGHT)
+    until(lambda: stage.get_attribute('style') == '--edge: 1%;', 'an edge that the keyboard moves')
+    assert all_of(browser, '#results a[download]')
 
-    # at strength 0, which is set by the keyboard, the picture stays as it is
-    give(browser, 'source', tmp_path / 'rain.png')
+    # side by side one pixel of the picture is one of the screen
+    browser.find_element('css selector', '#viewer input[value=side]').click()
+    until(lambda: [image.size['width'] for image in (before, after)] == [80, 80], 'pictures of their own size')
+    assert not edge.is_displayed()
+
+    # the same upload again at strength 0, which is set by the keyboard: the picture stays as it is
     browser.find_element('css selector', '#strength input[type=range]').send_keys(Keys.HOME)
     browser.find_element('id', 'go').click()
     until(lambda: browser.find_element('id', 'summary').text.strip().endswith('at strength 0'), 'the second result')
-    script = """const [a, b] = [...document.querySelectorAll('#slider img')].map(image => {
+    script = """const [a, b] = [...document.querySelectorAll('#stage img')].map(image => {
         const canvas = document.createElement('canvas'), context = canvas.getContext('2d')
         canvas.width = image.naturalWidth; canvas.height = image.naturalHeight; context.drawImage(image, 0, 0)
         return context.getImageData(0, 0, canvas.width, canvas.height).data
@@ -147,7 +155,7 @@ def test_a_visit(page, browser, tmp_path):
 
     # the file to download goes with the page
     made = 'restorebox-web-*/files/*'
-    assert len(list(home.glob(made))) == 3  # before, after, the file
+    assert len(list(home.glob(made))) == 5  # two uploads, before, after, the file
     browser.refresh()
     until(lambda: not list(home.glob(made)), 'a page that leaves nothing when it is closed')
 
@@ -190,3 +198,71 @@ def test_mistakes_are_one_line(page, tmp_path):
     port = page[0].rsplit(':', 1)[1]
     assert f"can't serve on 127.0.0.1, port {port}" in one_line_error(run('web.py', '--port', port, cwd=tmp_path))
     assert "there is no model 'wether'" in one_line_error(run('web.py', '--model', 'wether', cwd=tmp_path))
+
+
+def focus_next(browser, css, most=60):
+    """Press the tab key until an element that matches has the focus; returns it."""
+    from selenium.webdriver import ActionChains, Keys
+
+    for _ in range(most):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        focused = browser.switch_to.active_element
+        if browser.execute_script('return arguments[0].matches(arguments[1])', focused, css):
+            return focused
+    pytest.fail(f'{css}: {most} presses of the tab key do not reach it')
+
+
+def serious(browser):
+    """What axe finds on the page that is serious or critical; AXE_CORE is the path of its axe.min.js."""
+    browser.execute_script(Path(os.environ['AXE_CORE']).read_text())
+    found = browser.execute_async_script('axe.run().then(arguments[0])')['violations']
+    return [(each['id'], [node['target'] for node in each['nodes']]) for each in found if each['impact'] in SERIOUS]
+
+
+@long
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.skipif('AXE_CORE' not in os.environ, reason="AXE_CORE does not name npm's axe-core/axe.min.js")
+@pytest.mark.parametrize('width', [1280, 390])
+def test_by_keyboard_and_with_axe(page, browser, tmp_path, width):
+    from selenium.webdriver import Keys
+
+    from tests.inference.small_clips import make_clip  # skips without PyAV
+
+    size = {'width': width, 'height': 844, 'deviceScaleFactor': 1, 'mobile': width < 1000}
+    browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', size)
+    array = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    for name in ('one.png', 'two.png'):
+        Image.fromarray(array).save(tmp_path / name)
+    make_clip(tmp_path / 'clip.mp4', 4)
+    (tmp_path / 'text.png').write_text('no picture')
+    browser.get(page[0])
+    files = [str(tmp_path / name) for name in ('one.png', 'two.png', 'text.png', 'clip.mp4')]
+    place = until(lambda: all_of(browser, '#source input[type=file]'), 'a place for files')[0]
+    assert serious(browser) == []
+    place.send_keys('\n'.join(files))  # the dialog of the system can't be driven
+    until(lambda: len(all_of(browser, '#preview figure')) == 4, 'previews')
+    until(lambda: 'text.png: this browser shows no preview' in browser.find_element('id', 'preview').text, 'a caption')
+    until(lambda: 'clip' in browser.find_element('id', 'source').text, 'uploads')
+    assert 'together up to 1 MiB' in browser.find_element('id', 'limits').text
+    focus_next(browser, '#model input')
+    focus_next(browser, '#strength input[type=range]').send_keys(Keys.ARROW_LEFT)
+    focus_next(browser, '#go').send_keys(Keys.ENTER)
+    summary = until(lambda: browser.find_element('id', 'summary').text.strip(), 'results')
+    assert summary == '3 of 4 pictures restored by published.safetensors'
+    rows = [each.text for each in all_of(browser, '#results li')]
+    assert 'not a picture of a known kind' in rows[2]
+    assert '4 frames by published.safetensors' in rows[3]
+    until(lambda: browser.execute_script("return document.querySelector('#results video').duration > 0"), 'a video')
+    assert serious(browser) == []
+
+    second = focus_next(browser, '#results li:nth-child(2) button')
+    second.send_keys(Keys.ENTER)
+    until(lambda: second.get_attribute('aria-pressed') == 'true', 'the second picture')
+    browser.execute_script('document.activeElement.blur(); document.body.focus()')
+    focus_next(browser, '#viewer input[type=radio]').send_keys(Keys.ARROW_RIGHT)
+    until(lambda: browser.find_element('id', 'stage').get_attribute('class') == 'side', 'side by side')
+    focus_next(browser, '#stage > div')
+    assert serious(browser) == []
+    assert browser.execute_script('return document.documentElement.scrollWidth') == width
+    browser.save_screenshot(str(tmp_path / 'page.png'))

@@ -34,7 +34,7 @@ def client_of(service, folder):
 
 def join(client, work, visitor):
     path = client.post('/gradio_api/upload', files={'files': ('a.png', b'a picture')}).json()[0]
-    asked = {'data': [{'path': path}, None, 1, 'm'], 'fn_index': work, 'session_hash': visitor}
+    asked = {'data': [[{'path': path}], None, 1, 'm'], 'fn_index': work, 'session_hash': visitor}
     return client.post('/gradio_api/queue/join', json=asked)
 
 
@@ -85,4 +85,4 @@ def test_messages_name_nothing_of_the_server(tmp_path, error, said):
         told = client.get('/gradio_api/queue/data?session_hash=a').text
     assert said in told
     assert 'her' not in told
-    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'a picture']  # kept for another model

@@ -10,7 +10,7 @@ from PIL import Image
 from restorebox.errors import CheckpointError, ConfigError, PictureError
 from restorebox.inference.files import read_file
 from restorebox.web import Limits, RestorationService
-from restorebox.web.service import PREVIEW_SIDE, page_models
+from restorebox.web.service import page_models
 from tests.factories import SMALL_RESTORERS, publish_small
 
 
@@ -91,11 +91,13 @@ def test_a_model_that_fails_leaves_the_others_working(service, tmp_path):
     assert service.restore(picture, 'a.png', tmp_path, 'small').file.is_file()
 
 
-def test_large_pictures_are_shown_small(service, tmp_path):
-    Image.new('RGB', (PREVIEW_SIDE + 400, 16)).save(tmp_path / 'long.png')
+def test_large_pictures_are_shown_small(service, tmp_path, monkeypatch):
+    monkeypatch.setattr('restorebox.web.service.PREVIEW_PIXELS', 16 * 100)
+    Image.new('RGB', (400, 16)).save(tmp_path / 'long.png')
     answer = service.restore(service.read(tmp_path / 'long.png', 'long.png'), 'long.png', tmp_path, 'small')
-    assert answer.before.shape == answer.after.shape == (13, PREVIEW_SIDE, 3)
-    assert read_file(answer.file).colours.shape == (16, PREVIEW_SIDE + 400, 3)
+    assert answer.before.shape == answer.after.shape == (8, 200, 3)
+    assert answer.scale == 'Shown at 50 %; the download has full size.'
+    assert read_file(answer.file).colours.shape == (16, 400, 3)
 
 
 def test_models_of_a_page():

@@ -83,7 +83,7 @@ class Visitor:
     def body(self, path: object, **changes: object) -> dict:
         """What a page sends to have an upload restored."""
         file = {'path': path, 'meta': {'_type': 'gradio.FileData'}}
-        return {'data': [file, None, 1, self.model], 'fn_index': self.work, 'session_hash': self.session} | changes
+        return {'data': [[file], None, 1, self.model], 'fn_index': self.work, 'session_hash': self.session} | changes
 
     def join(self, path: object, **changes: object) -> httpx.Response:
         return self.web.post(f'{API}/queue/join', json=self.body(path, **changes))
@@ -105,9 +105,13 @@ class Visitor:
         self.join(path).raise_for_status()
         told = self.told()
         assert told['success'], told
-        slider, file = (told['output']['data'][each]['value'] for each in (0, 1))
-        urls = {'before': slider[0]['url'], 'after': slider[1]['url'], 'file': file['url']}
-        return {what: self.web.get(url).raise_for_status() for what, url in urls.items()}
+        return {what: self.web.get(url).raise_for_status() for what, url in self.urls(told).items()}
+
+    @staticmethod
+    def urls(told: dict) -> dict[str, str]:
+        """What the first line of the list of results leads to."""
+        found = re.search(r'data-before="(.*?)" data-after="(.*?)" .*?href="(.*?)"', told['output']['data'][0])
+        return dict(zip(('before', 'after', 'file'), found.groups(), strict=True))
 
     def refused(self, path: object) -> str:
         """Return the page's message about an upload that can't be restored."""
