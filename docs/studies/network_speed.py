@@ -1,10 +1,11 @@
-"""Measure NAFNet and Restormer against references with the same weights: seconds in turn, and their ratio.
+"""Measure NAFNet and Restormer against references with the same weights: processor seconds in turn, and their ratio.
 
-    python docs/studies/network_speed.py [--threads 1] [--pairs 7]
+    python docs/studies/network_speed.py [--pairs 15]
 
 The reference of NAFNet (width 32, layout of the authors' GoPro model) is spandrel's module. spandrel has Restormer only
 in its package of restrictive licences, so its reference is the function of tests/twins.py, written from the equations.
-Prints and writes docs/results/network_speed.json. The seconds are those of one machine; their ratio is more general.
+Prints and writes docs/results/network_speed.json. The seconds are those of
+one machine, on one thread; the ratio is ours / reference, with the interval of its median.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +25,7 @@ REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from restorebox.engine.conversion_networks import convert_by_rules  # noqa: E402
+from restorebox.engine.measuring import compare_pairs  # noqa: E402
 from restorebox.restorers import Network  # noqa: E402
 from tests import twins  # noqa: E402
 
@@ -37,7 +38,8 @@ def nafnet() -> tuple[nn.Module, nn.Module, Run]:
     from spandrel.architectures.NAFNet import NAFNet
 
     theirs = NAFNet(width=32, enc_blk_nums=[1, 1, 1, 28], middle_blk_num=1, dec_blk_nums=[1, 1, 1, 1])
-    ours = Network(dict(type='NAFNet'), dict(type='PictureHead', residual=True, activation=False))
+    head = dict(type='PictureHead', residual=True, activation=False)
+    ours = Network(dict(type='NAFNet'), head, channels_last=True)
     state = twins.drawn({name: tuple(value.shape) for name, value in theirs.state_dict().items()})
     state = {name: value * 0.1 if name.endswith(('beta', 'gamma')) else value for name, value in state.items()}
     theirs.load_state_dict(state)
@@ -57,24 +59,23 @@ def restormer() -> tuple[nn.Module, nn.Module, Run]:
 
 
 def seconds(run: Run, module: nn.Module, x: Tensor, train: bool) -> float:
-    """Return the seconds of one pass; with ``train`` forward and backward to all weights."""
+    """Return the processor seconds of one pass; with ``train`` forward and backward to all weights."""
     module.zero_grad(set_to_none=True)
-    start = time.perf_counter()
+    start = time.process_time()
     with torch.set_grad_enabled(train):
         y = run(x)
         if train:
             y.square().mean().backward()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:
     """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--pairs', type=int, default=7)
+    parser.add_argument('--pairs', type=int, default=15)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    result: dict = {'torch': torch.__version__, 'threads': args.threads, 'pairs': args.pairs}
+    torch.set_num_threads(1)
+    result: dict = {'torch': torch.__version__, 'threads': 1, 'pairs': args.pairs}
     for name, build, side in (('nafnet', nafnet, 128), ('restormer', restormer, 64)):
         ours, module, reference = build()
 
@@ -90,15 +91,8 @@ def main() -> None:
             ours.train(train)
             module.train(train)
             seconds(own, ours, x, train), seconds(reference, module, x, train)  # warm up
-            took = [(seconds(own, ours, x, train), seconds(reference, module, x, train)) for _ in range(args.pairs)]
-            ratios = sorted(a / b for a, b in took)
-            entry[mode] = {
-                'seconds_ours': statistics.median(a for a, _ in took),
-                'seconds_reference': statistics.median(b for _, b in took),
-                'ratio_median': statistics.median(ratios),
-                'ratio_lowest': ratios[0],
-                'ratio_highest': ratios[-1],
-            }
+            took = [(seconds(reference, module, x, train), seconds(own, ours, x, train)) for _ in range(args.pairs)]
+            entry[mode] = compare_pairs(took)  # reference, ours
         entry['load_average'] = round(os.getloadavg()[0], 2)
         result[name] = entry
     OUT.write_text(json.dumps(result, indent=2) + '\n')
