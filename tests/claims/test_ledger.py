@@ -67,7 +67,10 @@ def test_every_model_builds_with_its_overrides(name):
         (lambda d: d['claims'].append(d['claims'][0]), 'claim C1: id: occurs twice'),
         (lambda d: d.update(budgets={}), "budgets: misses the key 'small'"),
         (lambda d: d['models']['full'].update(confg='x'), "models.full: has no key 'confg'"),
-        (lambda d: d['models']['full'].update(analysis='x'), 'models.full: analysis: known: analyze-distortions'),
+        (
+            lambda d: d['models']['full'].update(analysis='x'),
+            'models.full: analysis: known: analyze-convergence, analyze-distortions',
+        ),
         (lambda d: d.update(claims='x'), "claims is 'x'; it must be a list"),
         (lambda d: d['claims'][0].update(metric='psnr_y', other_metric='psnr_rgb'), 'scored by differing protocols'),
         (lambda d: d['claims'][0].update(metric='psnr_y@256', other_metric='psnr_y'), 'scored by differing protocols'),
