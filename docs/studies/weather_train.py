@@ -1,9 +1,10 @@
 """Train version 2 of the included model in the background, possibly for days, and publish its newest weights.
 
     python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
-        [--stop-after MINUTES]
+        [--stop-after MINUTES] [--start FILE]
 
-Makes the initial weights with weather_start.py, then runs `restorebox train` on one core at low priority. The same
+Makes the initial weights with weather_start.py and trains fdrnet/weather2.py; with --start, it continues from a
+published file with fdrnet/weather2_continued.py. It runs `restorebox train` on one core at low priority. The same
 command resumes a run that was stopped by a reboot or by Ctrl-C. At regular intervals the moving average of the newest
 checkpoint is published to KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes. Back up
 that file and the newest iter_*.pth.
@@ -19,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-CONFIG = 'fdrnet/weather2.py'
+CONFIG, CONTINUED = 'fdrnet/weather2.py', 'fdrnet/weather2_continued.py'
 LICENCE = 'non-commercial: trained on BSDS500, Urban100 and Sun-Hays 80'
 LIMITS = 'in training: neither finished nor examined'
 
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument('--minutes', type=float, default=30, help='minutes between two published files')
     parser.add_argument('--nice', type=int, default=15, help='niceness, 0 to 19')
     parser.add_argument('--stop-after', type=float, metavar='MINUTES', help='save a checkpoint and stop')
+    parser.add_argument('--start', type=Path, help='weights to continue from')
     parser.add_argument('--start-samples', type=int, default=400, help='of weather_start.py (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as of restorebox train')
     args = parser.parse_args()
@@ -60,14 +62,23 @@ def main() -> int:
     if hasattr(os, 'nice'):
         os.nice(args.nice)
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    start = args.work_dir / 'start' / 'weather2_start.pth'
-    if not start.is_file():
+    start = args.start or args.work_dir / 'start' / 'weather2_start.pth'
+    if args.start is None and not start.is_file():
         start.parent.mkdir(parents=True, exist_ok=True)
         script = Path(__file__).with_name('weather_start.py')
         make = [sys.executable, str(script), '--data-root', args.data_root, '--out', str(start)]
         make += ['--samples', str(args.start_samples)]
         subprocess.run(make, env=environment, check=True)
-    command = [sys.executable, '-m', 'restorebox', 'train', CONFIG, '--resume', '--data-root', args.data_root]
+    command = [
+        sys.executable,
+        '-m',
+        'restorebox',
+        'train',
+        CONTINUED if args.start else CONFIG,
+        '--resume',
+        '--data-root',
+        args.data_root,
+    ]
     options = ['--work-dir', str(args.work_dir), '--cfg-options', f'load_from={start}', *args.cfg_options]
     training = subprocess.Popen([*command, *options], env=environment)
     done, stopped = '', False
