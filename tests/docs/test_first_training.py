@@ -25,8 +25,8 @@ def runner(folder: Path) -> Callable[[str, str], str]:
 
 
 def lines(output: str) -> set[str]:
-    """The lines of an output without figures."""
-    return {re.sub(r'[\d.,]+', '#', line).strip() for line in output.splitlines()} - {'...', ''}
+    """The lines of an output without figures; not the mark of those that the page leaves out."""
+    return {re.sub(r'[\d.,]+', '#', line).strip() for line in output.splitlines() if line.strip() not in ('', '...')}
 
 
 @pytest.mark.slow
