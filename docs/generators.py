@@ -143,7 +143,7 @@ def zoo() -> str:
     sizes = json.loads((RESULTS / 'models.json').read_text())
     rows = []
     for entry in sorted(known_models().values(), key=lambda each: (each.weights is None, each.collection, each.name)):
-        size = sizes['models'][entry.name]
+        size = sizes['models'].get(entry.name)  # None: a new config; tests/docs/test_generators.py names the script
         own = [each for each in scores if each.config == entry.config and not each.changed]
         summary = ''
         if own:
@@ -161,11 +161,11 @@ def zoo() -> str:
             [
                 f'`{entry.name}`',
                 summary,
-                f'{sum(size["weights"].values()) / 1e6:.2f}',
-                f'{size["gmac"]:.1f}',
+                f'{sum(size["weights"].values()) / 1e6:.2f}' if size else '',
+                f'{size["gmac"]:.1f}' if size else '',
                 weights,
                 paper,
-                f'{size["samples"]:,}',
+                f'{size["samples"]:,}' if size else '',
                 _pictures_of(entry, scores),
                 f'`{entry.config}`',
             ]
