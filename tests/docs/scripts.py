@@ -22,25 +22,24 @@ def lines_of(block: str) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
-def run_shell(line: str, folder: Path) -> str:
-    """Run one command line in a folder, with the folder as home; returns what it printed.
+def call_line(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run one command line in a folder, with the folder as home.
 
     A command of restorebox is called in this process; a line with pipes, variables or other programs goes to bash.
     """
     match = OURS.match(line)
-    plain = match is not None and not re.search(r'[|;&<>$]', line)
-    if plain and not match[1].endswith('.sh'):
+    if match is not None and not re.search(r'[|;&<>$]', line):
         words = [word.replace('~', str(folder), 1) if word.startswith('~/') else word for word in shlex.split(line)]
-        rest = words[2 if words[0] in ('restorebox', 'python') else 1 :]
-        result = succeed(call(match[1], *rest, cwd=folder))
-    else:
-        env = environment(HOME=str(folder))
-        result = succeed(
-            subprocess.run(
-                ['bash', '-c', line], cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False
-            )
-        )
-    return result.stdout
+        return call(match[1], *words[2 if words[0] in ('restorebox', 'python') else 1 :], cwd=folder)
+    env = environment(HOME=str(folder))
+    return subprocess.run(
+        ['bash', '-c', line], cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def run_shell(line: str, folder: Path) -> str:
+    """Run one command line, which must succeed; returns what it printed."""
+    return succeed(call_line(line, folder)).stdout
 
 
 def run_python(script: str, folder: Path, **names: object) -> str:

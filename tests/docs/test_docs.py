@@ -49,6 +49,39 @@ def test_the_pages_build_without_a_warning(built):
 
 
 @pytest.mark.slow
+def test_links_inside_the_built_pages_have_a_target(built):
+    """Also those of parts that are made from data, which the tests of the Markdown don't see."""
+    anchors, missing = {}, []
+    pages = [page for page in built.glob('*.html') if page.name not in ('genindex.html', 'py-modindex.html')]
+    for page in pages:
+        for match in re.finditer(r'(?:href|src)="([^"#?]*)(?:#([^"]*))?"', page.read_text()):
+            if re.match(r'[a-z]+:', match[1]):
+                continue
+            file = (page.parent / match[1]).resolve() if match[1] else page
+            if not file.exists():
+                missing.append(f'{page.name}: {match[1]}')
+            elif match[2] and file.suffix == '.html':
+                if file not in anchors:
+                    anchors[file] = set(re.findall(r'\bid="([^"]+)"', file.read_text()))
+                if match[2] not in anchors[file]:
+                    missing.append(f'{page.name}: {match[1]}#{match[2]}')
+    assert len(pages) > 20
+    assert missing == []
+
+
+OUTSIDE = re.compile(r'\]\((\w+:[^)\s]+)\)|<(\w+://[^>\s]+)>')
+
+
+def test_links_outside_have_a_valid_form():
+    """Nothing is fetched: http or https, a host with a domain, no placeholder and nothing of this machine."""
+    pages = [*PAGES, *DOCS.glob('claims/*.md'), *REPO.glob('configs/*/README.md')]
+    links = [match[1] or match[2] for page in pages for match in OUTSIDE.finditer(CODE.sub('', page.read_text()))]
+    assert len(links) > 20
+    form = re.compile(r'https?://([a-z0-9-]+\.)+[a-z]{2,}(/[\w./~%+:,-]*)?(\?[\w=&%.-]+)?(#[\w.-]+)?')
+    assert sorted(link for link in set(links) if not form.fullmatch(link)) == []
+
+
+@pytest.mark.slow
 def test_every_component_is_in_the_api_reference(built):
     text = ''.join(page.read_text() for page in (built / 'api').glob('*.html'))
     anchors = set(re.findall(r'id="(restorebox\.[\w.]+)"', text))

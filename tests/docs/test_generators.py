@@ -3,11 +3,14 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
+from restorebox.degradations import build_degradation
 from restorebox.degradations.recipes import RECIPES
 from restorebox.errors import ConfigError, missing_package
 from restorebox.inference.models import find_weights, known_models
+from restorebox.registry import BACKBONES
 from tests.conftest import REPO, load_script, load_study
 
 DOCS = REPO / 'docs'
@@ -26,7 +29,8 @@ def sizes() -> dict:
 def test_every_model_has_a_row_and_every_row_its_cells(generators, sizes):
     table, scores = generators.zoo().split('## Stored scores')
     rows = [line for line in table.splitlines() if line.startswith('| `')]
-    assert {row.split('`')[1] for row in rows} == set(known_models()) == set(sizes)
+    assert {row.split('`')[1] for row in rows} == set(known_models())
+    assert set(sizes) == set(known_models()), 'run docs/studies/model_sizes.py'
     assert {row.count(' | ') for row in rows} == {8}
     (weather,) = (row for row in rows if '`weather`' in row)
     summary = json.loads((DOCS / 'results/weather.json').read_text())['summary']['rain_pairs_sirr']
@@ -65,6 +69,16 @@ def test_the_gallery_has_every_degradation_and_a_small_picture_of_each(generator
     assert {path.name for path in (DOCS / 'images/gallery').iterdir()} == {path.split('/')[-1] for path in pictures}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['line_rain', 'heavy_rain', 'moderate', 'CameraNoise'])
+def test_parameters_on_the_page_are_those_of_its_seed(name):
+    study = load_study('gallery')
+    (row,) = (row for row in json.loads((DOCS / 'results/gallery.json').read_text())['rows'] if row['name'] == name)
+    clean = study.photograph('china', study.SIZE)
+    drawn = build_degradation(row['config'])(clean, np.random.default_rng(study.SEED))
+    assert json.loads(json.dumps(study.shown(drawn['parameters']))) == row['parameters']
+
+
 def test_pictures_of_the_pages_are_small():
     made = [*(DOCS / 'images').rglob('*.webp')]
     assert len(made) > 20
@@ -77,14 +91,17 @@ def pattern(text: str) -> re.Pattern:
 
 def test_messages_of_the_page_are_those_that_are_raised(generators):
     """Real errors, matched with the texts of the table."""
-    texts = [pattern(each.text) for each in generators.messages() if len(each.text.replace('…', '')) > 20]
+    texts = [pattern(each.text) for each in generators.messages() if len(each.text.replace('…', '')) > 12]
     assert len(texts) > 500
+    assert {each.kind for each in generators.messages()} >= {'ConfigError', 'DataError', 'BusyError'}
     with pytest.raises(ConfigError) as unknown:
         find_weights('wether')
     with pytest.raises(ConfigError) as untrained:
         find_weights('unet_demo')
+    with pytest.raises(ConfigError) as misspelt:
+        BACKBONES.build({'type': 'UNett'})
     absent = missing_package('reading HEIC', 'heif', ImportError('no', name='pi_heif'))
-    for error in (unknown.value, untrained.value, absent):
+    for error in (unknown.value, untrained.value, misspelt.value, absent):
         assert any(text.fullmatch(str(error)) for text in texts), error
 
 
