@@ -35,7 +35,7 @@ from restorebox.inference.providers import used_providers
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'providers_speed.json'
 TIMED = (328, 488)  # 321x481 after padding
-SIZES = [TIMED, (512, 512), (640, 576)]  # the last is larger than the window of weather's statistics
+SIZES = [TIMED, (512, 512), (640, 640)]  # the last is larger than the window of weather's statistics
 Run = Callable[[np.ndarray], np.ndarray]
 
 

@@ -89,11 +89,14 @@
   }, true)
   // what axe reports of Gradio's elements: names without the visible text, and buttons around what takes the focus
   const repair = () => {
-    for (const each of document.querySelectorAll('.upload-container, button[aria-label="common.upload"]')) {
+    for (const each of document.querySelectorAll('.upload-container, [title="common.upload"]')) {
       const text = each.innerText.replace(/\s+/g, ' ').trim() || 'Choose more files'
       if (each.getAttribute('aria-label') !== text) each.setAttribute('aria-label', text)
     }
-    document.querySelectorAll('button input[type=file]').forEach((each) => { each.tabIndex = -1 })
+    for (const each of document.querySelectorAll('button:has(button)')) {
+      each.setAttribute('role', 'group')
+      each.tabIndex = -1
+    }
     document.querySelectorAll('.toast-header[role]').forEach((each) => {
       each.removeAttribute('role')
       each.removeAttribute('tabindex')

@@ -86,3 +86,21 @@ def test_messages_name_nothing_of_the_server(tmp_path, error, said):
     assert said in told
     assert 'her' not in told
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'a picture']  # kept for another model
+
+
+def test_several_files_of_one_upload(tmp_path):
+    client, work = client_of(SimpleNamespace(models={'m': 'm'}, limits=Limits(megabytes=1)), tmp_path)
+    with client:
+
+        def upload(count, size=9):
+            files = [('files', (f'{i}.png', bytes(size))) for i in range(count)]
+            return client.post('/gradio_api/upload', files=files)
+
+        keys = upload(8).json()
+        assert len(set(keys)) == 8
+        assert upload(9).status_code == 400
+        assert upload(2, 2**20).status_code == 413  # the limit is for all together
+        asked = {'data': [[{'path': keys[0]}] * 9, None, 1, 'm'], 'fn_index': work, 'session_hash': 'a'}
+        assert client.post('/gradio_api/queue/join', json=asked).status_code == 413
+        asked['data'][0] = [{'path': keys[0]}] * 2
+        assert client.post('/gradio_api/queue/join', json=asked).status_code == 410  # one cannot be queued twice

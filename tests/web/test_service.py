@@ -10,7 +10,7 @@ from PIL import Image
 from restorebox.errors import CheckpointError, ConfigError, PictureError
 from restorebox.inference.files import read_file
 from restorebox.web import Limits, RestorationService
-from restorebox.web.service import page_models
+from restorebox.web.service import TooLargeError, page_models
 from tests.factories import SMALL_RESTORERS, publish_small
 
 
@@ -149,3 +149,28 @@ def test_strength_and_findings_are_in_the_summary(service, tmp_path):
         service.restore(picture, 'a.png', tmp_path, 'small', strength=3)
     again = service.restore(picture, 'a.png', tmp_path, 'small')  # the strength of one request is not the next one's
     assert np.array_equal(again.after, full.after)
+
+
+def test_videos_have_limits(service, tmp_path, monkeypatch):
+    from tests.inference.small_clips import make_clip  # skips without PyAV
+
+    make_clip(tmp_path / 'key', 4, form='mp4')
+    told: list[tuple[int, int]] = []
+
+    def restored(name: str = 'rain.mp4', strength: float = 1) -> tuple[Path, str]:
+        return service.restore_video(
+            tmp_path / 'key', name, tmp_path, 'small', lambda *done: told.append(done), strength
+        )
+
+    file, text = restored()
+    assert file.stat().st_size > 0
+    assert text.startswith('4 frames by small at strength 1; found: ')
+    assert told[-1] == (4, 4)
+    file.unlink()
+    monkeypatch.setattr('restorebox.web.service.MAX_FRAMES', 3)
+    with pytest.raises(TooLargeError, match=r'^rain\.mp4: has more than 3 frames'):
+        restored()
+    (tmp_path / 'key').write_text('no video')
+    with pytest.raises(PictureError, match=r'^rain\.mp4: '):
+        restored()
+    assert not file.exists()
