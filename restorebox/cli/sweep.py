@@ -1,5 +1,7 @@
 """Train a config over the values of a key, or over rows, with several seeds, and draw the scores as curves.
 
+Usage::
+
     sweep --list                                       list the sweeps of the papers' figures
     sweep infoaccum/fig6 --budget small --seeds 3      one of them: plan, train, test, write docs/claims
     sweep infoaccum/infoaccum_demo.py --over model.generator.backbone.levels=1,3,5 --rows none endecoder
