@@ -22,7 +22,7 @@ from tests.processes import environment
 
 pytestmark = pytest.mark.slow
 
-SHORT = {'pictures': 16, 'checkpoints': 16, 'configs': 12, 'videos': 10, 'kills': 3}
+SHORT = {'pictures': 16, 'checkpoints': 16, 'configs': 20, 'videos': 10, 'kills': 3}
 
 
 def test_short_campaign(tmp_path):

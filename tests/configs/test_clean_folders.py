@@ -13,8 +13,17 @@ pytestmark = pytest.mark.slow
 BASES = sorted(p.stem for p in (configs_dir() / '_base_' / 'datasets').glob('clean_folder_*.py'))
 PAIRED = [name for name in BASES if 'unpaired' not in name]
 DEMOS = sorted(p for p in configs_dir().glob('*/*.py') if '_demo' in p.stem or p.stem in ('weather', 'weather_stage1'))
-LAYERS = {'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'}, 'clean_folder_scenes': {'scene'}}
-CROPS = {'clean_folder_weather': 128, 'clean_folder_scenes': 128, 'clean_folder_heavy_rain_demo': 192}
+LAYERS = {
+    'clean_folder_heavy_rain': {'streak', 'transmission', 'airlight'},
+    'clean_folder_scenes': {'scene'},
+    'clean_folder_three_tasks': {'scene'},
+}
+CROPS = {
+    'clean_folder_weather': 128,
+    'clean_folder_scenes': 128,
+    'clean_folder_heavy_rain_demo': 192,
+    'clean_folder_three_tasks': 64,
+}
 
 
 def test_the_recipes_people_train_on_have_bases():

@@ -18,7 +18,7 @@ train_dataloader = dict(
     dataset=dict(
         type='ConcatPictures',
         datasets=dict((name, dict(**clean, pipeline=[*cut, *rest, *crop])) for name, rest in damaged.items()),
-        ratios=dict(haze=3, rain=3, sigma15=1, sigma25=1, sigma50=1),
+        weights=dict(haze=3, rain=3, sigma15=1, sigma25=1, sigma50=1),
     ),
 )
 val_dataloader = dict(
