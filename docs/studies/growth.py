@@ -20,7 +20,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +28,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from restorebox.engine.measuring import descendants
+from restorebox.engine.measuring import descendants, proportional_size
 from restorebox.figures import save_figure
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'growth'
@@ -45,18 +44,6 @@ CURVES = {
 }
 
 
-def pss(processes: list[int]) -> int:
-    """Return the summed proportional set size in bytes of those processes that still exist."""
-    total = 0
-    for each in processes:
-        try:
-            text = Path(f'/proc/{each}/smaps_rollup').read_text()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith('Pss:')) * 1024
-    return total
-
-
 def measure(command: list[str]) -> dict[str, float]:
     """Run a command; return processor seconds and peak MiB of all its processes, and wall-clock seconds.
 
@@ -64,21 +51,13 @@ def measure(command: list[str]) -> dict[str, float]:
     """
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore'}
     before, start = os.times(), time.perf_counter()
-    peak, ended = 0, threading.Event()
+    peak = 0
     with tempfile.TemporaryFile('w+') as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-        def watch() -> None:
-            nonlocal peak
-            while not ended.wait(0.1):
-                peak = max(peak, pss(descendants(process.pid)))
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        code = process.wait()
-        ended.set()
-        watcher.join()
-        if code:
+        while process.poll() is None:
+            peak = max(peak, sum(map(proportional_size, descendants(process.pid))))
+            time.sleep(0.1)
+        if process.returncode:
             log.seek(0)
             sys.exit(f'{" ".join(command)}: {log.read()[-2000:]}')
     after = os.times()

@@ -4,8 +4,8 @@
 
 The reference of NAFNet (width 32, layout of the authors' GoPro model) is spandrel's module. spandrel has Restormer only
 in its package of restrictive licences, so its reference is the function of tests/twins.py, written from the equations.
-Prints and writes docs/results/network_speed.json. The seconds are those of
-one machine, on one thread; the ratio is ours / reference, with the interval of its median.
+Prints and writes docs/results/network_speed.json. The seconds are
+those of one machine, on one thread; the ratio is ours / reference, with the interval of its median.
 """
 
 from __future__ import annotations

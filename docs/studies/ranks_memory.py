@@ -21,7 +21,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from restorebox.engine.measuring import descendants
+from restorebox.engine.measuring import descendants, proportional_size
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/cclgan/cclgan_spa.py'
@@ -46,15 +46,6 @@ def make_set(root: Path, rainy: Path, clean: Path, pairs: tuple[Path, Path]) -> 
         (root / name).mkdir(parents=True)
         for i, file in enumerate(files):
             Image.open(file).convert('RGB').save(root / name / f'{i:03d}.png')
-
-
-def proportional_size(pid: int) -> int:
-    """Return the proportional set size of a process in bytes, 0 if it has ended."""
-    try:
-        lines = Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith('Pss:')), 0)
 
 
 def measured(command: list[str], folder: Path, log: Path) -> dict:

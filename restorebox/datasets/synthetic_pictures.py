@@ -102,8 +102,7 @@ class DrawnPictures(BaseTransform):
 
     def __init__(self, p: float, recipe: dict | str, pages: float = 0.5) -> None:
         for name, value in (('p', p), ('pages', pages)):
-            if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-                raise ConfigError(f'DrawnPictures: {name} is {value!r}; it must be from 0 to 1')
+            _check_share('DrawnPictures', name, value)
         self.p = p
         self.pages = pages
         self.recipe = build_degradation(recipe)
@@ -133,8 +132,7 @@ class Night(BaseTransform):
     """
 
     def __init__(self, p: float, role: str = 'gt') -> None:
-        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
-            raise ConfigError(f'Night: p is {p!r}; it must be from 0 to 1')
+        _check_share('Night', 'p', p)
         self.p = p
         self.role = role
 
@@ -226,5 +224,9 @@ class SmallWindow(GeometricTransform):
 def _check_shrinking(owner: str, p: object, least: object) -> None:
     if not isinstance(least, int) or least < 1:
         raise ConfigError(f'{owner}: least is {least!r}; it must be a number of pixels')
-    if not isinstance(p, (int, float)) or not 0 <= p <= 1:
-        raise ConfigError(f'{owner}: p is {p!r}; it must be from 0 to 1')
+    _check_share(owner, 'p', p)
+
+
+def _check_share(owner: str, name: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ConfigError(f'{owner}: {name} is {value!r}; it must be from 0 to 1')

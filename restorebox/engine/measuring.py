@@ -107,6 +107,18 @@ def descendants(process: int) -> list[int]:
     return found
 
 
+def proportional_size(process: int) -> int:
+    """Return the proportional set size of a process in bytes, 0 if it has ended. Linux only.
+
+    Pages that several processes share count in parts, so that sizes of processes can be summed.
+    """
+    try:
+        lines = Path(f'/proc/{process}/smaps_rollup').read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith('Pss:')), 0)
+
+
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Return the distribution-free 95 % interval of the median; None for fewer than six values, which give none.
 

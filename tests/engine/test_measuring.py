@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
-from restorebox.engine.measuring import compare_pairs, descendants, median_interval, time_alternately
+from restorebox.engine.measuring import (
+    compare_pairs,
+    descendants,
+    median_interval,
+    proportional_size,
+    resident_size,
+    time_alternately,
+)
 
 
 def test_functions_take_turns_after_one_call_each():
@@ -46,3 +53,10 @@ def test_processes_in_sessions_of_their_own_are_descendants():
         for each in descendants(process.pid):
             os.kill(each, signal.SIGKILL)
         process.communicate()
+
+
+def test_the_proportional_size_is_at_most_the_resident_size_and_zero_after_the_end():
+    assert 0 < proportional_size(os.getpid()) <= resident_size('VmHWM')
+    ended = subprocess.Popen([sys.executable, '-c', ''])
+    ended.wait()
+    assert proportional_size(ended.pid) == 0
