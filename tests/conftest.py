@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import mmengine  # noqa: F401  (before the workers of pytest -n start, for the reason in restorebox/engine/launch.py)
 import pytest
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # spinning OpenMP threads slow small steps down on few cores

@@ -11,6 +11,7 @@ esac
 export WORLD_SIZE=$processes LOCAL_WORLD_SIZE=$processes MASTER_ADDR=${MASTER_ADDR:-127.0.0.1} MASTER_PORT=${PORT:-29500}
 # divide the cores among the processes; threads of two processes on one core would slow both down
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(( ($(nproc) + processes - 1) / processes ))}
+"${PYTHON:-python}" -c 'import mmengine' || exit 1 # writes yapf's cache once, see restorebox/engine/launch.py
 pids=()
 end_all() { kill "${pids[@]}" 2>/dev/null; wait; exit "$1"; }
 trap 'end_all 130' INT

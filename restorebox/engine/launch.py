@@ -9,6 +9,9 @@ import logging
 import signal
 import sys
 
+# mmengine imports yapf, which writes a cache file at its first import; ranks that import it at the same time may read
+# that file before it is complete and end with EOFError (github.com/google/yapf/issues/1204)
+import mmengine  # noqa: F401
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun

@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -55,6 +57,20 @@ def test_slurm_scripts_with_a_stand_in_for_srun(trained, tmp_path):
     succeed(run('slurm_test.sh', *options, cwd=tmp_path, PORT=free_port(), **env))
     scores = [json.loads((d / 'scores.json').read_text())['mean'] for d in (folder / 't', tmp_path / 't')]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
+def test_the_cache_of_yapf_exists_before_the_ranks_start(tmp_path):
+    script = tmp_path / 'rank.py'
+    script.write_text(
+        'import os, pathlib; print(*(p.name for p in pathlib.Path(os.environ["XDG_CACHE_HOME"]).rglob("*.pickle")))'
+    )
+    env = environment(XDG_CACHE_HOME=str(tmp_path / 'cache'))
+    command = [sys.executable, '-m', 'restorebox.engine.launch', '--nproc_per_node', '1']
+    done = subprocess.run(
+        [*command, '--master_port', free_port(), str(script)], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'Grammar' in done.stdout
 
 
 def test_scripts_say_how_they_are_used(tmp_path):
