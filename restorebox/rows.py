@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from restorebox.errors import ConfigError
 from restorebox.registry import nearest
+from restorebox.yaml_files import read_yaml
 
 KEYS = {'about': str, 'of': list, 'from': str, 'differences': dict}
 
@@ -51,12 +50,7 @@ def read_rows(folder: Path) -> dict[str, Row]:
     file = folder / 'rows.yml'
     if not file.is_file():
         return {}
-    try:
-        entries = yaml.safe_load(file.read_text('utf-8')) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, 'problem_mark', None)
-        line = f', line {mark.line + 1}' if mark else ''
-        raise ConfigError(f'{file}{line}: no valid YAML: {getattr(error, "problem", error)}') from error
+    entries = read_yaml(file) or {}
     if not isinstance(entries, dict):
         raise ConfigError(f'{file}: must be rows by name, got {type(entries).__name__}')
     for name, entry in entries.items():

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from restorebox.claims.entries import MODEL, check_entry
 from restorebox.claims.sweeps import Sweep, expand
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.registry import nearest
 from restorebox.rows import find_row
+from restorebox.yaml_files import read_yaml
 
 BUDGETS = ('tiny', 'small', 'medium', 'paper')
 TOP = {'method': str, 'paper': str, 'url': str, 'budgets': dict, 'models': dict, 'sweeps': list, 'claims': list}
@@ -151,12 +150,7 @@ def read_ledger(file: Path) -> Ledger:
     Raises:
         ConfigError: the file is invalid; the message has the file, the entry and the key.
     """
-    try:
-        text = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        mark = getattr(error, 'problem_mark', None)
-        line = f', line {mark.line + 1}' if mark else ''
-        raise ConfigError(f'{file}{line}: no valid YAML: {getattr(error, "problem", error)}') from error
+    text = read_yaml(file)
     check_entry(str(file), text, TOP, tuple(key for key in TOP if key not in OPTIONAL))
     for name, budget in text['budgets'].items():
         if name not in BUDGETS:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.download import download
@@ -25,6 +24,7 @@ from restorebox.errors import CheckpointError, ConfigError
 from restorebox.files import configs_dir, packaged
 from restorebox.registry import nearest
 from restorebox.restorers.base import BaseRestorer
+from restorebox.yaml_files import read_yaml
 
 WEIGHTS_SUFFIXES = ('.safetensors', '.pth')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
@@ -65,12 +65,12 @@ def known_models(folder: str | Path | None = None) -> dict[str, ModelEntry]:
     found: dict[str, ModelEntry] = {}
     for file in sorted(Path(folder or configs_dir()).glob('*/metafile.yml')):
         try:
-            content = yaml.safe_load(file.read_text(encoding='utf-8'))
+            content = read_yaml(file)
             (collection,) = content['Collections']
             listed = {each['Name']: each for each in content.get('Models') or ()}
             names = dict.fromkeys([*sorted(path.stem for path in file.parent.glob('*.py')), *listed])
             entries = [_entry(name, file.parent.name, collection, listed.get(name, {})) for name in names]
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             reason = ' '.join(str(error).split())
             raise ConfigError(f"metafile {file}: can't be read: {type(error).__name__}: {reason}") from error
         for entry in entries:
