@@ -1,0 +1,127 @@
+"""Table of the unpaired methods at laptop size, from the stored records of their claims.
+
+    python docs/studies/unpaired_methods.py
+
+Reads docs/claims/runs (`restorebox reproduce cclgan`, `restorebox reproduce raindiffusion`, budget small); settings
+come from the configs. How many seeds leave the identity with the authors' discriminator and weights comes from
+docs/results/unpaired_setting_1600.json. Writes docs/results/unpaired_methods.md.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+from restorebox.claims.ledger import read_all
+from restorebox.claims.runs import Run
+from restorebox.claims.statistics import interval
+from restorebox.engine.config import load_config
+
+DOCS = Path(__file__).resolve().parents[1]
+OUT = DOCS / 'results' / 'unpaired_methods.md'
+SETTING = DOCS / 'results' / 'unpaired_setting_1600.json'
+MODELS = (
+    ('cclgan', 'cyclegan'),
+    ('cclgan', 'cut'),
+    ('cclgan', 'full'),
+    ('raindiffusion', 'teacher'),
+    ('raindiffusion', 'full'),
+)
+BUDGET, SEEDS = 'small', range(20)
+LEFT = 0.1
+"""A run has left the identity if its mean PSNR differs from that of the input by more than this, in dB."""
+SCORES = {'psnr_y': '.2f', 'ssim_y': '.4f'}
+HEAD = ('method', 'discriminator', 'encoder', 'samples', 'minutes', 'seeds', 'PSNR', 'gain of each seed')
+TAIL = ('interval of the gain', 'SSIM', 'interval of its gain', 'left the identity')
+
+
+def discriminator(model: dict) -> str:
+    """Describe the discriminator of a resolved config's model; '-' if it has none."""
+    found = (model.get('discriminator') or {}).get('backbone')
+    if not found:
+        return '-'
+    return f'{found["halvings"]} halvings, ' + ('anti-aliased' if found['antialias'] else 'no anti-aliasing')
+
+
+def gains(runs: list[dict], score: str) -> list[float]:
+    """Return score minus that of the input, per seed."""
+    return [each['mean'][score] - each['mean'][f'input/{score}'] for each in runs]
+
+
+def bounds(values: list[float], form: str) -> str:
+    """Return the t-interval as text."""
+    found = interval(values)
+    return f'{found[0]:+{form}} to {found[1]:+{form}}' if found else 'one seed'
+
+
+def left(values: list[float]) -> str:
+    """Return how many runs have left the identity."""
+    return f'{sum(abs(gain) > LEFT for gain in values)} of {len(values)}'
+
+
+def stored(method: str, model: str) -> tuple[str, str, list[dict]]:
+    """Return a model's label, the words on its discriminator, and its current records."""
+    ledger = read_all()[method]
+    spec = ledger.spec(model, BUDGET)
+    files = [Run(method, model, BUDGET, seed, spec).stored(DOCS / 'claims') for seed in SEEDS]
+    records = [json.loads(file.read_text()) for file in files if file.is_file()]
+    digest = Run(method, model, BUDGET, 0, spec).digest
+    records = [record for record in records if record['digest'] == digest]
+    return ledger.label(model), discriminator(load_config(spec.config, spec.overrides, spec.row).model), records
+
+
+def row(label: str, words: str, runs: list[dict]) -> list[str]:
+    """Return the cells of a method."""
+    psnr, ssim = (gains(runs, score) for score in SCORES)
+    training = runs[0]['training']
+    return [
+        label,
+        words,
+        training.get('semantic_encoder', '-'),
+        f'{training["samples"]:,}',
+        f'{statistics.mean(each["training"]["minutes"] for each in runs):.1f}',
+        str(len(runs)),
+        f'{statistics.mean(each["mean"]["psnr_y"] for each in runs):.2f}',
+        ', '.join(f'{gain:+.2f}' for gain in psnr),
+        bounds(psnr, SCORES['psnr_y']),
+        f'{statistics.mean(each["mean"]["ssim_y"] for each in runs):.4f}',
+        bounds(ssim, SCORES['ssim_y']),
+        left(psnr),
+    ]
+
+
+def page() -> str:
+    """Return the table in Markdown."""
+    found = [stored(*each) for each in MODELS]
+    trained = [each for each in found if each[2]]
+    first = trained[0][2][0]
+    psnr, ssim = (first['mean'][f'input/{score}'] for score in SCORES)
+    setting = json.loads(SETTING.read_text())
+    before = gains(setting['results']['cclgan'], 'psnr_y')
+    lines = [
+        '<!-- written by docs/studies/unpaired_methods.py -->',
+        '',
+        f'{setting["data"]}; {first["count"]} test images, {first["training"]["device"]}, {first["training"]["threads"]} '
+        f'thread. The input has {psnr:.2f} dB and SSIM {ssim:.4f} (Y). Intervals are 95 % t-intervals of the mean over '
+        f'the seeds. A run has left the identity if its gain or loss is above {LEFT} dB; CCLGAN with the discriminator '
+        f'and weights of the paper has done so with {left(before)} seeds.',
+        '',
+        '| ' + ' | '.join((*HEAD, *TAIL)) + ' |',
+        '|---' * len((*HEAD, *TAIL)) + '|',
+        *('| ' + ' | '.join(row(*each)) + ' |' for each in trained),
+    ]
+    missing = [label for label, _, runs in found if not runs]
+    if missing:
+        lines += ['', f'Not trained yet: {", ".join(missing)}.']
+    return '\n'.join(lines) + '\n'
+
+
+def main() -> None:
+    """Write the table."""
+    OUT.write_text(page())
+    print(OUT.read_text())
+
+
+if __name__ == '__main__':
+    main()
