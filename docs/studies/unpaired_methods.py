@@ -99,13 +99,14 @@ def page() -> str:
     psnr, ssim = (first['mean'][f'input/{score}'] for score in SCORES)
     setting = json.loads(SETTING.read_text())
     before = gains(setting['results']['cclgan'], 'psnr_y')
+    training = first['training']
     lines = [
         '<!-- written by docs/studies/unpaired_methods.py -->',
         '',
-        f'{setting["data"]}; {first["count"]} test images, {first["training"]["device"]}, {first["training"]["threads"]} '
-        f'thread. The input has {psnr:.2f} dB and SSIM {ssim:.4f} (Y). Intervals are 95 % t-intervals of the mean over '
-        f'the seeds. A run has left the identity if its gain or loss is above {LEFT} dB; CCLGAN with the discriminator '
-        f'and weights of the paper has done so with {left(before)} seeds.',
+        f'{setting["data"]}; {first["count"]} test images, {training["device"]}, {training["threads"]} thread. '
+        f'The input has {psnr:.2f} dB and SSIM {ssim:.4f} (Y). Intervals are 95 % t-intervals of the mean over the '
+        f'seeds. A run has left the identity if its gain or loss is above {LEFT} dB; CCLGAN with the discriminator and '
+        f'weights of the paper has done so with {left(before)} seeds.',
         '',
         '| ' + ' | '.join((*HEAD, *TAIL)) + ' |',
         '|---' * len((*HEAD, *TAIL)) + '|',

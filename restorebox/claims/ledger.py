@@ -144,6 +144,17 @@ class Ledger:
         return self.models[model].get('label', model)
 
 
+def _check_order(where: str, name: str, models: dict[str, dict]) -> None:
+    """Refuse a model that would start from itself, or from one that does not exist."""
+    chain = [name]
+    while after := models[chain[-1]].get('after'):
+        if after not in models:
+            raise ConfigError(f"{where}: after: there is no model '{after}'")
+        chain.append(after)
+        if len(set(chain)) < len(chain):
+            raise ConfigError(f'{where}: after: it starts from itself: {" after ".join(chain)}')
+
+
 def read_ledger(file: Path) -> Ledger:
     """Read and check one ``claims.yml``.
 
@@ -165,10 +176,7 @@ def read_ledger(file: Path) -> Ledger:
     for name, model in text['models'].items():
         if model.get('analysis') not in (None, *ANALYSES):
             raise ConfigError(f'{file}: models.{name}: analysis: {nearest(model["analysis"], tuple(ANALYSES))}')
-        if model.get('after', name) not in text['models']:
-            raise ConfigError(f"{file}: models.{name}: after: there is no model '{model['after']}'")
-        if model.get('after') and text['models'][model['after']].get('after'):
-            raise ConfigError(f'{file}: models.{name}: after: {model["after"]} starts from another model itself')
+        _check_order(f'{file}: models.{name}', name, text['models'])
     claims: list[Claim] = []
     for number, node in enumerate(text['claims'], 1):
         here = f'{file}: claims, number {number}'

@@ -33,7 +33,11 @@ def measure_probe(spec: Spec, work: Path, environment: Mapping[str, str]) -> dic
         folder = Path(temporary)
         root = str(draw_pictures(folder / 'pictures'))
 
-        def run(one: Spec, name: str, more: Mapping[str, str]) -> dict:
+        def run(one: Spec, name: str) -> dict:
+            more = {}
+            if one.start:
+                run(one.start, f'{name}_start')
+                more = {'load_from': str(last_checkpoint(folder / f'{name}_start'))}
             return train_and_test(
                 one.config,
                 SEED,
@@ -45,12 +49,7 @@ def measure_probe(spec: Spec, work: Path, environment: Mapping[str, str]) -> dic
                 analysis=one.analysis,
             )
 
-        more = {}
-        if spec.start:
-            run(spec.start, 'start', {})
-            more = {'load_from': str(last_checkpoint(folder / 'start'))}
-        scores = run(spec, 'run', more)
-    return scores['mean']
+        return run(spec, 'run')['mean']
 
 
 def probe_differences(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:

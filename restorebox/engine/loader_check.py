@@ -188,25 +188,25 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> list[str] | None:
 
 
 def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> tuple[int, ...]:
-    """Refuse windows that do not fit the networks; return the size of the last one, (1, 1) without a window."""
+    """Refuse a last window that does not fit the networks; return the size of the last one, (1, 1) without."""
     stride, least = model.needs.stride, model.smallest_crop
-    size: Sequence[int] = (1, 1)
+    size: Sequence[int] = ()
     for transform in transforms:
         if isinstance(transform, (RandomWindow, CentreWindow)):
             size = transform.size
-            window = f'a window of {size[0]}x{size[1]}'
-            if min(size) < least:
-                raise ConfigError(
-                    f'config, {where}: {window} is too small for the networks that are trained; they need at least '
-                    f'{least}'
-                )
-            if any(side % stride for side in size):
-                raise ConfigError(
-                    f'config, {where}: {window} does not fit the networks; they need multiples of {stride}'
-                )
-        elif isinstance(transform, Rotate90) and size[0] != size[1] and 0 < transform.p < 1 and batch_size > 1:
+        elif isinstance(transform, Rotate90) and size and size[0] != size[1] and 0 < transform.p < 1 < batch_size:
             raise ConfigError(
                 f'config, {where}: a window of {size[0]}x{size[1]} before Rotate90 gives pictures of two sizes, which '
                 f'no batch of {batch_size} can hold; use a square window or batch_size=1'
             )
+    if not size:
+        return (1, 1)
+    # earlier windows only bound what the last one is cut from
+    window = f'a window of {size[0]}x{size[1]}'
+    if min(size) < least:
+        raise ConfigError(
+            f'config, {where}: {window} is too small for the networks that are trained; they need at least {least}'
+        )
+    if any(side % stride for side in size):
+        raise ConfigError(f'config, {where}: {window} does not fit the networks; they need multiples of {stride}')
     return tuple(size)

@@ -73,6 +73,11 @@ def test_every_model_builds_with_its_overrides(name):
             'models.full: analysis: known: analyze-convergence, analyze-distortions',
         ),
         (lambda d: d.update(claims='x'), "claims is 'x'; it must be a list"),
+        (lambda d: d['models']['full'].update(after='x'), "models.full: after: there is no model 'x'"),
+        (
+            lambda d: (d['models']['full'].update(after='no_aux'), d['models']['no_aux'].update(after='full')),
+            'models.full: after: it starts from itself: full after no_aux after full',
+        ),
         (lambda d: d['claims'][0].update(metric='psnr_y', other_metric='psnr_rgb'), 'scored by differing protocols'),
         (lambda d: d['claims'][0].update(metric='psnr_y@256', other_metric='psnr_y'), 'scored by differing protocols'),
         (
@@ -143,7 +148,9 @@ def test_the_sides_of_a_claim_are_tested_alike(method):
         if spec is None:
             return None
         cfg = load_config(spec.config, spec.overrides, spec.row)
-        return {key: cfg[key] for key in ('test_dataloader', 'test_evaluator')}
+        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+        # of layers, which baselines do not have, a claim's score is absent where it is not measured
+        return cfg.test_dataloader, [each for each in evaluators if each['type'] != 'LayerScores']
 
     for each in LEDGERS[method].claims:
         for budget in BUDGETS:

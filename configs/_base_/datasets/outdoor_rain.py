@@ -5,3 +5,7 @@ root = dict(dataset=dict(data_root='data/outdoor_rain'))
 train_dataloader = root
 val_dataloader = dict(dataset=dict(data_root='data/outdoor_rain', split='val'))
 test_dataloader = root
+# protocols of outdoor_rain_layers.py, without layers
+scores = ('psnr_y_full_u8', 'ssim_y', 'psnr_y', 'psnr_rgb')
+val_evaluator = dict(type='PictureScores', protocols=scores)
+test_evaluator = dict(type='PictureScores', protocols=(*scores, 'psnr_y_full_u8@448x672'))
