@@ -29,8 +29,8 @@ _DRAIN_LIMIT = 2**20  # bytes read of a refused request, so that the client rece
 # makes the browser block requests to other sites
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
-    "frame-ancestors 'none'; form-action 'self'; base-uri 'self'; object-src 'none'"
+    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self' blob: data:; "
+    "worker-src 'self' blob:; frame-ancestors 'none'; form-action 'self'; base-uri 'self'; object-src 'none'"
 )
 HEADERS = {
     'Content-Security-Policy': POLICY,

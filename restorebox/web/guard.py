@@ -93,6 +93,7 @@ class Guard:
             ('GET', re.compile(rf'{PREFIX}/upload_progress'), self._progress, short),
             ('POST', re.compile(rf'{PREFIX}/queue/join'), self._join, short),
             ('GET', re.compile(rf'{PREFIX}/queue/data'), self._data, long),
+            ('POST', re.compile(rf'{PREFIX}/cancel'), self._cancel, short),
             ('GET', re.compile(rf'{PREFIX}/file=({_KEY})'), self._file, short),
             ('GET', re.compile(rf'{PREFIX}/heartbeat/({_SESSION.pattern})'), self._heartbeat, long),
         ]
@@ -272,7 +273,13 @@ class Guard:
                 for key in (*sources, *filter(None, [reference])):
                     taken.append(self._take(owner, page, key))
                 # keys in the last input, which Gradio passes on unchanged; it would open files of the first two
-                wanted = {'sources': sources, 'reference': reference, 'strength': strength, 'model': model}
+                claims = [(each.key, each.claim) for each in taken]
+                wanted = {
+                    'sources': claims[: len(sources)],
+                    'reference': claims[len(sources) :],
+                    'strength': strength,
+                    'model': model,
+                }
                 body = {'data': [None, None, None, wanted], 'fn_index': self.work, 'session_hash': page}
                 status = await self._forward(exchange, body=json.dumps(body).encode())
             finally:
@@ -281,7 +288,7 @@ class Guard:
                     self.store.drop_uploads(page)
                 else:
                     for each in taken:
-                        self.store.release(each)
+                        self.store.release(each, each.claim)
         while len(self._joined) > MAX_JOINED:
             del self._joined[next(iter(self._joined))]
 
@@ -340,6 +347,19 @@ class Guard:
                 self._streaming.discard(page)
                 if self._joined[page] == joined:
                     del self._joined[page]
+
+    async def _cancel(self, exchange: Exchange) -> None:
+        """End what a page has asked for: at its next step, or when its turn comes."""
+        owner = self._require_owner(exchange)
+        try:
+            asked = json.loads(await exchange.body(JOIN_BYTES), parse_constant=_no_constant)
+            if not _SESSION.fullmatch(asked['session_hash']):
+                raise ValueError
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise RequestRefused(400, 'the request to cancel is malformed') from None
+        # not by Gradio, which would mark the request as completed, and its page shows that as an error at times
+        self.store.cancel_page(self.store.page(owner, asked['session_hash']))
+        await exchange.respond(JSONResponse({'success': True}))
 
     async def _file(self, exchange: Exchange, key: str) -> None:
         """Serve a client's own file: inline if the page displays it, otherwise as a download."""

@@ -70,28 +70,39 @@ def build_page(
     ) -> tuple:
         page, model = str(request.session_hash), wanted['model']
         keys, clean = wanted['sources'], wanted['reference']
-        files = [store.claimed(page, key) for key in (*keys, *([clean] if clean else []))]
+        found = [(store.upload(page, key), claim) for key, claim in (*keys, *clean)]
+        claims = [(each, claim) for each, claim in found if each is not None]
+        unchanged = tuple(gr.skip() for _ in range(4))  # of the outputs, after a cancelled restoration
         try:
             if not keys:
                 raise failed('Choose a picture first.')
             if clean and len(keys) > 1:
                 raise failed('Scores need one picture and its clean picture; choose one picture, or none as clean.')
-            there = [each for each in files if each is not None]
-            if len(there) < len(files):
+            if len(claims) < len(found):
                 raise failed(GONE)
+            there = [each for each, _ in claims]
             sources, reference = there[: len(keys)], (there[len(keys)] if clean else None)
             assert request.request is not None  # the call came by HTTP
             origin = f'{request.request.url.scheme}://{request.request.url.netloc}'
-            task = _Task(service, store, f'{origin}{prefix}{PREFIX}/file=', model, wanted['strength'], stopping)
+            ended = stopping or Event()
+
+            def check() -> None:
+                if ended.is_set():
+                    raise failed('the server is shutting down')
+                if not all(store.is_claimed(*each) for each in claims):
+                    raise _CancelledError
+
+            task = _Task(service, store, f'{origin}{prefix}{PREFIX}/file=', model, wanted['strength'], check)
             return thread.submit(copy_context().run, task.run, gr, sources, reference, progress).result()
         except gr.Error:
             raise
+        except _CancelledError:
+            return unchanged
         except Exception as error:
             raise failed(explain(error, there[0].name, model, store.folder).message) from None
         finally:
-            for each in files:
-                if each is not None:
-                    store.release(each)  # kept for another model or strength
+            for claim in claims:
+                store.release(*claim)  # kept for another model or strength
 
     for each in (leave, work):  # Gradio finds the argument by its type, and can't resolve the local name `gr`
         each.__annotations__['request'] = gr.Request
@@ -114,7 +125,9 @@ def build_page(
                 )
                 with gr.Accordion('Scores, with the clean picture', open=False):
                     reference = gr.File(label='Clean picture, of the same size', elem_id='reference', height=140)
-                go = gr.Button('Restore', variant='primary', elem_id='go')
+                with gr.Row():
+                    go = gr.Button('Restore', variant='primary', elem_id='go')
+                    cancel = gr.Button('Cancel', elem_id='cancel')
             with gr.Column(scale=3, min_width=320):
                 gr.HTML(VIEWER, elem_id='comparison')
                 summary = gr.Markdown(elem_id='summary')
@@ -123,7 +136,7 @@ def build_page(
                     headers=['', *PROTOCOLS], visible=False, interactive=False, label='Scores', elem_id='scores'
                 )
                 layers = gr.Gallery(label='Further layers that the method estimates', visible=False, elem_id='layers')
-        go.click(
+        started = go.click(
             work,
             [source, reference, strength, model],
             [results, summary, layers, scores],
@@ -132,11 +145,16 @@ def build_page(
             preprocess=False,
             postprocess=False,
         )
+        cancel.click(None, cancels=[started], api_visibility='private')
         source.change(None, [source], js='(files) => window.restoreboxChanged(files)', api_visibility='private')
         page.unload(leave)
     page.state_session_capacity = SESSIONS
     page.queue(max_size=service.limits.waiting, default_concurrency_limit=1)
     return page
+
+
+class _CancelledError(Exception):
+    """The visitor has cancelled the restoration, or has closed its page."""
 
 
 class _Task:
@@ -148,7 +166,7 @@ class _Task:
         address: URL prefix of keys.
         model: a key of the service's models.
         strength: see :class:`RestorationService`.
-        stopping: set when the server stops.
+        check: raises :class:`_CancelledError`, or Gradio's error if the server stops.
     """
 
     def __init__(
@@ -158,20 +176,22 @@ class _Task:
         address: str,
         model: str,
         strength: float,
-        stopping: Event | None,
+        check: Callable[[], None],
     ) -> None:
         self.service, self.store, self.address = service, store, address
-        self.model, self.strength, self.stopping = model, strength, stopping
+        self.model, self.strength, self.check = model, strength, check
 
     def run(self, gr: Any, sources: list[StoredFile], reference: StoredFile | None, progress: Any) -> tuple:
         """Restore pictures one by one; returns the new values of the page's components.
 
         Raises:
             PictureError: the only picture can't be restored; of several, the list of results says so.
+            _CancelledError, gradio.Error: see ``check``.
         """
-        self.store.drop_results(sources[0].page)
+        shown_before = self.store.results(sources[0].page)
         rows, last = [], None
         for number, source in enumerate(sources, 1):
+            self.check()
             which = f'restoring {number} of {len(sources)}' if len(sources) > 1 else 'restoring'
             folder = Path(tempfile.mkdtemp(dir=self.store.folder))
             try:
@@ -184,13 +204,16 @@ class _Task:
                 else:
                     last = self._restore(source, reference, folder, report)
                     rows.append(self._row(source, last))
+            except (_CancelledError, gr.Error):
+                raise
             except Exception as error:
                 reason = explain(error, source.name, self.model, folder).message
-                if len(sources) == 1 or (self.stopping is not None and self.stopping.is_set()):
+                if len(sources) == 1:
                     raise PictureError(reason) from None
                 rows.append(Row(source.name, reason))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+        self.store.remove(*shown_before)  # not earlier: after an error the page still shows them
         restored = sum(bool(row.file) for row in rows)
         text = rows[0].text if len(rows) == 1 else f'{restored} of {len(rows)} pictures restored by {self.model}'
         layers = last.layers if last and len(rows) == 1 else []
@@ -204,11 +227,10 @@ class _Task:
         )
 
     def _progress(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
-        """Return a function that reports progress, and ends the restoration when the server stops."""
+        """Return a function that reports progress, and ends the restoration when it is to end."""
 
         def report(done: int, total: int) -> None:
-            if self.stopping is not None and self.stopping.is_set():
-                raise PictureError('the server is shutting down')
+            self.check()
             progress(done, total)
 
         return report

@@ -39,6 +39,7 @@ class StoredFile:
         size: in bytes.
         upload: true for an upload, false for a result.
         media: media type of a result that the page displays; empty for a file to download.
+        claim: random name of the last claim, see :meth:`FileStore.claim`; empty before the first.
         queued: whether it is an upload whose restoration is requested and has not ended.
         created: time of creation, ``time.monotonic()``.
     """
@@ -51,6 +52,7 @@ class StoredFile:
     size: int
     upload: bool
     media: str = ''
+    claim: str = ''
     queued: bool = False
     created: float = field(default_factory=time.monotonic)
 
@@ -148,23 +150,41 @@ class FileStore:
             stored = self._files.get(key)
             if stored is None or stored.owner != owner or not stored.upload or stored.queued:
                 return None
-            moved = self.folder / secrets.token_urlsafe(24)
+            claim = secrets.token_urlsafe(24)
+            moved = self.folder / claim
             try:
                 os.rename(stored.path, moved)
             except OSError:
                 del self._files[key]
                 return None
-            stored.page, stored.path, stored.queued = page, moved, True
+            stored.page, stored.path, stored.claim, stored.queued = page, moved, claim, True
             return stored
 
-    def release(self, stored: StoredFile) -> None:
-        """Mark an upload as no longer queued; it can be restored again, and its age counts from now."""
-        stored.queued, stored.created = False, time.monotonic()
+    def release(self, stored: StoredFile, claim: str) -> None:
+        """Mark an upload as no longer queued; it can be restored again, and its age counts from now.
 
-    def claimed(self, page: str, key: str) -> StoredFile | None:
-        """Return the queued upload of a page, or None."""
+        Args:
+            stored: the upload.
+            claim: the claim that ends; a later one is left alone.
+        """
+        with self._lock:
+            if stored.claim == claim:
+                stored.queued, stored.created = False, time.monotonic()
+
+    def is_claimed(self, stored: StoredFile, claim: str) -> bool:
+        """Return whether a claim still holds: the upload is neither cancelled, nor claimed anew, nor removed."""
+        return self._files.get(stored.key) is stored and stored.queued and stored.claim == claim
+
+    def cancel_page(self, page: str) -> None:
+        """Release all uploads that a page has queued."""
+        for each in list(self._files.values()):
+            if each.page == page and each.queued:
+                self.release(each, each.claim)
+
+    def upload(self, page: str, key: str) -> StoredFile | None:
+        """Return the upload of a page, or None."""
         stored = self._files.get(key)
-        return stored if stored is not None and stored.queued and stored.page == page else None
+        return stored if stored is not None and stored.upload and stored.page == page else None
 
     def find(self, owner: str, key: str) -> StoredFile | None:
         """Return a client's file, or None."""
@@ -183,9 +203,9 @@ class FileStore:
         """Remove all files of a page."""
         self.remove(*(each for each in list(self._files.values()) if each.page == page))
 
-    def drop_results(self, page: str) -> None:
-        """Remove earlier results of a page, which displays the last one only."""
-        self.remove(*(each for each in list(self._files.values()) if each.page == page and not each.upload))
+    def results(self, page: str) -> list[StoredFile]:
+        """Return the results of a page."""
+        return [each for each in list(self._files.values()) if each.page == page and not each.upload]
 
     def drop_uploads(self, page: str) -> None:
         """Remove the uploads of a page that are not queued, which it no longer uses."""

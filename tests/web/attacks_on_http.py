@@ -22,10 +22,12 @@ def unused_routes(attack):
     for path in ('/monitoring', '/monitoring/summary', '/logout', '/docs', '/openapi.json', '/pwa_icon'):
         attack.get(path, 404)
     for path in (
-        'run/work', 'api/work', 'call/work', 'call/v2/work', 'component_server', 'cancel', 'reset', 'stream/1', 'mcp',
+        'run/work', 'api/work', 'call/work', 'call/v2/work', 'component_server', 'reset', 'stream/1', 'mcp',
         'process_recording', 'vibe-edit', 'run-history/connect', 'queue/join/', 'upload/',
     ):  # fmt: skip
         attack.post(f'{API}/{path}', 404, json=attack.attacker.body(str(attack.secret)))
+    for body in ({}, [], 'page', {'session_hash': 1}, {'session_hash': '../x'}, {'session_hash': 'a' * 65}):
+        attack.post(f'{API}/cancel', 400, json=body)
     attack.post('/login', 404, data={'username': 'a', 'password': 'b'})
     assert not attack.asked_elsewhere()
 

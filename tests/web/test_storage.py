@@ -38,14 +38,31 @@ def test_a_file_is_its_owners(store):
     assert kept.path.exists()
     assert not before.exists()  # nothing that is put there is read
     assert store.claim('a', 'page', kept.key) is None
-    assert store.claimed('page', kept.key) is kept
-    assert store.claimed('other', kept.key) is None
-    store.release(kept)
+    assert store.upload('page', kept.key) is kept
+    assert store.upload('other', kept.key) is None
+    store.release(kept, kept.claim)
     assert store.claim('a', 'other', kept.key) is kept
     made = bring(store, 'a', page='other')
     assert store.claim('a', 'page', made.key) is None  # what was made is no upload
     store.close_page('other')
     assert not list(store.folder.iterdir())
+
+
+def test_what_a_page_cancels_is_its_own(store):
+    kept = [bring(store, 'a') for _ in range(2)]
+    for each, page in zip(kept, ('page', 'other'), strict=True):
+        store.claim('a', page, each.key)
+    claims = [each.claim for each in kept]
+    store.cancel_page('page')
+    assert [store.is_claimed(*pair) for pair in zip(kept, claims, strict=True)] == [False, True]
+
+    # the same upload queued again: the end of the cancelled restoration leaves it alone
+    assert store.claim('a', 'page', kept[0].key) is kept[0]
+    assert not store.is_claimed(kept[0], claims[0])
+    store.release(kept[0], claims[0])
+    assert store.is_claimed(kept[0], kept[0].claim)
+    store.close_page('page')
+    assert not store.is_claimed(kept[0], kept[0].claim)
 
 
 def test_a_visitor_has_few_uploads_unrestored(store):
