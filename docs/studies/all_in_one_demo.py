@@ -38,7 +38,7 @@ ROWS: dict[str, str | None] = {
 }
 SETS = ('haze', 'rain', 'sigma15', 'sigma25', 'sigma50')
 REPEATS, SIDE = 7, 64
-WHOLE, TILED = 16_384, 60  # MiB
+WHOLE, TILED = 16_384, (60, 300)  # MiB
 
 
 def build(row: str | None) -> torch.nn.Module:
@@ -72,19 +72,20 @@ def costs(batch: int) -> dict[str, dict]:
 
 
 def tiles(checkpoint: str, picture: Path) -> dict:
-    """Return the difference between the whole picture's result and that of tiles, in levels of 255."""
+    """Return the differences between the whole picture's result and those of tiles, in levels of 255, per memory."""
     given = read_picture(str(picture))
-    whole, tiled = (
-        RestoreInferencer(checkpoint, device='cpu', memory=memory, precision='fp32')(given).astype(int)
-        for memory in (WHOLE, TILED)
-    )
-    difference = np.abs(whole - tiled)
+
+    def restore(memory: int) -> np.ndarray:
+        return RestoreInferencer(checkpoint, device='cpu', memory=memory, precision='fp32')(given).astype(int)
+
+    whole = restore(WHOLE)
+    differences = {memory: np.abs(whole - restore(memory)) for memory in TILED}
     return {
         'picture': picture.name,
         'size': list(given.shape[:2]),
-        'memory_mib': TILED,
-        'mean_levels': float(difference.mean()),
-        'largest_levels': int(difference.max()),
+        'levels': {
+            memory: {'mean': float(each.mean()), 'largest': int(each.max())} for memory, each in differences.items()
+        },
     }
 
 
@@ -97,7 +98,8 @@ def page(facts: dict) -> str:
         'pixels; gains over the input are in dB of PSNR (RGB), means over the seeds; the interval of the mean over the '
         'sets is a 95 % t-interval over the seeds.',
         '',
-        '| network | parameters | samples | seeds | ' + ' | '.join(SETS) + ' | mean | interval | tiles, levels |',
+        '| network | parameters | samples | seeds | ' + ' | '.join(SETS) + ' | mean | interval '
+        f'| tiles at {" and ".join(map(str, TILED))} MiB, levels |',
         '|---' * (len(SETS) + 7) + '|',
     ]
     for name, entry in facts['networks'].items():
@@ -113,7 +115,11 @@ def page(facts: dict) -> str:
             + ' | '.join(f'{statistics.mean(values):+.2f}' for values in each.values())
             + f' | {statistics.mean(means):+.2f} | '
             + (f'{bounds[0]:+.2f} to {bounds[1]:+.2f}' if bounds else 'one seed')
-            + (f' | {cut["mean_levels"]:.3f} (at most {cut["largest_levels"]}) |' if cut else ' | |')
+            + ' | '
+            + ', '.join(
+                f'{each["mean"]:.3f} (at most {each["largest"]})' for each in (cut or {}).get('levels', {}).values()
+            )
+            + ' |'
         )
     return '\n'.join(lines) + '\n'
 
@@ -157,7 +163,7 @@ def main() -> None:
                     for part in SETS
                 }
                 entry['runs'][str(seed)] = kept
-            if args.large and 'tiles' not in entry:
+            if args.large and 'levels' not in entry.get('tiles', {}):
                 entry['tiles'] = tiles(str(last_checkpoint(folder)), args.large)
             write_json(OUT, facts)
             OUT.with_suffix('.md').write_text(page(facts))
