@@ -69,6 +69,16 @@ def test_nothing_of_the_scene_before_a_cut_is_left():
     assert not np.array_equal(made[7], pairs[7][1])
 
 
+def test_a_cut_at_the_second_frame():
+    pairs = [(rainy(i, seed=min(i, 1)), rainy(i, 1 / 3, seed=min(i, 1))) for i in range(4)]
+    made, flicker = filtered(pairs)
+    later, _ = filtered(pairs[1:])
+    assert flicker.cuts == 1
+    assert np.array_equal(made[0], pairs[0][1])
+    assert all(np.array_equal(*each) for each in zip(made[1:], later, strict=True))
+    assert not np.array_equal(made[2], pairs[2][1])
+
+
 def test_a_stable_model_on_a_still_scene_stays_as_it_is():
     frame = scene(0)
     for restored in (frame, 255 - frame):  # a model that changes nothing, and one that changes all

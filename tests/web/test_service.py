@@ -42,6 +42,13 @@ def test_a_picture_is_restored_and_scored(service, tmp_path):
     assert answer.layers == []
 
 
+def test_a_picture_of_one_pixel(service, tmp_path):
+    path = save(tmp_path / 'dot.png', (1, 1))
+    answer = service.restore(service.read(path, 'dot.png'), 'dot.png', tmp_path, 'small')
+    assert answer.summary.startswith('1x1 by small')
+    assert answer.before.shape == answer.after.shape == read_file(answer.file).colours.shape == (1, 1, 3)
+
+
 def test_deep_pictures_stay_deep(service, tmp_path):
     import cv2
 
@@ -169,6 +176,11 @@ def test_videos_have_limits(service, tmp_path, monkeypatch):
     file.unlink()
     monkeypatch.setattr('restorebox.web.service.MAX_FRAMES', 3)
     with pytest.raises(TooLargeError, match=r'^rain\.mp4: has more than 3 frames'):
+        restored()
+    make_clip(tmp_path / 'key', 4, form='mp4', options={'movflags': 'faststart'})
+    data = (tmp_path / 'key').read_bytes()
+    (tmp_path / 'key').write_bytes(data[: len(data) // 2])
+    with pytest.raises(PictureError, match=r'^rain\.mp4: is cut: it ends at byte \d+, inside a part'):
         restored()
     (tmp_path / 'key').write_text('no video')
     with pytest.raises(PictureError, match=r'^rain\.mp4: '):
