@@ -12,7 +12,7 @@ from sphinx.ext import apidoc
 import restorebox
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # for generators.py
+sys.path.insert(0, str(HERE))  # for generators.py and peer_ratios.py
 
 project = 'restorebox'
 version = release = restorebox.__version__
@@ -45,8 +45,10 @@ def write_api_pages(app: Sphinx) -> None:
 def write_generated_parts(app: Sphinx) -> None:
     """The tables and sections made from data, written anew for each build."""
     from generators import write_parts
+    from peer_ratios import write_ratios
 
     write_parts()
+    write_ratios()
 
 
 def setup(app: Sphinx) -> None:

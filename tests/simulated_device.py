@@ -19,6 +19,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 aten = torch.ops.aten
 INDEXED = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default)
+# the shape of their result depends on values
+WAITS = (aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default, aten.equal.default)
 # the messages of an operation on several devices: PyTorch's, and those of this module
 WRONG_DEVICE = 'on the same device|a generator for|indices on'
 
@@ -59,7 +61,15 @@ class Generators(TorchFunctionMode):
 
 
 class Operations(FakeTensorMode):
-    """Run operations on CPU tensors as they are, and those that touch the simulated GPU on fake tensors."""
+    """Run operations on CPU tensors as they are, and those that touch the simulated GPU on fake tensors.
+
+    Attributes:
+        waits: operations for which the host waits for the GPU: reads of a value and copies to the CPU.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(allow_non_fake_inputs=True)
+        self.waits: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -67,9 +77,15 @@ class Operations(FakeTensorMode):
         target = torch.device(kwargs.get('device') or 'cpu')
         if target.type == 'cpu' and not any(isinstance(tensor, FakeTensor) for tensor in given):
             return func(*args, **kwargs)
+        on_gpu = any(tensor.device.type != 'cpu' for tensor in given)
+        if on_gpu and (
+            func in WAITS or (func is aten._to_copy.default and target.type == 'cpu' and 'device' in kwargs)
+        ):
+            self.waits.append(str(func))
         if func is aten._local_scalar_dense.default:  # the value is needed by Python code, such as a finiteness check
             return {torch.bool: True}.get(given[0].dtype, 1.0 if given[0].is_floating_point() else 1)
         if func is aten.copy_.default and args[0].device.type == 'cpu':
+            self.waits.append(str(func))
             return args[0]  # copying from the GPU into a tensor on the CPU is allowed
         if func in INDEXED:
             for index in (each for each in args[1] if each is not None):
@@ -116,6 +132,13 @@ def simulated() -> Iterator[torch.device]:
     Yields:
         The device.
     """
+    with recorded() as (device, _):
+        yield device
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[tuple[torch.device, Operations]]:
+    """As :func:`simulated`; yields the device and the mode that records for what the host waits."""
     moved = nn.Module.to
 
     def to(module: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
@@ -129,6 +152,6 @@ def simulated() -> Iterator[torch.device]:
         mock.patch.object(nn.Module, 'to', to),
         mock.patch.object(Tensor, 'backward', give_gradients),
         Generators(),
-        Operations(allow_non_fake_inputs=True),
+        Operations() as operations,
     ):
-        yield torch.device('cuda', 0)
+        yield torch.device('cuda', 0), operations

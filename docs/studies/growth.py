@@ -6,7 +6,7 @@ PICTURE is a photograph, which is enlarged or reduced; DATA contains clean photo
 one or several commands of their own processes, one thread each: ``restore`` with the included model for megapixels and
 pictures, and the training of configs/unet/unet_demo.py for ranks (torchrun, the same number of samples in all) and
 samples. Measured are processor time of all processes (it depends less on other programs than wall-clock time) and the
-peak of their summed memory (proportional set size, sampled ten times a second). A slope is d log y / d log x between
+peak of their summed memory (proportional set size, sampled twice a second). A slope is d log y / d log x between
 the two largest points: 1 is proportional, 0 constant. Linux only. Writes docs/results/growth.json, growth.md and
 growth_CURVE.png.
 """
@@ -32,10 +32,11 @@ from restorebox.engine.measuring import descendants, proportional_size
 from restorebox.figures import save_figure
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'growth'
-MEGAPIXELS = (0.05, 0.2, 0.8, 3.2, 12.8, 25.6)
-PICTURES, SMALL = (1, 10, 100, 1000), (160, 120)
+MEGAPIXELS = (0.1, 0.4, 1.6, 6.4, 12.8)
+PICTURES, SMALL = (1, 10, 100, 400), (160, 120)
 RANKS, RANK_SAMPLES, BATCH = (1, 2, 4), 64, 8
-SAMPLES = (32, 128, 512, 2048)
+SAMPLES = (32, 128, 512)
+INTERVAL = 0.5  # seconds; a sample of a process of 4 GiB of address space takes several milliseconds
 CURVES = {
     'megapixels': 'megapixels of one picture, restored with the default --memory 1024',
     'pictures': f'pictures of {SMALL[0]}x{SMALL[1]}, restored in one run',
@@ -56,7 +57,7 @@ def measure(command: list[str]) -> dict[str, float]:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         while process.poll() is None:
             peak = max(peak, sum(map(proportional_size, descendants(process.pid))))
-            time.sleep(0.1)
+            time.sleep(INTERVAL)
         if process.returncode:
             log.seek(0)
             sys.exit(f'{" ".join(command)}: {log.read()[-2000:]}')

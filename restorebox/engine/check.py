@@ -20,7 +20,19 @@ from restorebox.datasets.mixture import leaf_sets
 from restorebox.errors import ConfigError
 from restorebox.registry import RegistryKeyError, constructor_keys, nearest_key
 from restorebox.restorers.preprocessor import RestorationPreprocessor
-from restorebox.values import Count, NotNegative, Pixels, Positive, Range, Samples, Whole, check_value, hints, short
+from restorebox.values import (
+    Count,
+    NotEmpty,
+    NotNegative,
+    Pixels,
+    Positive,
+    Range,
+    Samples,
+    Whole,
+    check_value,
+    hints,
+    short,
+)
 
 # keys of parameter schedulers that are numbers of samples
 SCHEDULE_KEYS = ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'total_steps', 'milestones', 'periods')
@@ -109,12 +121,21 @@ PLAIN: dict[str, dict[str, Any]] = {
     **dict.fromkeys(LOADERS, LOADER),
     'env_cfg': {
         'cudnn_benchmark': bool,
+        'tf32': bool | None,
         'mp_cfg': dict | None,
         'dist_cfg': dict | None,
         'resource_limit': Samples,
     },
     'env_cfg.mp_cfg': {'mp_start_method': Literal['fork', 'spawn', 'forkserver'], 'opencv_num_threads': Whole},
     'randomness': {'seed': Annotated[int, Range(0, 2**32 - 1)] | None, 'deterministic': bool},
+    'compile': {
+        'roles': Annotated[Sequence[str], NotEmpty()],
+        'mode': Literal['default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs'] | None,
+        'backend': str,
+        'options': dict | None,
+        'dynamic': bool | None,
+        **dict.fromkeys(('fullgraph', 'disable'), bool),
+    },
     'auto_scale_lr': {'enable': bool, 'base_batch_size': Samples},
 }
 # passed on by OptimWrapper to torch; 'type' is not a component here
@@ -142,7 +163,7 @@ TOP: dict[str, Any] = {
     'compile': bool | dict | None,
     'log_level': str | int,
     'sync_bn': Literal['torch', 'mmcv'] | bool | None,
-    'find_unused_parameters': bool,
+    **dict.fromkeys(('find_unused_parameters', 'gradient_as_bucket_view', 'static_graph'), bool),
     'runner_type': str,
     'overrides': dict | None,
     'init_from': dict | None,

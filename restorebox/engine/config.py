@@ -59,6 +59,8 @@ TOP_KEYS = [
     'compile',
     'sync_bn',
     'find_unused_parameters',
+    'gradient_as_bucket_view',
+    'static_graph',
     'model_wrapper_cfg',
     'activation_checkpointing',
     'efficient_conv_bn_eval',

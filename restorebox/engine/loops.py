@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from mmengine.dist import all_gather_object
 from mmengine.runner.loops import BaseLoop, TestLoop, ValLoop
+from torch import Tensor
 
 from restorebox.engine.check import SCHEDULE_KEYS, check_roles
 from restorebox.engine.memory import memory_line
@@ -92,9 +94,14 @@ class SampleTrainLoop(BaseLoop):
         dataloader: the training data loader or its config.
         max_samples: number of samples to train on, counting repeats.
         val_samples: samples between validations; the last one is at the end. 0: at the end only.
+        sync_every: steps between two reads of loss values by the host, at the latest before a checkpoint, a validation
+            or a stop. 1 checks each sum before its weights change. With more, a GPU need not wait for the host in each
+            step; a NaN is then found up to that many steps late, when the weights are lost, and the run ends as well.
     """
 
-    def __init__(self, runner: Any, dataloader: Any, max_samples: Samples, val_samples: Whole = 0) -> None:
+    def __init__(
+        self, runner: Any, dataloader: Any, max_samples: Samples, val_samples: Whole = 0, sync_every: Samples = 1
+    ) -> None:
         self.check_numbers(max_samples, val_samples)
         super().__init__(runner, dataloader)
         check_roles(runner.restorer, self.dataloader.dataset)
@@ -107,6 +114,8 @@ class SampleTrainLoop(BaseLoop):
         self._iter = 0
         self._epoch = 0
         self.stop_training = False
+        self.sync_every = sync_every
+        self._unread: list[tuple[int, dict[str, Tensor]]] = []  # (step, logged values) since the host read any
         self.waited = 0.0  # seconds spent waiting for data
         self.seconds_before = 0.0  # training time of the previous sessions of a resumed run
         self._began: float | None = None
@@ -213,6 +222,7 @@ class SampleTrainLoop(BaseLoop):
         number = request.agreed()
         if not number or self._iter == self._max_iters or self._iter % steps_per_update(self.runner.optim_wrapper):
             return
+        self.read_values()
         path = Path(self.runner.work_dir) / f'iter_{self._iter}.pth'
         self.runner.save_checkpoint(str(path.parent), path.name, meta={'iter': self._iter, 'validated': True})
         name = signal.Signals(number).name
@@ -237,6 +247,7 @@ class SampleTrainLoop(BaseLoop):
     def run_iter(self, batch: dict) -> None:
         """Run one step with its hooks."""
         self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=batch)
+        self.runner.restorer.checks_finite = self.sync_every == 1
         try:
             outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
         except NonFiniteError as error:
@@ -251,8 +262,34 @@ class SampleTrainLoop(BaseLoop):
                 f'{self.dataloader.batch_size}; lower train_dataloader.batch_size or the size of the windows; '
                 f'{self.runner.last_good()}'
             ) from None
+        if self.sync_every > 1:
+            step = self._iter + 1
+            self._unread.append((step, outputs))
+            outputs = {}  # MMEngine's hook would read each value now
+            if step % self.sync_every == 0 or step == self._max_iters or self.validates_at(step):
+                self.read_values()
         self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=batch, outputs=outputs)
         self._iter += 1
+
+    def read_values(self) -> None:
+        """Read the logged values of the steps that are not read yet, in one copy, check the sums and log all.
+
+        Raises:
+            NonFiniteError: a sum is NaN or infinite; names the first such step and its terms.
+        """
+        unread, self._unread = self._unread, []
+        values = iter(torch.stack([v.float() for _, log in unread for v in log.values()]).tolist() if unread else ())
+        for step, log in unread:
+            read = {name: next(values) for name in log}
+            bad = {name: value for name, value in read.items() if not math.isfinite(value)}
+            if any(name == 'loss' or name.startswith('total_') for name in bad):
+                terms = ', '.join(f'{name} = {value}' for name, value in bad.items())
+                raise NonFiniteError(
+                    f'training stopped: {terms} in step {step}, found after step {unread[-1][0]} because of '
+                    f'train_cfg.sync_every={self.sync_every}; {self.runner.last_good()}'
+                )
+            for name, value in read.items():
+                self.runner.message_hub.update_scalar(f'train/{name}', value)
 
 
 class _CountingLoop(LoopMixin):

@@ -15,7 +15,6 @@ from mmengine.device import get_device
 from mmengine.dist import (
     all_gather_object,
     broadcast_object_list,
-    is_distributed,
     is_main_process,
     sync_random_seed,
 )
@@ -29,13 +28,14 @@ from torch.utils.data import DataLoader
 
 from restorebox.datasets.mixture import describe
 from restorebox.datasets.numbered import Numbered, build_set
+from restorebox.engine.acceleration import allow_tf32, compile_roles
 from restorebox.engine.check import check_types
 from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe_loaders, save_file
 from restorebox.engine.initial_weights import freeze, load_init_from
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_model_differences
 from restorebox.engine.random_state import gather_on_first, get_random_state, set_random_state
-from restorebox.engine.ranks import wrap_roles
+from restorebox.engine.ranks import join_cpu_ranks, wrap_roles
 from restorebox.engine.recompute import our_checkpointing
 from restorebox.engine.resumed import apply_schedule
 from restorebox.engine.stopping import shield_worker
@@ -103,19 +103,9 @@ class RestorationRunner(Runner):
     # -- environment ---------------------------------------------------------------------------------------------
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Set up the environment; without a GPU the ranks are joined through gloo.
-
-        Raises:
-            ConfigError: more ranks on this machine than GPUs, or ranks without a launcher.
-        """
-        if self.distributed and not is_distributed():
-            if 'RANK' not in os.environ:
-                raise ConfigError('--launcher pytorch: start it through torchrun (tools/dist_train.sh) or srun')
-            gpus, rank = torch.cuda.device_count(), int(os.environ.get('LOCAL_RANK', 0))
-            if gpus and rank >= gpus:
-                raise ConfigError(f'{rank + 1} or more ranks on this machine, but it has {gpus} GPU(s)')
-        if self.distributed and not is_distributed() and not torch.cuda.is_available():
-            torch.distributed.init_process_group('gloo')
+        """Set up the environment; without a GPU the ranks are joined through gloo, see :func:`join_cpu_ranks`."""
+        join_cpu_ranks(self.distributed)
+        allow_tf32(env_cfg.get('tf32'))
         super().setup_env(env_cfg)
 
     def set_randomness(self, seed: int | None = None, deterministic: bool = False) -> None:
@@ -139,7 +129,7 @@ class RestorationRunner(Runner):
             return super().wrap_model(model_wrapper_cfg, model)
         if not self.distributed:
             return revert_sync_batchnorm(model.to(get_device()))
-        return wrap_roles(model, self.cfg.get('sync_bn'), self.cfg.get('find_unused_parameters', False), self.logger)
+        return wrap_roles(model, self.cfg, self.logger)
 
     def build_dataloader(
         self, dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False, scored: bool = False
@@ -218,6 +208,14 @@ class RestorationRunner(Runner):
             if is_main_process() and (lock_error := stack.enter_context(locked(self.work_dir, 'training'))):
                 self.logger.warning(f'{self.work_dir}: no lock ({lock_error}); keep other trainings away from it')
             return super().train()
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile the networks of ``compile.roles``; without it, MMEngine compiles the whole step."""
+        settings = self.cfg.get('compile')
+        if isinstance(settings, dict) and 'roles' in settings:
+            compile_roles(self.restorer, settings, self.logger)
+        else:
+            super()._maybe_compile(target)
 
     def val(self) -> dict:
         """Validate, loading weights only."""

@@ -95,6 +95,8 @@ class RestorationCheckpointHook(Hook):
         step = runner.iter + 1
         if step % self.interval and step != runner.max_iters:
             return
+        if isinstance(runner.train_loop, SampleTrainLoop):
+            runner.train_loop.read_values()  # a NaN that it has not seen yet must not become a checkpoint
         # a validation due at this step may improve the best score: the checkpoint is then saved again with it
         self.again = getattr(runner.train_loop, 'validates_at', lambda _: False)(step)
         runner.save_checkpoint(runner.work_dir, f'iter_{step}.pth', meta={'iter': step, 'validated': not self.again})

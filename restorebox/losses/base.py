@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, NonFiniteError
 from restorebox.layers.precision import at_least_float32
 from restorebox.registry import LOSSES
 from restorebox.values import NotNegative
@@ -112,6 +112,17 @@ def sum_terms(terms: dict[str, Tensor], owner: str, step: str) -> Tensor:
     if not isinstance(total, Tensor):
         raise ConfigError(f"{owner}: the step '{step}' has no term whose name starts with loss")
     return total
+
+
+def check_finite(terms: dict[str, Tensor], total: Tensor, step: str) -> None:
+    """Check the sum of a step's loss terms; the host waits for its value.
+
+    Raises:
+        NonFiniteError: it is NaN or infinite; names the terms that are.
+    """
+    if not torch.isfinite(total):
+        bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
+        raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
 
 
 def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = True) -> nn.ModuleDict:

@@ -13,7 +13,7 @@ from restorebox.backbones.base import Needs
 from restorebox.errors import CheckpointError, ConfigError, NonFiniteError
 from restorebox.layers import pad_to_multiple, set_statistics_window
 from restorebox.layers.finite import nan_where_infinite
-from restorebox.losses.base import sum_terms
+from restorebox.losses.base import check_finite, sum_terms
 from restorebox.registry import RESTORERS
 from restorebox.restorers.inputs import Inputs, training_inputs
 from restorebox.restorers.network import combined_needs
@@ -58,6 +58,7 @@ class BaseRestorer(nn.Module):
     frozen: tuple[str, ...] = ()
     rng_names: tuple[str, ...] = ()
     statistics_window: int | None = None
+    checks_finite = True  # in each step; a training loop with sync_every above 1 checks the logged sums instead
 
     def __init__(
         self, statistics_window: StatisticsWindow | None = None, data_preprocessor: dict | None = None
@@ -366,9 +367,8 @@ class BaseRestorer(nn.Module):
                 with self._contexts({step: wrappers[step]}):
                     terms = self.losses(step, inputs, prepared)
                     total = sum_terms(terms, type(self).__name__, step)
-                    if not torch.isfinite(total):
-                        bad = [f'{name} = {value.item()}' for name, value in terms.items() if not torch.isfinite(value)]
-                        raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
+                    if self.checks_finite:
+                        check_finite(terms, total, step)
                 try:
                     wrappers[step].update_params(total)
                 except RuntimeError as error:  # raised by clip_grad=dict(..., error_if_nonfinite=True)

@@ -22,7 +22,9 @@ class RestorationPreprocessor(nn.Module):
         self.register_buffer('place', torch.empty(0, device='cpu'), persistent=False)
 
     def _to_float(self, picture: Tensor) -> Tensor:
-        return at_least_float32(unit_range(picture.to(self.place.device)))
+        # from pinned memory the host need not wait for the copy; MPS would read memory that may be reused by then
+        moved = picture.to(self.place.device, non_blocking=self.place.device.type == 'cuda')
+        return at_least_float32(unit_range(moved))
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a batch as ``collate_roles`` makes it.

@@ -114,3 +114,18 @@ def test_what_a_message_has_in_the_advice_occurs_in_the_source(generators):
     parts = [part for each in quoted for one in each for part in re.split('…', one) if len(part) > 3]
     assert parts
     assert [part for part in parts if part not in texts and part not in source] == []
+
+
+def test_each_stored_comparison_with_other_code_has_a_row_with_its_goal_and_its_reason():
+    ratios = load_script(DOCS / 'peer_ratios.py')
+    rows = list(ratios.rows())
+    assert len(rows) == len({(row.what, row.peer) for row in rows})
+    stored = json.loads((DOCS / 'results/gain_control.json').read_text())['against_compressai']
+    assert sum(row.what.startswith('gain control') for row in rows) == len(stored)
+    assert all(row.interval is None or row.interval[0] <= row.ratio <= row.interval[1] for row in rows)
+    verdicts = {row: ratios.met(row) for row in rows}
+    assert all(
+        (verdict == 'met') == (row.ratio <= row.goal + 0.005) for row, verdict in verdicts.items() if not row.memory
+    )
+    assert 'missed' not in verdicts.values(), 'a row that misses its goal needs a reason'
+    assert len(ratios.ratio_table().splitlines()) == len(rows) + 2

@@ -1,16 +1,21 @@
 """Every restorer on a simulated GPU: what meets in an operation is on one device."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from restorebox.diffusion import samplers
+from restorebox.hooks.ema import RoleEMAHook
 from restorebox.inference.tiles import Tiler
 from restorebox.restorers import base, diffusion
 from tests.factories import restorer_names, small_restorer
 from tests.restorers.test_all_restorers import batch_for, wrappers
-from tests.simulated_device import WRONG_DEVICE, simulated
+from tests.simulated_device import WRONG_DEVICE, recorded, simulated
 
 NAMES = restorer_names()
+SOLVES = 'SupervisedRestorer: losses of features'  # SVDOLoss: torch.linalg.eigvalsh waits on CUDA in any case
 PLAIN = [name for name in NAMES if ':' not in name]
 
 
@@ -51,6 +56,21 @@ def test_one_step_is_on_the_device(name):
         assert {value.device for value in train(small_restorer(name).to(device)).values()} == {device}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [name for name in NAMES if name != SOLVES])
+def test_a_step_that_checks_no_value_waits_for_none(name):
+    """Otherwise train_cfg.sync_every would save nothing."""
+    with recorded() as (device, operations):
+        restorer = small_restorer(name).to(device)
+        made = wrappers(restorer.train())
+        restorer.train_step(batch_for(restorer), made)
+        assert operations.waits, 'the check of the sum is a wait, which must be seen'
+        operations.waits.clear()
+        restorer.checks_finite = False
+        restorer.train_step(batch_for(restorer), made)
+        assert operations.waits == []
+
+
 def leave_on_the_cpu(network):
     """What a layer does that keeps a constant as an attribute instead of a buffer: ``.to()`` does not move it."""
     network.register_forward_hook(lambda _, args, out: {name: x * torch.ones(x.shape[-1]) for name, x in out.items()})
@@ -80,6 +100,69 @@ class TestPlantedMistakes:
                 leave_on_the_cpu(restorer.role(restorer.deployed[0]))
                 with pytest.raises(RuntimeError, match=WRONG_DEVICE):
                     work(restorer)
+
+    @pytest.mark.parametrize('name', PLAIN)
+    def test_a_buffer_on_the_cpu(self, name):
+        with simulated() as device:
+            for work in (train, predict, tile):
+                restorer = small_restorer(name).to(device)
+                role = restorer.role(restorer.deployed[0])
+                role.register_buffer('factor', torch.ones(3, 1, 1))  # after .to(device), as a lazily made buffer is
+                role.register_forward_pre_hook(lambda network, args: (args[0][:, :3] * network.factor, *args[1:]))
+                with pytest.raises(RuntimeError, match=WRONG_DEVICE):
+                    work(restorer)
+
+    @pytest.mark.parametrize('name', PLAIN)
+    def test_a_constant_of_a_loss_on_the_cpu(self, name):
+        with simulated() as device:
+            restorer = small_restorer(name).to(device)
+            original = restorer.losses
+
+            def losses(step, inputs, prepared):
+                weights = torch.full((2,), 0.5)
+                return {k: (v.expand(2) * weights).sum() for k, v in original(step, inputs, prepared).items()}
+
+            restorer.losses = losses
+            with pytest.raises(RuntimeError, match=WRONG_DEVICE):
+                train(restorer)
+
+    @pytest.mark.parametrize('name', PLAIN)
+    def test_a_moving_average_on_the_cpu(self, name):
+        with simulated() as device:
+            restorer = small_restorer(name).to(device)
+            hook, runner = RoleEMAHook(decay=0.9), SimpleNamespace(restorer=restorer, iter=1)
+            hook.before_train(runner)
+            hook.after_train_iter(runner, 1, {}, {})
+            hook.average = {name: torch.zeros(value.shape) for name, value in hook.average.items()}
+            with pytest.raises(RuntimeError, match=WRONG_DEVICE):
+                hook.after_train_iter(runner, 1, {}, {})
+
+    @pytest.mark.parametrize('name', [name for name in PLAIN if 'Diffusion' in name])
+    def test_a_schedule_of_the_sampler_on_the_cpu(self, name, monkeypatch):
+        step = samplers.ddim_step
+
+        def wrong(estimate, abar, *rest):
+            return step(estimate, torch.full((1, 1, 1, 1), abar), *rest)
+
+        with simulated() as device:
+            restorer = small_restorer(name).to(device)
+            monkeypatch.setattr(samplers, 'ddim_step', wrong)
+            with pytest.raises(RuntimeError, match=WRONG_DEVICE):
+                predict(restorer)
+
+    @pytest.mark.parametrize('name', PLAIN)
+    def test_a_draw_in_training_from_a_generator_of_another_device(self, name):
+        with simulated() as device:
+            restorer = small_restorer(name).to(device)
+            original = restorer.losses
+
+            def losses(step, inputs, prepared):
+                torch.rand(2, generator=torch.Generator(device), device='cpu')
+                return original(step, inputs, prepared)
+
+            restorer.losses = losses
+            with pytest.raises(RuntimeError, match='a generator for cuda:0 draws on cpu'):
+                train(restorer)
 
     @pytest.mark.parametrize('name', PLAIN)
     def test_a_target_on_the_cpu(self, name, monkeypatch):

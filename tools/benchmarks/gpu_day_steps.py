@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +14,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from options import training_config
 from step_input import random_pictures, roles_read, step_size
+from step_peer import peer_step
 from train_loops import bare_loop, build_runner, our_loop
 
 from restorebox.datasets import BasePictures
@@ -27,7 +25,6 @@ from restorebox.engine.measuring import (
     synchronise,
 )
 from restorebox.engine.recompute import recompute
-from restorebox.errors import ConfigError
 from restorebox.registry import DATASETS, RESTORERS
 from restorebox.sample import RestorationSample
 
@@ -192,10 +189,8 @@ def measure_peer(args: argparse.Namespace) -> dict:
     Raises:
         ConfigError: ``--cut`` is not a checkout of the code.
     """
-    if not (args.cut / 'models' / 'cut_model.py').is_file():
-        raise ConfigError(f'--cut {args.cut}: has no models/cut_model.py; give a checkout of the code of CUT')
     ours = Side(args, 'cut', 'eager')
-    theirs = cut_step(args, ours.size)
+    theirs, _ = peer_step(args.cut, 'CUT', ours.size, args.device, args.seed)
     for _ in range(WARM_UP):
         theirs(1)
     return {
@@ -206,36 +201,3 @@ def measure_peer(args: argparse.Namespace) -> dict:
         **compare(args, theirs, ours.run),
         'peak_mib': [None, ours.memory / 2**20],
     }
-
-
-def cut_step(args: argparse.Namespace, size: tuple[int, int, int]) -> Callable[[int], None]:
-    """Return a function that runs steps of CUT's own training with its default networks on random pictures."""
-    batch, height, _ = size
-    # its option parser reads the command line, and writes a file into its folder of checkpoints
-    folder = tempfile.mkdtemp()
-    words = ['--dataroot', folder, '--checkpoints_dir', folder, '--name', 'cut', '--model', 'cut', '--CUT_mode', 'CUT']
-    words += ['--batch_size', str(batch), '--crop_size', str(height), '--load_size', str(height)]
-    words += ['--gpu_ids', '0' if args.device == 'cuda' else '-1']
-    sys.path.insert(0, str(args.cut))
-    held, sys.argv = sys.argv, ['train.py', *words]
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):
-        from models import create_model
-        from options.train_options import TrainOptions
-
-        chosen = TrainOptions().parse()
-        sys.argv = held
-        rng = torch.Generator().manual_seed(args.seed)
-        pictures = {side: 2 * torch.rand(batch, 3, *size[1:], generator=rng) - 1 for side in 'AB'}
-        data = {**pictures, 'A_paths': [''] * batch, 'B_paths': [''] * batch}
-        model = create_model(chosen)
-        model.data_dependent_initialize(data)
-        model.setup(chosen)
-        model.parallelize()
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            model.set_input(data)
-            model.optimize_parameters()
-        synchronise()
-
-    return run

@@ -6,6 +6,10 @@ losses.
 
 ``step.py CONFIG_A CONFIG_B``: compare the steps of two configs in time and peak memory, in alternating new processes.
 Both may be the same config, with ``--row-b`` or ``--cfg-options-b`` for the differences.
+
+``step.py CONFIG --cut FOLDER``: compare the step of CUT or CycleGAN with that of the public code of CUT's authors
+(https://github.com/taesungp/contrastive-unpaired-translation, BSD licence), of which FOLDER is a checkout, in processor
+time. ``--out`` adds a row to a JSON list.
 """
 
 from __future__ import annotations
@@ -15,9 +19,11 @@ import os
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as in cli/main.py; read when torch loads OpenMP
 
 import argparse
+from pathlib import Path
 
 from options import training_parser, write_figures
 from step_pairs import measure_pairs, show_pairs
+from step_peer import measure_against_peer, show_against_peer, store_row
 from step_plain import measure_against_plain, show_against_plain
 
 from restorebox.cli.common import guarded, options_action, positive
@@ -38,9 +44,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='options of the second config alone; --cfg-options are of both',
     )
+    parser.add_argument('--cut', type=Path, metavar='FOLDER', help="checkout of CUT's public code, only run")
     args = parser.parse_args(argv)
     if len(args.config) > 2:
         parser.error(f'one config or two, {len(args.config)} are given')
+    if args.cut and len(args.config) > 1:
+        parser.error('--cut takes one config')
     for option, given in (('--row-b', args.row_b), ('--cfg-options-b', args.cfg_options_b)):
         if given and len(args.config) < 2:
             parser.error(f'{option} needs two configs')
@@ -53,11 +62,17 @@ def main(argv: list[str] | None = None) -> None:
     if len(args.config) == 2:
         figures = measure_pairs(args)
         show_pairs(figures)
+        write_figures(figures, args.out)
+        return
+    args.config = args.config[0]
+    if args.cut:
+        figures = measure_against_peer(args)
+        show_against_peer(figures)
+        store_row(figures, args.out)
     else:
-        args.config = args.config[0]
         figures = measure_against_plain(args)
         show_against_plain(figures)
-    write_figures(figures, args.out)
+        write_figures(figures, args.out)
 
 
 if __name__ == '__main__':
