@@ -25,7 +25,8 @@ html_theme = 'furo'
 html_title = f'restorebox {version}'
 html_static_path = ['_static']
 html_css_files = ['site.css']
-html_js_files = ['tables.js']
+html_js_files = ['tables.js', 'keyboard.js']
+html_show_copyright = False  # without a holder the line is empty
 
 # each thing is documented where it is defined, not again where its room hands it out
 autodoc_default_options = {'ignore-module-all': True}

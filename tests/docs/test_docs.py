@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from restorebox import registry
-from tests.conftest import REPO
+from tests.conftest import REPO, long
 from tests.processes import environment, succeed
 
 DOCS = REPO / 'docs'
@@ -46,6 +46,31 @@ def built(tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_the_pages_build_without_a_warning(built):
     assert {f'{page.stem}.html' for page in DOCS.glob('*.md')} <= {page.name for page in built.glob('*.html')}
+
+
+UNREACHABLE = """return [...document.querySelectorAll('pre, .table-wrapper, .sortable')]
+    .filter((box) => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX !== 'visible'
+        && box.tabIndex < 0 && !box.querySelector('button, a, input')).map((box) => box.textContent.slice(0, 80))"""
+BROKEN = 'return [...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)'
+WIDER = 'return document.documentElement.scrollWidth - document.documentElement.clientWidth'
+
+
+@long
+@pytest.mark.slow
+def test_the_pages_at_desk_and_phone_width(built):
+    from tests.web.browsing import CHROMIUM, DRIVER, new_browser  # skips without Selenium
+
+    if not (CHROMIUM and DRIVER):
+        pytest.skip('no Chromium with its driver on this machine')
+    with new_browser() as browser:
+        for width in (1280, 390):
+            size = {'width': width, 'height': 844, 'deviceScaleFactor': 1, 'mobile': width < 1000}
+            browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', size)
+            for page in sorted(DOCS.glob('*.md')):
+                browser.get((built / f'{page.stem}.html').as_uri())
+                found = [browser.execute_script(script) for script in (WIDER, BROKEN, UNREACHABLE)]
+                assert found == [0, [], []], f'{page.name} at {width} pixels'
+                assert not browser.find_elements('css selector', '.caption[role=heading]:not([aria-level])')
 
 
 @pytest.mark.slow
