@@ -87,6 +87,15 @@
       if (other !== pane) { other.scrollLeft = pane.scrollLeft; other.scrollTop = pane.scrollTop }
     }
   }, true)
+  // Gradio's list of models stays open when the focus leaves it, and covers the strength
+  document.addEventListener('focusout', (event) => {
+    const input = event.target
+    if (!input.matches?.('#model input')) return
+    setTimeout(() => {
+      const escape = new KeyboardEvent('keydown', { key: 'Escape', bubbles: true })
+      if (document.activeElement !== input) input.dispatchEvent(escape)
+    }, 100)
+  })
   // what axe reports of Gradio's elements: names without the visible text, and buttons around what takes the focus
   const repair = () => {
     for (const each of document.querySelectorAll('.upload-container, [title="common.upload"]')) {

@@ -202,7 +202,9 @@ def test_by_keyboard_and_with_axe(page, browser, tmp_path, width):
     until(lambda: 'clip' in browser.find_element('id', 'source').text, 'uploads')
     assert 'together up to 1 MiB' in browser.find_element('id', 'limits').text
     focus_next(browser, '#model input')
+    until(lambda: all_of(browser, '.option-list'), 'the list of models')
     focus_next(browser, '#strength input[type=range]').send_keys(Keys.ARROW_LEFT)
+    until(lambda: not all_of(browser, '.option-list'), 'a list of models that closes when the focus leaves it')
     focus_next(browser, '#go').send_keys(Keys.ENTER)
     summary = until(lambda: browser.find_element('id', 'summary').text.strip(), 'results')
     assert summary == '3 of 4 pictures restored by published.safetensors'
