@@ -126,8 +126,8 @@ def build_page(
                 with gr.Accordion('Scores, with the clean picture', open=False):
                     reference = gr.File(label='Clean picture, of the same size', elem_id='reference', height=140)
                 with gr.Row():
-                    go = gr.Button('Restore', variant='primary', elem_id='go')
-                    cancel = gr.Button('Cancel', elem_id='cancel')
+                    go = gr.Button('Restore', variant='primary', elem_id='go', min_width=120)
+                    cancel = gr.Button('Cancel', elem_id='cancel', min_width=120)
             with gr.Column(scale=3, min_width=320):
                 gr.HTML(VIEWER, elem_id='comparison')
                 summary = gr.Markdown(elem_id='summary')
