@@ -22,7 +22,7 @@ INDEXED = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default, a
 # the shape of their result depends on values
 WAITS = (aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default, aten.equal.default)
 # the messages of an operation on several devices: PyTorch's, and those of this module
-WRONG_DEVICE = 'on the same device|a generator for|indices on'
+WRONG_DEVICE = 'on the same device|a generator for|indices on|lists on'
 
 
 class WrongDeviceError(RuntimeError):
@@ -91,6 +91,13 @@ class Operations(FakeTensorMode):
             for index in (each for each in args[1] if each is not None):
                 if index.device.type not in ('cpu', args[0].device.type):
                     raise WrongDeviceError(f'{func}: indices on {index.device} for a tensor on {args[0].device}')
+        if func.name().startswith('aten::_foreach_') and 'copy' not in func.name():
+            lists = [each for each in args if isinstance(each, (list, tuple)) and isinstance(each[0], Tensor)]
+            # a scalar on the CPU may meet any tensor, one on the GPU may not
+            factors = {each.device.type for each in args if isinstance(each, Tensor)} - {'cpu'}
+            for row in zip(*lists, strict=True):
+                if len(places := {tensor.device.type for tensor in row if tensor.dim()} | factors) > 1:
+                    raise WrongDeviceError(f'{func}: lists on {" and ".join(sorted(places))}')
         if 'generator' in kwargs:
             kwargs['generator'] = None  # nothing is drawn, since fake tensors have no values
         args, kwargs = tree_map_only(Tensor, self._as_fake, (args, kwargs))

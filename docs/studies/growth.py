@@ -35,7 +35,7 @@ OUT = Path(__file__).resolve().parents[1] / 'results' / 'growth'
 MEGAPIXELS = (0.1, 0.4, 1.6, 6.4, 12.8)
 PICTURES, SMALL = (1, 10, 100, 400), (160, 120)
 RANKS, RANK_SAMPLES, BATCH = (1, 2, 4), 64, 8
-SAMPLES = (32, 128, 512)
+SAMPLES = (32, 128, 512, 2048)
 INTERVAL = 0.5  # seconds; a sample of a process of 4 GiB of address space takes several milliseconds
 CURVES = {
     'megapixels': 'megapixels of one picture, restored with the default --memory 1024',
@@ -60,7 +60,7 @@ def measure(command: list[str]) -> dict[str, float]:
             time.sleep(INTERVAL)
         if process.returncode:
             log.seek(0)
-            sys.exit(f'{" ".join(command)}: {log.read()[-2000:]}')
+            sys.exit(f'{" ".join(command)}: {log.read()[:3000]}')
     after = os.times()
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     return {'cpu_seconds': spent, 'peak_mib': peak / 2**20, 'seconds': time.perf_counter() - start}
@@ -82,7 +82,7 @@ def train(folder: Path, data: Path, samples: int, ranks: int) -> list[str]:
     ]
     words += [f'train_dataloader.batch_size={BATCH // ranks}', 'train_dataloader.num_workers=0']
     words += [f'default_hooks.checkpoint.every_samples={samples}', 'val_dataloader.num_workers=0']
-    return [*launch, 'restorebox', *words] if ranks > 1 else restorebox(*words)
+    return [*launch, 'restorebox', *words[:2], '--launcher', 'pytorch', *words[2:]] if ranks > 1 else restorebox(*words)
 
 
 def megapixels(picture: Image.Image, data: Path, folder: Path) -> dict[float, list[str]]:
@@ -142,6 +142,12 @@ def draw(name: str, rows: list[dict]) -> None:
         figure.subplots(1, 2), ('cpu_seconds', 'peak_mib'), ('processor seconds', 'peak memory, MiB'), strict=True
     ):
         axes.loglog([row['x'] for row in rows], [row[key] for row in rows], 'o-', color='black')
+        for row in rows:
+            value = f'{row[key]:.0f}' if row[key] >= 100 else f'{row[key]:.1f}'
+            axes.annotate(value, (row['x'], row[key]), (0, 7), textcoords='offset points', ha='center')
+        axes.set_xticks([row['x'] for row in rows], [f'{row["x"]:g}' for row in rows])
+        axes.minorticks_off()  # the values are beside the points
+        axes.margins(x=0.1)
         axes.set(xlabel=CURVES[name].partition(',')[0], ylabel=label, title=f'slope at the end: {slope(rows, key):.2f}')
         axes.set_ylim(min(row[key] for row in rows) / 2, 2 * max(row[key] for row in rows))
         axes.grid(True, which='both', alpha=0.3)

@@ -5,12 +5,13 @@ from restorebox.diffusion.samplers import ancestral_step, ddim_step, draw_noise,
 from restorebox.diffusion.sampling import Sampling
 from restorebox.diffusion.schedules import NoiseSchedule
 from restorebox.diffusion.timesteps import spaced_steps
-from restorebox.diffusion.windows import WindowAverage, window_grid
+from restorebox.diffusion.windows import ShiftedWindows, WindowAverage, window_grid
 
 __all__ = [
     'Estimate',
     'NoiseSchedule',
     'Sampling',
+    'ShiftedWindows',
     'WindowAverage',
     'ancestral_step',
     'ddim_step',

@@ -10,7 +10,7 @@ from restorebox.registry import nearest
 from restorebox.values import Fraction, Pixels, Positive, Timesteps
 
 SAMPLERS = ('ddim', 'ancestral')
-MODES = ('whole', 'overlap')
+MODES = ('whole', 'overlap', 'shifted')
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,11 @@ class Sampling:
         eta: randomness of DDIM, 0 to 1.
         clip_x0: clamp the estimated clean picture to [-1, 1] at each step; helps a weak model.
         mode: ``'whole'``: the network gets the whole picture; ``'overlap'``: the estimates of overlapping windows of
-            the training size are averaged at each step.
+            the training size are averaged at each step; ``'shifted'``: at each step but the last, windows without
+            overlap, on a grid whose offset changes from step to step, see
+            :class:`~restorebox.diffusion.ShiftedWindows`.
         window: height and width of a window in pixels; the size of the training crops.
-        window_stride: distance between windows in pixels.
+        window_stride: distance between overlapping windows in pixels.
         window_memory: memory limit of a batch of windows in MiB.
 
     Raises:

@@ -18,6 +18,8 @@ from torch.utils._pytree import tree_leaves
 from restorebox.errors import ConfigError
 
 MIB = 2**20
+# multiples of these, modulo 1, are spread evenly over the square: the inverse powers of the root of x^3 = x + 1
+OFFSETS = (0.7548776662466927, 0.5698402909980532)
 SCRATCH = 2.25  # memory of workspaces and allocator per byte of live tensors; measured 2.2 on a CPU
 
 
@@ -31,6 +33,17 @@ def window_starts(length: int, size: int, stride: int) -> list[int]:
     """
     starts = list(range(0, length - size + 1, stride))
     return starts if starts[-1] == length - size else [*starts, length - size]
+
+
+def shifted_starts(length: int, size: int, offset: int) -> list[int]:
+    """Return the first pixels of windows that cover an axis and overlap only at its two ends.
+
+    Args:
+        length: see :func:`window_starts`, as is ``size``.
+        size: of a window.
+        offset: of the grid in pixels, from 0 to ``size`` - 1.
+    """
+    return sorted({0, *range(offset, length - size + 1, size), length - size})
 
 
 def window_grid(height: int, width: int, size: int, stride: int) -> list[tuple[int, int]]:
@@ -75,6 +88,10 @@ class WindowAverage:
         self.memory = memory
         self.batch: int | None = None  # measured with the first window
 
+    def grid(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return (top, left) of the windows of the next call."""
+        return window_grid(height, width, self.size, self.stride)
+
     def __call__(self, x: Tensor, *rest: object) -> Tensor:
         """Return ``(N, K, H, W)``: at each pixel the mean over the windows that contain it.
 
@@ -84,7 +101,7 @@ class WindowAverage:
         """
         count, _, height, width = x.shape
         size = self.size
-        grid = window_grid(height, width, size, self.stride)
+        grid = self.grid(height, width)
         places = [(i, top, left) for i in range(count) for top, left in grid]
         total = weight = None
         done = 0
@@ -110,6 +127,32 @@ class WindowAverage:
             out = self.estimate(window, *rest)
         self.batch = max(1, int(self.memory * MIB / max(1, SCRATCH * measured.peak)))
         return out
+
+
+class ShiftedWindows(WindowAverage):
+    """As :class:`WindowAverage`, with fewer windows: a grid without overlap whose offset changes in each call.
+
+    Borders of windows are then at other pixels in each sampling step. The last call averages overlapping windows, since
+    nothing would hide the borders of its grid.
+
+    Args:
+        estimate: see :class:`WindowAverage`, as are ``size``, ``stride`` (of the last call) and ``memory``.
+        steps: number of calls.
+    """
+
+    def __init__(self, estimate: Callable[..., Tensor], size: int, stride: int, memory: float, steps: int) -> None:
+        super().__init__(estimate, size, stride, memory)
+        self.steps = steps
+        self.calls = 0
+
+    def grid(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return (top, left) of the windows of the next call."""
+        self.calls += 1
+        if self.calls == self.steps:
+            return super().grid(height, width)
+        top, left = (int(self.size * (self.calls * ratio % 1)) for ratio in OFFSETS)
+        lefts = shifted_starts(width, self.size, left)
+        return [(y, x) for y in shifted_starts(height, self.size, top) for x in lefts]
 
 
 class PeakBytes(TorchDispatchMode):

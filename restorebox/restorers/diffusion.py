@@ -20,6 +20,7 @@ from restorebox.diffusion import (
     Estimate,
     NoiseSchedule,
     Sampling,
+    ShiftedWindows,
     WindowAverage,
     draw_noise,
     sample,
@@ -95,7 +96,7 @@ class DiffusionRestorer(BaseRestorer):
         self.prediction = prediction
         self.timesteps = spaced_steps(timesteps, self.sampling.steps, self.sampling.spacing)
         needs = self.denoiser.needs
-        if self.sampling.mode == 'overlap' and (
+        if self.sampling.mode != 'whole' and (
             self.sampling.window % needs.stride or self.sampling.window < needs.min_size
         ):
             raise ConfigError(
@@ -118,7 +119,7 @@ class DiffusionRestorer(BaseRestorer):
     def _combined_needs(self) -> Needs:
         """Return the denoiser's requirements for one of its two input pictures; min_size is at least the window."""
         needs = combined_needs({'denoiser': self.role('denoiser').needs}, type(self).__name__)
-        window = self.sampling.window if self.sampling.mode == 'overlap' else 1
+        window = self.sampling.window if self.sampling.mode != 'whole' else 1
         return replace(
             needs,
             in_channels=needs.in_channels // 2,
@@ -206,9 +207,12 @@ class DiffusionRestorer(BaseRestorer):
         """
         s = self.sampling
         rng = rng or torch.Generator('cpu').manual_seed(0)
-        network = self._network if s.mode == 'whole' else WindowAverage(
-            self._network, s.window, s.window_stride, s.window_memory
-        )  # fmt: skip
+        timesteps = self.timesteps[:1] if x.is_meta else self.timesteps  # one step suffices for the shapes
+        network: Callable[..., Tensor] = self._network
+        if s.mode == 'overlap':
+            network = WindowAverage(network, s.window, s.window_stride, s.window_memory)
+        elif s.mode == 'shifted':
+            network = ShiftedWindows(network, s.window, s.window_stride, s.window_memory, len(timesteps))
 
         def estimate(noisy: Tensor, t: int) -> Estimate:
             return self._complete(
@@ -216,7 +220,6 @@ class DiffusionRestorer(BaseRestorer):
             )
 
         start = draw_noise(x.shape, x, rng)
-        timesteps = self.timesteps[:1] if x.is_meta else self.timesteps  # one step suffices for the shapes
         pred = sample(estimate, start, timesteps, self.schedule, s.sampler, s.eta, s.clip_x0, rng, progress)
         return {'pred': pred}
 

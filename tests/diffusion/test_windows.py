@@ -1,10 +1,21 @@
 """Windows cover every picture, agree with the whole where they can, and stay in their memory (invariant 10)."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
 
-from restorebox.diffusion import Estimate, NoiseSchedule, Sampling, WindowAverage, sample, spaced_steps, window_grid
+from restorebox.diffusion import (
+    Estimate,
+    NoiseSchedule,
+    Sampling,
+    ShiftedWindows,
+    WindowAverage,
+    sample,
+    spaced_steps,
+    window_grid,
+)
 from restorebox.diffusion.windows import MIB, PeakBytes
 from restorebox.errors import ConfigError
 
@@ -128,3 +139,30 @@ def test_a_window_that_does_not_fit_is_run_alone():
 def test_settings_that_do_not_exist_are_named(given, expected):
     with pytest.raises(ConfigError, match=expected):
         Sampling(**given)
+
+
+@pytest.mark.parametrize(('height', 'width'), [(16, 16), (17, 40), (64, 31), (90, 77)])
+def test_shifted_windows_cover_every_pixel_with_few_windows_and_end_with_overlap(height, width):
+    windows, most = ShiftedWindows(lambda w: w, 16, 4, 64, 8), (-(-height // 16) + 1) * (-(-width // 16) + 1)
+    seen = []
+    for call in range(8):
+        grid = windows.grid(height, width)
+        covered = torch.zeros(height, width)
+        for top, left in grid:
+            assert covered[top : top + 16, left : left + 16].shape == (16, 16)
+            covered[top : top + 16, left : left + 16] += 1
+        assert covered.min() >= 1
+        assert len(grid) <= most or call == 7
+        seen.append(grid)
+    assert seen[7] == window_grid(height, width, 16, 4)
+    if min(height, width) > 32:
+        assert all(a != b for a, b in itertools.pairwise(seen))
+
+
+def test_constant_noise_gives_the_same_whole_and_in_shifted_windows():
+    def estimate(x, t):
+        return torch.full_like(x, 0.3)
+
+    shifted = ShiftedWindows(estimate, 64, 16, 64, 10)
+    torch.testing.assert_close(walk(shifted, (150, 133)), walk(estimate, (150, 133)), atol=1e-5, rtol=0)
+    assert shifted.calls == 10

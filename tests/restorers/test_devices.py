@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from restorebox.diffusion import samplers
 from restorebox.hooks.ema import RoleEMAHook
@@ -71,6 +72,25 @@ def test_a_step_that_checks_no_value_waits_for_none(name):
         assert operations.waits == []
 
 
+# (a tensor on the CPU, one on the GPU), each of 4x4
+MIXED = (
+    lambda cpu, gpu: gpu + cpu,
+    lambda cpu, gpu: cpu.add_(gpu),
+    lambda cpu, gpu: torch.cat((gpu, cpu)),
+    lambda cpu, gpu: functional.conv2d(gpu[None, None], cpu[None, None]),
+    lambda cpu, gpu: functional.scaled_dot_product_attention(gpu, cpu, gpu),
+    lambda cpu, gpu: functional.grid_sample(gpu[None, None], torch.zeros(1, 2, 2, 2), align_corners=False),
+    lambda cpu, gpu: gpu.gather(0, torch.zeros(1, 4, dtype=torch.long)),
+    lambda cpu, gpu: torch.mul(gpu, gpu, out=cpu),
+    lambda cpu, gpu: cpu[torch.zeros(3, dtype=torch.long, device=gpu.device)],
+    lambda cpu, gpu: torch._foreach_add_([gpu, gpu], [gpu, cpu]),
+    lambda cpu, gpu: torch._foreach_mul_([gpu, cpu], torch.ones((), device=gpu.device)),
+    lambda cpu, gpu: torch.multinomial(gpu, 1, generator=torch.Generator()),
+    lambda cpu, gpu: gpu.normal_(generator=torch.Generator()),
+    lambda cpu, gpu: torch.randperm(4, generator=torch.Generator(), device=gpu.device),
+)
+
+
 def leave_on_the_cpu(network):
     """What a layer does that keeps a constant as an attribute instead of a buffer: ``.to()`` does not move it."""
     network.register_forward_hook(lambda _, args, out: {name: x * torch.ones(x.shape[-1]) for name, x in out.items()})
@@ -130,7 +150,10 @@ class TestPlantedMistakes:
     def test_a_moving_average_on_the_cpu(self, name):
         with simulated() as device:
             restorer = small_restorer(name).to(device)
-            hook, runner = RoleEMAHook(decay=0.9), SimpleNamespace(restorer=restorer, iter=1)
+            hook, runner = (
+                RoleEMAHook(decay=0.9),
+                SimpleNamespace(restorer=restorer, iter=1, optim_wrapper=wrappers(restorer)),
+            )
             hook.before_train(runner)
             hook.after_train_iter(runner, 1, {}, {})
             hook.average = {name: torch.zeros(value.shape) for name, value in hook.average.items()}
@@ -184,9 +207,14 @@ class TestPlantedMistakes:
             with pytest.raises(RuntimeError, match='a generator for cpu draws on cuda'):
                 restorer.restore(torch.rand(1, 3, 16, 16, device=device))
 
-    def test_positions_on_the_device_for_a_tensor_on_the_cpu(self):
-        with simulated() as device, pytest.raises(RuntimeError, match='indices on cuda'):
-            torch.rand(5)[torch.zeros(3, dtype=torch.long, device=device)]
+    @pytest.mark.parametrize('operation', MIXED, ids=range(len(MIXED)))
+    def test_an_operation_on_two_devices(self, operation):
+        with simulated() as device, pytest.raises(RuntimeError, match=WRONG_DEVICE + '|same device type'):
+            operation(torch.rand(4, 4), torch.rand(4, 4).to(device))
+
+    def test_a_number_on_the_cpu_may_meet_any_tensor(self):
+        with simulated() as device:
+            assert (torch.rand(4).to(device) * torch.tensor(2.0)).device == device
 
 
 @pytest.mark.gpu

@@ -124,7 +124,9 @@ def test_draws_go_on_after_a_resume():
     assert torch.equal(noise, other)
 
 
-@pytest.mark.parametrize('sampling', [dict(), dict(mode='overlap', window=16, window_stride=8)])
+@pytest.mark.parametrize(
+    'sampling', [dict(), *(dict(mode=mode, window=16, window_stride=8) for mode in ('overlap', 'shifted'))]
+)
 @pytest.mark.parametrize('sampler', ['ddim', 'ancestral'])
 def test_a_perfect_denoiser_restores_perfectly(sampling, sampler):
     """The denoiser gets the clean picture as condition: 'degraded' is clean here."""

@@ -17,6 +17,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from options import training_config
 from step_input import random_pictures, roles_read, step_size
+from torch.utils.flop_counter import FlopCounterMode
 
 from restorebox.engine.measuring import compare_pairs, device_name, synchronise, time_call
 from restorebox.engine.recompute import recompute
@@ -112,6 +113,8 @@ def measure_against_peer(args: argparse.Namespace) -> dict:
 
     load = [os.getloadavg()[0]]
     ours(args.warmup)
+    with FlopCounterMode(display=False) as counter:
+        ours(1)
     theirs(args.warmup)
     clock = 0 if device == 'cuda' else 1  # wall-clock or processor seconds
     pairs = [
@@ -129,6 +132,7 @@ def measure_against_peer(args: argparse.Namespace) -> dict:
         'threads': torch.get_num_threads(),
         'stretch': args.stretch,
         'compared': ["the authors' code", 'ours'],
+        'flop': counter.get_total_flops(),
         **compare_pairs(pairs),
         'parameters': [their_parameters, sum(p.numel() for n in trained for p in restorer.role(n).parameters())],
         'cores': os.cpu_count(),
