@@ -14,10 +14,13 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
-from restorebox.engine import RestorationRunner, load_file
+from restorebox.engine import RestorationRunner, load_file, ranks
+from restorebox.errors import ConfigError
 from restorebox.processes import exit_at_once
 from tests.factories import random_inputs, restorer_names, small_restorer, write_pairs
 from tests.processes import free_port, one_line_error, run, run_ranks, start, succeed, write_config
+
+LOG = logging.getLogger('test_ranks')
 
 
 class Recorder(OptimWrapper):
@@ -215,3 +218,16 @@ def test_ranks_start_with_the_same_buffers_and_draw_differently(toy):
     (first, draw_0), (second, draw_1) = (torch.load(folder / f'rank{r}.pt', weights_only=True) for r in '01')
     assert torch.equal(first, second)
     assert not torch.equal(draw_0, draw_1)
+
+
+def test_options_of_ddp_reach_each_role(monkeypatch):
+    given = {}
+    monkeypatch.setattr(ranks, 'MMSeparateDistributedDataParallel', lambda model, **kwargs: given.update(kwargs))
+    ranks.wrap_roles(small_restorer('SupervisedRestorer'), {'gradient_as_bucket_view': True, 'static_graph': True}, LOG)
+    expected = {'gradient_as_bucket_view': True, 'static_graph': True, 'find_unused_parameters': False}
+    assert expected.items() <= given.items()
+
+
+def test_a_static_graph_is_refused_where_steps_freeze_each_others_networks():
+    with pytest.raises(ConfigError, match='static_graph=True: CycleRestorer has the steps'):
+        ranks.wrap_roles(small_restorer('CycleRestorer'), {'static_graph': True}, LOG)

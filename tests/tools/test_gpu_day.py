@@ -2,11 +2,14 @@
 
 import json
 import time
+from argparse import Namespace
 from functools import partial
 
 import gpu_day
 import pytest
+import torch
 from gpu_day_plan import Part, estimate, parts
+from gpu_day_steps import Side, fused
 
 from restorebox.cli.common import guarded
 from tests.processes import refused
@@ -40,6 +43,19 @@ def test_an_estimate_follows_what_was_measured():
     assert estimate(known[2], {'tests': 50}, known) == 30
     assert estimate(known[2], {'tests': 50, 'step_times/a/loop': 90}, known) == 180
     assert estimate(known[3], {'tests': 50, 'step_times/a/loop': 90}, known) == pytest.approx(50 * (0.5 + 3) / 2)
+
+
+def test_a_side_has_the_option_that_its_variant_names_and_leaves_global_settings_as_they_were():
+    args = Namespace(device='cpu', miniature=True, seed=0)
+    sides = {variant: Side(args, 'fdrnet', variant) for variant in ('eager', 'unchecked', 'tf32', 'cudnn_benchmark')}
+    assert [side.restorer.checks_finite for side in sides.values()] == [True, False, True, True]
+    assert [side.tf32 for side in sides.values()] == [None, None, True, None]
+    assert [side.benchmark for side in sides.values()] == [False, False, False, True]
+    assert not torch.backends.cudnn.benchmark
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert Side(args, 'fdrnet', 'fused').wrapper.optimizer.defaults['fused']
+    several = fused({'constructor': 'x', 'generator': {'optimizer': {'type': 'Adam'}}})
+    assert several == {'constructor': 'x', 'generator': {'optimizer': {'type': 'Adam', 'fused': True}}}
 
 
 def test_every_part_of_the_plan_has_a_name_and_a_guess():

@@ -20,6 +20,8 @@ METHODS = {
     'cut': ('cut/cut_spa.py', None, 'cut/cut_demo.py'),
 }
 VARIANTS = ('loop', 'bf16', 'channels_last', 'compiled')
+# options of speed of docs/performance.md, measured on the first method alone
+OPTIONS = ('unchecked', 'pinned', 'fused', 'tf32', 'cudnn_benchmark', 'compiled_roles', 'cuda_graphs')
 MEGAPIXELS = ('0.5', '2', '24')
 CONTINUED = 'training'  # the only part that is continued in each piece until the time is used up
 MARGIN = 1.2  # an estimate this much below the time left still fits
@@ -51,6 +53,10 @@ def parts(with_cut: bool) -> list[Part]:
         for method in METHODS
         if method != 'cut'
     ]
+    chosen = [
+        Part(f'step_times/{next(iter(METHODS))}/{option}', 90 if option in ('compiled_roles', 'cuda_graphs') else 30)
+        for option in OPTIONS
+    ]
     peer = [Part('step_times/cut/peer', 40)] if with_cut else []
     return [
         Part('tests', 180),
@@ -59,6 +65,7 @@ def parts(with_cut: bool) -> list[Part]:
         *peer,
         *(Part(f'restore/{size}', 30) for size in MEGAPIXELS),
         Part('sampling', 60),
+        *chosen,
         *steps[3 * (len(METHODS) - 1) :],  # compilation takes longest and is put off first
         Part(CONTINUED, 120),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from step_peer import peer_step
 from train_loops import bare_loop, build_runner, our_loop
 
 from restorebox.datasets import BasePictures
+from restorebox.engine.acceleration import allow_tf32, compile_roles
 from restorebox.engine.measuring import (
     compare_pairs,
     peak_memory_since_reset,
@@ -31,6 +33,7 @@ from restorebox.sample import RestorationSample
 STRETCH = 1.0  # seconds of a stretch of steps; shorter ones depend on the clock
 MOST_STEPS = 20
 WARM_UP = 3  # steps: cudnn chooses its algorithms, the optimisers allocate their state
+COMPILED: dict[str, dict] = {'compiled_roles': {}, 'cuda_graphs': {'mode': 'reduce-overhead'}}
 SMALL = 64  # side of the crops of a miniature; RainDiffusion's demo needs 64
 
 
@@ -81,6 +84,13 @@ def with_channels_last(model: dict) -> dict:
     return {**model, **{key: {**each, 'channels_last': True} for key, each in networks.items()}}
 
 
+def fused(wrappers: dict) -> dict:
+    """Return a config of optimiser wrappers with fused optimisers."""
+    if 'optimizer' in wrappers:
+        return {**wrappers, 'optimizer': {**wrappers['optimizer'], 'fused': True}}
+    return {key: fused(each) if isinstance(each, dict) else each for key, each in wrappers.items()}
+
+
 class Side:
     """One variant of a training step, ready to run.
 
@@ -97,14 +107,22 @@ class Side:
         held = reset_peak_memory()
         built = RESTORERS.build(with_channels_last(model) if variant == 'channels_last' else model)
         self.restorer = built.to(args.device).train()
+        self.restorer.checks_finite = variant != 'unchecked'  # as between the reads of train_cfg.sync_every
+        self.tf32, self.benchmark = variant == 'tf32' or None, variant == 'cudnn_benchmark'
         if cfg.get('activation_checkpointing'):
             recompute(self.restorer, cfg.activation_checkpointing)
         with DefaultScope.overwrite_default_scope('restorebox'):
-            self.wrapper = build_optim_wrapper(self.restorer, cfg.optim_wrapper.to_dict())
+            wrappers = cfg.optim_wrapper.to_dict()
+            self.wrapper = build_optim_wrapper(self.restorer, fused(wrappers) if variant == 'fused' else wrappers)
         self.size = step_size(given, cfg)
         self.data = random_pictures(roles_read(self.restorer), self.size, args.seed)
         if variant == 'compiled':  # what `compile=True` in a config compiles
             self.restorer.train_step = torch.compile(self.restorer.train_step)
+        if variant in COMPILED:
+            roles = dict.fromkeys(name for names in self.restorer.steps.values() for name in names)
+            compile_roles(self.restorer, {'roles': [*roles], **COMPILED[variant]}, logging.getLogger('gpu_day'))
+        if variant == 'pinned' and args.device == 'cuda':
+            self.data['inputs'] = {role: x.pin_memory() for role, x in self.data['inputs'].items()}
         start = time.perf_counter()
         for _ in range(WARM_UP):
             self.run(1)
@@ -112,10 +130,15 @@ class Side:
         self.memory = peak_memory_since_reset() - held
 
     def run(self, steps: int) -> None:
-        """Run steps."""
+        """Run steps, with this side's settings of cudnn and TF32, which are global."""
+        before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        torch.backends.cudnn.benchmark = self.benchmark
+        allow_tf32(self.tf32)
         for _ in range(steps):
             self.restorer.train_step(self.data, self.wrapper)
         synchronise()
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def seconds_of(run: Callable[[int], object], steps: int) -> float:
