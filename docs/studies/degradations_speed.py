@@ -37,14 +37,14 @@ AT_LEAST = {'light_rain': 20, 'heavy_rain': 8, 'moderate': 20}  # pictures per s
 
 
 def seconds(name: str, picture: np.ndarray) -> list[float]:
-    """Return the times of several draws after a warm-up."""
+    """Return the processor seconds of several draws after a warm-up."""
     from restorebox.degradations import build_degradation
 
     degradation, took = build_degradation(name), []
     for seed in range(DRAWS + 2):
-        start = time.perf_counter()
+        start = time.process_time()
         degradation(picture, np.random.default_rng(seed))
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     return took[2:]
 
 
@@ -53,7 +53,7 @@ def recipes() -> dict:
     from restorebox.degradations.recipes import RECIPES
 
     picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    figures = {}
+    figures, load = {}, os.getloadavg()[0]
     print(f'pictures of {SIDE}x{SIDE} per second: median and slowest of {DRAWS} draws')
     for name in RECIPES:
         took = seconds(name, picture)
@@ -64,6 +64,7 @@ def recipes() -> dict:
         'size': SIDE,
         'draws': DRAWS,
         'threads': 1,
+        'load': round(load, 1),
         'machine': platform.machine(),
         'python': platform.python_version(),
         'numpy': np.__version__,

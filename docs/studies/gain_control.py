@@ -5,7 +5,7 @@
 A training step is forward and backward with 32 channels at 256x256, including the gradient of the input. It is measured
 for gain control alone, for a 3x3 convolution with gain control, and for three such pairs as in a module of FDR-Net.
 Input and output gradient are created before, so that no loss is included. The plain and the other layer are timed
-alternately, so that other load on the machine affects both.
+alternately in processor seconds, since other programs run on the machine.
 
 Peak memory is the increase of the resident set in a fresh process per value: the maximum during the step minus the
 value before. The C library is configured to return large blocks at once, so that no block of an earlier step is reused.
@@ -93,11 +93,11 @@ SLOPE = torch.randn(1, CHANNELS, SIDE, SIDE)
 
 
 def step(network: Callable[[Tensor], Tensor]) -> float:
-    """Return the seconds of one forward and backward pass."""
+    """Return the processor seconds of one forward and backward pass."""
     X.grad = None
-    start = time.perf_counter()
+    start = time.process_time()
     network(X).backward(SLOPE)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def forget_peak() -> None:
