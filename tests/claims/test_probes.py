@@ -8,6 +8,7 @@ import pytest
 from restorebox.claims import probes, records, reproduction, runs
 from restorebox.claims.ledger import read_all, select
 from tests.claims.test_reproduce import made_up, options  # noqa: F401
+from tests.conftest import long
 
 CLAIM = 'fdrnet/C2'
 
@@ -77,6 +78,7 @@ def test_a_result_without_a_probe_is_named(tmp_path, stored, capsys):
 
 
 @pytest.mark.slow
+@long
 def test_a_probe_is_repeatable_and_sees_a_change(tmp_path):
     spec = select(read_all(), CLAIM)[0][0].spec('no_aux', 'tiny')
     environment = runs.run_environment('cpu', one_core=True)
