@@ -109,16 +109,14 @@ def page(facts: dict) -> str:
         each = {part: [run['gains'][part] for run in runs] for part in SETS}
         means = [statistics.mean(run['gains'].values()) for run in runs]
         bounds = interval(means)
-        cut = entry.get('tiles')
+        cut = entry.get('tiles', {}).get('levels', {})
         lines.append(
             f'| {name} | {entry["parameters"]:,} | {entry["samples"]:,} | {len(runs)} | '
             + ' | '.join(f'{statistics.mean(values):+.2f}' for values in each.values())
             + f' | {statistics.mean(means):+.2f} | '
             + (f'{bounds[0]:+.2f} to {bounds[1]:+.2f}' if bounds else 'one seed')
             + ' | '
-            + ', '.join(
-                f'{each["mean"]:.3f} (at most {each["largest"]})' for each in (cut or {}).get('levels', {}).values()
-            )
+            + ', '.join(f'{levels["mean"]:.3f} (at most {levels["largest"]})' for levels in cut.values())
             + ' |'
         )
     return '\n'.join(lines) + '\n'
@@ -163,7 +161,7 @@ def main() -> None:
                     for part in SETS
                 }
                 entry['runs'][str(seed)] = kept
-            if args.large and 'levels' not in entry.get('tiles', {}):
+            if args.large and 'tiles' not in entry:
                 entry['tiles'] = tiles(str(last_checkpoint(folder)), args.large)
             write_json(OUT, facts)
             OUT.with_suffix('.md').write_text(page(facts))

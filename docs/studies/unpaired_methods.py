@@ -13,8 +13,10 @@ import json
 import statistics
 from pathlib import Path
 
+from unpaired_setting import LEFT, gains
+
 from restorebox.claims.ledger import read_all
-from restorebox.claims.runs import Run
+from restorebox.claims.runs import Run, read_result, to_do
 from restorebox.claims.statistics import interval
 from restorebox.engine.config import load_config
 
@@ -29,8 +31,6 @@ MODELS = (
     ('raindiffusion', 'full'),
 )
 BUDGET, SEEDS = 'small', range(20)
-LEFT = 0.1
-"""A run has left the identity if its mean PSNR differs from that of the input by more than this, in dB."""
 SCORES = {'psnr_y': '.2f', 'ssim_y': '.4f'}
 HEAD = ('method', 'discriminator', 'encoder', 'samples', 'minutes', 'seeds', 'PSNR', 'gain of each seed')
 TAIL = ('interval of the gain', 'SSIM', 'interval of its gain', 'left the identity')
@@ -42,11 +42,6 @@ def discriminator(model: dict) -> str:
     if not found:
         return '-'
     return f'{found["halvings"]} halvings, ' + ('anti-aliased' if found['antialias'] else 'no anti-aliasing')
-
-
-def gains(runs: list[dict], score: str) -> list[float]:
-    """Return score minus that of the input, per seed."""
-    return [each['mean'][score] - each['mean'][f'input/{score}'] for each in runs]
 
 
 def bounds(values: list[float], form: str) -> str:
@@ -61,13 +56,11 @@ def left(values: list[float]) -> str:
 
 
 def stored(method: str, model: str) -> tuple[str, str, list[dict]]:
-    """Return a model's label, the words on its discriminator, and its current records."""
+    """Return a model's label, the words on its discriminator, and its valid records."""
     ledger = read_all()[method]
     spec = ledger.spec(model, BUDGET)
-    files = [Run(method, model, BUDGET, seed, spec).stored(DOCS / 'claims') for seed in SEEDS]
-    records = [json.loads(file.read_text()) for file in files if file.is_file()]
-    digest = Run(method, model, BUDGET, 0, spec).digest
-    records = [record for record in records if record['digest'] == digest]
+    runs = [Run(method, model, BUDGET, seed, spec) for seed in SEEDS]
+    records = [read_result(run, DOCS / 'claims') for run in runs if not to_do(run, DOCS / 'claims')]
     return ledger.label(model), discriminator(load_config(spec.config, spec.overrides, spec.row).model), records
 
 
