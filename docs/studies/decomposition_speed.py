@@ -11,6 +11,7 @@ them, which separates the gain of shared work from that of a faster mean.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import statistics
@@ -101,6 +102,7 @@ def ratios(ours: Callable[[], Tensor], theirs: Callable[[], Tensor]) -> dict[str
 
 def main() -> None:
     """Measure, print and write the results."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, 16, 16, generator=rng)

@@ -9,6 +9,7 @@ cut in the middle.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -93,6 +94,7 @@ def readable(output: str, folder: Path) -> str:
 
 def main() -> None:
     """Run the page and store what it prints and draws."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     began = time.perf_counter()
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -10,6 +10,7 @@ scikit-learn, by danielbuechele, CC BY 2.0; coffee.png of scikit-image, by Rache
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -83,6 +84,7 @@ def save(pictures: list[np.ndarray], path: Path) -> None:
 
 def main() -> None:
     """Draw all pictures and write their parameters and scores."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     models = {name: RestoreInferencer(name, precision='fp32') for name, each in known_models().items() if each.weights}
     measures = {name: protocol(name) for name in PROTOCOLS}
     shutil.rmtree(PICTURES, ignore_errors=True)

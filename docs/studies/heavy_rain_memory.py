@@ -10,6 +10,7 @@ is that of the process.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import resource
@@ -33,6 +34,7 @@ def peak() -> float:
 
 def main() -> None:
     """Restore a picture, print and write the results."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     model = load_config('configs/heavy_rain/heavy_rain_outdoor_rain_stage2.py').model.to_dict()
     restorer = RESTORERS.build(model).eval()
     before = peak()

@@ -11,6 +11,7 @@ The rates are measured here, on matrices of 1024x1024 and on a copy of 64 MiB. W
 
 from __future__ import annotations
 
+import argparse
 import cProfile
 import json
 import os
@@ -93,6 +94,7 @@ def gain(size: tuple[int, ...]) -> Callable[[int], object]:
 
 def main() -> None:
     """Measure, print and write the results."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     load, machine, found = os.getloadavg()[0], rates(), {}

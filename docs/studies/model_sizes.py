@@ -8,6 +8,7 @@ Networks are built on the meta device, so this takes a minute and no memory for 
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def measure(config: str) -> dict:
 
 def main() -> None:
     """Measure all models and write the result."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     models = {name: measure(entry.config) for name, entry in sorted(known_models().items())}
     with replacing(OUT) as beside:
         beside.write_text(json.dumps({'side': SIDE, 'models': models}, indent=1) + '\n')

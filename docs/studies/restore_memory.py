@@ -8,6 +8,7 @@ scikit-image with synthetic heavy rain.
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 import time
@@ -67,6 +68,7 @@ def tiles_against_whole(precision: str, memory: int) -> dict:
 
 def main() -> None:
     """Measure, print and write the results."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     figures = {
         'picture': '{}x{}'.format(*LARGE),
         **memory_of_large(),

@@ -11,6 +11,7 @@ Prints and writes docs/results/startup.json and startup.md.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -68,6 +69,7 @@ def import_times(arguments: tuple[str, ...], folder: Path) -> tuple[int, dict[st
 
 def main() -> None:
     """Measure all commands, print and write the results."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

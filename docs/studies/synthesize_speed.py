@@ -11,9 +11,9 @@ the fastest of several passes is reported.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -30,8 +30,11 @@ SIDE, PICTURES, PASSES = 512, 16, 5
 AT_LEAST = {'light_rain': 20, 'heavy_rain': 8, 'moderate': 20}  # pictures per second
 
 
-def main(photographs: str) -> None:
+def main() -> None:
     """Measure, print and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('photographs', help='folder of photographs')
+    photographs = parser.parse_args().photographs
     cv2.setNumThreads(0)
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -69,4 +72,4 @@ def main(photographs: str) -> None:
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    main()

@@ -9,6 +9,7 @@ docs/results/unpaired_setting_1600.json. Writes docs/results/unpaired_methods.md
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from pathlib import Path
@@ -113,6 +114,7 @@ def page() -> str:
 
 def main() -> None:
     """Write the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     OUT.write_text(page())
     print(OUT.read_text())
 

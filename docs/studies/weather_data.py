@@ -27,7 +27,7 @@ from restorebox.datasets.inspection.duplicates import (
     stack_fingerprints,
 )
 from restorebox.datasets.reading import list_pictures, read_picture
-from restorebox.datasets.sources.base import draw
+from restorebox.datasets.subsets import draw
 from restorebox.engine.checkpoint import sha256
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'weather_photographs.json'

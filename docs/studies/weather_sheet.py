@@ -7,6 +7,7 @@ Writes docs/images/weather.jpg, the sheet with which the demo starts: synthetic 
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ OUT = Path(__file__).resolve().parents[1] / 'images' / 'weather.jpg'
 
 def main() -> None:
     """Degrade, restore and draw."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sheet = Path(folder) / 'sheet.png'
         show_shipped(chosen(packaged(HELD_OUT), []), sheet, Path(folder) / 'scores.json')
