@@ -16,7 +16,7 @@ from statistics import mean
 
 from restorebox import errors
 from restorebox.files import configs_dir
-from restorebox.inference.models import ModelEntry, find_model, is_url, known_models
+from restorebox.inference.models import DEFAULT_MODEL, ModelEntry, find_model, is_url, known_models
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / 'results'
@@ -142,7 +142,11 @@ def zoo() -> str:
     scores = stored_scores()
     sizes = json.loads((RESULTS / 'models.json').read_text())
     rows = []
-    for entry in sorted(known_models().values(), key=lambda each: (each.weights is None, each.collection, each.name)):
+
+    def place(entry: ModelEntry) -> tuple:
+        return entry.name != DEFAULT_MODEL, entry.weights is None, entry.collection, entry.name
+
+    for entry in sorted(known_models().values(), key=place):
         size = sizes['models'].get(entry.name)  # None: a new config; tests/docs/test_generators.py names the script
         own = [each for each in scores if each.config == entry.config and not each.changed]
         summary = ''

@@ -1,11 +1,11 @@
-"""Draw the pictures of docs/gallery.md and of the first page: each degradation, and what each model makes of it.
+"""Draw the pictures of docs/gallery.md and of the first page: each degradation, and what the default model makes of it.
 
     python docs/studies/gallery.py
 
-The degradations are all named recipes, and the registered classes that no recipe uses, with their defaults. The models
-are those with weights in the package. Writes docs/images/gallery/NAME.webp (damaged, then restored by each model),
-docs/images/{before,after}.webp, docs/images/layers.webp and docs/results/gallery.json. Photographs: china.jpg of
-scikit-learn, by danielbuechele, CC BY 2.0; coffee.png of scikit-image, by Rachel Michetti, CC0.
+The degradations are all named recipes, and the registered classes that no recipe uses, with their defaults. Writes
+docs/images/gallery/NAME.webp (damaged, then restored), docs/images/{before,after}.webp, docs/images/layers.webp and
+docs/results/gallery.json. Photographs: china.jpg of scikit-learn, by danielbuechele, CC BY 2.0; coffee.png of
+scikit-image, by Rachel Michetti, CC0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from restorebox.degradations import build_degradation
 from restorebox.degradations.recipes import ABOUT, RECIPES
 from restorebox.demo.photographs import HELD_OUT, packaged
 from restorebox.files import replacing
-from restorebox.inference import RestoreInferencer, known_models
+from restorebox.inference import RestoreInferencer, find_model
+from restorebox.inference.models import DEFAULT_MODEL
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_uint8
 from restorebox.registry import DEGRADATIONS
@@ -85,7 +86,7 @@ def save(pictures: list[np.ndarray], path: Path) -> None:
 def main() -> None:
     """Draw all pictures and write their parameters and scores."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    models = {name: RestoreInferencer(name, precision='fp32') for name, each in known_models().items() if each.weights}
+    models = {DEFAULT_MODEL: RestoreInferencer(precision='fp32')}
     measures = {name: protocol(name) for name in PROTOCOLS}
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
@@ -121,7 +122,7 @@ def main() -> None:
         'photograph': 'china.jpg',
         'size': list(SIZE),
         'seed': SEED,
-        'models': {name: known_models()[name].sha256 for name in models},
+        'models': {name: find_model(name).sha256 for name in models},
         'first_page': {'photograph': stem, 'recipe': recipe, 'model': next(iter(models))},
         'rows': rows,
     }

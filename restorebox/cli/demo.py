@@ -54,11 +54,12 @@ def main(argv: list[str]) -> None:
 def show_first(own: list[Path], folder: Path, began: float) -> None:
     """Restore unseen photographs with the shipped model; writes a sheet and scores within the first minute."""
     from restorebox.demo.photographs import HELD_OUT, packaged
-    from restorebox.demo.shipped import MODEL, chosen, show_shipped
+    from restorebox.demo.shipped import chosen, show_shipped
+    from restorebox.inference.models import DEFAULT_MODEL
     from restorebox.metrics.scores import score_table
 
     sheet, scores = folder / 'sheets' / 'shipped.png', folder / 'shipped.json'
     found = show_shipped(chosen(packaged(HELD_OUT), own), sheet, scores)
-    print(f'the shipped model, {MODEL}, in {found["precision"]}:\n{score_table(found)}')
+    print(f'the shipped model, {DEFAULT_MODEL}, in {found["precision"]}:\n{score_table(found)}')
     print(f'sheet:  {sheet}\nscores: {scores}\nafter {time.perf_counter() - began:.0f} s\n')
     print('training a small model from scratch', flush=True)

@@ -26,8 +26,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
     """Serve until Ctrl-C."""
     args = parse(argv)
+    from restorebox.inference.models import models_with_weights
     from restorebox.web.server import serve
-    from restorebox.web.service import Limits, RestorationService, models_with_weights, page_models
+    from restorebox.web.service import Limits, RestorationService, page_models
 
     limits = Limits(args.max_megabytes, args.max_megapixels, args.max_waiting)
     models = page_models(models_with_weights(), args.model)

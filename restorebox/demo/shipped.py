@@ -12,11 +12,11 @@ from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
 from restorebox.figures import save_sheet
 from restorebox.inference import RestoreInferencer, find_model
+from restorebox.inference.models import DEFAULT_MODEL
 from restorebox.metrics.protocols import protocol
 from restorebox.metrics.scores import write_scores
 from restorebox.pixels import to_uint8
 
-MODEL = 'weather'
 LONG_SIDE = 480  # pixels; photographs are scaled down to it
 OWN = 4  # maximum number of the user's photographs
 # photograph -> degradation recipe; None for none: the model should leave the picture unchanged
@@ -51,7 +51,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
     Returns:
         The scores.
     """
-    weather = RestoreInferencer(MODEL)
+    weather = RestoreInferencer(DEFAULT_MODEL)
     measures = {name: protocol(name) for name in PROTOCOLS}
     cells, table = [], []
     for number, (path, recipe) in enumerate(rows):
@@ -70,7 +70,7 @@ def show_shipped(rows: list[tuple[Path, str | None]], sheet: Path, scores: Path)
             table.append({**row, 'recipe': recipe})
     save_sheet(cells, sheet)
     names = [name for name in table[0] if name.endswith(PROTOCOLS)]
-    entry = find_model(MODEL)
+    entry = find_model(DEFAULT_MODEL)
     return write_scores(
         scores,
         metrics={name: float(np.mean([row[name] for row in table])) for name in names},

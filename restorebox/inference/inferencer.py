@@ -19,14 +19,13 @@ from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.frame_restorer import FrameRestorer
 from restorebox.inference.inputs import find_pictures
-from restorebox.inference.models import known_models, load_model, supported_precision
+from restorebox.inference.models import DEFAULT_MODEL, load_model, models_with_weights, supported_precision
 from restorebox.inference.precision import choose_precision
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.strength import checked_strength
 
-DEFAULT_MODEL = 'weather'
 MEMORY = 1024  # MiB
 BACKENDS = ('torch', 'onnxruntime')
 Source = np.ndarray | str | os.PathLike
@@ -107,8 +106,8 @@ class RestoreInferencer:
 
     @staticmethod
     def list_models() -> list[str]:
-        """Return the names of the models that have weights."""
-        return sorted(each.name for each in known_models().values() if each.weights is not None)
+        """Return the names of the models that have weights, the default first."""
+        return models_with_weights()
 
     def __call__(
         self, source: Source | Iterable[Source], progress: Callable[[int, int], None] | None = None

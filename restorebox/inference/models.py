@@ -27,6 +27,7 @@ from restorebox.restorers.base import BaseRestorer
 from restorebox.yaml_files import read_yaml
 
 WEIGHTS_SUFFIXES = ('.safetensors', '.pth')
+DEFAULT_MODEL = 'weather'
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
 
@@ -91,6 +92,16 @@ def _entry(name: str, folder: str, collection: dict, values: dict) -> ModelEntry
         paper=(paper['Title'], paper['URL']) if paper else None,
         precision=values.get('Precision'),
     )
+
+
+def models_with_weights(folder: str | Path | None = None) -> list[str]:
+    """Return the names of the models with weights, ``DEFAULT_MODEL`` first.
+
+    Args:
+        folder: see :func:`known_models`.
+    """
+    names = (each.name for each in known_models(folder).values() if each.weights is not None)
+    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
 
 
 def find_model(name: str, folder: str | Path | None = None) -> ModelEntry:
@@ -198,7 +209,7 @@ def find_weights(model: str, folder: str | Path | None = None) -> Path:
         raise ConfigError(f'model {model}: a config needs a checkpoint with the weights as well')
     entry = find_model(model, folder)
     if entry.weights is None:
-        ready = sorted(each.name for each in known_models(folder).values() if each.weights)
+        ready = models_with_weights(folder)
         raise ConfigError(
             f"model '{model}' has no published weights: train it with `restorebox train {entry.config}` and name the "
             f'checkpoint; models with weights: {", ".join(ready) or "none"}'

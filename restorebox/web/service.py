@@ -14,7 +14,7 @@ from restorebox.errors import ConfigError, PictureError
 from restorebox.inference import RestoreInferencer
 from restorebox.inference.files import PictureFile, picture_size, read_file, target_name, write_file
 from restorebox.inference.findings import examine
-from restorebox.inference.models import known_models
+from restorebox.inference.models import models_with_weights
 from restorebox.inference.video import restore_video
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_float, to_uint8
@@ -312,12 +312,6 @@ def page_models(names: Sequence[str], given: str | None) -> dict[str, str]:
     if given is not None:
         first[given if given in names else Path(given.partition('#')[0]).name] = given
     return first | {name: name for name in names if name not in first}
-
-
-def models_with_weights() -> list[str]:
-    """Return the names of the models with published weights, ``weather`` first."""
-    names = (each.name for each in known_models().values() if each.weights)
-    return sorted(names, key=lambda name: name != 'weather')
 
 
 def served_models(given: Sequence[str] | None) -> dict[str, str]:

@@ -95,7 +95,7 @@ def test_the_papers_model_has_the_published_estimator():
 def test_generators_of_the_remedies_are_those_of_the_phase_before():
     for after, before in (
         (model('raindiffusion_rain800_ntb_init'), FOLDER / 'raindiffusion_rain800_cyclegan.py'),
-        (model('raindiffusion_demo_ntb_start', 'held'), configs_dir() / 'cclgan' / 'cclgan_demo.py'),
+        (model('raindiffusion_demo_held'), configs_dir() / 'cclgan' / 'cclgan_demo.py'),
     ):
         from restorebox.restorers import build_network
 
