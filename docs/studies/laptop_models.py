@@ -30,7 +30,7 @@ from restorebox.inference.models import find_model
 DOCS = Path(__file__).resolve().parents[1]
 OUT = DOCS / 'results' / 'laptop_models.json'
 PICTURES = DOCS / 'images' / 'laptop'
-WIDEST = 1200  # pixels of a picture on the page
+WIDEST, TALLEST = 1000, 1600  # pixels of a picture on the page
 LICENCE = 'non-commercial: trained on BSDS500'
 LIMITS = 'Laptop size: shows that the method restores. For photographs use the model weather. Trained on: '
 
@@ -86,9 +86,10 @@ def train(name: str, args: argparse.Namespace) -> tuple[Path, dict]:
 
 
 def shrink(source: Path, target: Path) -> None:
-    """Write a picture as WebP, at most ``WIDEST`` pixels wide."""
+    """Write a picture as WebP, scaled down to ``WIDEST`` and cut off at ``TALLEST`` pixels."""
     picture = Image.open(source).convert('RGB')
     picture.thumbnail((WIDEST, 10 * WIDEST), Image.Resampling.LANCZOS)
+    picture = picture.crop((0, 0, picture.width, min(picture.height, TALLEST)))
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as beside:
         picture.save(beside, 'WEBP', quality=80, method=6)

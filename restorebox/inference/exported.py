@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from restorebox.backbones.base import Needs
 from restorebox.errors import ExportError, missing_package
 from restorebox.inference.providers import RECORD, check_provider, provider_options, used_providers
+from restorebox.layers.global_statistics import scene_statistics
 from restorebox.restorers.base import BaseRestorer
 from restorebox.untrusted import LARGEST, read_json
 
@@ -83,8 +84,15 @@ def _needs(facts: dict) -> Needs:
             raise ValueError(name)
     if not (field is None or (isinstance(field, int) and 0 < field <= LARGEST)) or list(low_high) != [0, 1]:
         raise ValueError('receptive_field or value_range')
+    statistics = facts.get('global_statistics', [])  # files of earlier versions read none
+    if statistics not in ([], ['scene']):
+        raise ValueError('global_statistics')
     return Needs(
-        stride=int(facts['stride']), min_size=int(facts['min_size']), value_range=(0.0, 1.0), receptive_field=field
+        stride=int(facts['stride']),
+        min_size=int(facts['min_size']),
+        value_range=(0.0, 1.0),
+        receptive_field=field,
+        global_statistics=bool(statistics),
     )
 
 
@@ -100,6 +108,7 @@ class ExportedNetwork(nn.Module):
         providers: which execution providers run it, see :func:`~restorebox.inference.providers.used_providers`.
         facts: metadata of the file.
         needs: as of a backbone; the receptive field includes the window of statistics.
+        given: names of the inputs besides the picture.
 
     Raises:
         ConfigError, ExportError, MissingPackageError: see :func:`open_session`, :func:`session_facts` and
@@ -112,18 +121,43 @@ class ExportedNetwork(nn.Module):
         self._session = open_session(path, str(path), device)
         self.facts = session_facts(self._session, str(path))
         self.needs = _needs(self.facts)
+        self.given = ('scene',) if self.needs.global_statistics else ()
+        names = tuple(each.name for each in self._session.get_inputs())
+        if names != ('picture', *self.given):
+            raise ExportError(f'model {path}: its inputs are {names}; they must be {("picture", *self.given)}')
         self.batched = self._session.get_inputs()[0].shape[:1] != [1]
         self.providers = used_providers(self._session, device, str(path))
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Restore ``(N, 3, H, W)`` in [0, 1], H and W multiples of the stride; returns ``{'picture': same shape}``.
+    @property
+    def backbone(self) -> ExportedNetwork:
+        """The network itself: a file has no parts."""
+        return self
+
+    def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
+        """See :meth:`BaseBackbone.global_statistics`."""
+        return {name: scene_statistics(x) for name in self.given}
+
+    def forward(self, x: Tensor, scene: Tensor | None = None) -> dict[str, Tensor]:
+        """Restore pictures.
+
+        Args:
+            x: ``(N, 3, H, W)`` in [0, 1], H and W multiples of the stride.
+            scene: global statistics, ``(N or 1, 7, 32, 32)``; None: those of ``x``, where the file reads them.
+
+        Returns:
+            ``{'picture': same shape}``.
 
         Raises:
             ExportError: the graph fails, or its output has another shape.
         """
         try:
-            parts = x.contiguous().split(len(x) if self.batched else 1)
-            pictures = [self._session.run(None, {'picture': each.numpy()})[0] for each in parts]
+            inputs = {'picture': x.contiguous()}
+            if self.given:
+                scene = scene_statistics(x) if scene is None else scene
+                inputs['scene'] = scene.expand(len(x), -1, -1, -1).contiguous()
+            count = len(x) if self.batched else 1
+            parts = [{k: y[i : i + count].numpy() for k, y in inputs.items()} for i in range(0, len(x), count)]
+            pictures = [self._session.run(None, part)[0] for part in parts]
             picture = torch.cat([torch.from_numpy(each) for each in pictures])
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise ExportError(f'model {self._path}: its graph fails: {" ".join(str(error).split())[:200]}') from None

@@ -1,9 +1,11 @@
 """Export of restorers to ONNX, TorchScript or PyTorch's pt2 format.
 
 Input and output are ``(N, 3, H, W)`` RGB in [0, 1]; H and W are multiples of the stride and at least the minimum size.
-The value range is mapped inside the graph. Padding and cropping are not part of it, so that the graph is independent of
-the size: callers pad with :func:`restorebox.layers.pad_to_multiple` and crop, as :meth:`BaseRestorer.restore` does.
-Stride, sizes and other metadata are stored in the file as JSON under ``restorebox``.
+A network that reads global statistics has a second input ``scene``, ``(N, 7, 32, 32)``: those of the whole picture,
+see :func:`restorebox.layers.global_statistics.scene_statistics`. The value range is mapped inside the graph. Padding
+and cropping are not part of it, so that the graph is independent of the size: callers pad with
+:func:`restorebox.layers.pad_to_multiple` and crop, as :meth:`BaseRestorer.restore` does. Stride, sizes and other
+metadata are stored in the file as JSON under ``restorebox``.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from restorebox.errors import ExportError, missing_package
 from restorebox.inference.tiles import Tiler
 from restorebox.layers.finite import nan_where_infinite
+from restorebox.layers.global_statistics import GRID, STATISTICS, scene_statistics
 from restorebox.restorers.base import BaseRestorer
 from restorebox.version import __version__
 
@@ -29,7 +32,8 @@ FORMAT = 'restorebox exported 1'
 FACTS = 'restorebox'  # metadata key in an ONNX file
 EXTRA = 'restorebox.json'  # metadata file in PyTorch's archives
 TOLERANCE = 1e-3
-Run = Callable[[Tensor], Tensor]
+SCENE = 'scene'  # name of the input with global statistics
+Run = Callable[..., Tensor]
 
 
 def check_exportable(restorer: BaseRestorer) -> None:
@@ -41,10 +45,10 @@ def check_exportable(restorer: BaseRestorer) -> None:
     kind = type(restorer)
     if restorer.needs.tiling == 'noise':
         raise ExportError(f"{kind.__name__} can't be exported: it restores by a sampler of many passes, not by one")
-    if restorer.needs.global_statistics:
+    if restorer.needs.global_statistics and not _reads_scene(restorer):
         raise ExportError(
-            f"{kind.__name__} can't be exported: its network reads statistics of the whole picture, which are taken "
-            'outside of it'
+            f"{kind.__name__} can't be exported: its network reads other statistics of the whole picture than those of "
+            'restorebox.layers.global_statistics, and a file cannot contain how they are computed'
         )
     if kind.infer is not BaseRestorer.infer or kind.estimate_shared is not BaseRestorer.estimate_shared:
         raise ExportError(
@@ -53,8 +57,18 @@ def check_exportable(restorer: BaseRestorer) -> None:
         )
 
 
+def _reads_scene(restorer: BaseRestorer) -> bool:
+    """Return whether the network's global statistics are :func:`scene_statistics`, under the name ``SCENE``."""
+    probe = torch.rand(1, 3, 48, 40, generator=torch.Generator().manual_seed(0))
+    found = restorer.role('generator').backbone.global_statistics(probe)
+    return [*found] == [SCENE] and torch.equal(found[SCENE], scene_statistics(probe))
+
+
 class DeployedNetwork(nn.Module):
     """Module to export: maps ``(N, 3, H, W)`` in [0, 1] to the restored pictures of the same shape and range.
+
+    Attributes:
+        reads_scene: whether it has the input ``scene``.
 
     Args:
         restorer: in evaluation mode, on the CPU.
@@ -68,12 +82,14 @@ class DeployedNetwork(nn.Module):
         check_exportable(restorer)
         self.network = restorer.role('generator')
         self.low, self.high = restorer.needs.value_range
+        self.reads_scene = restorer.needs.global_statistics
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """Restore a picture, see the class."""
+    def forward(self, picture: Tensor, scene: Tensor | None = None) -> Tensor:
+        """Restore a picture, see the class; ``scene``: ``(N, 7, 32, 32)``, of the whole picture."""
+        given = {} if scene is None else {SCENE: scene}
         span = self.high - self.low
         plain = (self.low, self.high) == (0.0, 1.0)
-        restored = self.network(picture if plain else picture * span + self.low)['picture']
+        restored = self.network(picture if plain else picture * span + self.low, **given)['picture']
         return nan_where_infinite(restored if plain else (restored - self.low) / span).clamp(0, 1)
 
 
@@ -87,7 +103,8 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
     Returns:
         ``stride``; ``min_size``, at least two strides, since exporters specialise on feature maps of one pixel;
         ``value_range`` of input and output; ``receptive_field``, or the window of statistics if that is larger, None
-        for the whole picture; ``pixel_bytes``, the memory of a forward pass per pixel.
+        for the whole picture; ``pixel_bytes``, the memory of a forward pass per pixel; ``global_statistics``, the names
+        of the inputs besides ``picture``.
 
     Raises:
         ExportError: see :func:`check_exportable`.
@@ -104,6 +121,7 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
         'receptive_field': None if unbounded else 2 * tiler.radius + 1,
         'statistics_window': restorer.statistics_window,
         'pixel_bytes': tiler.pixel_bytes,
+        'global_statistics': [SCENE] if needs.global_statistics else [],
         'restorebox_version': __version__,
     }
 
@@ -127,17 +145,20 @@ def export_restorer(restorer: BaseRestorer, kind: str, facts: dict) -> tuple[byt
     sizes = check_sizes(facts['stride'], facts['min_size'], facts['statistics_window'])
     with torch.no_grad(), _quiet():
         data = _ENCODERS[kind](network, facts, sizes[0])
-        return data, check_file(data, kind, network, sizes)
+        return data, check_file(data, kind, network, sizes, network.reads_scene)
 
 
-def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]]) -> float:
+def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]], reads_scene: bool = False) -> float:
     """Compare an exported file with its network on noise: two pictures of the first size, one of each other size.
+
+    Global statistics are those of another picture, so that a file which ignores them is refused.
 
     Args:
         data: content of the file.
         kind: a key of :data:`KINDS`.
         network: the original network.
         sizes: (height, width) of the inputs.
+        reads_scene: whether it has the input ``scene``.
 
     Returns:
         Largest absolute difference.
@@ -150,10 +171,11 @@ def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]
     for height, width in sizes:
         count = 2 if (height, width) == sizes[0] else 1
         x = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height))
+        inputs = (x, scene_statistics(x.square())) if reads_scene else (x,)
         with torch.no_grad():
-            expected = network(x)
+            expected = network(*inputs)
             try:
-                made = run(x)
+                made = run(*inputs)
             except Exception as error:  # a size that the network reads in Python has been fixed
                 raise _cannot(kind, error) from error
         seen = (made - expected).abs().max().item()
@@ -174,7 +196,7 @@ def check_sizes(stride: int, least: int, window: int | None) -> list[tuple[int, 
 
 
 def runner(data: bytes, kind: str) -> Run:
-    """Return a function that runs an exported file on ``(N, 3, H, W)``."""
+    """Return a function that runs an exported file on ``(N, 3, H, W)`` and, if it reads them, global statistics."""
     if kind == 'torchscript':
         return torch.jit.load(io.BytesIO(data))
     if kind == 'pt2':
@@ -182,7 +204,10 @@ def runner(data: bytes, kind: str) -> Run:
     from restorebox.inference.exported import open_session
 
     session = open_session(data, 'the exported file')
-    return lambda x: torch.from_numpy(session.run(None, {'picture': x.numpy()})[0])
+    names = [each.name for each in session.get_inputs()]
+    return lambda *inputs: torch.from_numpy(
+        session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0]
+    )
 
 
 @contextmanager
@@ -201,15 +226,24 @@ def _quiet() -> Iterator[None]:
                 each.setLevel(level)
 
 
+def _example(facts: dict, count: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Return inputs with which a network is traced."""
+    return (
+        torch.rand(count, 3, *size),
+        *(torch.rand(count, STATISTICS, GRID, GRID) for _ in facts['global_statistics']),
+    )
+
+
 def _program(network: nn.Module, facts: dict, size: tuple[int, int], kind: str) -> torch.export.ExportedProgram:
     """Return the exported program with dynamic batch size, height and width."""
     stride = facts['stride']
     least = -(-facts['min_size'] // stride)
     free = {2 + i: torch.export.Dim(name, min=least) for i, name in enumerate(('height', 'width'))}
     sides = {axis: dim if stride == 1 else stride * dim for axis, dim in free.items()}
-    shapes = ({0: torch.export.Dim('batch')} | sides,)
+    batch = torch.export.Dim('batch')
+    shapes = ({0: batch} | sides, *({0: batch} for _ in facts['global_statistics']))
     try:
-        return torch.export.export(network, (torch.rand(2, 3, *size),), dynamic_shapes=shapes)
+        return torch.export.export(network, _example(facts, 2, size), dynamic_shapes=shapes)
     except Exception as error:  # exporters raise exceptions of many types
         raise _cannot(kind, error) from error
 
@@ -223,7 +257,7 @@ def _encode_pt2(network: nn.Module, facts: dict, size: tuple[int, int]) -> bytes
 def _encode_torchscript(network: nn.Module, facts: dict, size: tuple[int, int]) -> bytes:
     buffer = io.BytesIO()
     try:
-        traced = torch.jit.trace(network, torch.rand(1, 3, *size), check_trace=False)  # see check_file
+        traced = torch.jit.trace(network, _example(facts, 1, size), check_trace=False)  # see check_file
         torch.jit.save(traced, buffer, _extra_files={EXTRA: json.dumps(facts)})
     except Exception as error:  # see _program
         raise _cannot('torchscript', error) from error
@@ -240,7 +274,12 @@ def _encode_onnx(network: nn.Module, facts: dict, size: tuple[int, int]) -> byte
     program = _program(network, facts, size, 'onnx')
     try:
         exported = torch.onnx.export(
-            program, dynamo=True, input_names=['picture'], output_names=['restored'], external_data=False, verbose=False
+            program,
+            dynamo=True,
+            input_names=['picture', *facts['global_statistics']],
+            output_names=['restored'],
+            external_data=False,
+            verbose=False,
         )
     except Exception as error:  # such as operators that ONNX does not have
         raise _cannot('onnx', error) from error

@@ -21,6 +21,7 @@ from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.errors import DataError, missing_package
 from restorebox.inference.exported import open_session
 from restorebox.layers import pad_to_multiple
+from restorebox.layers.global_statistics import scene_statistics
 from restorebox.metrics.protocols import psnr_rgb
 from restorebox.pixels import to_float, to_tensor
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 CALIBRATE = 64  # maximum number of calibration pictures, evenly spaced over the folder
 MEASURE = 16  # number of pictures for the measurement
 SIDE = 256  # side in pixels of the centre crop
-FLOAT = ('GainControl', 'ChannelAttention', 'InstanceNorm')  # modules that stay in float32
+FLOAT = ('GainControl', 'ChannelAttention', 'InstanceNorm', 'SceneEncoder', 'SceneScale')  # stay in float32
 Pair = tuple[np.ndarray, np.ndarray | None]
 
 
@@ -78,9 +79,11 @@ def _centre_crops(pairs: list[tuple[Path, Path | None]]) -> Iterator[Pair]:
         yield cut[0], cut[1] if len(cut) == 2 else None
 
 
-def _network_input(picture: np.ndarray, facts: dict) -> np.ndarray:
-    """Convert ``(H, W, 3)`` to a padded input ``(1, 3, H', W')`` of the network."""
-    return pad_to_multiple(to_tensor(picture), facts['stride'], facts['min_size']).numpy()
+def _network_inputs(picture: np.ndarray, facts: dict) -> dict[str, np.ndarray]:
+    """Convert ``(H, W, 3)`` to the network's inputs: a padded ``(1, 3, H', W')``, and the statistics that it reads."""
+    x = to_tensor(picture)
+    statistics = {name: scene_statistics(x).numpy() for name in facts['global_statistics']}
+    return {'picture': pad_to_multiple(x, facts['stride'], facts['min_size']).numpy(), **statistics}
 
 
 def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]:
@@ -114,7 +117,7 @@ def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]
 
         def get_next(self) -> dict | None:
             picture = next(self.left, None)
-            return None if picture is None else {'picture': _network_input(picture[0], facts)}
+            return None if picture is None else _network_inputs(picture[0], facts)
 
     model = onnx.load_from_string(data)
     with tempfile.TemporaryDirectory() as temporary_folder:
@@ -159,10 +162,10 @@ def compare(old: bytes, new: bytes, facts: dict, pairs: list[tuple[Path, Path | 
     scores: dict[str, list[float]] = {name: [] for name in sessions}
     agreement = []
     for damaged, clean in _centre_crops(pairs):
-        x = _network_input(damaged, facts)
+        inputs = _network_inputs(damaged, facts)
         seen = {}
         for name, session in sessions.items():
-            y, spent = _timed(session, x)
+            y, spent = _timed(session, inputs)
             seconds[name].append(spent)
             seen[name] = y[0, :, : damaged.shape[0], : damaged.shape[1]].transpose(1, 2, 0)
             if clean is not None:
@@ -181,11 +184,11 @@ def compare(old: bytes, new: bytes, facts: dict, pairs: list[tuple[Path, Path | 
     return report
 
 
-def _timed(session: onnxruntime.InferenceSession, x: np.ndarray) -> tuple[np.ndarray, float]:
+def _timed(session: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
     """Run a session three times; returns its output and the shortest time, which is least disturbed by other load."""
     spent = []
     for _ in range(3):
         began = time.perf_counter()
-        (y,) = session.run(None, {'picture': x})
+        (y,) = session.run(None, inputs)
         spent.append(time.perf_counter() - began)
     return y, min(spent)
