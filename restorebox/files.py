@@ -34,6 +34,7 @@ _TEMPORARY = re.compile(r'\.restorebox-[0-9a-f]{16}\.tmp')
 _STALE_AFTER = 24 * 3600.0  # seconds; without file locks, older temporary files count as leftovers of killed runs
 _BLOCK = 2**18  # bytes; at 5 kB/s one block is read within the default timeout
 PUBLISHED = Path(__file__).parent / 'published'  # tables of the papers
+DEFAULT_MODEL = 'weather'
 _NOFOLLOW, _NONBLOCK = getattr(os, 'O_NOFOLLOW', 0), getattr(os, 'O_NONBLOCK', 0)
 _cleaned: set[Path] = set()  # folders from which this process has removed leftovers of killed processes
 _held: set[int] = set()  # descriptors of locks that forked processes close

@@ -57,6 +57,7 @@ SMALL_BACKBONES['SpandrelNetwork'] = dict(
 SMALL_BACKBONES['Prompted'] = dict(
     inner=dict(type='NAFUNet', **SMALL_BACKBONES['NAFUNet']), taps=('down*', 'process'), prompts=2, width=4
 )
+SMALL_BACKBONES['SceneGated'] = dict(inner=dict(type='FDRUNet', **SMALL_BACKBONES['FDRUNet']), scene=8)
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {
     'airlight': lambda count: torch.rand(count, 3, 1, 1),
@@ -73,6 +74,7 @@ SMALL_HEADS = {
     'DenseRealnessHead': dict(in_channels=4, side=4, width=8),
     'PyramidRealnessHead': dict(in_channels=4, scale=8),
     'PhysicsHead': dict(),
+    'GatedHead': dict(inner=dict(type='PictureHead'), in_channels=4, scale=2),
 }
 SMALL_RESTORERS = {
     'SupervisedRestorer': dict(
@@ -245,7 +247,8 @@ def head_features(name: str) -> dict[str, torch.Tensor]:
     if name == 'PhysicsHead':
         shapes = {'streak': (2, 1, 8, 8), 'transmission': (2, 1, 8, 8), 'airlight': (2, 3, 1, 1)}
         return {tap: torch.rand(shape).mul(0.5).add(0.4).requires_grad_() for tap, shape in shapes.items()}
-    return {'out': torch.rand(2, cfg['in_channels'], 8, 8, requires_grad=True)}
+    out = {'out': torch.rand(2, cfg['in_channels'], 8, 8, requires_grad=True)}
+    return out | {'gates': torch.rand(2, 2, 1, 1, requires_grad=True)} if name == 'GatedHead' else out
 
 
 def small_backbone(name: str) -> torch.nn.Module:

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -80,6 +81,39 @@ Picture padded(Picture& picture, int height, int width) {
     return out;
 }
 
+// Seven statistics of a whole picture in 32x32 cells, as in restorebox.layers.global_statistics.
+std::vector<float> scene_statistics(Picture& picture) {
+    constexpr int grid = 32, plane = grid * grid;
+    const int height = picture.height, width = picture.width;
+    const auto grey = [&](int y, int x) { return (picture.at(0, y, x) + picture.at(1, y, x) + picture.at(2, y, x)) / 3.0; };
+    const auto first = [](int i, int size) { return static_cast<int>(static_cast<int64_t>(i) * size / grid); };
+    const auto end = [](int i, int size) { return static_cast<int>((static_cast<int64_t>(i + 1) * size + grid - 1) / grid); };
+    std::vector<float> out(7 * plane);
+    for (int i = 0; i < grid; ++i)
+        for (int j = 0; j < grid; ++j) {
+            double sums[7] = {};  // red, green, blue, differences along rows and columns, grey, its square
+            float least = std::numeric_limits<float>::max();
+            int count = 0;
+            for (int y = first(i, height); y < end(i, height); ++y)
+                for (int x = first(j, width); x < end(j, width); ++x, ++count) {
+                    const double here = grey(y, x);
+                    for (int c = 0; c < 3; ++c) {
+                        sums[c] += picture.at(c, y, x);
+                        least = std::min(least, picture.at(c, y, x));
+                    }
+                    sums[3] += x + 1 < width ? 10 * std::abs(grey(y, x + 1) - here) : 0;
+                    sums[4] += y + 1 < height ? 10 * std::abs(grey(y + 1, x) - here) : 0;
+                    sums[5] += here;
+                    sums[6] += here * here;
+                }
+            for (double& sum : sums) sum /= count;
+            const double deviation = std::sqrt(std::max(0.0, sums[6] - sums[5] * sums[5]));
+            const double values[] = {sums[0], sums[1], sums[2], deviation, sums[3], sums[4], least};
+            for (int k = 0; k < 7; ++k) out[k * plane + i * grid + j] = static_cast<float>(values[k]);
+        }
+    return out;
+}
+
 // A whole number in the metadata, which are a flat JSON object; `missing` if it is null.
 int fact(const std::string& json, const std::string& name, int missing) {
     const std::string key = "\"" + name + "\": ";
@@ -140,7 +174,9 @@ void restore(const char* model, const char* source, const char* target, int core
     const auto start = [&](int at, int size, int tile) { return std::clamp(at - margin, 0, size - tile); };
 
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-    const char *inputs[] = {"picture"}, *outputs[] = {"restored"};
+    const char *names[] = {"picture", "scene"}, *outputs[] = {"restored"};
+    const bool reads_scene = session.GetInputCount() > 1;  // statistics of the whole picture, equal for all tiles
+    const std::vector<float> scene = reads_scene ? scene_statistics(read) : std::vector<float>();
     const size_t plane = static_cast<size_t>(tile_height) * tile_width;
     for (size_t first = 0; first < cores.size(); first += batch) {
         const size_t count = std::min<size_t>(batch, cores.size() - first);
@@ -154,8 +190,15 @@ void restore(const char* model, const char* source, const char* target, int core
                                 &tiles[(i * 3 + c) * plane + static_cast<size_t>(y) * tile_width]);
         }
         const int64_t shape[] = {static_cast<int64_t>(count), 3, tile_height, tile_width};
-        auto input = Ort::Value::CreateTensor<float>(memory, tiles.data(), tiles.size(), shape, 4);
-        auto result = session.Run(Ort::RunOptions{}, inputs, &input, 1, outputs, 1);
+        const int64_t scene_shape[] = {static_cast<int64_t>(count), 7, 32, 32};
+        std::vector<float> scenes;
+        std::vector<Ort::Value> inputs;
+        inputs.push_back(Ort::Value::CreateTensor<float>(memory, tiles.data(), tiles.size(), shape, 4));
+        if (reads_scene) {
+            for (size_t i = 0; i < count; ++i) scenes.insert(scenes.end(), scene.begin(), scene.end());
+            inputs.push_back(Ort::Value::CreateTensor<float>(memory, scenes.data(), scenes.size(), scene_shape, 4));
+        }
+        auto result = session.Run(Ort::RunOptions{}, names, inputs.data(), inputs.size(), outputs, 1);
         const float* made = result[0].GetTensorData<float>();
         for (size_t i = 0; i < count; ++i) {
             const auto [row, column] = cores[first + i];

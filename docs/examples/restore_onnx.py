@@ -6,6 +6,7 @@ import json
 import numpy as np
 import onnxruntime
 from PIL import Image
+from scene_statistics import scene_statistics  # beside this file
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument('files', nargs=3, metavar=('MODEL', 'INPUT', 'OUTPUT'))
@@ -19,11 +20,11 @@ providers = list(dict.fromkeys([f'{args.provider}ExecutionProvider', 'CPUExecuti
 session = onnxruntime.InferenceSession(args.files[0], options, providers=providers)
 nodes = [part.ep_name for part in session.get_provider_graph_assignment_info() for _ in part.get_nodes()]
 print({name: nodes.count(name) for name in set(nodes)})  # without a driver the CPU takes over, which is no error
-
 facts = json.loads(session.get_modelmeta().custom_metadata_map['restorebox'])
 stride, field = facts['stride'], facts['receptive_field'] or 129
 picture = np.asarray(Image.open(args.files[1]).convert('RGB'), np.float32).transpose(2, 0, 1) / 255
 height, width = picture.shape[1:]
+scene = scene_statistics(picture) if facts['global_statistics'] else None
 sides = [-(-max(n, facts['min_size']) // stride) * stride for n in (height, width)]  # multiples of the stride
 picture = np.pad(picture, [(0, 0), (0, sides[0] - height), (0, sides[1] - width)], 'reflect')  # bottom and right
 margin, core = (-(-n // stride) * stride for n in (field // 2 + 64, args.core))  # 64 for layers below the statistics
@@ -33,6 +34,7 @@ starts = [[max(0, min(at - margin, n - t)) for at, n, t in zip(c, sides, tile, s
 restored = np.empty_like(picture)
 for i in range(0, len(cores), args.batch):
     tiles = np.stack([picture[:, y : y + tile[0], x : x + tile[1]] for y, x in starts[i : i + args.batch]])
-    for (y, x), (top, left), made in zip(cores[i:], starts[i:], session.run(None, {'picture': tiles})[0], strict=False):
+    inputs = {'picture': tiles} if scene is None else {'picture': tiles, 'scene': scene.repeat(len(tiles), 0)}
+    for (y, x), (top, left), made in zip(cores[i:], starts[i:], session.run(None, inputs)[0], strict=False):
         restored[:, y : y + core, x : x + core] = made[:, y - top : y - top + core, x - left : x - left + core]
 Image.fromarray(np.rint(restored[:, :height, :width] * 255).astype(np.uint8).transpose(1, 2, 0)).save(args.files[2])

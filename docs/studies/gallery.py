@@ -22,9 +22,8 @@ from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
 from restorebox.degradations.recipes import ABOUT, RECIPES
 from restorebox.demo.photographs import HELD_OUT, packaged
-from restorebox.files import replacing
+from restorebox.files import DEFAULT_MODEL, replacing
 from restorebox.inference import RestoreInferencer, find_model
-from restorebox.inference.models import DEFAULT_MODEL
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_uint8
 from restorebox.registry import DEGRADATIONS

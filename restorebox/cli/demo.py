@@ -55,7 +55,7 @@ def show_first(own: list[Path], folder: Path, began: float) -> None:
     """Restore unseen photographs with the shipped model; writes a sheet and scores within the first minute."""
     from restorebox.demo.photographs import HELD_OUT, packaged
     from restorebox.demo.shipped import chosen, show_shipped
-    from restorebox.inference.models import DEFAULT_MODEL
+    from restorebox.files import DEFAULT_MODEL
     from restorebox.metrics.scores import score_table
 
     sheet, scores = folder / 'sheets' / 'shipped.png', folder / 'shipped.json'

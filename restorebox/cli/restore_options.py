@@ -6,6 +6,7 @@ import argparse
 
 from restorebox.cli.common import positive
 from restorebox.datasets.formats import FORMATS
+from restorebox.files import DEFAULT_MODEL
 
 PRECISIONS = ('auto', 'fp32', 'bf16')
 ENGINES = ('local', 'ray')
@@ -26,7 +27,7 @@ HELP = {
     'report': 'write JSON, a line per file; continued if it exists',
     'dry_run': 'print what would be done, and write nothing',
     'only_if_damaged': 'copy files in which the model finds no damage',
-    'model': 'name, file, URL#sha256=HEX, hf://... (default: %(default)s)',
+    'model': 'name, file, URL or hf://... (default: %(default)s)',
     'checkpoint': 'weights, if the model is a config',
     'strength': '0 to 2: input + S (restored - input) (default: %(default)g)',
     'temporal': 'filter videos against flicker (default: %(default)s)',
@@ -78,7 +79,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add('--report', metavar='FILE.jsonl')
     add('--dry-run', action='store_true')
     add('--only-if-damaged', action='store_true')
-    add('--model', default='weather')
+    add('--model', default=DEFAULT_MODEL)
     add('--checkpoint', metavar='FILE')
     add('--strength', type=float, default=1.0, metavar='S')
     add('--temporal', choices=('on', 'off'), default='on')

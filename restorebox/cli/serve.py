@@ -11,6 +11,7 @@ import argparse
 
 from restorebox.cli.common import positive
 from restorebox.cli.server_options import add_server_options, check_server_options
+from restorebox.files import DEFAULT_MODEL
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -22,7 +23,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         '--model',
         action='append',
         help='model offered: name, weights file, URL#sha256=DIGITS or hf://OWNER/NAME@REVISION; may be given several '
-        'times, the first is the default (default: all with weights, weather first)',
+        f'times, the first is the default (default: all with weights, {DEFAULT_MODEL} first)',
     )
     add_server_options(parser, port=8000, waiting=64)
     parser.add_argument(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from restorebox.cli.server_options import add_server_options, check_server_options
+from restorebox.files import DEFAULT_MODEL
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -15,7 +16,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='restorebox web', description=__doc__)
     parser.add_argument(
         '--model',
-        help='model offered first: name, weights file, URL#sha256=DIGITS or hf://OWNER/NAME (default: weather)',
+        help='model offered first: name, weights file, URL#sha256=DIGITS or hf://OWNER/NAME '
+        f'(default: {DEFAULT_MODEL})',
     )
     add_server_options(parser, port=7860, waiting=16)
     args = parser.parse_args(argv)

@@ -11,8 +11,8 @@ from PIL import Image
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
 from restorebox.figures import save_sheet
+from restorebox.files import DEFAULT_MODEL
 from restorebox.inference import RestoreInferencer, find_model
-from restorebox.inference.models import DEFAULT_MODEL
 from restorebox.metrics.protocols import protocol
 from restorebox.metrics.scores import write_scores
 from restorebox.pixels import to_uint8

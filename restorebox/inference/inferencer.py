@@ -13,13 +13,14 @@ import torch
 
 from restorebox.datasets.decoding import MAX_PIXELS
 from restorebox.errors import ConfigError, PictureError
+from restorebox.files import DEFAULT_MODEL
 from restorebox.inference.clips import Note, warn
 from restorebox.inference.devices import find_device
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.files import PictureFile, read_file, write_file
 from restorebox.inference.frame_restorer import FrameRestorer
 from restorebox.inference.inputs import find_pictures
-from restorebox.inference.models import DEFAULT_MODEL, load_model, models_with_weights, supported_precision
+from restorebox.inference.models import load_model, models_with_weights, supported_precision
 from restorebox.inference.precision import choose_precision
 from restorebox.inference.tiles import Tiler
 from restorebox.inference.video import is_video, read_frames, restore_video

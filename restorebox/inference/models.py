@@ -21,13 +21,12 @@ from restorebox.engine.download import download
 from restorebox.engine.hub import fetch_from_hub, is_hub_name, parse_hub_name
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError, ConfigError
-from restorebox.files import configs_dir, packaged
+from restorebox.files import DEFAULT_MODEL, configs_dir, packaged
 from restorebox.registry import nearest
 from restorebox.restorers.base import BaseRestorer
 from restorebox.yaml_files import read_yaml
 
 WEIGHTS_SUFFIXES = ('.safetensors', '.pth')
-DEFAULT_MODEL = 'weather'
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
 

@@ -324,7 +324,8 @@ class Tiler:
     def _shared(self, picture: np.ndarray, memory: float) -> dict[str, Tensor] | None:
         """Estimate the values shared by all tiles from a downscaled copy that fits the memory."""
         if self.restorer.needs.global_statistics:  # from all pixels, in bands: those of a downscaled copy differ
-            whole = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+            own = np.require(picture, requirements=['C', 'W'])  # torch warns of arrays that are read only
+            whole = torch.from_numpy(own).permute(2, 0, 1)[None]
             shared = self.restorer.estimate_shared(whole)
             return {name: value.to(self.device) for name, value in shared.items()} if shared else shared
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:

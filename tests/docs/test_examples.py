@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 
 from restorebox import RestoreInferencer
+from restorebox.files import DEFAULT_MODEL
 from restorebox.inference.export_file import export_file
+from restorebox.inference.exporting import export_restorer, file_facts
 from tests.conftest import REPO, long
 from tests.factories import publish_small
+from tests.inference.test_exporting import drawn
 from tests.processes import environment
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
@@ -66,9 +69,18 @@ def small(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
+def statistics(tmp_path_factory) -> Path:
+    """An exported model that reads statistics of the whole picture."""
+    file = tmp_path_factory.mktemp('statistics') / 'statistics.onnx'
+    restorer = drawn('global statistics')
+    file.write_bytes(export_restorer(restorer, 'onnx', file_facts(restorer, 'statistics'))[0])
+    return file
+
+
+@pytest.fixture(scope='module')
 def weather(tmp_path_factory) -> Path:
-    """The included model, exported; its statistics need margins of 256 pixels and more."""
-    return export_file('weather', None, 'onnx', str(tmp_path_factory.mktemp('weather') / 'weather.onnx')).path
+    """The included model, exported."""
+    return export_file(DEFAULT_MODEL, None, 'onnx', str(tmp_path_factory.mktemp('weather') / 'weather.onnx')).path
 
 
 @pytest.fixture(scope='module')
@@ -90,9 +102,12 @@ def program(tmp_path_factory):
     return built
 
 
-def test_python_example(small, tmp_path):
+@pytest.mark.parametrize('kind', ['small', 'statistics'])
+def test_python_example(kind, request, tmp_path):
     assert len((EXAMPLES / 'restore_onnx.py').read_text().splitlines()) <= 40
-    printed = check(lambda *files: python(*files, '--core', 64, '--batch', 3), small, tmp_path, SIZES)
+    printed = check(
+        lambda *files: python(*files, '--core', 64, '--batch', 3), request.getfixturevalue(kind), tmp_path, SIZES
+    )
     assert 'CPUExecutionProvider' in printed
 
 
@@ -114,8 +129,14 @@ def cpp(program: Path, core: int):
     return run
 
 
-def test_cpp_example(small, program, tmp_path):
-    assert 'CPUExecutionProvider ran nodes' in check(cpp(program, 64), small, tmp_path, SIZES)
+@pytest.mark.parametrize('kind', ['small', 'statistics'])
+def test_cpp_example(kind, request, program, tmp_path):
+    model = request.getfixturevalue(kind)
+    assert 'CPUExecutionProvider ran nodes' in check(cpp(program, 64), model, tmp_path, SIZES)
+
+
+def test_cpp_example_ends_with_a_line(small, program, tmp_path):
+    write(tmp_path, SIZES[0])
     lacking = run_program(program, small, tmp_path / '301.png', tmp_path / 'no.png', 64, 1, 'Nothing')
     assert lacking.returncode == 1
     assert len(lacking.stderr.splitlines()) == 1

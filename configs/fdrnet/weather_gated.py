@@ -1,0 +1,36 @@
+# The included model with two gates per image (SceneGated, GatedHead), estimated from statistics of the whole image, so
+# that undegraded images stay as they are. The network's own weights stay as in weather.py. Initial weights:
+# docs/studies/combine_weights.py with --rename, see docs/weather.md.
+_base_ = [
+    '../_base_/models/weather.py',
+    '../_base_/datasets/clean_folder_scenes.py',
+    '../_base_/schedules/adam_weather.py',
+]
+batch = 4
+max_samples = 6_000 * batch  # steps x batch
+warm_up = 100 * batch
+load_from = 'work_dirs/weather_gated_start.pth'
+freeze = ['generator.backbone.inner.*', 'generator.head.*']
+network = _base_.model.generator
+model = dict(
+    generator=dict(
+        backbone=dict(_delete_=True, type='SceneGated', inner=network.backbone),
+        head=dict(_delete_=True, type='GatedHead', inner=network.head),
+    ),
+    # a lower floor than in weather.py: undegraded images are already near 50 dB
+    losses=dict(_delete_=True, psnr=dict(type='PSNRLoss', weight=0.1, floor=1e-6)),
+    statistics_window=512,  # as in weather.py
+)
+small = dict(type='SmallWindow', p=0.08, least=4, roles=('lq', 'gt'))
+*scene, survey = _base_.before
+cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
+train_dataloader = dict(
+    batch_size=batch, num_workers=1, dataset=dict(pipeline=[*scene, small, survey, cut, _base_.ready])
+)
+train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, end=warm_up),
+    dict(type='CosineAnnealingLR', begin=warm_up, T_max=max_samples - warm_up, end=max_samples, eta_min=1e-5),
+]
+auto_scale_lr = dict(base_batch_size=batch)
+default_hooks = dict(checkpoint=dict(every_samples=500 * batch, max_keep=2), ema=dict(decay=0.999))
