@@ -30,7 +30,7 @@ from restorebox.inference.models import find_model
 DOCS = Path(__file__).resolve().parents[1]
 OUT = DOCS / 'results' / 'laptop_models.json'
 PICTURES = DOCS / 'images' / 'laptop'
-WIDEST, TALLEST = 1000, 1600  # pixels of a picture on the page
+WIDEST, TALLEST = 900, 1000  # pixels of a picture on the page
 LICENCE = 'non-commercial: trained on BSDS500'
 LIMITS = 'Laptop size: shows that the method restores. For photographs use the model weather. Trained on: '
 
@@ -92,7 +92,7 @@ def shrink(source: Path, target: Path) -> None:
     picture = picture.crop((0, 0, picture.width, min(picture.height, TALLEST)))
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as beside:
-        picture.save(beside, 'WEBP', quality=80, method=6)
+        picture.save(beside, 'WEBP', quality=75, method=6)
 
 
 def publish(name: str, args: argparse.Namespace) -> dict:

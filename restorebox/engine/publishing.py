@@ -57,8 +57,18 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         'restorebox_version': __version__,
         'plugins': used_plugins(cfg['model']),
     }
-    write_bytes(save(state, {key: json.dumps(value) for key, value in metadata.items()}), out)
+    write_bytes(_ordered(save(state, {key: json.dumps(value) for key, value in metadata.items()})), out)
     return sum(v.numel() for v in state.values())
+
+
+def _ordered(data: bytes) -> bytes:
+    """Sort the metadata of a safetensors file: the library writes them in random order, which changes the hash."""
+    length = int.from_bytes(data[:8], 'little')
+    header = json.loads(data[8 : 8 + length])
+    header['__metadata__'] = dict(sorted(header['__metadata__'].items()))
+    text = json.dumps(header, separators=(',', ':')).encode()
+    text += b' ' * (-len(text) % 8)  # tensors begin at multiples of eight bytes
+    return len(text).to_bytes(8, 'little') + text + data[8 + length :]
 
 
 def publish_to_hub(file: Path, to: str) -> str:

@@ -43,6 +43,10 @@ def test_published_file_scores_the_same_and_holds_no_training_part(trained):
     assert before == after
     assert meta['scores']['mean'] == before
 
+    main(['publish', str(folder / 'w/iter_4.pth'), str(folder / 'twin.safetensors')]
+         + ['--scores', str(folder / 't/scores.json'), *words])  # fmt: skip
+    assert (folder / 'twin.safetensors').read_bytes() == out.read_bytes(), 'the hash of the same weights changes'
+
     again = folder / 'again.safetensors'
     succeed(run('publish.py', out, again, *words, cwd=folder))
     assert load_file(again)['meta']['average'] == meta['average'] == 'moving average'
