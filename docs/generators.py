@@ -22,7 +22,7 @@ DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / 'results'
 PACKAGE = Path(errors.__file__).parent
 PROTOCOLS = ('psnr_y', 'ssim_y')
-INCLUDED = ('weather',)  # scored by docs/studies/weather_scores.py
+INCLUDED = {'weather_gated': 'weather_gated_scores', 'weather': 'weather'}  # model -> file of weather_scores.py
 LENGTHS = ('train_cfg.', 'default_hooks.checkpoint.', 'load_from')  # overrides that leave the method as it is
 PERFECT = 99.0  # dB; psnr of equal pictures is stored as 100
 
@@ -81,12 +81,12 @@ def _of_runs(runs: list[dict], label: str, data: str, source: Path) -> Score:
 def stored_scores() -> list[Score]:
     """Return all stored scores of configs: the included model's, the demo's, those of comparisons and of claims."""
     found = []
-    for name in INCLUDED:
-        scored = json.loads((RESULTS / f'{name}.json').read_text())
+    for name, file in INCLUDED.items():
+        scored = json.loads((RESULTS / f'{file}.json').read_text())
         for data, row in scored['summary'].items():
             window = scored['statistics_window']
             values = _values([row])
-            config, source = find_model(name).config, f'results/{name}.json'
+            config, source = find_model(name).config, f'results/{file}.json'
             found.append(Score(config, '', '', False, data, row['pictures'], 1, None, window, source, values))
     demo = RESULTS / 'demo.json'
     found.append(_of_runs([json.loads(demo.read_text())], '', 'photographs of `restorebox demo`', demo))

@@ -57,7 +57,9 @@ SMALL_BACKBONES['SpandrelNetwork'] = dict(
 SMALL_BACKBONES['Prompted'] = dict(
     inner=dict(type='NAFUNet', **SMALL_BACKBONES['NAFUNet']), taps=('down*', 'process'), prompts=2, width=4
 )
-SMALL_BACKBONES['SceneGated'] = dict(inner=dict(type='FDRUNet', **SMALL_BACKBONES['FDRUNet']), scene=8)
+SMALL_BACKBONES['SceneGated'] = dict(
+    inner=dict(type='FDRUNet', **SMALL_BACKBONES['FDRUNet']), scene=8, tap='process', hidden=8
+)
 # what a backbone may read besides the picture -> one for a batch of so many
 GIVEN = {
     'airlight': lambda count: torch.rand(count, 3, 1, 1),

@@ -1,4 +1,4 @@
-"""Backbone with an estimate, from statistics of the whole picture, of how much of a restoration to apply."""
+"""Backbone with an estimate, from statistics of the picture, of how much of a restoration to apply."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from restorebox.backbones.base import BaseBackbone
 from restorebox.errors import ConfigError
 from restorebox.layers.global_statistics import SceneEncoder, scene_statistics
+from restorebox.layers.statistics import LocalStatistics
 from restorebox.registry import BACKBONES
 from restorebox.values import Width
 
@@ -26,24 +27,29 @@ class SceneGated(BaseBackbone):
 
     ::
 
-        x -> inner -> out, taps
-        scene (statistics of the whole picture) -> SceneEncoder -> 1x1 convolution -> sigmoid -> gates
+        x -> inner -> out, taps -> means of a tap and of its absolute values -+
+        scene (statistics of the whole picture) -> SceneEncoder --------------+-> two 1x1 convolutions, sigmoid -> gates
 
     A network that returns its input for an undegraded picture has to compute a residual of zero at every pixel. Here it
-    is enough that statistics of the whole picture show that nothing is degraded. The gates are equal for all tiles.
-    An untrained wrapper has gates of 0.98; weights of the inner backbone begin with ``inner.`` in a state dict.
+    is enough that statistics show that nothing is degraded. Those of the scene are equal for all tiles; those of the
+    tap are local where ``statistics_window`` of the restorer is smaller than the picture. An untrained wrapper has
+    gates of 0.98; weights of the inner backbone begin with ``inner.`` in a state dict.
 
     Args:
         inner: config of the backbone; its input must be a picture in [0, 1].
-        scene: length of the embedding of the statistics.
+        scene: length of the embedding of the scene's statistics.
+        tap: tap of the inner backbone's lowest resolution, 1 / ``needs.stride``; None: the gates depend on the scene
+            alone.
+        hidden: channels between the two convolutions.
 
-    Taps: ``gates``, ``(N, 2, 1, 1)``: of low and of high frequencies; then those of the inner backbone.
+    Taps: ``gates``, ``(N, 2, 1, 1)`` or ``(N, 2, H, W)`` of the tap: of low and of high frequencies; those of the inner
+    backbone.
 
     Raises:
-        ConfigError: the inner backbone has another value range, other channels, or a tap ``gates``.
+        ConfigError: the inner backbone has another value range, other channels, no such tap, or a tap ``gates``.
     """
 
-    def __init__(self, inner: dict, scene: Width = 64) -> None:
+    def __init__(self, inner: dict, scene: Width = 64, tap: str | None = None, hidden: Width = 64) -> None:
         super().__init__()
         self.inner = cast(BaseBackbone, BACKBONES.build(inner))
         needs, kind = self.inner.needs, type(self.inner).__name__
@@ -55,11 +61,20 @@ class SceneGated(BaseBackbone):
         if 'gates' in self.inner.tap_channels:
             raise ConfigError(f"SceneGated: {kind} has a tap 'gates' already")
         self.encoder = SceneEncoder(out=scene)
-        self.gates = nn.Conv2d(scene, GATES, 1)
+        self.tap = tap
+        channels = scene
+        if tap is not None:
+            self.inner.check_taps([tap])
+            channels += 2 * self.inner.tap_channels[tap]
+            self.statistics = LocalStatistics(self.inner.needs.stride)
+        self.mixed = nn.Conv2d(channels, hidden, 1)
+        self.gates = nn.Conv2d(hidden, GATES, 1)
         nn.init.zeros_(self.gates.weight)
         nn.init.constant_(cast(Tensor, self.gates.bias), _START)
         self.given = tuple(dict.fromkeys(('scene', *self.inner.given)))
-        self.tap_channels = {'gates': GATES, **self.inner.tap_channels}
+        taps = self.inner.tap_channels
+        # in the order of computation
+        self.tap_channels = {'gates': GATES, **taps} if tap is None else {**taps, 'gates': GATES}
         self.out_channels, self.out_stride = self.inner.out_channels, self.inner.out_stride
         self.needs = replace(
             needs, stride=math.lcm(needs.stride, CELL), min_size=max(needs.min_size, CELL), global_statistics=True
@@ -82,12 +97,23 @@ class SceneGated(BaseBackbone):
         **given: Tensor,
     ) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`; ``scene``: of :meth:`global_statistics`; None: of ``x``."""
-        kept = self.collect(taps, only_taps)
+        self.collect(taps, only_taps)  # checks them
         scene = scene_statistics(x) if scene is None else scene
-        gates = torch.sigmoid(self.gates(self.encoder(scene)))
-        if kept.last('gates', gates):
-            return kept.features
         if 'scene' in self.inner.given:
             given['scene'] = scene
-        features = self.inner(x, taps=tuple(tap for tap in taps if tap != 'gates'), only_taps=only_taps, **given)
-        return {**features, **kept.features}
+        wanted = tuple(tap for tap in taps if tap != 'gates')
+        if 'gates' not in taps:
+            return self.inner(x, taps=wanted, only_taps=only_taps, **given)
+        read = () if self.tap is None else (self.tap,)
+        inner: dict[str, Tensor] = {}
+        if not only_taps or wanted or read:
+            inner = self.inner(x, taps=tuple(dict.fromkeys((*wanted, *read))), only_taps=only_taps, **given)
+        gates = self._gates(scene, inner[self.tap] if self.tap is not None else None)
+        return {'gates': gates, **{name: inner[name] for name in (*wanted, *([] if only_taps else ['out']))}}
+
+    def _gates(self, scene: Tensor, features: Tensor | None) -> Tensor:
+        y = self.encoder(scene)
+        if features is not None:
+            means = self.statistics.mean(torch.cat((features, features.abs()), 1))
+            y = torch.cat((y.to(means.dtype).expand(-1, -1, *means.shape[-2:]), means), 1)
+        return torch.sigmoid(self.gates(torch.relu(self.mixed(y))))

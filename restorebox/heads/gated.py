@@ -51,5 +51,8 @@ class GatedHead(BaseHead):
         """Return ``(N, 3, H, W)``; H and W must be multiples of 16."""
         change = self.inner(features, x) - x
         low = F.interpolate(F.avg_pool2d(change, CELL), scale_factor=CELL, mode='bilinear', align_corners=False)
-        of_low, of_high = features['gates'].chunk(2, 1)
+        gates = features['gates']
+        if gates.shape[-1] > 1:  # local ones
+            gates = F.interpolate(gates, size=x.shape[-2:], mode='bilinear', align_corners=False)
+        of_low, of_high = gates.chunk(2, 1)
         return x + of_low * low + of_high * (change - low)

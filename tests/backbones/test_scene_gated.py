@@ -17,10 +17,11 @@ INNER = dict(type='FDRUNet', widths=(4, 6), blocks=(1, 1))
 HEAD = dict(type='SubPixelHead', residual=True, activation=False)
 
 
-def network() -> Network:
+def network(tap: str | None = None) -> Network:
     """With a change that is not zero."""
     torch.manual_seed(0)
-    net = Network(dict(type='SceneGated', inner=INNER, scene=8), dict(type='GatedHead', inner=HEAD)).eval()
+    backbone = dict(type='SceneGated', inner=INNER, scene=8, tap=tap)
+    net = Network(backbone, dict(type='GatedHead', inner=HEAD)).eval()
     torch.nn.init.normal_(net.head.inner.conv.weight, std=0.1)
     return net
 
@@ -32,8 +33,9 @@ def with_gates(net: Network, low: float, high: float) -> None:
 
 
 @torch.no_grad()
-def test_gates_scale_low_and_high_frequencies():
-    net, x = network(), torch.rand(2, 3, 48, 64)
+@pytest.mark.parametrize('tap', [None, 'process'])
+def test_gates_scale_low_and_high_frequencies(tap):
+    net, x = network(tap), torch.rand(2, 3, 48, 64)
     plain = net.head.inner(net.backbone.inner(x), x)
     with_gates(net, 1.0, 1.0)
     assert torch.allclose(net(x)['picture'], plain, atol=1e-6)
@@ -60,8 +62,23 @@ def test_the_gates_follow_the_scene_and_start_near_one():
 
 
 @torch.no_grad()
-def test_tiles_agree_with_the_whole_picture():
-    cfg = dict(type='SupervisedRestorer', generator=network(), losses=dict(l1=dict(type='L1Loss')))
+def test_gates_of_features_are_local_where_the_window_is_smaller_than_the_picture():
+    backbone = network('process').backbone
+    torch.nn.init.normal_(backbone.gates.weight)
+    assert backbone.statistics.stride == 4
+    x = torch.rand(1, 3, 64, 96)
+    assert backbone(x, taps=('gates',))['gates'].shape == (1, 2, 1, 1)
+    backbone.statistics.window = 32
+    gates = backbone(x, taps=('gates',))['gates']
+    assert gates.shape == (1, 2, 16, 24)
+    assert gates.std() > 0
+    assert backbone(x, taps=('gates',), only_taps=True).keys() == {'gates'}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('tap', [None, 'process'])
+def test_tiles_agree_with_the_whole_picture(tap):
+    cfg = dict(type='SupervisedRestorer', generator=network(tap), losses=dict(l1=dict(type='L1Loss')))
     restorer = RESTORERS.build(cfg).eval()
     torch.nn.init.normal_(restorer.generator.backbone.gates.weight)
     restorer.statistics_window = 32
@@ -79,5 +96,7 @@ def test_refused():
         SceneGated(dict(type='UNet', levels=2, base_width=4))
     with pytest.raises(ConfigError, match="has a tap 'gates' already"):
         SceneGated(dict(type='SceneGated', inner=INNER))
+    with pytest.raises(ConfigError, match="has no tap 'proces'"):
+        SceneGated(INNER, tap='proces')
     with pytest.raises(ConfigError, match="must be 'picture'"):
         GatedHead(dict(type='RealnessHead'), in_channels=4, scale=8)

@@ -1,4 +1,4 @@
-"""The included model: size and metadata of its file, and its effect on pictures."""
+"""The included models: size and metadata of their files, and their effect on pictures."""
 
 import json
 
@@ -9,16 +9,20 @@ from skimage import data
 from torch.utils.flop_counter import FlopCounterMode
 
 from restorebox.datasets.reading import read_picture
+from restorebox.datasets.synthetic_pictures import make_page
 from restorebox.degradations import build_degradation
 from restorebox.engine.checkpoint import load_file, sha256
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError
 from restorebox.files import configs_dir
+from restorebox.inference import RestoreInferencer
 from restorebox.metrics.protocols import protocol
+from restorebox.pixels import to_uint8
 from restorebox.registry import BACKBONES
 from tests.conftest import REPO, load_study
 
 WEIGHTS = configs_dir() / 'fdrnet' / 'weather.safetensors'
+GATED = configs_dir() / 'fdrnet' / 'weather_gated.safetensors'
 SCORES = REPO / 'docs' / 'results' / 'weather.json'
 psnr_y = protocol('psnr_y')
 
@@ -104,3 +108,43 @@ def test_a_mean_has_its_shares_and_refuses_what_does_not_fit():
     assert all(torch.allclose(mean[key], 0.25 * one[key] + 0.75 * other[key], atol=1e-6) for key in one)
     with pytest.raises(CheckpointError, match="don't fit"):
         combined(one, [small_net((2, 1)).state_dict()], [1])
+
+
+@pytest.fixture(scope='module')
+def gated():
+    return RestoreInferencer('weather_gated', device='cpu', precision='fp32')
+
+
+def test_the_gated_model_contains_the_other_one(weather):
+    own, stored = weather.state_dict(), load_file(GATED)
+    inner = {key.replace('backbone.', 'backbone.inner.').replace('head.', 'head.inner.'): key for key in own}
+    assert all(torch.equal(stored['state_dict'][key], own[name]) for key, name in inner.items())
+    assert GATED.stat().st_size <= 8.5e6
+    assert 'non-commercial' in stored['meta']['licence']
+
+
+def test_its_stored_measurements_are_those_of_this_file():
+    for name in ('weather_gated', 'weather_gated_scores'):
+        stored = json.loads((REPO / 'docs' / 'results' / f'{name}.json').read_text())
+        assert stored['checkpoint_sha256'] == sha256(GATED)
+
+
+@pytest.mark.parametrize('name', ['astronaut', 'page', 'text', 'coffee', 'grey', 'white', 'drawn'])
+def test_what_is_not_degraded_stays(gated, name):
+    """Larger than the window of the network's statistics, so that tiles and windows judge it."""
+    if name == 'drawn':
+        picture = to_uint8(make_page((900, 1200), np.random.default_rng(3)))
+    elif name in ('grey', 'white'):
+        picture = np.full((700, 900, 3), 128 if name == 'grey' else 255, np.uint8)
+    else:
+        found = getattr(data, name)()
+        picture = np.ascontiguousarray(np.broadcast_to(found.reshape(*found.shape[:2], -1), (*found.shape[:2], 3)))
+    assert psnr_y(gated.restore_array(picture) / 255, picture / 255) > 48
+
+
+@pytest.mark.parametrize('recipe', ['light_rain', 'heavy_rain', 'noise'])
+def test_the_gated_model_restores_what_the_other_one_does(gated, weather, recipe):
+    clean = data.coffee()[:320, :480]
+    lq = to_uint8(build_degradation(recipe)(clean, np.random.default_rng(2))['lq'])
+    ours, theirs = gated.restore_array(lq) / 255, restored(weather, lq / 255)
+    assert psnr_y(ours, clean / 255) > max(psnr_y(theirs, clean / 255) - 0.3, psnr_y(lq / 255, clean / 255) + 1)

@@ -37,7 +37,7 @@ def test_every_model_has_a_row_and_every_row_its_cells(generators, sizes):
     summary = json.loads((DOCS / 'results/weather.json').read_text())['summary']['rain_pairs_sirr']
     assert f'{summary["input/psnr_y"]:.2f} → {summary["psnr_y"]:.2f}' in weather
     assert 'included, 7.5 MiB' in weather
-    assert scores.count('| `weather` |') == 13
+    assert scores.count('| `weather` |') == scores.count('| `weather_gated` |') == 13
 
 
 @pytest.mark.slow

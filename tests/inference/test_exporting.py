@@ -35,6 +35,16 @@ NETWORKS = {
         dict(type='NAFUNet', widths=(8, 16), before=(1, 1), behind=(1,), scene=8),
         dict(type='SubPixelHead', activation=False),
     ),
+    'gates': (
+        dict(
+            type='SceneGated',
+            inner=dict(type='FDRUNet', widths=(8, 16), blocks=(1, 1)),
+            scene=8,
+            tap='process',
+            hidden=8,
+        ),
+        dict(type='GatedHead', inner=dict(type='SubPixelHead', residual=True, activation=False)),
+    ),
 }
 SIZES = [(70, 97), (128, 64), (40, 300)]  # the last is past the window of the statistics
 
@@ -52,10 +62,11 @@ def drawn(name, window=64):
             )
         )
         with torch.no_grad():
-            restorer.generator.head.conv.weight.mul_(8)  # drawn heads give almost nothing
             for key, weight in restorer.named_parameters():
-                if 'scene_conv.weight' in key:  # starts at zero
-                    weight.normal_()
+                if 'head' in key and key.endswith('conv.weight'):
+                    weight.mul_(8)  # drawn heads give almost nothing
+                if not weight.any() and 'weight' in key:  # starts at zero
+                    weight.normal_(std=0.3)
     return restorer.eval()
 
 

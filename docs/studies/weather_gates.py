@@ -1,0 +1,165 @@
+"""Fit the gates of ``fdrnet/weather_gated.py`` to the included model, whose weights stay as they are.
+
+    python docs/studies/weather_gates.py --data-root FOLDER --out FILE.pth [--samples 10000] [--floor 1e-4]
+
+FOLDER is the output of weather_data.py. Samples are those of the config's training pipeline without its last crop. The
+change that the model makes has a low part L and a high part H, see :class:`GatedHead
+<restorebox.heads.gated.GatedHead>`; D is the change that would be right. With gates g and h the mean squared error is
+quadratic in them::
+
+    MSE(g, h) = DD - 2 (g DL + h DH) + g^2 LL + 2 g h LH + h^2 HH
+
+with DL the mean of D L over all pixels and channels, and so on. So each sample is restored once; its six means and the
+inputs of the gates are kept, and the gates are trained on them in minutes. The loss is that of PSNRLoss with --floor:
+mean over samples of log(1 + MSE / floor). Photographs of the test split show the effect on others. The samples are
+written to FILE.npz and read again by the next run with the same number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorebox.backbones.scene_gated import CELL
+from restorebox.datasets.keys import SampleKey
+from restorebox.engine.checkpoint import save_file
+from restorebox.engine.config import load_config, set_data_root
+from restorebox.engine.published import load_restorer
+from restorebox.files import configs_dir
+from restorebox.layers import pad_to_multiple
+from restorebox.registry import DATASETS, RESTORERS
+
+CONFIG, START = 'fdrnet/weather_gated.py', 'fdrnet/weather.safetensors'
+HELD_OUT, FIRST_HELD_OUT = 600, 900_000  # samples of the test split, and the position of the first
+DATA_SEED, SEED = 7, 0
+BATCH, EPOCHS, RATE, DECAY, NOISE = 64, 20, 2e-3, 1e-2, 0.02
+CLEAN = 90.0  # dB; an undegraded sample is above
+
+
+def products(change: Tensor, right: Tensor, height: int, width: int) -> list[float]:
+    """Return LL, LH, HH, DL, DH, DD over the first ``height`` rows and ``width`` columns."""
+    low = F.interpolate(F.avg_pool2d(change, CELL), scale_factor=CELL, mode='bilinear', align_corners=False)
+    low, high = (part[..., :height, :width] for part in (low, change - low))
+    pairs = ((low, low), (low, high), (high, high), (right, low), (right, high), (right, right))
+    return [float((a * b).mean()) for a, b in pairs]
+
+
+def collect(data_root: str, split: str, first: int, count: int) -> dict[str, np.ndarray]:
+    """Restore samples; return the inputs of the gates and the six means of each."""
+    cfg = load_config(CONFIG)
+    set_data_root(cfg, data_root)
+    wanted = cfg.train_dataloader.dataset
+    pipeline = [each for each in wanted.pipeline if not (each['type'] == 'RandomWindow' and each.get('roles'))]
+    data = DATASETS.build(dict(wanted, pipeline=pipeline, split=split, seed=DATA_SEED))
+    restorer = load_restorer(str(configs_dir() / START))
+    restorer.statistics_window = cfg.model.statistics_window
+    tap, found, start = cfg.model.generator.backbone.tap, {'scene': [], 'means': [], 'products': []}, time.monotonic()
+    for position in range(first, first + count):
+        sample = data[SampleKey(position % len(data), position=position)]['inputs']
+        lq, gt = (sample[role][None].float() / 255 for role in ('lq', 'gt'))
+        height, width = lq.shape[-2:]
+        x = pad_to_multiple(lq, CELL, CELL)
+        with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+            out = restorer.generator(x, taps=(tap,))
+        features = out[tap].float()
+        found['scene'].append(sample['scene'].numpy().astype(np.float16))
+        found['means'].append(torch.cat((features, features.abs()), 1).mean((0, 2, 3)).numpy())
+        found['products'].append(products(out['picture'].float() - x, gt - lq, height, width))
+        if (position - first + 1) % 500 == 0:
+            print(f'{split}: {position - first + 1} of {count}, {time.monotonic() - start:.0f} s', flush=True)
+    return {name: np.asarray(values, values[0].dtype if name != 'products' else None) for name, values in found.items()}
+
+
+def error(gates: Tensor, products: Tensor) -> Tensor:
+    """Return MSE(g, h) of each sample, see the module."""
+    g, h = gates.unbind(1)
+    low, both, high, right_low, right_high, right = products.unbind(1)
+    mse = right - 2 * (g * right_low + h * right_high) + g * g * low + 2 * g * h * both + h * h * high
+    return mse.clamp_min(0)
+
+
+def gates_of(backbone: nn.Module, scene: Tensor, means: Tensor) -> Tensor:
+    """Return the gates ``(N, 2)`` from the kept inputs."""
+    y = torch.cat((backbone.encoder(scene), means[..., None, None]), 1)
+    return torch.sigmoid(backbone.gates(torch.relu(backbone.mixed(y)))).flatten(1)
+
+
+def fit(backbone: nn.Module, data: tuple[Tensor, Tensor, Tensor], floor: float) -> None:
+    """Train the layers of the gates."""
+    parts = (backbone.encoder, backbone.mixed, backbone.gates)
+    steps = EPOCHS * (len(data[0]) // BATCH)
+    optimiser = torch.optim.AdamW([p for part in parts for p in part.parameters()], weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    rng = torch.Generator().manual_seed(SEED)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(data[0]), generator=rng)
+        for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
+            scene, means, kept = (each[chosen] for each in data)
+            means = means * (1 + NOISE * torch.randn(BATCH, 1, generator=rng))  # against overfitting
+            loss = torch.log1p(error(gates_of(backbone, scene, means), kept) / floor).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+
+
+@torch.no_grad()
+def report(backbone: nn.Module, data: tuple[Tensor, Tensor, Tensor]) -> list[dict]:
+    """Return mean PSNR of input, ungated and gated output by groups of the input's PSNR."""
+
+    def psnr(mse: Tensor) -> Tensor:
+        return -10 * torch.log10(mse + 1e-10)
+
+    gates = gates_of(backbone, *data[:2])
+    values = [psnr(error(each, data[2])) for each in (torch.zeros_like(gates), torch.ones_like(gates), gates)]
+    rows = []
+    for name, low, high in (('undegraded', CLEAN, math.inf), ('above 25 dB', 25, CLEAN), ('below', -math.inf, 25)):
+        group = (values[0] > low) & (values[0] <= high)
+        means = [round(float(each[group].mean()), 2) for each in values]
+        rows.append(
+            {'group': name, 'samples': int(group.sum()), **dict(zip(('input', 'ungated', 'gated'), means, strict=True))}
+        )
+    return rows
+
+
+def main() -> None:
+    """Collect, fit, report, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data-root', required=True)
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--samples', type=int, default=10_000)
+    parser.add_argument('--held-out', type=int, default=HELD_OUT, help='samples of the test split')
+    parser.add_argument('--floor', type=float, default=1e-4)
+    args = parser.parse_args()
+    splits = {}
+    for split, first, count in (('train', 0, args.samples), ('test', FIRST_HELD_OUT, args.held_out)):
+        file = args.out.with_name(f'{args.out.stem}_{split}_{count}.npz')
+        if not file.is_file():
+            np.savez(file, **collect(args.data_root, split, first, count))
+        kept = np.load(file)
+        splits[split] = tuple(torch.from_numpy(kept[name]).float() for name in ('scene', 'means', 'products'))
+    cfg = load_config(CONFIG)
+    torch.manual_seed(SEED)
+    restorer = RESTORERS.build(cfg.model)
+    backbone, head = restorer.generator.backbone, restorer.generator.head
+    old = load_restorer(str(configs_dir() / START)).generator
+    backbone.inner.load_state_dict(old.backbone.state_dict())
+    head.inner.load_state_dict(old.head.state_dict())
+    fit(backbone, splits['train'], args.floor)
+    for row in report(backbone, splits['test']):
+        print(row)
+    save_file(
+        {'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': restorer.state_dict()}, args.out
+    )
+
+
+if __name__ == '__main__':
+    main()
