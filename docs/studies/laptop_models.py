@@ -32,7 +32,7 @@ OUT = DOCS / 'results' / 'laptop_models.json'
 PICTURES = DOCS / 'images' / 'laptop'
 WIDEST, TALLEST = 900, 1000  # pixels of a picture on the page
 LICENCE = 'non-commercial: trained on BSDS500'
-LIMITS = 'Laptop size: shows that the method restores. For photographs use the model weather. Trained on: '
+LIMITS = 'Laptop size: shows that the method restores. For photographs use the default model. Trained on: '
 
 
 @dataclass(frozen=True)
