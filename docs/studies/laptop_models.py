@@ -67,8 +67,7 @@ MODELS = {
         'Heavy rain, stages 1 and 2',
         'heavy rain with a veil',
         'heavy_rain/heavy_rain_outdoor_rain_stage2.py',
-        'heavy_rain/small/stage2',
-        'heavy_rain_demo_residue',
+        first='heavy_rain_demo_residue',
     ),
     'fdrnet_demo': Model('FDR-Net', 'blur, noise and JPEG', 'fdrnet/did_hy_fdrnet.py', 'fdrnet/small/full'),
     'infoaccum_demo': Model('InfoAccum', 'line rain, paired', 'infoaccum/rain800_pix2pix.py'),
@@ -140,7 +139,7 @@ def other_seeds(model: Model) -> str:
     if not found:
         return ''
     gains = ', '.join(f'{gain:+.2f}' for gain in found.values())
-    return f" Gains of the claim's runs with the same setting, seeds {', '.join(found)}: {gains} dB."
+    return f" Gains of the claim's runs with the same setting, seed {', '.join(found)}: {gains} dB."
 
 
 def section(name: str, facts: dict, data: str) -> str:
@@ -183,9 +182,11 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.names) - set(MODELS):
         parser.error(f'no such model: {", ".join(sorted(unknown))}; there are {", ".join(MODELS)}')
-    facts = json.loads(OUT.read_text()) if OUT.is_file() else {'data': args.data, 'models': {}}
     for name in args.names or MODELS:
-        found = facts['models'][name] = publish(name, args)
+        found = publish(name, args)
+        # read after the training: another process may have written meanwhile
+        facts = json.loads(OUT.read_text()) if OUT.is_file() else {'data': args.data, 'models': {}}
+        facts['models'][name] = found
         write_json(OUT, facts)
         text = '\n'.join(
             section(each, facts['models'][each], facts['data']) for each in MODELS if each in facts['models']
