@@ -1,6 +1,6 @@
 # The included model with two gates per image (SceneGated, GatedHead), estimated from statistics of the whole image, so
-# that undegraded images stay as they are. The network's own weights stay as in weather.py. Initial weights:
-# docs/studies/combine_weights.py with --rename, see docs/weather.md.
+# that undegraded images stay as they are. The network's own weights stay as in weather.py. The included weights are
+# what docs/studies/weather_gates.py --out work_dirs/weather_gated_start.pth fits; this config trains the gates further.
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_scenes.py',

@@ -1,12 +1,11 @@
 """Average the weights of several checkpoints, or load the weights of one checkpoint into a deeper network.
 
-    python docs/studies/combine_weights.py CONFIG OUT CHECKPOINT[=SHARE] [CHECKPOINT[=SHARE] ...] [--rename OLD=NEW ...]
+    python docs/studies/combine_weights.py CONFIG OUT CHECKPOINT[=SHARE] [CHECKPOINT[=SHARE] ...]
 
 The network is that of CONFIG, initialised with seed 0. Weights that a checkpoint lacks keep their initial value. The
 last convolution of a new residual block is zero initially, so that a deeper network first computes the same as the
-shallower one. --rename replaces the beginning of weights' names, for a network that contains the old one. SHARE is the
-weight of a checkpoint in the average; the default is equal shares. OUT (.pth) can be used for inference, publishing or
-further training. It records the training cost of the last checkpoint.
+shallower one. SHARE is the weight of a checkpoint in the average; the default is equal shares. OUT (.pth) can be used
+for inference, publishing or further training. It records the training cost of the last checkpoint.
 """
 
 from __future__ import annotations
@@ -43,24 +42,13 @@ def combined(
     }
 
 
-def renamed(state: dict[str, torch.Tensor], names: Sequence[tuple[str, str]]) -> dict[str, torch.Tensor]:
-    """Return the weights with the first matching (old, new) beginning of each name replaced."""
-    out = {}
-    for key, value in state.items():
-        old, new = next(((old, new) for old, new in names if key.startswith(old)), ('', ''))
-        out[new + key.removeprefix(old)] = value
-    return out
-
-
 def main() -> None:
     """Combine the weights and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config')
     parser.add_argument('out')
     parser.add_argument('checkpoints', nargs='+', metavar='CHECKPOINT[=SHARE]')
-    parser.add_argument('--rename', nargs='+', default=[], metavar='OLD=NEW', help='beginnings of names')
     args = parser.parse_args()
-    names = [text.partition('=')[::2] for text in args.rename]
     named = [text.partition('=')[::2] for text in args.checkpoints]
     shares = [float(share) if share else 1 / len(named) for _, share in named]
     if not math.isclose(sum(shares), 1):
@@ -69,8 +57,7 @@ def main() -> None:
     cfg = load_config(args.config)
     torch.manual_seed(0)
     restorer = RESTORERS.build(cfg.model)
-    states = [renamed(deployed_state(each), names) for each in checkpoints]
-    state = combined(restorer.state_dict(), states, shares)
+    state = combined(restorer.state_dict(), [deployed_state(each) for each in checkpoints], shares)
     meta = {'cfg_json': json.dumps(cfg.to_dict(), default=str), 'compute': checkpoints[-1]['meta'].get('compute')}
     save_file({'meta': meta, 'state_dict': state}, args.out)
     print(f'{args.out}: {sum(value.numel() for value in state.values()):,} weights of {len(named)} checkpoints')

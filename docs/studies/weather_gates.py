@@ -75,7 +75,7 @@ def collect(data_root: str, split: str, first: int, count: int) -> dict[str, np.
         found['products'].append(products(out['picture'].float() - x, gt - lq, height, width))
         if (position - first + 1) % 500 == 0:
             print(f'{split}: {position - first + 1} of {count}, {time.monotonic() - start:.0f} s', flush=True)
-    return {name: np.asarray(values, values[0].dtype if name != 'products' else None) for name, values in found.items()}
+    return {name: np.asarray(values) for name, values in found.items()}
 
 
 def error(gates: Tensor, products: Tensor) -> Tensor:

@@ -86,7 +86,8 @@ class SceneGated(BaseBackbone):
 
     def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.global_statistics`: ``scene``, and those of the inner backbone."""
-        return {'scene': scene_statistics(x), **self.inner.global_statistics(x)}
+        inner = self.inner.global_statistics(x)
+        return inner if 'scene' in inner else {'scene': scene_statistics(x), **inner}
 
     def forward(
         self,
@@ -98,8 +99,9 @@ class SceneGated(BaseBackbone):
     ) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.forward`; ``scene``: of :meth:`global_statistics`; None: of ``x``."""
         self.collect(taps, only_taps)  # checks them
-        scene = scene_statistics(x) if scene is None else scene
-        if 'scene' in self.inner.given:
+        if scene is None and ('gates' in taps or 'scene' in self.inner.given):
+            scene = scene_statistics(x)
+        if scene is not None and 'scene' in self.inner.given:
             given['scene'] = scene
         wanted = tuple(tap for tap in taps if tap != 'gates')
         if 'gates' not in taps:
@@ -108,7 +110,7 @@ class SceneGated(BaseBackbone):
         inner: dict[str, Tensor] = {}
         if not only_taps or wanted or read:
             inner = self.inner(x, taps=tuple(dict.fromkeys((*wanted, *read))), only_taps=only_taps, **given)
-        gates = self._gates(scene, inner[self.tap] if self.tap is not None else None)
+        gates = self._gates(cast(Tensor, scene), inner[self.tap] if self.tap is not None else None)
         return {'gates': gates, **{name: inner[name] for name in (*wanted, *([] if only_taps else ['out']))}}
 
     def _gates(self, scene: Tensor, features: Tensor | None) -> Tensor:

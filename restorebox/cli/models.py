@@ -15,19 +15,20 @@ def main(argv: list[str]) -> None:
     )
     everything = parser.parse_args(argv).all
     from restorebox.engine.zoo import architecture_licences
-    from restorebox.files import configs_dir
-    from restorebox.inference.models import is_url, known_models, models_with_weights
+    from restorebox.files import DEFAULT_MODEL, configs_dir
+    from restorebox.inference.models import is_url, known_models
     from restorebox.rows import read_rows
 
     rows: list[tuple[str, ...]] = [('MODEL', 'WEIGHTS', 'METHOD', 'CONFIG')]
-    models, ready = known_models(), models_with_weights()
-    for entry in (models[name] for name in (*ready, *sorted(models.keys() - ready))):
+    models = known_models().values()
+    for entry in sorted(models, key=lambda each: (each.weights is None, each.name != DEFAULT_MODEL, each.name)):
         where = 'to be trained' if entry.weights is None else 'download' if is_url(entry.weights) else 'there'
         if everything or entry.weights is not None:
             rows.append((entry.name, where, entry.collection, entry.config))
     _print_table(rows)
     if not everything:
-        print(f'\n{len(models) - len(ready)} models without weights and the rows of configs: restorebox models --all')
+        count = len(models) + 1 - len(rows)
+        print(f'\n{count} models without weights and the rows of configs: restorebox models --all')
         return
     rows = [('CONFIG', 'ROW', 'WHAT IT IS')]
     for folder in sorted(path.parent for path in configs_dir().glob('*/rows.yml')):

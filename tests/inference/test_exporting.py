@@ -131,7 +131,7 @@ def test_files_of_pytorch(kind, name):
     restorer = drawn(name)
     facts = file_facts(restorer, 'small')
     data, worst = export_restorer(restorer, kind, facts)
-    assert worst < 1e-4
+    assert worst < 1e-5
     extra = {'restorebox.json': ''}
     loader = torch.jit.load if kind == 'torchscript' else lambda *a, **k: torch.export.load(*a, extra_files=extra)
     loader(io.BytesIO(data), _extra_files=extra)

@@ -69,8 +69,9 @@ def restored_twice(attack):
         assert attack.attacker.told()['success']
         if again.status_code == 410:  # while it is queued
             break
-    attack.clean(again)
     assert again.status_code == 410, again.text
+    assert not attack.asked_elsewhere()
+    attack.clean(again)
     assert attack.attacker.join(path).status_code == 200  # as for another model
     assert attack.attacker.told()['success']
     attack.attacker.restored(png())  # another picture of the same page
