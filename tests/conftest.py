@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import mmengine  # noqa: F401  (before the workers of pytest -n start, for the reason in restorebox/engine/launch.py)
+import numpy as np
 import pytest
+import torch
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # spinning OpenMP threads slow small steps down on few cores
 
 LONG = os.environ.get('RESTOREBOX_LONG') == '1'
 long = pytest.mark.skipif(not LONG, reason='takes most of a minute: RESTOREBOX_LONG=1 runs it')
+
+SEED = int(os.environ.get('RESTOREBOX_TEST_SEED', '0'))
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / 'shared'
@@ -31,6 +36,24 @@ def load_script(path: Path) -> ModuleType:
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)  # dataclasses look it up there
     spec.loader.exec_module(module)
     return module
+
+
+def seed_global_generators() -> None:
+    random.seed(SEED)
+    np.random.seed(SEED)
+    torch.manual_seed(SEED)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Before the fixtures: initial weights in them do not depend on the tests that ran before in the same process."""
+    seed_global_generators()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Before the test itself: nor on whether a fixture was made for it or for an earlier test."""
+    seed_global_generators()
 
 
 @pytest.fixture(scope='session')
