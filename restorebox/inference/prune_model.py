@@ -54,7 +54,7 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
     narrow = RESTORERS.build(cfg.model).eval()
     network, small = wide.role('generator'), narrow.role('generator')
     check_prunable(network, small)
-    importance = measure_importance(wide, _samples(cfg))
+    importance = measure_importance(wide, ranking_samples(cfg))
     small.load_state_dict(prune_network(network, small, importance))
     work_dir.mkdir(parents=True, exist_ok=True)
     cut = work_dir / 'cut.pth'
@@ -104,8 +104,8 @@ def _check(cfg: Config, config: str, work_dir: Path) -> None:
             raise ConfigError(f'prune: {config} has no {key}_dataloader, so that {reason}')
 
 
-def _samples(cfg: Config) -> Iterator[dict]:
-    """Yield batches of one sample from the training set."""
+def ranking_samples(cfg: Config) -> Iterator[dict]:
+    """Yield ``RANKING_SAMPLES`` batches of one sample from the training set."""
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     for key in islice(iter(KeyedSampler(dataset)), RANKING_SAMPLES):
         yield collate_roles([dataset[key]])

@@ -55,15 +55,16 @@ class _ChannelAxis:
 
 
 class _OutputOnly(nn.Module):
-    """Wrapper that returns a network's output tensor instead of a dict."""
+    """Wrapper that returns a network's output tensor instead of a dict; ``given``: its further inputs."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, given: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.network = network
+        self.given = given
         self.output = network.head.output
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.network(x)[self.output]
+        return self.network(x, **self.given)[self.output]
 
 
 def measure_importance(restorer: BaseRestorer, batches: Iterable[dict], role: str = 'generator') -> dict[str, Tensor]:
@@ -98,7 +99,9 @@ def measure_importance(restorer: BaseRestorer, batches: Iterable[dict], role: st
     return {name: each / count for name, each in importance.items()}
 
 
-def prune_network(wide: Network, narrow: Network, importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def prune_network(
+    wide: Network, narrow: Network, importance: Mapping[str, Tensor], given: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """Return a state dict for ``narrow`` with the most important channels of ``wide``.
 
     The result is verified: the wide network with the removed channels set to zero must have the same output.
@@ -107,6 +110,7 @@ def prune_network(wide: Network, narrow: Network, importance: Mapping[str, Tenso
         wide: network with its weights.
         narrow: network with the same layers, some with fewer channels; its weights are not read.
         importance: importance of the weights of ``wide``, see :func:`measure_importance`; summed over a channel group.
+        given: example of the further inputs that the backbone names in ``given``, for one picture.
 
     Raises:
         ConfigError, MissingPackageError: see :func:`check_prunable`; or the channels can't be separated, for example
@@ -118,9 +122,10 @@ def prune_network(wide: Network, narrow: Network, importance: Mapping[str, Tenso
     low, high = wide.needs.value_range
     noise = torch.rand(1, wide.needs.in_channels, small, small, generator=torch.Generator().manual_seed(0))
     noise = low + (high - low) * noise
+    given = given or {}
     removed: dict[tuple[str, int], set[int]] = {}
     output: set[tuple[str, int]] = set()
-    groups = list(_groups(wide, noise))
+    groups = list(_groups(wide, noise, given))
     _set_repeats(groups, state)
     for places in groups:
         first = min((place for place in places if place.output), key=lambda place: len(place.index) * place.repeats)
@@ -146,7 +151,7 @@ def prune_network(wide: Network, narrow: Network, importance: Mapping[str, Tenso
                 f'{tuple(target[name].shape)} there: its channels depend on each other in a way that is not understood'
             )
         found[name] = tensor.clone()
-    _verify(wide, narrow, {key: removed[key] for key in output}, found, noise)
+    _verify(wide, narrow, {key: removed[key] for key in output}, found, noise, given)
     return found
 
 
@@ -184,10 +189,10 @@ def check_prunable(wide: Network, narrow: Network) -> None:
         raise ConfigError('prune: no width has changed; say which with --cfg-options, see docs/exporting.md')
 
 
-def _groups(network: Network, noise: Tensor) -> Iterator[list[_ChannelAxis]]:
+def _groups(network: Network, noise: Tensor, given: Mapping[str, Tensor]) -> Iterator[list[_ChannelAxis]]:
     """Yield the weight axes of each group of coupled channels."""
     tp = _torch_pruning()
-    whole = _OutputOnly(copy.deepcopy(network).eval()).requires_grad_(True)
+    whole = _OutputOnly(copy.deepcopy(network).eval(), given).requires_grad_(True)
     set_statistics_window(whole, None)  # fewer operations in the graph, same channels
     names = {id(part): name.removeprefix('network.') for name, part in whole.named_modules()}
     names |= {id(part): name.removeprefix('network.') for name, part in whole.named_parameters()}
@@ -272,7 +277,12 @@ def _channel_importance(importance: Tensor, place: _ChannelAxis) -> Tensor:
 
 
 def _verify(
-    wide: Network, narrow: Network, zeros: dict[tuple[str, int], set[int]], state: dict[str, Tensor], noise: Tensor
+    wide: Network,
+    narrow: Network,
+    zeros: dict[tuple[str, int], set[int]],
+    state: dict[str, Tensor],
+    noise: Tensor,
+    given: Mapping[str, Tensor],
 ) -> None:
     """Compare the output of ``narrow`` with ``state`` and of ``wide`` with zeros at positions per tensor and axis."""
     whole, part = copy.deepcopy(wide).eval().double(), copy.deepcopy(narrow).eval().double()
@@ -282,8 +292,10 @@ def _verify(
     for (name, axis), positions in zeros.items():
         tensors[name].index_fill_(axis, torch.tensor(sorted(positions)), 0)
     part.load_state_dict(state)
+    given = {name: each.double() for name, each in given.items()}
     with torch.no_grad():
-        difference = (_OutputOnly(whole)(noise.double()) - _OutputOnly(part)(noise.double())).abs().max().item()
+        outputs = [_OutputOnly(each, given)(noise.double()) for each in (whole, part)]
+    difference = (outputs[0] - outputs[1]).abs().max().item()
     if not difference < MAX_DIFFERENCE:
         raise ConfigError(
             f'prune: without the weaker channels the wide network is {difference:.2g} from the narrow one: channels '

@@ -103,21 +103,33 @@ def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]
         DataError, PictureError: see :func:`find_pairs`; or a picture can't be read.
         MissingPackageError: onnx or onnxruntime is not installed.
     """
+    pairs = find_pairs(folder)
+    small = quantise_convolutions(data, (_network_inputs(picture, facts) for picture, _ in _centre_crops(pairs)))
+    from onnxruntime import __version__ as version
+
+    report = {'pictures': len(pairs), 'onnxruntime': version, 'threads': torch.get_num_threads()}
+    return small, report | compare(data, small, facts, _subsample(pairs, MEASURE))
+
+
+def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) -> bytes:
+    """Quantise the convolutions of an ONNX file; its metadata are kept.
+
+    Args:
+        data: the file.
+        inputs: representative inputs by name, for the ranges of the activations.
+
+    Raises:
+        MissingPackageError: onnx or onnxruntime is not installed.
+    """
     try:
         import onnx
-        from onnxruntime import __version__ as version
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     except ImportError as error:
         raise missing_package('export --int8', 'export', error) from None
-    pairs = find_pairs(folder)
 
     class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.left = _centre_crops(pairs)
-
         def get_next(self) -> dict | None:
-            picture = next(self.left, None)
-            return None if picture is None else _network_inputs(picture[0], facts)
+            return next(inputs, None)
 
     model = onnx.load_from_string(data)
     with tempfile.TemporaryDirectory() as temporary_folder:
@@ -140,9 +152,7 @@ def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]
             logging.disable(logging.NOTSET)
         quantised = onnx.load(new)
     onnx.helper.set_model_props(quantised, {each.key: each.value for each in model.metadata_props})
-    small = quantised.SerializeToString()
-    report = {'pictures': len(pairs), 'onnxruntime': version, 'threads': torch.get_num_threads()}
-    return small, report | compare(data, small, facts, _subsample(pairs, MEASURE))
+    return quantised.SerializeToString()
 
 
 def float_nodes(model: onnx.ModelProto) -> list[str]:

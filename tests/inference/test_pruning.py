@@ -21,6 +21,7 @@ PAIRS = {
     'U-Net with batch norm': (dict(U_NET, norm='batch'), dict(base_width=4, max_width=8)),
     'FDR U-Net': (dict(type='FDRUNet', widths=(8, 16), blocks=(1, 2)), dict(widths=(4, 12))),
     'FDR-Net': (dict(type='FDRNet', channels=8, phases=2, inverse='stored'), dict(channels=6)),
+    'refinement U-Net': (dict(type='RefUNet', base_width=8), dict(base_width=4)),
     'residual generator': (dict(type='ResNetGenerator', base_width=8, blocks=2), dict(base_width=6)),
 }
 
@@ -43,7 +44,8 @@ def squares(built):
 def test_what_is_left_fits_and_was_there(name):
     backbone, changes = PAIRS[name]
     wide, narrow = network(backbone), network(backbone, **changes)
-    state = prune_network(wide, narrow, squares(wide))  # it compares the two outputs itself
+    given = {'airlight': torch.rand(1, 3, 1, 1)} if 'airlight' in wide.backbone.given else {}
+    state = prune_network(wide, narrow, squares(wide), given)  # it compares the two outputs itself
     narrow.load_state_dict(state)
     own = wide.state_dict()
     assert any(own[key].shape != tensor.shape for key, tensor in state.items())
