@@ -20,12 +20,13 @@ model = dict(
     losses=dict(_delete_=True, psnr=dict(type='PSNRLoss', weight=0.1)),
     statistics_window=512,  # as in weather.py
 )
+load, shrink, window, *scene, survey = _base_.before
+# enlarged parts of photographs: soft images, in which nothing is to be sharpened
+enlarge = [dict(type='SmallWindow', p=0.3, least=80, roles=('gt',)), dict(type='Resize', short=320), window]
 small = dict(type='SmallWindow', p=0.08, least=4, roles=('lq', 'gt'))
-*scene, survey = _base_.before
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
-train_dataloader = dict(
-    batch_size=batch, num_workers=1, dataset=dict(pipeline=[*scene, small, survey, cut, _base_.ready])
-)
+pipeline = [load, shrink, window, *enlarge, *scene, small, survey, cut, _base_.ready]
+train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=pipeline))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=warm_up),

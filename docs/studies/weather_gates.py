@@ -1,9 +1,9 @@
 """Fit the gates of ``fdrnet/weather_gated.py`` to the included model, whose weights stay as they are.
 
-    python docs/studies/weather_gates.py --data-root FOLDER --out FILE.pth [--samples 10000] [--floor 1e-4]
+    python docs/studies/weather_gates.py --data-root FOLDER --out FILE.pth [--samples 10000] [--enlarged 4000]
 
-FOLDER is the output of weather_data.py. Samples are those of the config's training pipeline without its last crop. The
-change that the model makes has a low part L and a high part H, see :class:`GatedHead
+FOLDER is the output of weather_data.py. Samples are those of the config's training pipeline without its last crop: of
+the first --samples no photograph is enlarged, of --enlarged further ones a part of each. The change that the model makes has a low part L and a high part H, see :class:`GatedHead
 <restorebox.heads.gated.GatedHead>`; D is the change that would be right. With gates g and h the mean squared error is
 quadratic in them::
 
@@ -38,7 +38,8 @@ from restorebox.layers import pad_to_multiple
 from restorebox.registry import DATASETS, RESTORERS
 
 CONFIG, START = 'fdrnet/weather_gated.py', 'fdrnet/weather.safetensors'
-HELD_OUT, FIRST_HELD_OUT = 600, 900_000  # samples of the test split, and the position of the first
+HELD_OUT = 600  # samples of the test split
+FIRST = {'train': 0, 'enlarged': 20_000, 'test': 900_000}  # position of the first sample
 DATA_SEED, SEED = 7, 0
 BATCH, EPOCHS, RATE, DECAY, NOISE = 64, 20, 2e-3, 1e-2, 0.02
 CLEAN = 90.0  # dB; an undegraded sample is above
@@ -52,12 +53,22 @@ def products(change: Tensor, right: Tensor, height: int, width: int) -> list[flo
     return [float((a * b).mean()) for a, b in pairs]
 
 
-def collect(data_root: str, split: str, first: int, count: int) -> dict[str, np.ndarray]:
-    """Restore samples; return the inputs of the gates and the six means of each."""
+def pipeline_of(given: list[dict], enlarged: bool) -> list[dict]:
+    """Return the config's pipeline without its last crop, in which every photograph is enlarged, or none."""
+    pipeline = [each for each in given if not (each['type'] == 'RandomWindow' and each.get('roles'))]
+    first = [each['type'] for each in pipeline].index('SmallWindow')  # then Resize, RandomWindow
+    if enlarged:
+        return [*pipeline[:first], dict(pipeline[first], p=1.0), *pipeline[first + 1 :]]
+    return [*pipeline[:first], *pipeline[first + 3 :]]
+
+
+def collect(data_root: str, part: str, count: int) -> dict[str, np.ndarray]:
+    """Restore samples of a part of ``FIRST``; return the inputs of the gates and the six means of each."""
     cfg = load_config(CONFIG)
     set_data_root(cfg, data_root)
-    wanted = cfg.train_dataloader.dataset
-    pipeline = [each for each in wanted.pipeline if not (each['type'] == 'RandomWindow' and each.get('roles'))]
+    wanted, first = cfg.train_dataloader.dataset, FIRST[part]
+    pipeline = pipeline_of(wanted.pipeline, part == 'enlarged')
+    split = 'test' if part == 'test' else 'train'
     data = DATASETS.build(dict(wanted, pipeline=pipeline, split=split, seed=DATA_SEED))
     restorer = load_restorer(str(configs_dir() / START))
     restorer.statistics_window = cfg.model.statistics_window
@@ -74,7 +85,7 @@ def collect(data_root: str, split: str, first: int, count: int) -> dict[str, np.
         found['means'].append(torch.cat((features, features.abs()), 1).mean((0, 2, 3)).numpy())
         found['products'].append(products(out['picture'].float() - x, gt - lq, height, width))
         if (position - first + 1) % 500 == 0:
-            print(f'{split}: {position - first + 1} of {count}, {time.monotonic() - start:.0f} s', flush=True)
+            print(f'{part}: {position - first + 1} of {count}, {time.monotonic() - start:.0f} s', flush=True)
     return {name: np.asarray(values) for name, values in found.items()}
 
 
@@ -136,16 +147,17 @@ def main() -> None:
     parser.add_argument('--data-root', required=True)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--samples', type=int, default=10_000)
+    parser.add_argument('--enlarged', type=int, default=4_000)
     parser.add_argument('--held-out', type=int, default=HELD_OUT, help='samples of the test split')
     parser.add_argument('--floor', type=float, default=1e-4)
     args = parser.parse_args()
-    splits = {}
-    for split, first, count in (('train', 0, args.samples), ('test', FIRST_HELD_OUT, args.held_out)):
-        file = args.out.with_name(f'{args.out.stem}_{split}_{count}.npz')
+    parts = {}
+    for part, count in (('train', args.samples), ('enlarged', args.enlarged), ('test', args.held_out)):
+        file = args.out.with_name(f'{args.out.stem}_{part}_{count}.npz')
         if not file.is_file():
-            np.savez(file, **collect(args.data_root, split, first, count))
+            np.savez(file, **collect(args.data_root, part, count))
         kept = np.load(file)
-        splits[split] = tuple(torch.from_numpy(kept[name]).float() for name in ('scene', 'means', 'products'))
+        parts[part] = [torch.from_numpy(kept[name]).float() for name in ('scene', 'means', 'products')]
     cfg = load_config(CONFIG)
     torch.manual_seed(SEED)
     restorer = RESTORERS.build(cfg.model)
@@ -153,8 +165,9 @@ def main() -> None:
     old = load_restorer(str(configs_dir() / START)).generator
     backbone.inner.load_state_dict(old.backbone.state_dict())
     head.inner.load_state_dict(old.head.state_dict())
-    fit(backbone, splits['train'], args.floor)
-    for row in report(backbone, splits['test']):
+    scene, means, kept_products = (torch.cat(each) for each in zip(parts['train'], parts['enlarged'], strict=True))
+    fit(backbone, (scene, means, kept_products), args.floor)
+    for row in report(backbone, tuple(parts['test'])):
         print(row)
     save_file(
         {'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': restorer.state_dict()}, args.out

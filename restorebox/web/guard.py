@@ -285,7 +285,8 @@ class Guard:
             finally:
                 if status == 200:
                     self._joined[page] += 1
-                    self.store.drop_uploads(page)
+                    # the restoration may have ended by now, and its pictures are kept for another model
+                    self.store.drop_uploads(page, {each.key for each in taken})
                 else:
                     for each in taken:
                         self.store.release(each, each.claim)

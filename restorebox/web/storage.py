@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -207,9 +208,10 @@ class FileStore:
         """Return the results of a page."""
         return [each for each in list(self._files.values()) if each.page == page and not each.upload]
 
-    def drop_uploads(self, page: str) -> None:
-        """Remove the uploads of a page that are not queued, which it no longer uses."""
-        self.remove(*(e for e in list(self._files.values()) if e.page == page and e.upload and not e.queued))
+    def drop_uploads(self, page: str, kept: Collection[str]) -> None:
+        """Remove the uploads of a page that are not queued, which it no longer uses, but for those with a kept key."""
+        uploads = [each for each in list(self._files.values()) if each.page == page and each.upload]
+        self.remove(*(each for each in uploads if not each.queued and each.key not in kept))
 
     def remove_expired(self, age: float) -> None:
         """Remove files older than ``age`` seconds; for uploads in the queue, ``QUEUED_AGE_FACTOR`` times as long."""

@@ -1,5 +1,6 @@
 """The queue of the page, without a browser."""
 
+import asyncio
 import threading
 from types import SimpleNamespace
 
@@ -7,12 +8,13 @@ import pytest
 
 from restorebox.errors import CheckpointError, NonFiniteError, PictureError
 from restorebox.web import Limits
+from restorebox.web.guard import Guard
 from restorebox.web.storage import FileStore
 
 gradio = pytest.importorskip('gradio', reason='Gradio is not installed')
 
 
-def client_of(service, folder):
+def client_of(service, folder, store=FileStore):
     """A client of the page over a service, behind its guard."""
     from fastapi.testclient import TestClient
 
@@ -28,7 +30,7 @@ def client_of(service, folder):
         async def __call__(self, scope, receive, send):
             await self.app({**scope, 'server': ('127.0.0.1', 80)}, receive, send)
 
-    app = build_app(service, FileStore(folder, 2**30), HostNames('127.0.0.1', 80))
+    app = build_app(service, store(folder, 2**30), HostNames('127.0.0.1', 80))
     return TestClient(Local(app), base_url='http://127.0.0.1'), app.work
 
 
@@ -83,9 +85,33 @@ def test_messages_name_nothing_of_the_server(tmp_path, error, said):
     with client:
         assert join(client, work, 'a').status_code == 200
         told = client.get('/gradio_api/queue/data?session_hash=a').text
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'a picture']  # kept for another model
     assert said in told
     assert 'her' not in told
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'a picture']  # kept for another model
+
+
+def test_a_picture_is_kept_if_its_restoration_ends_before_the_request_is_answered(tmp_path, monkeypatch):
+    ended, answer = threading.Event(), Guard._forward
+
+    class Store(FileStore):
+        def release(self, stored, claim):
+            super().release(stored, claim)
+            ended.set()
+
+    async def late(self, *args, **kwargs):
+        status = await answer(self, *args, **kwargs)
+        while not ended.is_set():
+            await asyncio.sleep(0.01)
+        return status
+
+    def read(path, name):
+        raise PictureError('as fast as a damaged picture')
+
+    monkeypatch.setattr(Guard, '_forward', late)
+    client, work = client_of(SimpleNamespace(models={'m': 'm'}, limits=Limits(), read=read), tmp_path, Store)
+    with client:
+        assert join(client, work, 'a').status_code == 200
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'a picture']
 
 
 def test_several_files_of_one_upload(tmp_path):
