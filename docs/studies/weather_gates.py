@@ -3,9 +3,9 @@
     python docs/studies/weather_gates.py --data-root FOLDER --out FILE.pth [--samples 10000] [--enlarged 4000]
 
 FOLDER is the output of weather_data.py. Samples are those of the config's training pipeline without its last crop: of
-the first --samples no photograph is enlarged, of --enlarged further ones a part of each. The change that the model makes has a low part L and a high part H, see :class:`GatedHead
-<restorebox.heads.gated.GatedHead>`; D is the change that would be right. With gates g and h the mean squared error is
-quadratic in them::
+the first --samples no photograph is enlarged, of --enlarged further ones a part of each. The change that the model
+makes has a low part L and a high part H, see :class:`GatedHead <restorebox.heads.gated.GatedHead>`; D is the change
+that would be right. With gates g and h the mean squared error is quadratic in them::
 
     MSE(g, h) = DD - 2 (g DL + h DH) + g^2 LL + 2 g h LH + h^2 HH
 
