@@ -41,6 +41,7 @@ ARMS: dict[str, tuple[str, str, str, dict]] = {
     'cclgan_plain2': ('cclgan', '2 halvings', "the authors' weights", {**AUTHORS, **PLAIN2}),
     'cclgan_idt': ('cclgan', '2 halvings', 'identity 5', {**AUTHORS, **PLAIN2, **IDENTITY}),
     'cclgan_lcl': ('cclgan', '2 halvings', 'location 0.5', {**PLAIN2, **LOCATION}),
+    'cclgan_no_location': ('cclgan', '2 halvings', 'location 0', {**PLAIN2, 'model.lambda_lcl': 0.0}),
     'cclgan_both': ('cclgan', '2 halvings', 'identity 5, location 0.5', BOTH),
     'cyclegan': ('cyclegan', '3 halvings', '', PLAIN3),
     'cyclegan_plain2': ('cyclegan', '2 halvings', '', PLAIN2),
