@@ -136,37 +136,39 @@ def quantised(data_root: str) -> dict[str, Any]:
     }
 
 
-def pruned_file(data_root: str, width: int, path: Path) -> Path:
-    """Write weights of a narrower refinement network to start from, and return their path."""
+def narrow_file(data_root: str, width: int, path: Path, pruned: bool, seed: int) -> str:
+    """Write weights to start from, with a pruned refinement network or a random one, and return their path."""
     if path.is_file():
-        return path
+        return str(path)
     published = load_model(MODEL)
-    ranking = load_config(CONFIG, {'model.objective.lambda_gan': 0.0})
-    set_data_root(ranking, data_root)
-    narrow_cfg = load_config(CONFIG, {'model.generator.backbone.base_width': width})
-    wide, narrow = RESTORERS.build(ranking.model).eval(), RESTORERS.build(narrow_cfg.model).eval()
-    wide.load_weights(published.state_dict())
-    importance = measure_importance(wide, ranking_samples(ranking))
+    cfg = load_config(CONFIG, {'model.generator.backbone.base_width': width})
+    torch.manual_seed(seed)
+    narrow = RESTORERS.build(cfg.model).eval()
     narrow.role('physics').load_state_dict(published.role('physics').state_dict())
-    airlight = {'airlight': torch.full((1, 3, 1, 1), 0.7)}
-    kept = prune_network(wide.role('generator'), narrow.role('generator'), importance, airlight)
-    narrow.role('generator').load_state_dict(kept)
+    if pruned:
+        ranking = load_config(CONFIG, {'model.objective.lambda_gan': 0.0})
+        set_data_root(ranking, data_root)
+        wide = RESTORERS.build(ranking.model).eval()
+        wide.load_weights(published.state_dict())
+        importance = measure_importance(wide, ranking_samples(ranking))
+        airlight = {'airlight': torch.full((1, 3, 1, 1), 0.7)}
+        kept = prune_network(wide.role('generator'), narrow.role('generator'), importance, airlight)
+        narrow.role('generator').load_state_dict(kept)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {'meta': {'cfg_json': json.dumps(narrow_cfg.to_dict(), default=str)}, 'state_dict': narrow.state_dict()}, path
-    )
-    return path
+    save_file({'meta': {'cfg_json': json.dumps(cfg.to_dict(), default=str)}, 'state_dict': narrow.state_dict()}, path)
+    return str(path)
 
 
-def arms(data_root: str, work_dir: Path) -> dict[str, dict[str, Any]]:
-    """Return label -> changed keys of the config."""
-    published = str(find_weights(MODEL))
-    found: dict[str, dict[str, Any]] = {f'width {FULL}, trained on': {'load_from': published}}
+def arms(data_root: str, work_dir: Path, seed: int) -> dict[str, dict[str, Any]]:
+    """Return label -> changed keys of the config, of a seed."""
+    found: dict[str, dict[str, Any]] = {f'width {FULL}, trained on': {'load_from': str(find_weights(MODEL))}}
     for width in WIDTHS:
-        narrow = {'model.generator.backbone.base_width': width}
-        start = pruned_file(data_root, width, work_dir / f'pruned_{width}.pth')
-        found[f'pruned to {width}'] = narrow | {'load_from': str(start)}
-        found[f'width {width}, random weights'] = narrow | {'init_from.physics.checkpoint': published}
+        for label, pruned, name in (
+            (f'pruned to {width}', True, f'pruned_{width}'),
+            (f'width {width}, random weights', False, f'random_{width}_s{seed}'),
+        ):
+            start = narrow_file(data_root, width, work_dir / f'{name}.pth', pruned, seed)
+            found[label] = {'model.generator.backbone.base_width': width, 'load_from': start}
     return found
 
 
@@ -248,9 +250,8 @@ def main() -> None:
             'arms': {},
         }
         write_json(OUT, facts)
-    chosen = arms(args.data_root, args.work_dir)
     for seed in args.seeds:
-        for label, changed in chosen.items():
+        for label, changed in arms(args.data_root, args.work_dir, seed).items():
             runs = facts['arms'].setdefault(label, {})
             if str(seed) not in runs:
                 runs[str(seed)] = train(label, changed, seed, args)
