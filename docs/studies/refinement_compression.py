@@ -182,7 +182,9 @@ def train(label: str, changed: dict[str, Any], seed: int, args: argparse.Namespa
     }
     folder = args.work_dir / f'{label.replace(" ", "_").replace(",", "")}_s{seed}'
     scores = train_and_test(CONFIG, seed, folder, data_root=args.data_root, overrides=schedule | changed)
-    return {key: scores[key] for key in KEPT if key in scores}
+    kept = {key: scores[key] for key in KEPT if key in scores}
+    kept['overrides'] = {key: value for key, value in kept.get('overrides', {}).items() if key != 'load_from'}
+    return kept
 
 
 def page(facts: dict) -> str:
