@@ -48,7 +48,9 @@ from restorebox.restorers.base import BaseRestorer
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'refinement_compression.json'
 CONFIG, MODEL = 'heavy_rain/heavy_rain_demo_stage2.py', 'heavy_rain_demo_stage2'
-FULL, WIDTHS = 16, (8,)  # base_width
+FULL = 16  # base_width of the published weights
+# label -> base_width, and whether the weights are pruned ones; False: random ones
+ARMS = {f'width {FULL}, trained on': (FULL, False), 'pruned to 8': (8, True), 'width 8, random weights': (8, False)}
 SAMPLES = 1_000
 CALIBRATE = 16  # training pictures of each size
 TIMED, ROUNDS = 8, 3
@@ -131,7 +133,6 @@ def quantised(data_root: str) -> dict[str, Any]:
         'psnr_y': {name: statistics.mean(values) for name, values in scores.items()},
         'worst_loss': max(a - b for a, b in zip(scores['fp32'], scores['int8'], strict=True)),
         'bytes': sizes,
-        'seconds': [statistics.median(row[i] for row in seconds) for i in (0, 1)],
         'speed': compare_pairs([(row[0], row[1]) for row in seconds]),
     }
 
@@ -159,20 +160,17 @@ def narrow_file(data_root: str, width: int, path: Path, pruned: bool, seed: int)
     return str(path)
 
 
-def arms(data_root: str, work_dir: Path, seed: int) -> dict[str, dict[str, Any]]:
-    """Return label -> changed keys of the config, of a seed."""
-    found: dict[str, dict[str, Any]] = {f'width {FULL}, trained on': {'load_from': str(find_weights(MODEL))}}
-    for width in WIDTHS:
-        for label, pruned, name in (
-            (f'pruned to {width}', True, f'pruned_{width}'),
-            (f'width {width}, random weights', False, f'random_{width}_s{seed}'),
-        ):
-            start = narrow_file(data_root, width, work_dir / f'{name}.pth', pruned, seed)
-            found[label] = {'model.generator.backbone.base_width': width, 'load_from': start}
-    return found
+def start_of(label: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keys of an arm's network and its weights to start from."""
+    width, pruned = ARMS[label]
+    if width == FULL:
+        return {'load_from': str(find_weights(MODEL))}
+    path = args.work_dir / (f'pruned_{width}.pth' if pruned else f'random_{width}_s{seed}.pth')
+    start = narrow_file(args.data_root, width, path, pruned, seed)
+    return {'model.generator.backbone.base_width': width, 'load_from': start}
 
 
-def train(label: str, changed: dict[str, Any], seed: int, args: argparse.Namespace) -> dict[str, Any]:
+def train(label: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Train one arm with a seed and test it."""
     schedule = {
         'train_cfg.max_samples': SAMPLES,
@@ -181,7 +179,8 @@ def train(label: str, changed: dict[str, Any], seed: int, args: argparse.Namespa
         **{f'param_scheduler.{role}.step_size': SAMPLES // 4 for role in ('generator', 'discriminator')},
     }
     folder = args.work_dir / f'{label.replace(" ", "_").replace(",", "")}_s{seed}'
-    scores = train_and_test(CONFIG, seed, folder, data_root=args.data_root, overrides=schedule | changed)
+    changed = schedule | start_of(label, seed, args)
+    scores = train_and_test(CONFIG, seed, folder, data_root=args.data_root, overrides=changed)
     kept = {key: scores[key] for key in KEPT if key in scores}
     kept['overrides'] = {key: value for key, value in kept.get('overrides', {}).items() if key != 'load_from'}
     return kept
@@ -191,7 +190,8 @@ def page(facts: dict) -> str:
     """Return both tables in Markdown."""
     eight = facts['int8']
     means = eight['psnr_y']
-    faster = eight['seconds'][0] / eight['seconds'][1]
+    speed = eight['speed']
+    low, high = speed['interval']
     lines = [
         '<!-- written by docs/studies/refinement_compression.py -->',
         '',
@@ -203,11 +203,11 @@ def page(facts: dict) -> str:
         *(
             f'| {name} | {means[name]:.2f} | {loss} | {eight["bytes"][name] / 2**20:.2f} | {seconds:.3f} |'
             for name, loss, seconds in zip(
-                ('fp32', 'int8'), ('', f'{eight["worst_loss"]:.2f}'), eight['seconds'], strict=True
+                ('fp32', 'int8'), ('', f'{eight["worst_loss"]:.2f}'), speed['seconds'], strict=True
             )
         ),
         '',
-        f'Ratio of the times: {faster:.2f}.',
+        f'Time of int8 by that of fp32: {speed["ratio"]:.2f} ({low:.2f} to {high:.2f}, {speed["pairs"]} pairs).',
         '',
         f'| after {SAMPLES:,} more samples | weights | seeds | psnr_y of each seed | mean | interval | ssim_y |',
         '|---|---|---|---|---|---|---|',
@@ -218,16 +218,11 @@ def page(facts: dict) -> str:
             found = interval(values)
             bounds = f'{found[0]:.2f} to {found[1]:.2f}' if found else 'one seed'
             lines.append(
-                f'| {label} | {facts["weights"][width_of(label)]:,} | {len(values)} | '
+                f'| {label} | {facts["weights"][str(ARMS[label][0])]:,} | {len(values)} | '
                 f'{", ".join(f"{value:.2f}" for value in values)} | {statistics.mean(values):.2f} | {bounds} | '
                 f'{statistics.mean(ssim):.4f} |'
             )
     return '\n'.join(lines) + '\n'
-
-
-def width_of(label: str) -> str:
-    """Return the number in an arm's label."""
-    return ''.join(filter(str.isdigit, label))
 
 
 def main() -> None:
@@ -247,16 +242,16 @@ def main() -> None:
             'start_sha256': start,
             'samples': SAMPLES,
             'int8': quantised(args.data_root),
-            'weights': {str(width): weights(width) for width in (FULL, *WIDTHS)},
+            'weights': {str(width): weights(width) for width, _ in ARMS.values()},
             'libraries': library_versions(),
             'arms': {},
         }
         write_json(OUT, facts)
     for seed in args.seeds:
-        for label, changed in arms(args.data_root, args.work_dir, seed).items():
+        for label in ARMS:
             runs = facts['arms'].setdefault(label, {})
             if str(seed) not in runs:
-                runs[str(seed)] = train(label, changed, seed, args)
+                runs[str(seed)] = train(label, seed, args)
                 write_json(OUT, facts)
                 OUT.with_suffix('.md').write_text(page(facts))
                 print(f'{label}, seed {seed}: {runs[str(seed)]["mean"]["psnr_y"]:.2f}', flush=True)

@@ -35,14 +35,15 @@ def test_nothing_of_the_input_survives_an_empty_bottleneck():
 @pytest.mark.parametrize(('norm', 'kept'), [({}, True), ({'norm': 'batch'}, True), ({'norm': 'instance'}, False)])
 def test_only_instance_norm_removes_brightness_and_contrast(norm, kept):
     """The default passes them on; with instance norm a brighter picture of more contrast gives the same output."""
+    torch.manual_seed(0)
     net = network(2, **norm).double().eval()
     for layer in net.modules():
         if isinstance(layer, torch.nn.Conv2d):
             layer.padding_mode = 'circular'  # a border of zeros does not get brighter with the picture
     x = torch.rand(1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     y, brighter = (net(z)['picture'] for z in (x, 2 * x + 1))
-    change = (brighter - y).abs().mean() / y.std()  # over 200 draws of the weights: below 0.005 or above 0.1
-    assert (change > 0.05) == kept
+    change = (brighter - y).abs().mean() / y.std()
+    assert change > 0.2 if kept else change < 0.01
 
 
 @pytest.mark.parametrize('levels', [1, 2, 3])
