@@ -47,6 +47,7 @@ CLAIM = {
     'published': list,
     'why_not': str,
     'explanation': str,
+    'explained_at': str,
 }
 REQUIRED = ('id', 'sentence', 'where', 'metric')
 SAME_PROTOCOL = {'psnr_physics': 'psnr_rgb'}  # scores of layers that are pictures, see restorebox.metrics.protocols
@@ -92,6 +93,7 @@ class Claim:
     published: tuple = ()
     why_not: str = ''
     explanation: str = ''  # of a verdict that is not the paper's: scale, ambiguity of the paper, or implementation
+    explained_at: str | None = None  # the budget that the explanation is about; None: all
 
     def sides(self) -> tuple[tuple[str, str], ...]:
         """Return (model, metric) of the better side and of the other; empty if the claim is not checked by training."""
@@ -189,6 +191,9 @@ def read_ledger(file: Path) -> Ledger:
             if side in node and node[side] not in text['models']:
                 names = tuple(text['models'])
                 raise ConfigError(f"{here}: {side}: there is no model '{node[side]}'; {nearest(node[side], names)}")
+        if node.get('explained_at', 'small') not in BUDGETS:
+            name = node['explained_at']
+            raise ConfigError(f"{here}: explained_at: there is no budget '{name}'; {nearest(name, BUDGETS)}")
         if node['id'] in {claim.id for claim in claims}:
             raise ConfigError(f'{here}: id: occurs twice')
         _check_comparison(here, node, text['models'])

@@ -18,6 +18,10 @@ from restorebox.files import replacing, write_whole
 
 MARK = '<!-- written by restorebox reproduce -->\n\n'
 SHOWN = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb')
+BUDGET_NOTE = (
+    'The budgets `small` and `medium` train and test on clean photographs with synthesised degradations, not on the '
+    'data sets that claims and tables name, and not as long as in the paper; `tiny` only shows that it runs.'
+)
 RULE = (
     'A size is the mean of the seed-paired differences, in brackets its 95 % t-interval; `of paper` is its ratio to '
     'the size in the paper. `holds`: the interval is above 0, and that of the gain of the better side over the input '
@@ -26,11 +30,12 @@ RULE = (
     'it lies outside the tolerance. `equivalent`: two one-sided tests at 5 % place the mean within the tolerance. '
     '`inconclusive`: none of these; `needs` is the number of further seeds if mean and spread stay as they are. '
     '`void`: the mean gain of neither side is above the margin, untrained networks show no less, or the sides were '
-    'tested on different pictures. `stale`: config or code has changed since the runs, and no probe has shown that it '
-    'computes the same (`reproduce --confirm`). Gains are those of the better side and of the '
-    'other, on `psnr_y` if the score has no input; there is none where the input is the target. The '
-    'budgets `small` and `medium` are no settings of the paper, and `tiny` only shows that it runs.'
-).format(margins=', '.join(f'{value:g} {kind.upper()}' for kind, value in MARGINS.items()))
+    'tested on different pictures. `stale`: config or code has changed since the runs, or is not recorded with them, '
+    'and no probe has shown that it computes the same (`reproduce --confirm`). Gains are those of the better side and '
+    'of the other with the same seeds, on `psnr_y` if the score has no input; there is none where the input is the '
+    'target. '
+    'The cost contains that of the models from which a training starts. {budgets}'
+).format(margins=', '.join(f'{value:g} {kind.upper()}' for kind, value in MARGINS.items()), budgets=BUDGET_NOTE)
 
 
 def number(value: float | None, metric: str) -> str:
@@ -153,7 +158,8 @@ def published_page(ledgers: dict[str, Ledger], docs: Path, published: Path) -> s
     """
     out = [
         MARK + '# Published tables\n\nFigures as the papers print them. The last column says at which budgets we have '
-        'trained that row, with how many seeds; our figures are in the pages of the claims, never in these columns.\n'
+        'trained that row, with how many seeds; our figures are in the pages of the claims, never in these columns. '
+        f'{BUDGET_NOTE}\n'
     ]
     for file in sorted(published.glob('*.json')):
         try:

@@ -1,6 +1,7 @@
 """Identity of a stored run: config, commit, source files, data and checkpoint; and what has changed since it was made.
 
-A record made before these entries existed lacks them; pages and ``reproduce --status`` call them unknown.
+A record made before these entries existed lacks them; pages and ``reproduce --status`` call them unknown. One without
+source files is stale: nothing shows that the present code computes the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from restorebox.files import configs_dir, json_bytes, write_whole
 
 IDENTITY = ('config_digest', 'commit', 'sources', 'data', 'checkpoint_sha256', 'per_picture')
 """Entries of a complete record besides scores and cost."""
+NO_SOURCES = 'no source files recorded'
 PACKAGE = Path(__file__).resolve().parents[1]
 # packages whose code decides what a training computes, and files that every training runs; of the data sets only the
 # components that a config names count, since the files that reading needs change often and the data have their hashes
@@ -72,9 +74,9 @@ def sources(config: Path, content: Mapping, *more: str) -> dict[str, str]:
 
 
 def changed(record: Mapping[str, Any], docs: Path) -> list[str]:
-    """Return the files of a stored run whose code is not what it was; empty for a record without ``sources``."""
-    if 'sources' not in record:
-        return []
+    """Return the files of a stored run whose code is not what it was, or ``[NO_SOURCES]``."""
+    if record.get('sources') is None:
+        return [NO_SOURCES]
     found = []
     for name, digest in _listed(docs / 'sources' / f'{record["sources"]}.json').items():
         top, _, rest = name.partition('/')

@@ -30,15 +30,25 @@ def results(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[int, di
     return dict(sorted(found.items()))
 
 
-def side(found: Mapping[int, dict], metric: str) -> Side:
-    """Return seed -> score, None if the run failed or has no such score, and the gains over the input."""
+def side(found: Mapping[int, dict], metric: str, input_metric: str | None = None) -> Side:
+    """Return seed -> score, None if the run failed or has no such score, and the gains over the input.
+
+    Args:
+        found: seed -> stored result.
+        metric: name of the score.
+        input_metric: score of the input where there is none of ``metric``: a claim that compares two images of one
+            model measures both by this score.
+    """
     scores = {seed: None if 'failed' in one else one['mean'].get(metric) for seed, one in found.items()}
     means = [one.get('mean', {}) for one in found.values()]
-    judged = metric if any(f'input/{metric}' in mean for mean in means) else PICTURE
+    candidates = ((metric, metric), (input_metric or metric, metric), (PICTURE, PICTURE))
+    judged, restored = next(
+        (pair for pair in candidates if any(f'input/{pair[0]}' in mean for mean in means)), candidates[-1]
+    )
     perfect = PERFECT.get(judged.partition('_')[0])
     gains = {}
     for seed, one in found.items():
-        before, after = (one.get('mean', {}).get(key) for key in (f'input/{judged}', judged))
+        before, after = (one.get('mean', {}).get(key) for key in (f'input/{judged}', restored))
         if before is not None and after is not None and before != perfect:
             gains[seed] = after - before
     return Side(scores, gains, margin(judged))
@@ -48,7 +58,7 @@ def sides(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[d
     """Return the stored results and the scores of the better side and of the other; empty for an unchecked claim."""
     found = [results(ledger, model, budget, docs) for model, _ in claim.sides()]
     names = [_metric(claim, own, budget) for _, own in claim.sides()]
-    return found, [side(each, name) for each, name in zip(found, names, strict=True)]
+    return found, [side(each, name, names[0]) for each, name in zip(found, names, strict=True)]
 
 
 def _metric(claim: Claim, own: str, budget: str) -> str:
@@ -84,7 +94,7 @@ def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[
     changed = sorted({name for one in runs for name in one['changed']})
     if changed and outcome.verdict != 'not run':
         more = f' and {len(changed) - 3} more' if len(changed) > 3 else ''
-        note = f'was {outcome.verdict}; changed since: {", ".join(changed[:3])}{more}'
+        note = f'was {outcome.verdict}; changed or unknown: {", ".join(changed[:3])}{more}'
         outcome = replace(outcome, verdict='stale', note=note, needs='the runs again')
     return runs, outcome, values
 
@@ -100,9 +110,11 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
     """Return the row of a claim at a budget: differences, verdict and cost."""
     runs, outcome, values = _judge(ledger, claim, budget, docs)
     whys = [ledger.models[model].get('why', '') for model, _ in claim.sides() if not ledger.spec(model, budget)]
-    costs = [one['training'] for one in runs if 'training' in one]
+    costs = _costs(ledger, claim, budget, docs)
     reasons = [one['failed'] for one in runs if 'failed' in one]
     lacking = sorted({key for one in runs for key in unknown(one) if 'failed' not in one})
+    if outcome.verdict == 'not run':  # one side may have run, for another claim
+        costs, values = [], []
     return {
         'id': claim.id,
         'sentence': claim.sentence,
@@ -119,16 +131,48 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'low': outcome.low,
         'high': outcome.high,
         'ratio': outcome.ratio,
-        'gains': [statistics.fmean(each.gains.values()) if each.gains else None for each in values],
+        'gains': [_mean_gain(each, outcome.seeds) for each in values],
         'seeds': list(outcome.seeds),
         'needs': outcome.needs,
         'note': (reasons or [outcome.note or claim.why_not or (whys or [''])[0]])[0],
-        'explanation': '' if outcome.verdict in ('holds', 'equivalent', 'not run') else claim.explanation,
+        'explanation': _explanation(claim, outcome.verdict, budget),
         'unknown': lacking if outcome.seeds else [],
         'minutes': max((cost['minutes'] for cost in costs), default=None),
         'samples': max((cost['samples'] for cost in costs), default=None),
         'device': next((cost['device'] for cost in costs), None),
     }
+
+
+def _costs(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> list[dict[str, Any]]:
+    """Return samples, minutes and device of each run of a claim, with those of the models that it starts from."""
+    costs = []
+    for model in claim.models():
+        chain = [results(ledger, name, budget, docs) for name in _started_from(ledger, model)]
+        for seed, one in chain[0].items():
+            if 'training' not in one:
+                continue
+            parts = [each[seed]['training'] for each in chain if 'training' in each.get(seed, {})]
+            sums = {key: sum(part[key] for part in parts) for key in ('samples', 'minutes')}
+            costs.append({**sums, 'device': one['training']['device']})
+    return costs
+
+
+def _started_from(ledger: Ledger, model: str) -> list[str]:
+    """Return a model, the one that it starts from, and so on."""
+    after = ledger.models[model].get('after')
+    return [model] + (_started_from(ledger, after) if after else [])
+
+
+def _explanation(claim: Claim, verdict: str, budget: str) -> str:
+    """Return the explanation of a verdict that is not the paper's, if it is one of this budget."""
+    apart = verdict in ('holds', 'equivalent', 'not run')
+    return '' if apart or claim.explained_at not in (None, budget) else claim.explanation
+
+
+def _mean_gain(one: Side, seeds: Sequence[int]) -> float | None:
+    """Return the mean over the compared seeds, or over all where none could be compared."""
+    gains = [gain for seed, gain in one.gains.items() if not seeds or seed in seeds]
+    return statistics.fmean(gains) if gains else None
 
 
 def rows(ledger: Ledger, claims: Sequence[Claim], docs: Path) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def test_changed_names_the_file(tmp_path):
     altered = {**found, 'restorebox/pixels.py': 'other', 'restorebox/gone.py': 'other'}
     stored = {'sources': records.store_names(altered, tmp_path / 'sources')}
     assert records.changed(stored, tmp_path) == ['restorebox/pixels.py', 'restorebox/gone.py']
-    assert records.changed({}, tmp_path) == []
+    assert records.changed({}, tmp_path) == [records.NO_SOURCES]
 
 
 def test_an_absent_list_is_one_line(tmp_path):
