@@ -16,7 +16,7 @@ from pathlib import Path
 
 from unpaired_setting import LEFT, gains
 
-from restorebox.claims.ledger import read_all
+from restorebox.claims.ledger import Ledger, read_all
 from restorebox.claims.runs import Run, read_result, to_do
 from restorebox.claims.statistics import interval
 from restorebox.engine.config import load_config
@@ -28,6 +28,7 @@ MODELS = (
     ('cclgan', 'cyclegan'),
     ('cclgan', 'cut'),
     ('cclgan', 'full'),
+    ('raindiffusion', 'cyclegan'),
     ('raindiffusion', 'teacher'),
     ('raindiffusion', 'full'),
 )
@@ -56,25 +57,31 @@ def left(values: list[float]) -> str:
     return f'{sum(abs(gain) > LEFT for gain in values)} of {len(values)}'
 
 
-def stored(method: str, model: str) -> tuple[str, str, list[dict]]:
-    """Return a model's label, the words on its discriminator, and its valid records."""
+def records(ledger: Ledger, model: str) -> list[dict]:
+    """Return a model's valid records."""
+    runs = [Run(ledger.method, model, BUDGET, seed, ledger.spec(model, BUDGET)) for seed in SEEDS]
+    return [read_result(run, DOCS / 'claims') for run in runs if not to_do(run, DOCS / 'claims')]
+
+
+def stored(method: str, model: str) -> tuple[str, str, list[dict], list[dict]]:
+    """Return a model's label, the words on its discriminator, its valid records, and those of the model before."""
     ledger = read_all()[method]
     spec = ledger.spec(model, BUDGET)
-    runs = [Run(method, model, BUDGET, seed, spec) for seed in SEEDS]
-    records = [read_result(run, DOCS / 'claims') for run in runs if not to_do(run, DOCS / 'claims')]
-    return ledger.label(model), discriminator(load_config(spec.config, spec.overrides, spec.row).model), records
+    words = discriminator(load_config(spec.config, spec.overrides, spec.row).model)
+    return ledger.label(model), words, records(ledger, model), records(ledger, spec.after) if spec.after else []
 
 
-def row(label: str, words: str, runs: list[dict]) -> list[str]:
-    """Return the cells of a method."""
+def row(label: str, words: str, runs: list[dict], before: list[dict]) -> list[str]:
+    """Return the cells of a method; cost without that of the model that it starts from + the latter's."""
     psnr, ssim = (gains(runs, score) for score in SCORES)
-    training = runs[0]['training']
+    parts = [each for each in (runs, before) if each]
+    minutes = (statistics.mean(each['training']['minutes'] for each in part) for part in parts)
     return [
         label,
         words,
-        training.get('semantic_encoder', '-'),
-        f'{training["samples"]:,}',
-        f'{statistics.mean(each["training"]["minutes"] for each in runs):.1f}',
+        runs[0]['training'].get('semantic_encoder', '-'),
+        ' + '.join(f'{part[0]["training"]["samples"]:,}' for part in parts),
+        ' + '.join(f'{each:.1f}' for each in minutes),
         str(len(runs)),
         f'{statistics.mean(each["mean"]["psnr_y"] for each in runs):.2f}',
         ', '.join(f'{gain:+.2f}' for gain in psnr),
@@ -98,6 +105,7 @@ def page() -> str:
         '<!-- written by docs/studies/unpaired_methods.py -->',
         '',
         f'{setting["data"]}; {first["count"]} test images, {training["device"]}, {training["threads"]} thread. '
+        'RainDiffusion: + samples and minutes of the teacher. '
         f'The input has {psnr:.2f} dB and SSIM {ssim:.4f} (Y). Intervals are 95 % t-intervals of the mean over the '
         f'seeds. A run has left the identity if its gain or loss is above {LEFT} dB; CCLGAN with the discriminator and '
         f'weights of the paper has done so with {left(before)} seeds.',
@@ -106,7 +114,7 @@ def page() -> str:
         '|---' * len((*HEAD, *TAIL)) + '|',
         *('| ' + ' | '.join(row(*each)) + ' |' for each in trained),
     ]
-    missing = [label for label, _, runs in found if not runs]
+    missing = [label for label, _, runs, _ in found if not runs]
     if missing:
         lines += ['', f'Not trained yet: {", ".join(missing)}.']
     return '\n'.join(lines) + '\n'
