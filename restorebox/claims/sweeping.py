@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from restorebox.claims.ledger import Ledger, read_all
 from restorebox.claims.reproduction import Options, execute_runs, show_plan
@@ -16,6 +18,7 @@ from restorebox.registry import nearest
 
 Chosen = tuple[Ledger, Sweep]
 NO_ROW = 'none'  # the config itself
+OWN_KEYS = ('randomness', 'work_dir', 'load_from', 'resume', 'launcher')  # set by the sweep for each run
 
 
 class Executed(NamedTuple):
@@ -57,32 +60,43 @@ def sweep_of_config(config: str, over: str, rows: list[str], score: str) -> Chos
         rows: names of rows, one curve each; ``none`` is the config itself.
         score: the score to draw.
 
+    Names of runs and files contain hashes of the config's path, the key, the rows and the values, so that a sweep never
+    takes the place of another's results.
+
     Raises:
-        ConfigError: there is no such config, row or key, a value is given twice, or ``over`` has another form.
+        ConfigError: there is no such config, row, key or score, the sweep sets the key itself, a value is given twice,
+            or ``over`` has another form.
     """
-    from restorebox.engine.config import find_config
+    from restorebox.engine.build_check import known_scores
+    from restorebox.engine.config import find_config, load_config
     from restorebox.engine.running import check_config
 
     key, equals, text = over.partition('=')
-    values = [_constant(word) for word in text.split(',')]
-    if not equals or not key or not all(word.strip() for word in text.split(',')):
+    values = _constants(text)
+    if not equals or not key or not values:
         raise ConfigError(f'--over {over}: must be KEY=V1,V2,..., for example model.generator.backbone.levels=1,3,5')
-    if len({str(value) for value in values}) < len(values):
+    if any(values[i] in values[:i] for i in range(len(values))):
         raise ConfigError(f'--over {over}: a value is given twice')
+    if key.partition('.')[0] in OWN_KEYS:
+        raise ConfigError(f'--over {over}: the sweep sets {key.partition(".")[0]} for each run; --seeds sets the seeds')
     file, inside = find_config(config).resolve(), configs_dir().resolve()
     path = file.relative_to(inside).as_posix() if file.is_relative_to(inside) else str(file)
     models: dict[str, dict] = {}
     curves: dict[str, dict] = {}
-    for number, row in enumerate(dict.fromkeys(rows)):
-        models[f'row{number}'] = {'paper': path, **({} if row == NO_ROW else {'row': row})}
+    for row in dict.fromkeys(rows):
+        name, taken = _name(row), None if row == NO_ROW else row
+        models[name] = {'paper': path, **({'row': taken} if taken else {})}
         named = all(isinstance(value, (int, float)) for value in values)
-        points = {f'v{i}': {'label': str(value), 'paper_overrides': {key: value}} for i, value in enumerate(values)}
+        points = {_name(str(value)): {'label': str(value), 'paper_overrides': {key: value}} for value in values}
         given = {'key': key, 'values': values} if named else {'points': points}
-        curves[f'row{number}'] = {'label': file.stem if row == NO_ROW else row, 'model': f'row{number}', **given}
+        curves[name] = {'label': taken or file.stem, 'model': name, **given}
         for value in values:
-            check_config(str(file), {key: value}, None if row == NO_ROW else row)
+            check_config(str(file), {key: value}, taken)
+        known = known_scores(load_config(str(file), {key: values[0]}, taken).to_dict(), 'test')
+        if known is not None and score not in known:
+            raise ConfigError(f"--score {score}: {config} doesn't measure it; {nearest(score, known)}")
     entry = {
-        'id': key.rpartition('.')[2].replace('_', '.'),
+        'id': _name(f'{path}.{key}', key.rpartition('.')[2]),
         'where': path,
         'axis': key,
         'metric': score,
@@ -93,11 +107,26 @@ def sweep_of_config(config: str, over: str, rows: list[str], score: str) -> Chos
     return ledger, sweeps[0]
 
 
-def _constant(word: str) -> object:
+def _constants(text: str) -> list[Any]:
+    """Return the values of a list with commas, as Python constants, lists among them, or words; empty for no list."""
     try:
-        return ast.literal_eval(word.strip())
-    except (ValueError, SyntaxError):
-        return word.strip()
+        return list(ast.literal_eval(f'({text},)'))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        words = [word.strip() for word in text.split(',')]
+        return [_constant(word) for word in words] if all(words) else []
+
+
+def _constant(word: str) -> Any:
+    try:
+        return ast.literal_eval(word)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return word
+
+
+def _name(text: str, shown: str | None = None) -> str:
+    """Return a part of file names for a text: its letters, digits and dots, and a hash of it."""
+    readable = re.sub(r'[^A-Za-z0-9.]+', '.', text if shown is None else shown)[-40:].strip('.')
+    return f'{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
 
 
 def _runs(chosen: Chosen, budget: str, seeds: list[int]) -> list[Run]:

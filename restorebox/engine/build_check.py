@@ -128,7 +128,16 @@ def _check_loop(plain: dict, part: str) -> None:
         )
 
 
-def _check_evaluators(plain: dict, part: str) -> None:
+def known_scores(plain: dict, part: str) -> list[str] | None:
+    """Return the names of the scores that a part measures; None if a metric does not tell them.
+
+    Args:
+        plain: a resolved config.
+        part: ``'val'`` or ``'test'``.
+
+    Raises:
+        ConfigError: the metrics are invalid.
+    """
     evaluators = plain[f'{part}_evaluator']
     if isinstance(evaluators, dict) and 'metrics' in evaluators:  # MMEngine would build its Evaluator
         raise ConfigError(f'config, {part}_evaluator: restorebox has {ALIASES["Evaluator"]}')
@@ -145,13 +154,16 @@ def _check_evaluators(plain: dict, part: str) -> None:
         if twice:  # MMEngine would raise only after everything has been scored
             raise ConfigError(f'config, {part}_evaluator: two metrics give {twice[0]}; leave one of them out')
         given = None if given is None or names is None else [*given, *names]  # other classes: scores are unknown
+    sets = plain[f'{part}_dataloader']['dataset'].get('datasets') or ()
+    return None if given is None else [*given, *(f'{name}/{score}' for name in sets for score in given)]
+
+
+def _check_evaluators(plain: dict, part: str) -> None:
+    known = known_scores(plain, part)
     hook = (plain.get('default_hooks') or {}).get('checkpoint') or {}
     best = hook.get('save_best')
-    if part == 'val' and given is not None and best is not None:
-        sets = plain['val_dataloader']['dataset'].get('datasets') or ()
-        known = [*given, *(f'{name}/{score}' for name in sets for score in given)]
-        if best.replace('input/', '') not in known:
-            raise ConfigError(f"config, default_hooks.checkpoint: save_best is '{best}'; {nearest(best, known)}")
+    if part == 'val' and known is not None and best is not None and best.replace('input/', '') not in known:
+        raise ConfigError(f"config, default_hooks.checkpoint: save_best is '{best}'; {nearest(best, known)}")
 
 
 def _check_hooks(plain: dict) -> None:

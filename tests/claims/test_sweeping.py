@@ -6,6 +6,7 @@ import pytest
 
 from restorebox.claims import runs
 from restorebox.claims.ledger import Ledger
+from restorebox.claims.records import store_names
 from restorebox.claims.sweep_pages import sweep_content, sweeps_section, write_sweep
 from restorebox.claims.sweeping import select_sweep, sweep_of_config
 from restorebox.claims.sweeps import expand
@@ -29,7 +30,8 @@ def made_up(docs, scores):
             run = runs.Run('m', model, 'small', seed, ledger.spec(model, 'small'))
             digest = run.digest if score is not None else 'x'
             mean = {'psnr_rgb': score or 9.0, 'input/psnr_rgb': 20.0}
-            runs.write_json(run.stored(docs), {'digest': digest, 'mean': mean})
+            code = store_names({}, docs / 'sources')
+            runs.write_json(run.stored(docs), {'digest': digest, 'mean': mean, 'sources': code})
     return ledger, sweeps[0]
 
 
@@ -66,11 +68,51 @@ def test_an_unknown_sweep_is_one_line():
         ('model.generator.backbone.level=1', ['none'], "UNet has no key 'level'"),
         (f'{OVER}=9', ['none'], 'levels is 9'),
         (f'{OVER}=1', ['endecodr'], "did you mean 'endecoder'"),
+        (f'{OVER}=1,1.0', ['none'], 'given twice'),
+        ('randomness.seed=1,2', ['none'], 'the sweep sets randomness for each run'),
+        ('work_dir=a,b', ['none'], 'the sweep sets work_dir for each run'),
     ],
 )
 def test_a_wrong_sweep_of_a_config_is_refused_before_the_first_run(over, rows, expected):
     with pytest.raises(ConfigError, match=expected):
         sweep_of_config('infoaccum/infoaccum_demo.py', over, rows, 'psnr_rgb')
+
+
+def test_a_score_that_is_not_measured_is_refused_before_the_first_run():
+    with pytest.raises(ConfigError, match=r"--score psnr_x: .*doesn't measure it; did you mean 'psnr_y'"):
+        sweep_of_config('infoaccum/infoaccum_demo.py', f'{OVER}=1', ['none'], 'psnr_x')
+
+
+def test_two_sweeps_share_no_name(tmp_path):
+    """Of keys with the same last part, of rows and values in another order, and of two configs of one file name."""
+    (tmp_path / 'infoaccum_demo.py').write_text("_base_ = '{{$RESTOREBOX_CONFIGS:}}/infoaccum/infoaccum_demo.py'\n")
+    given = [
+        ('infoaccum/infoaccum_demo.py', 'train_dataloader.batch_size=1,2', ['none']),
+        ('infoaccum/infoaccum_demo.py', 'val_dataloader.batch_size=1,2', ['none']),
+        (str(tmp_path / 'infoaccum_demo.py'), 'train_dataloader.batch_size=1,2', ['none']),
+        ('infoaccum/infoaccum_demo.py', 'train_dataloader.batch_size=1,2', ['endecoder']),
+    ]
+    names = [
+        {(ledger.method, model) for model in sweep.models()}
+        for ledger, sweep in (sweep_of_config(*one, 'psnr_rgb') for one in given)
+    ]
+    assert sum(map(len, names)) == len(set.union(*names)) == 8
+    forwards, backwards = (
+        sweep_of_config('infoaccum/infoaccum_demo.py', f'model.gan_mode={words}', ['none'], 'psnr_rgb')
+        for words in ('lsgan,hinge', 'hinge,lsgan')
+    )
+    specs = [{name: ledger.spec(name, 'paper') for name in sweep.models()} for ledger, sweep in (forwards, backwards)]
+    assert specs[0] == specs[1]
+
+
+def test_values_may_be_lists():
+    _, sweep = sweep_of_config(
+        'infoaccum/infoaccum_demo.py',
+        'optim_wrapper.generator.optimizer.betas=[0.5,0.9],[0.9,0.99]',
+        ['none'],
+        'psnr_y',
+    )
+    assert [point.place for point in sweep.curves[0].points] == ['[0.5, 0.9]', '[0.9, 0.99]']
 
 
 def test_words_are_points_in_their_order():
@@ -98,8 +140,9 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
     main([*command, '--plan'])
     assert '2 of 2 runs to do' in capsys.readouterr().out
     main(command)
-    assert capsys.readouterr().out.endswith('work_dirs/sweeps/own_levels_paper.png\n')
-    content = json.loads((tmp_path / 'work_dirs/sweeps/own_levels_paper.json').read_text())
+    (picture,) = tmp_path.glob('work_dirs/sweeps/own_levels-????????_paper.png')
+    assert capsys.readouterr().out.endswith(f'{picture.relative_to(tmp_path)}\n')
+    content = json.loads(picture.with_suffix('.json').read_text())
     points = content['curves'][0]['points']
     assert [(point['place'], list(point['scores'])) for point in points] == [(1, ['0']), (2, ['0'])]
     main([*command, '--plan'])
