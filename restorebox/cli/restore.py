@@ -66,11 +66,14 @@ def show(run: RestoreRun) -> None:
 
     numbers = {'restore': 0, 'replace': 0, 'keep': 0}
     words = {'restore': '', 'replace': ' (replaces the one there)', 'keep': ' (is there already)'}
-    for job, action in preview(run):
+    jobs, remarks = preview(run)
+    for job, action in jobs:
         numbers[action] += 1
         print(printable(f'{job.source} -> {job.target}{words[action]}'))
     would = f'would restore {numbers["restore"] + numbers["replace"]} into {run.out}'
     print(f'{would}, {numbers["replace"]} of these in place of others; {numbers["keep"]} are there already')
+    for line in remarks:
+        print(printable(line), file=sys.stderr)
 
 
 def build(args: argparse.Namespace) -> RestoreInferencer:

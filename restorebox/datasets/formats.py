@@ -47,7 +47,7 @@ FORMATS: dict[str, Format] = {
     'HEIF': _format('.heic .heif .hif .heics .heifs', 'deep alpha profile exif xmp', written=False),
     # not written, since it has 256 colours only
     'GIF': _format('.gif', 'alpha frames comments', written=False),
-    'BMP': _format('.bmp', 'alpha density'),
+    'BMP': _format('.bmp', 'density'),  # programs read the alpha channel of 32-bit files as padding
     'PPM': _format('.ppm .pgm .pnm .pbm', 'deep'),
     'JPEG2000': _format('.jp2 .j2k .j2c .jpc .jpf .jpx', 'alpha comments'),
     'TGA': _format('.tga', 'alpha'),

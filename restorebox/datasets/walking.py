@@ -22,6 +22,7 @@ class SkippedFiles:
         suffixes: suffix in lower case ('' for none) -> number of skipped files, without hidden ones.
         excluded: number of files that the user's patterns leave out.
         refused: a message for each object of storage that can't be used, with the reason.
+        inside: number of files that lie in the folder of the outputs.
     """
 
     strict: bool = False
@@ -30,6 +31,7 @@ class SkippedFiles:
     suffixes: Counter[str] = field(default_factory=Counter)
     excluded: int = 0
     refused: list[str] = field(default_factory=list)
+    inside: int = 0
 
     def add(self, path: PurePath) -> None:
         """Count a skipped file."""

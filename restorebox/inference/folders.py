@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -58,6 +58,12 @@ class RestoreRun:
     overwrite: bool = False
     batch_size: int = 1
     report: Path | RemotePath | None = None
+
+    def __post_init__(self) -> None:
+        if self.only_if_damaged and self.maker.strength == 0:
+            raise ConfigError(
+                'only-if-damaged needs a strength above 0: at 0 the network does not run and finds nothing'
+            )
 
     def plan(self, skipped: SkippedFiles) -> list[RestoreJob]:
         """Return all files with their outputs, see :func:`plan_jobs`."""
@@ -134,6 +140,7 @@ class RestoreSummary:
             *self.notes,
             *left_out(self.skipped.suffixes),
             *([f'left out by --include and --exclude: {excluded}'] if excluded else []),
+            *([f'left out, since they lie in the output folder: {self.skipped.inside}'] if self.skipped.inside else []),
             *(f'not entered: {line}' for line in self.skipped.repeated),
             *(f'not restored: {line}' for line in (*self.skipped.unreadable, *self.skipped.refused, *self.bad)),
         ]
@@ -147,15 +154,17 @@ Engine = Callable[
 ]
 
 
-def preview(run: RestoreRun) -> Iterator[tuple[RestoreJob, Action]]:
-    """Yield what a run would do with each file; nothing is written, and the model is not loaded.
+def preview(run: RestoreRun) -> tuple[list[tuple[RestoreJob, Action]], list[str]]:
+    """Return what a run would do with each file, and lines on what it would leave out.
+
+    Nothing is written, and the model is not loaded.
 
     Raises:
         DataError: see :func:`restore_into`.
     """
-    outputs = OutputLog(run.out, run.maker, read_only=True)
-    for job in run.plan(SkippedFiles()):
-        yield job, run.action(job, outputs)
+    outputs, summary = OutputLog(run.out, run.maker, read_only=True), RestoreSummary()
+    jobs = run.plan(summary.skipped)
+    return [(job, run.action(job, outputs)) for job in jobs], summary.remarks
 
 
 def restore_into(
@@ -193,8 +202,6 @@ def restore_into(
     folders = {job.target.parent for job in jobs if isinstance(job.target, Path)}
     jobs = jobs[rank::world]  # before existing outputs are skipped, so that all ranks divide the same list
     inferencer = build()  # with an engine too, so that a wrong model ends the run before any process is started
-    if run.only_if_damaged and inferencer.tiler.strength == 0:
-        raise ConfigError('only-if-damaged needs a strength above 0: at 0 the network does not run and finds nothing')
     if engine is None:
         restore: Restore = partial(restore_share, run, inferencer)
     else:
@@ -271,9 +278,15 @@ def run_jobs(
                 report.add(maker.signed(record))
             if record.source in expected:
                 outputs.confirm(record, expected[record.source])
+            if record.status in DONE:
+                for path in names.get(record.source, set()):
+                    if str(path) != record.output and (run.only_if_damaged or path not in targets):
+                        outputs.discard(path)
             done.add(record)
             done.counts['replaced'] += record.status in DONE and record.source in replaced
 
+        targets = {job.target for job in jobs}
+        names = {str(job.source): {job.target, job.copy} for job in jobs if job.target != job.copy}
         todo = []
         for job in jobs:
             if (action := run.action(job, outputs)) == 'keep':
@@ -313,7 +326,8 @@ def run_jobs(
 
 
 def _existing(job: RestoreJob, outputs: OutputLog) -> FileRecord:
-    path = job.target if outputs.exists(job.target) else job.copy
+    there = [path for path in (job.target, job.copy) if outputs.exists(path)]
+    path = next((each for each in there if outputs.made(each) in ('same', 'copied')), there[0])
     made = outputs.made(path)
     maker = outputs.maker if made in ('same', 'copied') else None
     model, sha256 = (None, None) if maker is None else (maker.model, maker.sha256)

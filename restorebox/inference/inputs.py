@@ -296,8 +296,8 @@ def plan_jobs(
             except those that have the suffix already.
 
     Raises:
-        DataError: see :func:`find_pictures`; a source does not exist; two sources have one output file; a source is its
-            own output; or nothing is selected.
+        DataError: see :func:`find_pictures`; a source does not exist, or lies in ``out`` itself; two sources have one
+            output file; a source is its own output; or nothing is selected.
     """
     sources = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     listed = list(listed)
@@ -312,6 +312,8 @@ def plan_jobs(
         skipped.excluded += len(found) - len(taken)
     out = locate(out)
     out_folder = _real(out)
+    given = [_real(locate(each)) for each in (*sources, *listed) if not glob.has_magic(str(each))]
+    named = [root for root in given if root == out_folder or out_folder in root.parents]  # files of these are wanted
     jobs: dict[Path | RemotePath, RestoreJob] = {}
     for source, below in taken.items():
         head = b'' if is_video(source) or _in_storage(source) else read_head(source)
@@ -322,6 +324,10 @@ def plan_jobs(
         if is_video(source) and (isinstance(source, RemotePath) or isinstance(target, RemotePath)):
             raise DataError(f'{source}: videos are restored in local folders only; copy it, or --exclude it')
         if out_folder in real.parents and (not selection.suffix or source.stem.endswith(selection.suffix)):
+            if not selection.suffix and any(root == real or root in real.parents for root in named):
+                raise DataError(f'{source}: lies in {out}, where the outputs go; take another folder for them')
+            if skipped is not None:
+                skipped.inside += 1
             continue
         note = naming_note(source.name, head, target.name)
         job = RestoreJob(source, target, note, selection.suffix, selection.kind)

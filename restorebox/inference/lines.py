@@ -8,7 +8,7 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from restorebox.storage import RemotePath, files_below, read, remove, write
 
 FLUSH_AFTER = 10.0  # seconds; a killed process loses the lines of such a time in storage
 Line = tuple[bytes, dict[str, Any]]
+Select = Callable[[Iterable[dict[str, Any]]], set[int]]  # contents of all lines -> indices of some
 
 
 class LocalLines:
     """File of JSON objects, one a line.
 
     A line is one write under a lock of the file, so lines of two processes do not mix. Lines that a killed process or a
-    full disk left incomplete are ignored when the file is read.
+    full disk left incomplete are ignored when the file is read. :meth:`keep` replaces the file, under the lock as well;
+    other processes then go on in the new one.
 
     Args:
         path: the file; created with its folder if missing.
@@ -34,16 +36,39 @@ class LocalLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, flags, 0o666)
-        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            os.close(self._descriptor)
-            raise OSError(0, 'is no regular file', str(path))
-        with file_locked(self._descriptor), open(path, 'rb') as file:  # no other process is in the middle of a line
+        self._descriptor = self._open()
+        with self._locked(), open(path, 'rb') as file:  # no other process is in the middle of a line
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
             self._complete = not size or file.read() == b'\n'  # whether the last line is
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0)
+        descriptor = os.open(self.path, flags, 0o666)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(0, 'is no regular file', str(self.path))
+        return descriptor
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of the file that has the path now, which another process may have replaced."""
+        while True:
+            with file_locked(self._descriptor):
+                if self._is_current():
+                    yield
+                    return
+            os.close(self._descriptor)
+            self._descriptor, self._complete = self._open(), True
+
+    def _is_current(self) -> bool:
+        here = os.fstat(self._descriptor)
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
     def read(self) -> Iterator[Line]:
         """Yield each complete line and its content."""
@@ -60,8 +85,9 @@ class LocalLines:
         Raises:
             OSError: the disk is full.
         """
-        line = (b'' if self._complete else b'\n') + json_bytes(content, indent=None)
-        with file_locked(self._descriptor):
+        text = json_bytes(content, indent=None)
+        with self._locked():
+            line = text if self._complete else b'\n' + text
             self._complete = False
             try:
                 while line:
@@ -73,10 +99,18 @@ class LocalLines:
     def flush(self) -> None:
         """Do nothing: each line is written at once."""
 
-    def keep(self, wanted: Callable[[int], bool]) -> None:
-        """Keep those lines only whose index is wanted, for one process after all have ended."""
-        with replacing(self.path) as beside, open(beside, 'wb') as file:
-            file.writelines(line for i, (line, _) in enumerate(self.read()) if wanted(i))
+    def keep(self, select: Select) -> None:
+        """Keep the selected lines only; other processes may go on to append.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        with self._locked():
+            kept = select(content for _, content in self.read())
+            if all(i in kept for i, _ in enumerate(self.read())):
+                return
+            with replacing(self.path) as beside, open(beside, 'wb') as file:
+                file.writelines(line for i, (line, _) in enumerate(self.read()) if i in kept)
 
     def close(self) -> None:
         """Close the file."""
@@ -136,9 +170,10 @@ class RemoteLines:
             self._waiting = []
         self._flushed = time.monotonic()
 
-    def keep(self, wanted: Callable[[int], bool]) -> None:
-        """Join the parts that :meth:`read` found, for one process; a kill in between leaves lines twice."""
-        write(self.path, b''.join(line for i, (line, _) in enumerate(self._lines) if wanted(i)))
+    def keep(self, select: Select) -> None:
+        """Read all parts and join their selected lines, for one process; a kill in between leaves lines twice."""
+        kept = select(content for _, content in self.read())
+        write(self.path, b''.join(line for i, (line, _) in enumerate(self._lines) if i in kept))
         remove(self._parts)
         self._parts, self._lines = [], []
 

@@ -22,7 +22,7 @@ from restorebox.inference.lines import LocalLines, RemoteLines, open_lines
 from restorebox.inference.models import find_model, weights_digest
 from restorebox.inference.video import is_video
 from restorebox.restorers.strength import checked_strength
-from restorebox.storage import RemotePath, check_output, files_below
+from restorebox.storage import RemotePath, check_output, files_below, remove
 
 REPORT_VERSION = 1  # of the lines of a report; a change that readers must know of increases it
 OUTPUTS = '.restorebox.outputs.jsonl'  # in an output folder: the maker of each output
@@ -195,15 +195,8 @@ class Report:
         self._lines.add(record.line())
 
     def finish(self) -> None:
-        """Keep the last line of each file only, for one process after all have ended."""
-        last: dict[tuple[str, str], int] = {}
-        count = 0
-        for i, (_, content) in enumerate(self._lines.read()):
-            last[_file_of(content)] = i
-            count += 1
-        kept = set(last.values())
-        if count != len(last) or isinstance(self._lines, RemoteLines):
-            self._lines.keep(lambda i: i in kept)
+        """Keep the last line of each file only; on a local disk other runs may go on with the same report."""
+        self._lines.keep(lambda contents: set({_file_of(content): i for i, content in enumerate(contents)}.values()))
 
     def flush(self) -> None:
         """Write what waits, as all processes must before :meth:`finish`."""
@@ -362,6 +355,16 @@ class OutputLog:
             elif name not in self._there and name in self._made:
                 self._set(name, None)
 
+    def discard(self, output: Path | RemotePath) -> None:
+        """Delete a recorded output whose source now has one of another name.
+
+        Raises:
+            OSError: it can't be deleted.
+        """
+        if self.exists(output) and self.made(output) is not None:
+            remove([output]) if isinstance(output, RemotePath) else output.unlink(missing_ok=True)
+            self._set(self._name(output), None)
+
     def flush(self) -> None:
         """Write what waits, as all processes must before :meth:`finish`."""
         if self._lines is not None:
@@ -370,9 +373,7 @@ class OutputLog:
     def finish(self) -> None:
         """Join the record's objects in storage, for one process."""
         if isinstance(self._lines, RemoteLines):
-            for _ in self._lines.read():  # also what other processes have written since the start
-                pass
-            self._lines.keep(lambda _: True)
+            self._lines.keep(lambda contents: {i for i, _ in enumerate(contents)})
 
     def _set(self, name: str, entry: tuple[str, bool] | None) -> None:
         if self._lines is None or (self._made is not None and self._made.get(name) == entry):

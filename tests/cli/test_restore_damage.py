@@ -69,6 +69,30 @@ def test_undamaged_pictures_are_copied(folder, published, darkens_bright_picture
     assert f'0 restored into {out}, 5 were there already' in capsys.readouterr().out
 
 
+def test_a_picture_has_one_output_though_its_name_changes_between_runs(
+    folder, published, darkens_bright_pictures, tmp_path, capsys
+):
+    """few.gif is copied, then written as few.gif.png, by another model or without the option."""
+    out = tmp_path / 'out'
+    (out / 'sub').mkdir(parents=True)
+    (out / 'few.gif.webp').write_bytes(b'of somebody else')
+
+    def names():
+        return {path.name for path in out.iterdir() if 'few' in path.name}
+
+    restore(folder, published, out, '--only-if-damaged')
+    assert names() == {'few.gif', 'few.gif.webp'}
+    restore(folder, published, out)
+    assert names() == {'few.gif.png', 'few.gif.webp'}
+    restore(folder, published, out, '--only-if-damaged')
+    assert names() == {'few.gif.png', 'few.gif.webp'}  # there already, by the same model
+    restore(folder, published, out, '--only-if-damaged', '--strength', '0.5')
+    assert names() == {'few.gif', 'few.gif.webp'}
+    capsys.readouterr()
+    restore(folder, published, out, '--only-if-damaged', '--strength', '0.5')
+    assert '5 were there already' in capsys.readouterr().out
+
+
 def test_without_the_option_all_are_written_anew(folder, published, darkens_bright_pictures, tmp_path, capsys):
     out = tmp_path / 'out'
     restore(folder, published, out)

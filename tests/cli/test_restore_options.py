@@ -184,6 +184,29 @@ def test_dry_run(home, models, capsys):
     assert 'in/a.png -> restored/a.png (replaces the one there)' in capsys.readouterr().out
     assert contents() == before
     assert restore(models[0], 'in', 'nowhere', '--dry-run') == 1
+    capsys.readouterr()
+    assert restore(models[0], 'in', '--dry-run', '--only-if-damaged', '--strength', '0') == 1
+    assert 'only-if-damaged needs a strength above 0' in capsys.readouterr().err
+    Path('in/notes.txt').write_text('x')
+    assert restore(models[0], '.', '--dry-run') == 0
+    assert capsys.readouterr().err.splitlines() == [
+        'not pictures: 1 (.txt 1)',
+        'left out, since they lie in the output folder: 1',
+    ]
+
+
+def test_a_source_in_the_output_folder_is_refused_unless_it_is_found_there(home, models, capsys):
+    assert restore(models[0], 'in/a.png', 'in/sub', '--out', 'in') == 1
+    assert 'in/a.png would be written over itself' in capsys.readouterr().err
+    assert restore(models[0], 'in/sub', 'in/sub/deep', '--out', 'in/sub') == 1
+    capsys.readouterr()
+    Path('other').mkdir()
+    Image.new('L', (9, 7)).save('other/e.png')
+    assert restore(models[0], 'other', 'in/sub/deep', '--out', 'in') == 1
+    assert capsys.readouterr().err == (
+        'error: in/sub/deep/d.png: lies in in, where the outputs go; take another folder for them\n'
+    )
+    assert not Path('in/e.png').exists()
 
 
 @pytest.mark.parametrize(

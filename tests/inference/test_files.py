@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
+from restorebox.datasets.formats import FORMATS
 from restorebox.errors import PictureError
 from restorebox.inference.files import read_file, target_name, write_file
 from restorebox.inference.metadata import png_chunk
@@ -75,6 +76,22 @@ def test_alpha_is_passed_through(inferencer, tmp_path, suffix):
     assert np.array_equal(out[..., 3], rgba[..., 3])
     difference = np.abs(out[..., :3].astype(int) - inferencer(np.ascontiguousarray(rgba[..., :3])))
     assert difference.mean() < (4 if suffix == '.webp' else 1e-9)
+
+
+@pytest.mark.parametrize('kind', [name for name, each in FORMATS.items() if each.written])
+@pytest.mark.parametrize('channels', [2, 4])
+def test_alpha_is_read_back_by_another_program_or_refused(tmp_path, kind, channels):
+    picture, path = smooth(channels=channels), tmp_path / f'b{FORMATS[kind].suffixes[0]}'
+    Image.fromarray(picture).save(tmp_path / 'a.png')
+    source = read_file(tmp_path / 'a.png')
+    if 'alpha' not in FORMATS[kind].holds:
+        with pytest.raises(PictureError, match="can't hold the alpha"):
+            write_file(source, path)
+        assert not path.exists()
+        return
+    assert write_file(source, path, quality=100) == []
+    alpha = np.array(Image.open(path).convert('RGBA'))[..., 3]
+    assert np.abs(alpha.astype(int) - picture[..., -1]).max() <= (0 if kind != 'JPEG2000' else 3)
 
 
 def test_alpha_of_palettes_and_grey(inferencer, tmp_path):

@@ -127,6 +127,19 @@ def test_lines_of_several_processes_do_not_mix(tmp_path):
     assert sorted(int(line['source'][:-4]) for line in lines(path)) == list(range(1500))
 
 
+def test_a_run_that_ends_loses_no_line_of_another(tmp_path):
+    path = tmp_path / 'report.jsonl'
+    with Report(path) as one, Report(path) as two:
+        for _ in range(2):
+            one.add(FileRecord('a.png', 'out/a.png', 'restored'))
+        two.add(FileRecord('b.png', 'out/b.png', 'restored'))
+        one.finish()  # replaces the file
+        two.add(FileRecord('c.png', 'out/c.png', 'restored'))
+        one.add(FileRecord('d.png', 'out/d.png', 'restored'))
+        two.finish()
+    assert [json.loads(line)['source'] for line in path.read_text().splitlines()] == [f'{x}.png' for x in 'abcd']
+
+
 def test_the_folder_knows_what_made_an_output(tmp_path):
     log = OutputLog(tmp_path, A)
     assert log.made(tmp_path / 'sub/a.png') is None
