@@ -68,12 +68,16 @@ def read_scalars(logs: list[Path]) -> dict[str, list[tuple[int, float]]]:
     """
     series: dict[str, dict[int, float]] = {}
     for log in logs:
-        for line in log.read_text().splitlines():
+        for line in log.read_text('utf-8', errors='replace').splitlines():
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # a line cut off when the run was killed
+            except (ValueError, RecursionError):  # a line cut off when the run was killed
+                continue
+            if not isinstance(record, dict):
                 continue
             step = record.get('iter', record.get('step', 0))
+            if not isinstance(step, int):
+                continue
             for name, value in record.items():
                 if isinstance(value, (int, float)) and name not in ('iter', 'step', 'epoch'):
                     series.setdefault(name, {})[step] = value

@@ -1,4 +1,4 @@
-"""Number of usable CPU cores, memory kept by a process, its immediate exit, and its end with its parent."""
+"""Commands in new processes, usable CPU cores, memory kept by a process, its end at once or with its parent."""
 
 from __future__ import annotations
 
@@ -7,11 +7,28 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # options of mallopt(3) in malloc.h
 KEPT_BYTES = 32 * 2**20  # the most that MMAP_THRESHOLD accepts on 64 bits
+
+
+def own_command(*arguments: str) -> list[str]:
+    """Return the command line of a verb in a new process.
+
+    Like the installed program it imports nothing from the current folder: a ``cv2.py`` there would be executed.
+    """
+    return [sys.executable, '-P', '-m', 'restorebox', *arguments]
+
+
+def own_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return an environment in which :func:`own_command` finds this package, also where it is not installed."""
+    place = str(Path(__file__).resolve().parents[1])
+    paths = [path for path in given.get('PYTHONPATH', '').split(os.pathsep) if path]
+    return {**given, 'PYTHONPATH': os.pathsep.join(dict.fromkeys([*paths, place]))}
 
 
 def end_with_parent() -> None:

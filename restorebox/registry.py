@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
@@ -205,6 +205,22 @@ class Registry(mm.Registry):
             self._locations = [module for location in self._locations for module in modules_of(location)]
         super().import_from_location()
         load_plugins()
+
+    def _register_module(
+        self, module: Any, module_name: str | Sequence[str] | None = None, force: bool = False
+    ) -> None:
+        """Register a class or function.
+
+        Raises:
+            ConfigError: the name is taken, by restorebox or another module.
+        """
+        names = [module_name] if isinstance(module_name, str) else module_name or [module.__name__]
+        for name in names:
+            there = self._module_dict.get(name)
+            if there is not None and not force:
+                both = f'{there.__module__} and {module.__module__}'
+                raise ConfigError(f"{self.name} '{name}' is registered by {both}; give one of them another name")
+        super()._register_module(module, module_name, force)
 
     def known(self) -> list[str]:
         """Return the names that :meth:`get` finds without a scope, including those of plugins and MMEngine."""

@@ -7,12 +7,23 @@ import sys
 
 import pytest
 
-from restorebox.processes import usable_cores
+from restorebox.processes import own_command, own_environment, usable_cores
 from tests.processes import environment
 
 
 def test_the_cores_that_may_be_used():
     assert 1 <= usable_cores() <= os.cpu_count()
+
+
+def test_a_command_in_a_new_process_imports_nothing_from_the_current_folder(tmp_path):
+    for name in ('json', 'yaml', 'restorebox'):
+        (tmp_path / f'{name}.py').write_text("raise SystemExit('a module of the current folder was imported')\n")
+    bare = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+    result = subprocess.run(
+        own_command('models'), cwd=tmp_path, env=own_environment(bare), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert 'weather_gated' in result.stdout
 
 
 def test_leaving_waits_for_no_thread_and_loses_no_output(tmp_path):

@@ -21,6 +21,28 @@ def test_a_misspelt_name_lists_near_names_and_plugins():
     assert str(caught.value) == "no backbone is called 'UNett'; did you mean 'UNet' or 'GUNet'?"
 
 
+@pytest.mark.parametrize('ours_first', [True, False])
+def test_a_name_that_two_modules_register_is_a_line_with_both(ours_first):
+    """Components of restorebox are imported when the first name is looked up: either side may come first."""
+    registry = r.Registry('part', locations=['restorebox.pixels'])
+
+    class One:
+        pass
+
+    class Two:
+        pass
+
+    Two.__module__ = 'restorebox.backbones.unet'
+    first, second = (Two, One) if ours_first else (One, Two)
+    registry.register_module('UNet', module=first)
+    with pytest.raises(ConfigError) as caught:
+        registry.register_module('UNet', module=second)
+    assert str(caught.value) == (
+        f"part 'UNet' is registered by {first.__module__} and {second.__module__}; give one of them another name"
+    )
+    registry.register_module('UNet', module=second, force=True)
+
+
 REGISTRIES = [value for value in vars(r).values() if isinstance(value, r.Registry)]
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from restorebox.claims.runs import (
     write_json,
 )
 from restorebox.errors import RestoreboxError
+from restorebox.processes import own_command, own_environment
 
 Chosen = list[tuple[Ledger, list[Claim]]]
 ONE_CORE = 'medium'  # the budget whose runs take hours: a single thread at low priority
@@ -232,7 +232,8 @@ def start_in_background(command: str, arguments: Sequence[str], work: Path) -> N
     log = work / 'output.txt'
     with open(log, 'ab') as out:
         process = subprocess.Popen(
-            [sys.executable, '-m', 'restorebox', command, *arguments],
+            own_command(command, *arguments),
+            env=own_environment(),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -20,6 +20,7 @@ from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
 from restorebox.claims.records import changed, identity
 from restorebox.errors import RestoreboxError
 from restorebox.files import find_checkpoints, json_bytes, write_whole
+from restorebox.processes import own_command, own_environment
 
 KEPT = (
     'mean',
@@ -182,12 +183,12 @@ def _die_with_parent() -> None:
 def _run_command(arguments: list[str], log: Path, lock: int, environment: Mapping[str, str] | None) -> None:
     with open(log, 'ab') as out:
         code = subprocess.run(
-            [sys.executable, '-m', 'restorebox', *arguments],
+            own_command(*arguments),
             stdout=out,
             stderr=subprocess.STDOUT,
             pass_fds=(lock,),
             preexec_fn=_die_with_parent,
-            env=environment,
+            env=own_environment(os.environ if environment is None else environment),
             check=False,
         ).returncode
     if code:

@@ -44,7 +44,7 @@ def _fail(message: str) -> None:
 def positive(text: str) -> int:
     """Parse a positive integer, for argparse."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+        raise argparse.ArgumentTypeError(f'{text} is not a positive integer')
     return int(text)
 
 
@@ -100,9 +100,10 @@ def prepare(args: argparse.Namespace) -> Config:
     """Read the config of a command and apply the common options."""
     from restorebox.engine.config import TOP_KEYS, check_top_level, load_config, set_data_root
 
-    for key in args.cfg_options:
-        if key.split('.')[0] == 'custom_imports':
-            raise ConfigError('--cfg-options custom_imports is read too late to import anything; write it in a config')
+    if any(key.split('.')[0] == 'custom_imports' for key in args.cfg_options):
+        raise ConfigError('--cfg-options custom_imports is read too late to import anything; write it in a config')
+    if 'launcher' in args.cfg_options:
+        raise ConfigError('--cfg-options launcher has no effect; use the option --launcher')
     cfg = load_config(args.config, args.cfg_options, args.row)
     check_top_level(cfg)
     if args.data_root:

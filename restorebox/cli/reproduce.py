@@ -41,10 +41,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('claims', nargs='?', metavar='METHOD[/CLAIM]', help='(default: all)')
     add_run_options(parser)
     parser.add_argument('--published', type=Path, default=PUBLISHED, help="the papers' tables (default: included)")
-    parser.add_argument('--list', action='store_true', help='list the claims and stop')
-    parser.add_argument('--status', action='store_true', help='list the verdicts and stop')
-    parser.add_argument('--confirm', action='store_true', help='confirm stale results by their probes and stop')
-    parser.add_argument('--render', action='store_true', help='write the pages from stored results and stop')
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument('--list', action='store_true', help='list the claims and stop')
+    instead.add_argument('--status', action='store_true', help='list the verdicts and stop')
+    instead.add_argument('--confirm', action='store_true', help='confirm stale results by their probes and stop')
+    instead.add_argument('--render', action='store_true', help='write the pages from stored results and stop')
     return parse_runs(parser, argv)
 
 

@@ -18,6 +18,7 @@ from restorebox.engine.initial_weights import check_init_from, freeze
 from restorebox.engine.loader_check import check_loader
 from restorebox.engine.loops import RestorationTestLoop, RestorationValLoop, SampleTrainLoop
 from restorebox.engine.recompute import matching_modules
+from restorebox.engine.runner import RestorationRunner
 from restorebox.engine.schedule_check import check_optimisers
 from restorebox.errors import ConfigError
 from restorebox.metrics.fid import FID
@@ -91,7 +92,11 @@ def _check_plain(plain: dict) -> None:
     """Check values and keys that no constructor checks."""
     if not plain.get('model'):
         raise ConfigError("config, top level: needs the key 'model'")
-    build_part('runner_type', lambda: own.RUNNERS.get(plain.get('runner_type', 'RestorationRunner')))
+    runner = build_part('runner_type', lambda: own.RUNNERS.get(plain.get('runner_type', 'RestorationRunner')))
+    if not issubclass(runner, RestorationRunner):
+        raise ConfigError(
+            f'config, runner_type: {runner.__name__} is not derived from RestorationRunner, whose loops are used'
+        )
     scope = plain.get('default_scope', 'restorebox')
     if scope != 'restorebox':
         raise ConfigError(

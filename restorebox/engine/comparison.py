@@ -19,6 +19,7 @@ from restorebox.files import find_checkpoints
 from restorebox.metrics.directions import lower_is_better
 from restorebox.pixels import to_uint8
 from restorebox.untrusted import read_json
+from restorebox.values import short
 
 AMPLIFIED = 8  # factor of the differences in the sheet
 SHOWN = 5  # pictures with the largest differences, each way
@@ -67,8 +68,11 @@ def read_run(folder: Path, name: str) -> ComparedRun:
     if path.is_file():
         try:
             run.scores = read_json(path.read_text('utf-8'))
-            run.rows()
-            dict(run.scores['mean'])
+            mean = dict(run.scores['mean'])
+            for row in (mean, *run.rows().values()):
+                for score in set(mean) & set(row):
+                    if row[score] is not None and not isinstance(row[score], (int, float)):
+                        raise ValueError(f'{score} is {short(row[score])}, which is no number')
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f'compare: {path} is no score file of restorebox ({error})') from None
     else:

@@ -232,6 +232,10 @@ def check_override(cfg: Config, dotted: str, origin: str = '--cfg-options ') -> 
                 read = TOP_KEYS if not done else known_keys(cfg, done)
                 if depth == len(parts) - 1 and (part in (read or ()) or 'type' in here or done in FREE_FORM):
                     return
+                if part in (read or ()):
+                    whole = '.'.join(parts[: depth + 1])
+                    given = '.'.join(parts[depth + 1 :])
+                    raise ConfigError(f'{where} no \'{part}\' yet; give it whole: {whole}="dict({given}=...)"')
                 known = list(dict.fromkeys([*here, *(read or ())]))
                 raise ConfigError(f"{where} no '{part}', the override would reach nothing; {nearest(part, known)}")
             here = here[part]

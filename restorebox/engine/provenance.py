@@ -18,6 +18,7 @@ from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.resumed import check_optimiser
 from restorebox.errors import CheckpointError, ConfigError, WeightsError, printable
 from restorebox.untrusted import read_json
+from restorebox.values import short
 from restorebox.version import __version__
 
 # parts of a model's config that do not change the output of the deployed networks for given weights
@@ -30,6 +31,15 @@ TRAINING_ONLY = (
     'data_preprocessor',
     'sampling',
 )
+# differences between a run and its continuation that are no change of the training, or that other messages name: those
+# of the deployed networks, the length of the run and the schedules
+NO_CHANGE = (
+    'work_dir', 'resume', 'launcher', 'overrides', 'experiment_name', 'log_level', 'env_cfg', 'visualizer', 'compile',
+    'cudnn_benchmark', 'randomness', 'param_scheduler', 'auto_scale_lr', 'train_cfg.max_samples',
+    'train_cfg.val_samples', 'default_hooks.logger', 'default_hooks.checkpoint', 'log_processor',
+    'activation_checkpointing', 'test_dataloader', 'test_evaluator', 'test_cfg',
+)  # fmt: skip
+LOADING = ('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'lr', 'optimizer.type')
 
 
 def precision(runner: Any) -> str:
@@ -38,6 +48,10 @@ def precision(runner: Any) -> str:
     each = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     device = next(runner.model.parameters()).device
     return 'bf16' if any(isinstance(w, AutocastOptimWrapper) and w.reduces(device) for w in each) else 'fp32'
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def check_encoders(runner: Any) -> None:
@@ -151,6 +165,29 @@ def warn_of_model_differences(
         runner.logger.warning(f'{filename} was trained with another model than this config has: {other}')
 
 
+def changed_settings(runner: Any, meta: dict) -> list[str]:
+    """Return ``KEY OLD -> NEW`` for each setting of a training that a resumed run changes without another message.
+
+    Args:
+        runner: the runner that resumes.
+        meta: metadata of the checkpoint; without a readable config nothing is compared.
+    """
+    try:
+        was = dict(leaves(read_json(meta.get('cfg_json'))))
+    except (TypeError, ValueError):
+        return []
+    now = dict(leaves(json.loads(json.dumps(runner.cfg.to_dict(), default=str))))
+
+    def counts(key: str) -> bool:
+        parts = key.split('.')
+        own = parts[0] == 'model' and not {*parts[1:2], *parts[2:3]} & {*TRAINING_ONLY}
+        apart = any(key == name or key.startswith(f'{name}.') for name in NO_CHANGE)
+        return not (own or apart or key.endswith(LOADING))
+
+    keys = sorted(key for key in {*was, *now} if was.get(key) != now.get(key) and counts(key))
+    return [f'{key} {short(was.get(key), 40)} -> {short(now.get(key), 40)}' for key in keys]
+
+
 def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] | None:
     """Check whether a run can be resumed from a checkpoint, and log the differences from the run that saved it.
 
@@ -165,6 +202,13 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
     for key in ('optimizer', 'message_hub', 'iter', 'epoch'):
         if key not in checkpoint and key not in meta:
             raise CheckpointError(f"checkpoint {filename}: has no '{key}', so it can't be resumed; {instead}")
+    step, longest = meta.get('iter'), max(_number(meta.get('max_samples')), _number(getattr(loop, 'max_samples', 0)))
+    per_step = getattr(loop, 'total_batch', None) or 1
+    if not isinstance(step, int) or step < 0 or (longest and step * per_step > longest + per_step):
+        raise CheckpointError(
+            f'checkpoint {filename}: is of step {short(step)} of a run of {longest} samples, {per_step} a step; it is '
+            'damaged'
+        )
     was, now = meta.get('total_batch'), getattr(loop, 'total_batch', None)
     if was is not None and now is not None and was != now:
         raise CheckpointError(
@@ -181,6 +225,13 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
     if budget is not None and budget != planned:
         runner.logger.warning(f'this run was planned for {budget} samples and now for {planned}')
     check_optimiser(runner, meta, filename)
+    if changes := changed_settings(runner, meta):
+        runner.logger.warning(f'settings differ from those of the run that is resumed: {printable("; ".join(changes))}')
+    if 'ema_state_dict' in checkpoint and not any(type(hook).__name__ == 'RoleEMAHook' for hook in runner.hooks):
+        runner.logger.warning(
+            f'{filename} has a moving average of the weights, which this run neither continues nor stores: it has no '
+            'RoleEMAHook'
+        )
     for key, value in recorded(runner.restorer).items():
         before = meta.get('compute', {}).get(key, value)
         if before != value:

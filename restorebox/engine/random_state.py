@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from mmengine.dist import get_world_size, is_distributed, is_main_process
 
+from restorebox.errors import CheckpointError
+
 
 def get_random_state() -> dict:
     """Return the states of the global generators: torch (CPU, this rank's GPU), numpy, Python."""
@@ -23,14 +25,22 @@ def get_random_state() -> dict:
 
 
 def set_random_state(state: dict) -> None:
-    """Restore the states of :func:`get_random_state`, which may have been loaded onto any device."""
-    torch.set_rng_state(state['torch'].cpu())
-    if state['cuda'] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state['cuda'].cpu())
-    name, keys, position, has_gauss, cached = state['numpy']
-    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
-    version, internal, gauss = state['python']
-    random.setstate((version, tuple(internal), gauss))
+    """Restore the states of :func:`get_random_state`, which may have been loaded onto any device.
+
+    Raises:
+        CheckpointError: they are no such states.
+    """
+    try:
+        torch.set_rng_state(state['torch'].cpu())
+        if state['cuda'] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state['cuda'].cpu())
+        name, keys, position, has_gauss, cached = state['numpy']
+        np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
+        version, internal, gauss = state['python']
+        random.setstate((version, tuple(internal), gauss))
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        reason = f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
+        raise CheckpointError(f"the random states of the checkpoint that is resumed can't be used: {reason}") from error
 
 
 def gather_on_first(state: dict) -> list[dict] | None:

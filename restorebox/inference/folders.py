@@ -24,7 +24,7 @@ from restorebox.files import locked, remove_leftovers
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import ALL, RestoreJob, Selection, plan_jobs
 from restorebox.inference.queue import restore_all
-from restorebox.inference.records import DONE, FileRecord, Maker, OutputLog, Report
+from restorebox.inference.records import DONE, OUTPUTS, FileRecord, Maker, OutputLog, Report
 from restorebox.inference.video import is_video, need_av
 from restorebox.processes import exit_at_once
 from restorebox.storage import RemotePath
@@ -197,6 +197,8 @@ def restore_into(
     rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
     skipped = SkippedFiles()
     jobs = run.plan(skipped)
+    if run.report is not None and run.report in {run.out / OUTPUTS, *chain.from_iterable(map(run.outputs, jobs))}:
+        raise ConfigError(f'report {run.report}: the run writes another file of this name; give it another name')
     if any(is_video(job.source) for job in jobs):
         need_av()
     folders = {job.target.parent for job in jobs if isinstance(job.target, Path)}

@@ -6,6 +6,7 @@ schema of a report's line is ``restorebox/schemas/report-1.json``.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -270,8 +271,8 @@ class OutputLog:
             self._lines.add({'by': maker.key, **asdict(maker)})
 
     def exists(self, output: Path | RemotePath) -> bool:
-        """Return whether an output exists; in storage, whether it did when the folder was listed."""
-        return os.path.exists(output) if self._there is None else self._name(output) in self._there
+        """Return whether an output exists as a file; in storage, whether it did when the folder was listed."""
+        return os.path.isfile(output) if self._there is None else self._name(output) in self._there
 
     def made(self, output: str | Path | RemotePath) -> Literal['same', 'copied', 'other'] | None:
         """Return what made an output.
@@ -303,6 +304,8 @@ class OutputLog:
         if self._there is not None:  # see expect and confirm
             yield
             return
+        if os.path.exists(output) and not os.path.isfile(output):
+            raise FileExistsError(errno.EEXIST, 'something that is no file has this name; move it away', str(output))
         name, entry = self._name(output), (self.maker.key_of(output), copied)
         replaced = os.path.lexists(output)
         if not replaced:
@@ -356,11 +359,7 @@ class OutputLog:
                 self._set(name, None)
 
     def discard(self, output: Path | RemotePath) -> None:
-        """Delete a recorded output whose source now has one of another name.
-
-        Raises:
-            OSError: it can't be deleted.
-        """
+        """Delete a recorded output whose source now has one of another name; OSError if it can't be deleted."""
         if self.exists(output) and self.made(output) is not None:
             remove([output]) if isinstance(output, RemotePath) else output.unlink(missing_ok=True)
             self._set(self._name(output), None)

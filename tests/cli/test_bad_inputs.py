@@ -128,6 +128,11 @@ def test_skipping_bad_pictures_trains_and_reports_them(trained, tmp_path):
         ),
         (['model.generator.backbone.levles=3'], "UNet has no key 'levles'; did you mean 'levels'"),
         (['modle.type=X'], "no 'modle', the override would reach nothing; did you mean 'model'"),
+        (
+            ['optim_wrapper.clip_grad.max_norm=1'],
+            "'optim_wrapper' has no 'clip_grad' yet; give it whole: optim_wrapper.clip_grad=\"dict(max_norm=...)\"",
+        ),
+        (['launcher=slurm'], '--cfg-options launcher has no effect; use the option --launcher'),
         (['train_dataloader.dataset.pipeline.1.sise=3'], "RandomWindow has no key 'sise'; did you mean 'size'"),
         (['train_dataloader.sampler.type=DefaultSampler'], 'KeyedSampler'),
         (['custom_imports.imports=[x]'], 'custom_imports'),

@@ -195,6 +195,13 @@ def test_dry_run(home, models, capsys):
     ]
 
 
+@pytest.mark.parametrize('report', ['restored/a.png', f'restored/{OUTPUTS}'])
+def test_a_report_of_the_name_of_another_file_of_the_run_is_refused(home, models, capsys, report):
+    assert restore(models[0], 'in', '--report', report) == 1
+    assert f'report {report}: the run writes another file of this name' in capsys.readouterr().err
+    assert not Path(report).exists()
+
+
 def test_a_source_in_the_output_folder_is_refused_unless_it_is_found_there(home, models, capsys):
     assert restore(models[0], 'in/a.png', 'in/sub', '--out', 'in') == 1
     assert 'in/a.png would be written over itself' in capsys.readouterr().err

@@ -110,8 +110,27 @@ def test_a_config_twice_is_refused(tmp_path):
     assert 'would share a work directory' in line
 
 
+@pytest.mark.parametrize(
+    ('words', 'expected'),
+    [
+        (['fdrnet/fdrnet_demo.py', 'fdrnet/fdrnet_dem.py'], 'fdrnet/fdrnet_dem.py'),
+        (['fdrnet/fdrnet_demo.py', 'fdrnet/fdrnet_demo.py@no_fdn'], "has no such row; did you mean 'no_fdm'"),
+    ],
+)
+def test_a_wrong_stage_is_refused_before_the_first_is_trained(tmp_path, words, expected):
+    assert expected in one_line_error(call('train_stages.py', *words, cwd=tmp_path))
+    assert not (tmp_path / 'work_dirs').exists()
+
+
+@pytest.mark.parametrize('option', ['--work-dir=x', '--row', '--resume'])
+def test_options_that_each_stage_has_are_refused(tmp_path, option):
+    result = call('train_stages.py', *STAGES, '--', option, cwd=tmp_path)
+    assert result.returncode == 2
+    assert f'{option} after --: train-stages sets it for each stage' in result.stderr
+
+
 def test_rows_are_stages_with_work_directories_of_their_own(tmp_path):
-    stages = ('fdrnet/fdrnet_demo.py@no_fdm', 'fdrnet/fdrnet_demo.py@no_such_row')
+    stages = ('fdrnet/fdrnet_demo.py@no_fdm', 'fdrnet/fdrnet_demo.py@no_aux')
     result = call('train_stages.py', *stages, '--', '--data-root', 'nowhere', cwd=tmp_path)
     assert 'fdrnet_demo_no_fdm ended with exit code 1' in result.stderr
     line = one_line_error(call('train_stages.py', stages[0], stages[0], cwd=tmp_path))

@@ -140,6 +140,7 @@ def schedule(**numbers):
         ('val_evaluator = []', 'it is empty'),
         ("default_scope = 'mmdet'", "must be 'restorebox'"),
         ("runner_type = 'X'", "no runner is called 'X'"),
+        ("runner_type = 'Runner'", 'Runner is not derived from RestorationRunner'),
     ],
 )  # fmt: skip
 def test_is_refused_in_one_line(tmp_path, text, expected):

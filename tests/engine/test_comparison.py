@@ -80,9 +80,14 @@ def test_what_is_no_run_is_named(runs, tmp_path):
     ):
         with pytest.raises(ConfigError, match=expected):
             read_runs(folders)
-    (tmp_path / 'scores.json').write_text('{"mean": 3}')
-    with pytest.raises(ConfigError, match='is no score file of restorebox'):
-        read_runs([runs / 'a', tmp_path])
+    for text in (
+        '{"mean": 3}',
+        '{"mean": {"psnr_y": "abc"}}',
+        '{"mean": {"psnr_y": 3}, "per_picture": [{"name": "a", "psnr_y": []}]}',
+    ):
+        (tmp_path / 'scores.json').write_text(text)
+        with pytest.raises(ConfigError, match='is no score file of restorebox'):
+            read_runs([runs / 'a', tmp_path])
 
 
 def test_a_test_saves_the_pictures_that_it_scored(runs):

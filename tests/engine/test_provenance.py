@@ -1,15 +1,18 @@
-"""The check of semantic encoders at the start of a training."""
+"""Checks of semantic encoders at the start of a training, and of what a resumed training changes."""
 
 from __future__ import annotations
 
+import json
 import logging
 from types import SimpleNamespace
 
 import pytest
+import torch
 from torch import nn
 
 from restorebox.engine import provenance
-from restorebox.errors import ConfigError, WeightsError
+from restorebox.engine.random_state import get_random_state, set_random_state
+from restorebox.errors import CheckpointError, ConfigError, WeightsError
 from restorebox.losses.perceptual import PerceptualLoss
 from restorebox.losses.semantic import SemanticLoss
 
@@ -39,6 +42,60 @@ def test_scores_record_each_encoder_once_and_a_restorers_own_entries():
         'semantic_encoder': 'RandomConv (width 4, seed 0); RandomConv (width 4, seed 1)',
         'shift': 0.5,
     }
+
+
+CONFIG = {
+    'model': {'type': 'A', 'generator': {'width': 4}, 'losses': {'l1': {'weight': 1.0}}},
+    'train_dataloader': {'num_workers': 0, 'dataset': {'pipeline': [{'type': 'RandomWindow', 'size': 32}]}},
+    'default_hooks': {'ema': {'type': 'RoleEMAHook'}, 'logger': {'interval': 5}},
+    'train_cfg': {'max_samples': 40},
+    'work_dir': 'a',
+}
+
+
+@pytest.mark.parametrize(
+    ('change', 'expected'),
+    [
+        (lambda c: None, []),
+        (lambda c: c['model']['losses']['l1'].update(weight=7), ['model.losses.l1.weight 1.0 -> 7']),
+        (lambda c: c['default_hooks'].update(ema=None), ["default_hooks.ema.type 'RoleEMAHook' -> None"]),
+        (
+            lambda c: c['train_dataloader']['dataset']['pipeline'][0].update(size=8),
+            ['train_dataloader.dataset.pipeline.0.size 32 -> 8'],
+        ),
+        # no change of the training, or another message names it
+        (lambda c: (c.update(work_dir='b'), c['train_cfg'].update(max_samples=80)), []),
+        (lambda c: (c['train_dataloader'].update(num_workers=2), c['default_hooks']['logger'].update(interval=1)), []),
+        (lambda c: c['model']['generator'].update(width=8), []),
+    ],
+)
+def test_settings_that_a_resumed_training_changes_are_named(change, expected):
+    meta = {'cfg_json': json.dumps(CONFIG)}
+    config = json.loads(meta['cfg_json'])
+    change(config)
+    run = SimpleNamespace(cfg=SimpleNamespace(to_dict=lambda: config))
+    assert provenance.changed_settings(run, meta) == expected
+    assert provenance.changed_settings(run, {}) == []
+    assert provenance.changed_settings(run, {'cfg_json': '{'}) == []
+
+
+@pytest.mark.parametrize('step', [-5, 10**9, '3', None, 1.5])
+def test_a_step_that_the_run_does_not_have_is_refused(step):
+    meta = {'iter': step, 'epoch': 0, 'total_batch': 2, 'max_samples': 40}
+    run = SimpleNamespace(train_loop=SimpleNamespace(total_batch=2, max_samples=40))
+    checkpoint = {'meta': meta, 'optimizer': {}, 'message_hub': {}}
+    with pytest.raises(CheckpointError, match=r'a\.pth: is of step .* of a run of 40 samples, 2 a step; it is damaged'):
+        provenance.check_resumable(run, checkpoint, 'a.pth')
+
+
+@pytest.mark.parametrize(
+    'state', [3, None, {}, {'torch': 1}, {'torch': torch.zeros(4, dtype=torch.uint8), 'cuda': None}]
+)
+def test_a_random_state_that_is_none_is_a_line(state):
+    before = get_random_state()
+    with pytest.raises(CheckpointError, match="random states of the checkpoint that is resumed can't be used"):
+        set_random_state(state)
+    set_random_state(before)
 
 
 def test_an_encoder_without_weights_is_refused(monkeypatch):

@@ -85,6 +85,14 @@ def test_another_schedule_holds_from_here_on(home):
     result = succeed(resume(home, 'halve', 'other', *options))
     assert 'the schedule follows the config: lr 0.0005 -> 0.0001' in result.stdout + result.stderr
     assert rate(home / 'other' / 'iter_8.pth') == pytest.approx(1e-5)
+    assert 'settings differ' not in result.stdout + result.stderr
+
+
+def test_other_changes_are_named(home):
+    options = ('model.losses.l1.weight=7', 'train_cfg.max_samples=16', 'train_cfg.val_samples=8')
+    result = succeed(resume(home, 'halve', 'weight', *options))
+    said = result.stdout + result.stderr
+    assert 'settings differ from those of the run that is resumed: model.losses.l1.weight' in said
 
 
 def test_another_kind_of_optimiser_is_refused(home):

@@ -210,6 +210,9 @@ def test_curves_of_a_resumed_and_killed_run(tmp_path):
     first.write_text('{"loss": 2.0, "iter": 1}\n{"loss": 1.0, "iter": 2}\n{"loss": 0.')
     second.write_text('{"loss": 1.5, "iter": 2}\n{"psnr_y": 30.0, "step": 2}\n')
     assert read_scalars([first, second]) == {'loss': [(1, 2.0), (2, 1.5)], 'psnr_y': [(2, 30.0)]}
+    with open(second, 'ab') as file:  # of another program, or damaged
+        file.write(b'[1]\n3\nnull\n{"loss": 1, "step": "x"}\n\xff\xfe\n' + b'[' * 100_000 + b'\n')
+    assert read_scalars([first, second]) == {'loss': [(1, 2.0), (2, 1.5)], 'psnr_y': [(2, 30.0)]}
     save_curves([first, second], tmp_path / 'c.png')
     assert Image.open(tmp_path / 'c.png').width > 300
 

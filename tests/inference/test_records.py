@@ -127,6 +127,18 @@ def test_lines_of_several_processes_do_not_mix(tmp_path):
     assert sorted(int(line['source'][:-4]) for line in lines(path)) == list(range(1500))
 
 
+def test_what_is_no_file_is_no_output(tmp_path):
+    (tmp_path / 'a.png').mkdir()
+    os.mkfifo(tmp_path / 'b.png')
+    log = OutputLog(tmp_path, A)
+    for name in ('a.png', 'b.png'):
+        assert not log.exists(tmp_path / name)
+        with pytest.raises(OSError, match='something that is no file has this name'), log.writing(tmp_path / name):
+            write_whole(tmp_path / name, b'x')
+    assert (tmp_path / 'b.png').is_fifo()
+    log.close()
+
+
 def test_a_run_that_ends_loses_no_line_of_another(tmp_path):
     path = tmp_path / 'report.jsonl'
     with Report(path) as one, Report(path) as two:
