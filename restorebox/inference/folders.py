@@ -31,6 +31,7 @@ from restorebox.storage import RemotePath
 
 SOME_FAILED = 3  # exit code
 Action = Literal['restore', 'replace', 'keep']
+Names = dict[str, tuple[Path | RemotePath, ...]]
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,7 @@ def restore_into(
     if any(is_video(job.source) for job in jobs):
         need_av()
     folders = {job.target.parent for job in jobs if isinstance(job.target, Path)}
+    targets = set() if run.only_if_damaged else {job.target for job in jobs}  # a copy has no other's name then
     jobs = jobs[rank::world]  # before existing outputs are skipped, so that all ranks divide the same list
     inferencer = build()  # with an engine too, so that a wrong model ends the run before any process is started
     if engine is None:
@@ -219,7 +221,9 @@ def restore_into(
                 print(f'{run.out}: no lock ({lock_error}); keep other runs away from it', file=sys.stderr)
             for folder in folders:
                 remove_leftovers(folder)
-        done = run_jobs(run, restore, jobs, skipped, summarise, distributed, engine is not None)
+        twice = [job for job in jobs if job.copy != job.target and job.copy not in targets]
+        names: Names = {str(job.source): (job.target, job.copy) for job in twice}
+        done = run_jobs(run, restore, jobs, skipped, summarise, distributed, engine is not None, names)
     if distributed:
         # torchrun answers any other code with a long traceback and its own code 1
         exit_at_once(0 if done.complete or 'TORCHELASTIC_RUN_ID' in os.environ else SOME_FAILED)
@@ -256,10 +260,12 @@ def run_jobs(
     summarise: Callable[[RestoreSummary], None],
     distributed: bool,
     reported: bool,
+    names: Names,
 ) -> RestoreSummary:
     """Restore this rank's files and report the summary of all ranks; returns it.
 
-    ``reported``: whether ``restore`` adds the records to the report itself.
+    ``reported``: whether ``restore`` adds the records to the report itself. ``names``: source -> the outputs that it
+    may have, where there are two; an earlier run's of the other name is deleted, see :meth:`OutputLog.discard`.
     """
     if distributed:
         # if rank 0 can't lock the folder, the others wait here until torchrun ends them
@@ -281,14 +287,12 @@ def run_jobs(
             if record.source in expected:
                 outputs.confirm(record, expected[record.source])
             if record.status in DONE:
-                for path in names.get(record.source, set()):
-                    if str(path) != record.output and (run.only_if_damaged or path not in targets):
-                        outputs.discard(path)
+                for path in names.get(record.source, ()):
+                    if str(path) != record.output:
+                        outputs.discard(path, only_copy=record.status == 'restored')
             done.add(record)
             done.counts['replaced'] += record.status in DONE and record.source in replaced
 
-        targets = {job.target for job in jobs}
-        names = {str(job.source): {job.target, job.copy} for job in jobs if job.target != job.copy}
         todo = []
         for job in jobs:
             if (action := run.action(job, outputs)) == 'keep':

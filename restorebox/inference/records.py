@@ -358,9 +358,10 @@ class OutputLog:
             elif name not in self._there and name in self._made:
                 self._set(name, None)
 
-    def discard(self, output: Path | RemotePath) -> None:
-        """Delete a recorded output whose source now has one of another name; OSError if it can't be deleted."""
-        if self.exists(output) and self.made(output) is not None:
+    def discard(self, output: Path | RemotePath, only_copy: bool) -> None:
+        """Delete a recorded output, or only an unchanged copy, whose source now has an output of another name."""
+        entry = (self._made or {}).get(self._name(output))
+        if self.exists(output) and entry is not None and (entry[1] or not only_copy):
             remove([output]) if isinstance(output, RemotePath) else output.unlink(missing_ok=True)
             self._set(self._name(output), None)
 

@@ -88,6 +88,10 @@ def test_a_picture_has_one_output_though_its_name_changes_between_runs(
     assert names() == {'few.gif.png', 'few.gif.webp'}  # there already, by the same model
     restore(folder, published, out, '--only-if-damaged', '--strength', '0.5')
     assert names() == {'few.gif', 'few.gif.webp'}
+    restore(folder, published, out, '--format', 'tiff')
+    restore(folder, published, out)  # two formats, of which no output is a copy
+    assert names() == {'few.tif', 'few.gif.png', 'few.gif.webp'}
+    restore(folder, published, out, '--only-if-damaged', '--strength', '0.5')
     capsys.readouterr()
     restore(folder, published, out, '--only-if-damaged', '--strength', '0.5')
     assert '5 were there already' in capsys.readouterr().out
