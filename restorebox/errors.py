@@ -7,7 +7,9 @@ what would be right. The command line prints that line and exits non-zero; a tra
 from __future__ import annotations
 
 import errno
+import logging
 import re
+import sys
 import unicodedata
 
 _MEMORY = re.compile(
@@ -122,3 +124,13 @@ def one_line(error: BaseException) -> str:
     if any('Original Traceback' in line for line in lines):
         return lines[-1].split(': ', 1)[-1]
     return ' '.join(lines)
+
+
+def tell_of_lost_log(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """Print a line for a log that can't be written, once; logging would print a traceback for each message."""
+    if not getattr(handler, 'told', False):
+        handler.told = True  # type: ignore[attr-defined]
+        name = getattr(handler, 'baseFilename', 'standard error')
+        error = sys.exc_info()[1]
+        reason = getattr(error, 'strerror', None) or error
+        print(printable(f"log {name}: can't be written ({reason}); what follows is missing in it"), file=sys.stderr)

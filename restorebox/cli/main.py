@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from restorebox.cli.common import guarded
-from restorebox.errors import RestoreboxError
+from restorebox.errors import RestoreboxError, tell_of_lost_log
 from restorebox.version import __version__
 
 COMMANDS = {
@@ -67,6 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):  # a character that the terminal can't encode must not end a run
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='backslashreplace')
+    logging.Handler.handleError = tell_of_lost_log  # type: ignore[assignment, method-assign]
     argv = sys.argv[1:] if argv is None else argv
     try:
         run(argv)

@@ -1,5 +1,6 @@
 """The console script finds its commands."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -31,6 +32,18 @@ def test_the_script_that_was_a_command_is_named():
 def test_every_command_is_listed(capsys):
     main(['--help'])
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == list(COMMANDS)
+
+
+def test_a_log_on_a_full_disk_is_one_line_and_no_traceback(capsys, monkeypatch):
+    monkeypatch.setattr(logging.Handler, 'handleError', logging.Handler.handleError)  # undone after the test
+    main(['--version'])
+    handler = logging.FileHandler('/dev/full')
+    for _ in range(3):
+        handler.handle(logging.makeLogRecord({'msg': 'x'}))
+    assert capsys.readouterr().err == (
+        "log /dev/full: can't be written (No space left on device); what follows is missing in it\n"
+    )
+    handler.stream = None  # its buffer can't be flushed when it is closed
 
 
 @pytest.mark.parametrize('words', [['models', '--all'], ['--help']])
