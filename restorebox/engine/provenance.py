@@ -39,6 +39,7 @@ NO_CHANGE = (
     'train_cfg.val_samples', 'default_hooks.logger', 'default_hooks.checkpoint', 'log_processor',
     'activation_checkpointing', 'test_dataloader', 'test_evaluator', 'test_cfg',
 )  # fmt: skip
+NAMED = 10  # changes in a message
 LOADING = ('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'lr', 'optimizer.type')
 
 
@@ -203,8 +204,9 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
         if key not in checkpoint and key not in meta:
             raise CheckpointError(f"checkpoint {filename}: has no '{key}', so it can't be resumed; {instead}")
     step, longest = meta.get('iter'), max(_number(meta.get('max_samples')), _number(getattr(loop, 'max_samples', 0)))
-    per_step = getattr(loop, 'total_batch', None) or 1
-    if not isinstance(step, int) or step < 0 or (longest and step * per_step > longest + per_step):
+    per_step = _number(meta.get('total_batch')) or 1
+    # resuming replays the schedules step by step, so that an absurd number would not end
+    if not isinstance(step, int) or step < 0 or (longest and step * per_step > 2 * longest + 1000 * per_step):
         raise CheckpointError(
             f'checkpoint {filename}: is of step {short(step)} of a run of {longest} samples, {per_step} a step; it is '
             'damaged'
@@ -226,7 +228,9 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
         runner.logger.warning(f'this run was planned for {budget} samples and now for {planned}')
     check_optimiser(runner, meta, filename)
     if changes := changed_settings(runner, meta):
-        runner.logger.warning(f'settings differ from those of the run that is resumed: {printable("; ".join(changes))}')
+        more = f' and {len(changes) - NAMED} more' if len(changes) > NAMED else ''
+        text = printable('; '.join(changes[:NAMED]))
+        runner.logger.warning(f'settings differ from those of the run that is resumed: {text}{more}')
     if 'ema_state_dict' in checkpoint and not any(type(hook).__name__ == 'RoleEMAHook' for hook in runner.hooks):
         runner.logger.warning(
             f'{filename} has a moving average of the weights, which this run neither continues nor stores: it has no '

@@ -15,6 +15,7 @@ from typing import Any
 from restorebox.files import file_locked, json_bytes, replacing
 from restorebox.storage import RemotePath, files_below, read, remove, write
 
+ATTEMPTS = 20  # to find the file that has the path
 FLUSH_AFTER = 10.0  # seconds; a killed process loses the lines of such a time in storage
 Line = tuple[bytes, dict[str, Any]]
 Select = Callable[[Iterable[dict[str, Any]]], set[int]]  # contents of all lines -> indices of some
@@ -54,9 +55,10 @@ class LocalLines:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock of the file that has the path now, which another process may have replaced."""
-        while True:
+        for attempt in range(ATTEMPTS):
             with file_locked(self._descriptor):
-                if self._is_current():
+                # some network file systems have no lasting numbers of files
+                if self._is_current() or attempt == ATTEMPTS - 1:
                     yield
                     return
             os.close(self._descriptor)
