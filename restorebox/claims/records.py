@@ -74,9 +74,9 @@ def sources(config: Path, content: Mapping, *more: str) -> dict[str, str]:
 
 
 def changed(record: Mapping[str, Any], docs: Path) -> list[str]:
-    """Return the files of a stored run whose code is not what it was, or ``[NO_SOURCES]``."""
+    """Return the files of a stored run whose code is not what it was, or ``[NO_SOURCES]``; of a failed one nothing."""
     if record.get('sources') is None:
-        return [NO_SOURCES]
+        return [] if 'failed' in record else [NO_SOURCES]
     found = []
     for name, digest in _listed(docs / 'sources' / f'{record["sources"]}.json').items():
         top, _, rest = name.partition('/')

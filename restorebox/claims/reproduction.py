@@ -172,7 +172,7 @@ def show_plan(runs: Sequence[Run], docs: Path) -> None:
             print(f'  done   {run.name}')
             continue
         left, total, unknown = left + 1, total + (known or 0), unknown + (known is None)
-        why = f' (stale: {result["changed"][0]} has changed)' if result and result['changed'] else ''
+        why = f' (stale, changed or unknown: {result["changed"][0]})' if result and result['changed'] else ''
         print(f'  to do  {run.name}: ' + ('time unknown' if known is None else f'about {known:.1f} min') + why)
     line = f'{left} of {len(runs)} runs to do, about {total:.0f} min'
     print(line + (f' and {unknown} of unknown time' if unknown else ''), flush=True)

@@ -56,6 +56,7 @@ def test_changed_names_the_file(tmp_path):
     stored = {'sources': records.store_names(altered, tmp_path / 'sources')}
     assert records.changed(stored, tmp_path) == ['restorebox/pixels.py', 'restorebox/gone.py']
     assert records.changed({}, tmp_path) == [records.NO_SOURCES]
+    assert records.changed({'failed': 'no data'}, tmp_path) == []
 
 
 def test_an_absent_list_is_one_line(tmp_path):

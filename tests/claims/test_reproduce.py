@@ -158,7 +158,7 @@ def test_status_shows_what_runs_and_what_is_stale(tmp_path, made_up, capsys):
         reproduction.show_status(chosen, tmp_path / 'd', tmp_path / 'w')
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith('fdrnet/C2 small: stale')
-    assert 'was inconclusive; changed since: config; needs the runs again' in lines[0]
+    assert 'was inconclusive; changed or unknown: config; needs the runs again' in lines[0]
     assert lines[1] == 'running: fdrnet/small/full_s0'
     assert lines[2].startswith('stored runs: 1 done, 1 stale, 0 failed')
     reproduction.show_status(chosen, tmp_path / 'd', tmp_path / 'w')
