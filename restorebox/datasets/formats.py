@@ -23,8 +23,8 @@ class Format:
 
     Attributes:
         suffixes: file name suffixes, the usual one first.
-        holds: supported features: 'deep' (16 bits), 'alpha', 'pages' (of different sizes), 'frames' (of an animation),
-            and metadata 'profile', 'exif', 'xmp', 'iptc', 'density', 'comments'.
+        holds: supported features: 'exact' (written without loss), 'deep' (16 bits), 'alpha', 'pages' (of different
+            sizes), 'frames' (of an animation), and metadata 'profile', 'exif', 'xmp', 'iptc', 'density', 'comments'.
         written: whether files of this kind can be written.
     """
 
@@ -40,17 +40,17 @@ def _format(suffixes: str, holds: str = '', written: bool = True) -> Format:
 # by the name of the format in Pillow, and in pi-heif for HEIF
 FORMATS: dict[str, Format] = {
     'JPEG': _format('.jpg .jpeg .jpe .jfif .mpo', 'pages profile exif xmp iptc density comments'),
-    'PNG': _format('.png .apng', 'deep alpha frames profile exif xmp density comments'),
-    'TIFF': _format('.tif .tiff', 'deep alpha pages profile exif xmp iptc density'),
+    'PNG': _format('.png .apng', 'exact deep alpha frames profile exif xmp density comments'),
+    'TIFF': _format('.tif .tiff', 'exact deep alpha pages profile exif xmp iptc density'),
     'WEBP': _format('.webp', 'alpha frames profile exif xmp'),
     'AVIF': _format('.avif .avifs', 'alpha frames profile exif xmp'),
     'HEIF': _format('.heic .heif .hif .heics .heifs', 'deep alpha profile exif xmp', written=False),
     # not written, since it has 256 colours only
     'GIF': _format('.gif', 'alpha frames comments', written=False),
-    'BMP': _format('.bmp', 'density'),  # programs read the alpha channel of 32-bit files as padding
-    'PPM': _format('.ppm .pgm .pnm .pbm', 'deep'),
+    'BMP': _format('.bmp', 'exact density'),  # programs read the alpha channel of 32-bit files as padding
+    'PPM': _format('.ppm .pgm .pnm .pbm', 'exact deep'),
     'JPEG2000': _format('.jp2 .j2k .j2c .jpc .jpf .jpx', 'alpha comments'),
-    'TGA': _format('.tga', 'alpha'),
+    'TGA': _format('.tga', 'exact alpha'),
 }
 _BY_SUFFIX = {suffix: kind for kind, each in FORMATS.items() for suffix in each.suffixes}
 PICTURE_SUFFIXES = tuple(sorted(s for s, kind in _BY_SUFFIX.items() if kind != 'HEIF' or HEIF))

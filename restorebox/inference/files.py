@@ -23,7 +23,7 @@ from restorebox.storage import RemotePath, write
 
 __all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 'target_name', 'write_file']
 
-_PIXELS = frozenset({'deep', 'alpha', 'pages', 'frames'})
+_PIXELS = frozenset({'exact', 'deep', 'alpha', 'pages', 'frames'})
 _NAMES = {'exif': 'EXIF', 'xmp': 'XMP', 'iptc': 'IPTC', 'density': 'resolution', 'profile': 'ICC profile'}
 
 

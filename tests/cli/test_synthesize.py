@@ -122,7 +122,7 @@ def test_the_list_names_every_recipe(capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(RECIPES)
     with pytest.raises(SystemExit):
         make('clean', 'out', '--recipe', 'noise', '--workers', 0)
-    assert '0 is not a positive number' in capsys.readouterr().err
+    assert '0 is not a positive integer' in capsys.readouterr().err
 
 
 @pytest.mark.slow
