@@ -24,8 +24,12 @@ def own_command(*arguments: str) -> list[str]:
     return [sys.executable, '-P', '-m', 'restorebox', *arguments]
 
 
-def own_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return an environment in which :func:`own_command` finds this package, also where it is not installed."""
+def own_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment, by default that of this process, in which :func:`own_command` finds this package.
+
+    Also where it is not installed, only imported from a checkout.
+    """
+    given = os.environ if given is None else given
     place = str(Path(__file__).resolve().parents[1])
     paths = [path for path in given.get('PYTHONPATH', '').split(os.pathsep) if path]
     return {**given, 'PYTHONPATH': os.pathsep.join(dict.fromkeys([*paths, place]))}

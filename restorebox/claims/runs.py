@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import hashlib
 import itertools
 import json
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +17,7 @@ from restorebox.claims.ledger import ANALYSES, Claim, Ledger, Spec
 from restorebox.claims.records import changed, identity
 from restorebox.errors import RestoreboxError
 from restorebox.files import find_checkpoints, json_bytes, write_whole
-from restorebox.processes import own_command, own_environment
+from restorebox.processes import end_with_parent, own_command, own_environment
 
 KEPT = (
     'mean',
@@ -175,11 +172,6 @@ def write_json(path: Path, content: object) -> None:
     write_whole(path, json_bytes(content))
 
 
-def _die_with_parent() -> None:
-    if sys.platform == 'linux':  # on other systems a new start waits for the orphan's lock
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
 def _run_command(arguments: list[str], log: Path, lock: int, environment: Mapping[str, str] | None) -> None:
     with open(log, 'ab') as out:
         code = subprocess.run(
@@ -187,8 +179,8 @@ def _run_command(arguments: list[str], log: Path, lock: int, environment: Mappin
             stdout=out,
             stderr=subprocess.STDOUT,
             pass_fds=(lock,),
-            preexec_fn=_die_with_parent,
-            env=own_environment(os.environ if environment is None else environment),
+            preexec_fn=end_with_parent,  # on other systems a new start waits for the orphan's lock
+            env=own_environment(environment),
             check=False,
         ).returncode
     if code:

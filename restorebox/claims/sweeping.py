@@ -18,7 +18,7 @@ from restorebox.registry import nearest
 
 Chosen = tuple[Ledger, Sweep]
 NO_ROW = 'none'  # the config itself
-OWN_KEYS = ('randomness', 'work_dir', 'load_from', 'resume', 'launcher')  # set by the sweep for each run
+OWN_KEYS = ('randomness', 'work_dir', 'resume', 'launcher')  # set by the sweep for each run
 
 
 class Executed(NamedTuple):

@@ -13,6 +13,7 @@ from mmengine.optim import OptimWrapperDict
 from torch import nn
 
 from restorebox.encoders import semantic_encoders
+from restorebox.engine.checkpoint import EMA_KEY
 from restorebox.engine.config import leaves
 from restorebox.engine.optim import AutocastOptimWrapper
 from restorebox.engine.resumed import check_optimiser
@@ -39,8 +40,8 @@ NO_CHANGE = (
     'train_cfg.val_samples', 'default_hooks.logger', 'default_hooks.checkpoint', 'log_processor',
     'activation_checkpointing', 'test_dataloader', 'test_evaluator', 'test_cfg',
 )  # fmt: skip
+NO_CHANGE_ENDS = ('.num_workers', '.persistent_workers', '.prefetch_factor', '.pin_memory', '.lr', '.optimizer.type')
 NAMED = 10  # changes in a message
-LOADING = ('num_workers', 'persistent_workers', 'prefetch_factor', 'pin_memory', 'lr', 'optimizer.type')
 
 
 def precision(runner: Any) -> str:
@@ -183,7 +184,7 @@ def changed_settings(runner: Any, meta: dict) -> list[str]:
         parts = key.split('.')
         own = parts[0] == 'model' and not {*parts[1:2], *parts[2:3]} & {*TRAINING_ONLY}
         apart = any(key == name or key.startswith(f'{name}.') for name in NO_CHANGE)
-        return not (own or apart or key.endswith(LOADING))
+        return not (own or apart or key.endswith(NO_CHANGE_ENDS))
 
     keys = sorted(key for key in {*was, *now} if was.get(key) != now.get(key) and counts(key))
     return [f'{key} {short(was.get(key), 40)} -> {short(now.get(key), 40)}' for key in keys]
@@ -231,7 +232,7 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
         more = f' and {len(changes) - NAMED} more' if len(changes) > NAMED else ''
         text = printable('; '.join(changes[:NAMED]))
         runner.logger.warning(f'settings differ from those of the run that is resumed: {text}{more}')
-    if 'ema_state_dict' in checkpoint and not any(type(hook).__name__ == 'RoleEMAHook' for hook in runner.hooks):
+    if EMA_KEY in checkpoint and not any(type(hook).__name__ == 'RoleEMAHook' for hook in runner.hooks):
         runner.logger.warning(
             f'{filename} has a moving average of the weights, which this run neither continues nor stores: it has no '
             'RoleEMAHook'

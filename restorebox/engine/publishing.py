@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.torch import save
 
 from restorebox.engine.card import model_card
-from restorebox.engine.checkpoint import deployed_state, load_file, sha256, write_bytes
+from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_file, sha256, write_bytes
 from restorebox.engine.hub import parse_hub_name, upload
 from restorebox.engine.plugins import used_plugins
 from restorebox.engine.published import build_on_meta, check_deployed, stored_config
@@ -48,8 +48,7 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         'cfg_json': json.dumps(without_folders(cfg)),
         'source_sha256': sha256(checkpoint),
         # a published file that is published again keeps what it says
-        'average': source['meta'].get('average')
-        or ('moving average' if 'ema_state_dict' in source else 'live weights'),
+        'average': source['meta'].get('average') or ('moving average' if EMA_KEY in source else 'live weights'),
         'compute': source['meta'].get('compute'),
         'licence': licence,
         'limits': limits,

@@ -107,9 +107,17 @@ class LocalLines:
         Raises:
             OSError: the disk is full.
         """
+        count = 0
+
+        def contents() -> Iterator[dict[str, Any]]:
+            nonlocal count
+            for _, content in self.read():
+                count += 1
+                yield content
+
         with self._locked():
-            kept = select(content for _, content in self.read())
-            if all(i in kept for i, _ in enumerate(self.read())):
+            kept = select(contents())
+            if len(kept) == count:
                 return
             with replacing(self.path) as beside, open(beside, 'wb') as file:
                 file.writelines(line for i, (line, _) in enumerate(self.read()) if i in kept)
