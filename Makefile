@@ -11,6 +11,10 @@ DATA ?=
 # number of test processes, each up to 2 GiB: one more than cores, since many tests wait for processes that they start
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 
+# hundreds of processes import PyTorch; without byte code, which PYTHONDONTWRITEBYTECODE=1 keeps from being written, each
+# would compile it again
+IN_TESTS = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/$(BIN):$$PATH"
+
 .PHONY: demo test test-fast docs clean
 
 demo: $(VENV)/.demo
@@ -21,12 +25,12 @@ test: $(VENV)/.tests
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS)
+	$(IN_TESTS) $(BIN)/python -m pytest -n $(JOBS)
 
 test-fast: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(IN_TESTS) $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 docs: $(VENV)/.tests
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html

@@ -56,6 +56,12 @@ def pytest_runtest_call() -> None:
     seed_global_generators()
 
 
+@pytest.fixture(autouse=True)
+def no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine the lines of each minute would be among those that tests expect."""
+    monkeypatch.setattr('restorebox.progress.EVERY', float('inf'))
+
+
 @pytest.fixture(scope='session')
 def shared() -> Path:
     """Return the folder of real pictures and parity data of a developer's checkout; skip the test if there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -156,6 +157,13 @@ def succeed(result: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
     """Assert exit code 0, showing what was printed otherwise."""
     assert result.returncode == 0, f'{result.stdout[-3000:]}\n{result.stderr[-3000:]}'
     return result
+
+
+def messages(stderr: str) -> list[str]:
+    """The lines of stderr; those of :class:`restorebox.progress.Progress`, of which a slow run has more, left out."""
+    return [
+        line for line in stderr.splitlines() if not re.match(r'[^:]+: \d+ of \d+, [\d.]+ a (second|minute), ', line)
+    ]
 
 
 def one_line_error(result: subprocess.CompletedProcess) -> str:

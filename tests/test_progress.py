@@ -13,6 +13,7 @@ from tests.processes import environment
 def test_in_a_log_a_line_comes_each_minute(monkeypatch, capsys):
     now = iter([0, 24, 66, 72, 132])
     monkeypatch.setattr(progress.time, 'monotonic', lambda: next(now))
+    monkeypatch.setattr(progress, 'EVERY', 60)
     with Progress(8, 'restore') as shown:
         for _ in range(4):
             shown.advance()

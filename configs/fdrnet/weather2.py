@@ -1,6 +1,6 @@
 # Version 2 of the included model, from the weights of version 1 (docs/studies/weather_start.py, weather_train.py). All
-# samples are degraded: with undegraded ones, and with floor=1e-4, it changed ever less. Gates for undegraded images are
-# fitted afterwards (docs/studies/weather_gates.py). The learning rate is constant, then decays over the last two fifths.
+# samples are degraded: with undegraded ones and floor=1e-4 the network changed ever less. Gates for undegraded images
+# are fitted afterwards (docs/studies/weather_gates.py). The learning rate decays over the last two fifths.
 _base_ = [
     '../_base_/models/weather2.py',
     '../_base_/datasets/clean_folder_scenes.py',
@@ -14,10 +14,9 @@ load_from = 'work_dirs/weather2_start.pth'
 model = dict(losses=dict(psnr=dict(floor=3e-4)))
 degrade = dict(type='Degrade', recipe=_base_.damaged)
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
-*scene, _, _, rounded, survey = _base_.before  # without DrawnPictures
-train_dataloader = dict(
-    batch_size=batch, num_workers=1, dataset=dict(pipeline=[*scene, degrade, rounded, survey, cut, _base_.ready])
-)
+scene = _base_.before[:5]  # up to Night
+last = [_base_.rounded, _base_.survey, cut, _base_.ready]
+train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[*scene, degrade, *last]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 8)
 optim_wrapper = dict(optimizer=dict(lr=4e-4))
 param_scheduler = [

@@ -1,5 +1,5 @@
-# Version 2 of the included model, trained on from the weights of weather2.py: constant learning rate, then decay over the
-# last third.
+# Version 2 of the included model, trained on from the weights of weather2.py. The learning rate decays over the last
+# third.
 _base_ = 'weather2.py'
 batch = _base_.batch
 max_samples = 60_000 * batch  # steps x batch

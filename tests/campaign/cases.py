@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.processes import messages
+
 DEADLINE = 180  # seconds for a verb on a tiny input, that takes a fraction of one
 MEMORY = 6 * 2**30  # bytes of address space that a verb may take besides what is imported
 # what a mistake of our own leaves, one that was caught and made a line included
@@ -53,7 +55,7 @@ class Ran:
     @property
     def lines(self) -> list[str]:
         """The lines of stderr that say something; progress is left out."""
-        return [line for line in self.err.splitlines() if line.strip() and not re.match(r'\w+: \d+ of \d+, ', line)]
+        return [line for line in messages(self.err) if line.strip()]
 
 
 @dataclass

@@ -19,7 +19,7 @@ from restorebox.inference.records import OUTPUTS
 from tests.conftest import LONG
 from tests.factories import publish_small
 from tests.inference.crashing import CRASHES, WAITS
-from tests.processes import environment
+from tests.processes import environment, messages
 
 
 def test_workers_share_the_gpus(monkeypatch):
@@ -82,7 +82,7 @@ def test_workers_that_end_are_replaced(tmp_path):
     out, err = process.communicate()
     assert process.returncode == 3, err
     assert out.splitlines()[-1] == f'{47 - crash} restored into out, {1 + crash} could not be restored'
-    notes = err.splitlines()
+    notes = messages(err)
     assert len(notes) == 1 + crash, err  # and nothing of Ray
     assert all(line.startswith('note: a worker process ended, and another one went on') for line in notes)
 
