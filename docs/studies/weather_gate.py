@@ -1,6 +1,6 @@
 """Check whether a candidate for the included model meets the requirements, on all test data.
 
-    python docs/studies/weather_gate.py CHECKPOINT --data FOLDER --held-out FOLDER [--quick]
+    python docs/studies/weather_gate.py CHECKPOINT --data FOLDER --held-out FOLDER [--int8 FILE.onnx] [--quick]
 
 FOLDER of --data contains the sets of ``weather_scores.PAIRS`` and the clean sets. FOLDER of --held-out contains the
 photographs that ``weather_data.py`` excluded from training (OUT/test/gt). All images are restored by the public
@@ -10,7 +10,8 @@ inferencer, as 8-bit images at their original size:
 - clean photographs, synthetic document pages and constant images: the difference between output and input;
 - small crops of clean photographs, down to one pixel;
 - large images untiled and in tiles (--memory 200): the mean difference;
-- bfloat16 compared with fp32 on a sample of every set;
+- bfloat16 compared with fp32 on a sample of every set of pairs; with --int8 also its 8-bit export (restorebox export
+  --int8), on a sample of the clean sets as well;
 - number of weights, and number of operations at 481x321.
 
 Identical images count as 100 dB, the upper limit. Prints a table, writes docs/results/NAME.json and NAME.md, and exits
@@ -62,7 +63,9 @@ CAMERA_MEAN_GAIN, CAMERA_LEAST_GAIN = -0.1, -0.5  # PolyU: photographs whose noi
 CLEAN_MEAN, CLEAN_LEAST = 55.0, 42.0  # dB
 CONSTANT_LEVELS = 2
 TILES_LEVELS = 0.5  # mean difference of tiled and untiled output, in levels of 255
-PRECISION_LOSS = 0.1  # dB that bfloat16 may lose in the mean of a set
+PRECISION_LOSS = {'bf16': 0.1, 'int8': 0.2}  # dB that may be lost in the mean of a set
+CLEAN_LOSS = 1.0  # the same of clean pictures
+SAMPLE, CLEAN_SAMPLE = 6, 25  # pictures of a set
 TFLOP, WEIGHTS = 0.1, 4_000_000
 LEVELS = tuple(range(0, 256, 17))  # 16 constant frames
 PAGES, PAGE_SEED = 30, 2_000_000  # training draws its pages from keys below a million
@@ -116,29 +119,38 @@ def at_least(what: str, values: list[float], bound: float, least: float, rest: d
     ]
 
 
-class Gate:
-    """A candidate (untiled, tiled and in bfloat16) and its measured values."""
+def loses(what: str, losses: list[float], bound: float) -> Line:
+    """Return the line of a mean loss in dB."""
+    loss = statistics.mean(losses)
+    return Line(what, len(losses), loss, f'<= {bound}', loss <= bound, {})
 
-    def __init__(self, checkpoint: str, quick: bool) -> None:
+
+class Gate:
+    """A candidate (untiled, tiled and in coarser precisions) and its measured values."""
+
+    def __init__(self, checkpoint: str, int8: str | None, quick: bool) -> None:
         self.whole = RestoreInferencer(checkpoint, device='cpu', memory=16384, precision='fp32')
         self.tiled = RestoreInferencer(checkpoint, device='cpu', memory=200, precision='fp32')
-        self.bf16 = RestoreInferencer(checkpoint, device='cpu', memory=16384, precision='bf16')
+        self.coarser = {'bf16': RestoreInferencer(checkpoint, device='cpu', memory=16384, precision='bf16')}
+        if int8 is not None:
+            self.coarser['int8'] = RestoreInferencer(int8, device='cpu', memory=16384)
         self.count = 4 if quick else 10**9
         self.lines: list[Line] = []
         self.pictures: dict[str, dict] = {}
 
     def pairs(self, data: Path) -> None:
-        """Score every set of pairs, and bfloat16 on four pictures of each."""
+        """Score every set of pairs, and the coarser precisions on a sample of each."""
         for name, (folder, list_pairs) in PAIRS.items():
-            rows, losses = {}, []
+            rows, losses = {}, {key: [] for key in self.coarser}
             records = thinned(list(list_pairs(data / folder)), self.count)
-            sample = {record['name'] for record in thinned(records, 4)}
+            sample = {record['name'] for record in thinned(records, SAMPLE)}
             for record in records:
                 lq, gt = pair(record)
                 restored = self.whole(lq)
                 rows[record['name']] = (psnr(lq, gt), psnr(restored, gt))
                 if record['name'] in sample:
-                    losses.append(rows[record['name']][1] - psnr(self.bf16(lq), gt))
+                    for key, coarser in self.coarser.items():
+                        losses[key].append(rows[record['name']][1] - psnr(coarser(lq), gt))
             self.pictures[name] = rows
             before, after = (statistics.mean(row[i] for row in rows.values()) for i in (0, 1))
             gains = [b - a for a, b in rows.values()]
@@ -151,17 +163,20 @@ class Gate:
                 )
             else:
                 self.lines += at_least(f'{name}: gain', gains, CAMERA_MEAN_GAIN, CAMERA_LEAST_GAIN, rest)
-            loss = statistics.mean(losses)
-            self.lines.append(
-                Line(f'{name}: bf16 loses', len(losses), loss, f'<= {PRECISION_LOSS}', loss <= PRECISION_LOSS, {})
-            )
+            for key, each in losses.items():
+                self.lines.append(loses(f'{name}: {key} loses', each, PRECISION_LOSS[key]))
 
     def clean(self, name: str, pictures: Iterable[tuple[str, np.ndarray]]) -> None:
         """Measure the difference between clean pictures and their output."""
+        pictures = list(pictures)
         rows = {key: psnr(self.whole(picture), picture) for key, picture in pictures}
         self.pictures[name] = rows
         untouched = sum(value == 100 for value in rows.values())
         self.lines += at_least(name, list(rows.values()), CLEAN_MEAN, CLEAN_LEAST, {'identical': untouched})
+        if 'int8' in self.coarser:
+            sample = thinned(pictures, CLEAN_SAMPLE)
+            losses = [rows[key] - psnr(self.coarser['int8'](picture), picture) for key, picture in sample]
+            self.lines.append(loses(f'{name}: int8 loses', losses, CLEAN_LOSS))
 
     def constant(self) -> None:
         """Measure the largest difference in levels for constant pictures."""
@@ -246,10 +261,11 @@ def main() -> int:
     parser.add_argument('checkpoint')
     parser.add_argument('--data', type=Path, required=True)
     parser.add_argument('--held-out', type=Path, required=True)
+    parser.add_argument('--int8', metavar='FILE.onnx', help='8-bit export of the candidate')
     parser.add_argument('--out', default='weather_gate', help='name of the files in docs/results')
     parser.add_argument('--quick', action='store_true', help='at most four pictures of everything; writes nothing')
     args = parser.parse_args()
-    gate = Gate(args.checkpoint, args.quick)
+    gate = Gate(args.checkpoint, args.int8, args.quick)
     test, held = clean_test(args.data), list_pictures(args.held_out)
     gate.pairs(args.data)
     gate.clean('BSDS test', named(thinned(test, gate.count)))
@@ -270,6 +286,7 @@ def main() -> int:
             'protocol': 'whole 8-bit pictures at their own size through RestoreInferencer, psnr_y, cap 100 dB',
             'torch': torch.__version__,
             'date': datetime.now().astimezone().isoformat(timespec='seconds'),
+            **({'int8_sha256': sha256(args.int8)} if args.int8 else {}),
             'missed': missed,
             'lines': [asdict(line) for line in gate.lines],
             'pictures': gate.pictures,
