@@ -87,6 +87,10 @@ class Archive:
             return list(self._members)
         return [name for name in self._members if name == below or name.startswith(f'{below}/')]
 
+    def size(self, name: str) -> int | None:
+        """Return the number of bytes that the archive states for a member; None if there is no such member."""
+        return None if (info := self._members.get(name)) is None else info.file_size
+
     def read(self, name: str, most: int | None = None) -> bytes:
         """Read a member, or its first bytes; at most as many as the archive states for it.
 

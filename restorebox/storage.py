@@ -138,6 +138,16 @@ def read(path: str | os.PathLike, most: int | None = None) -> bytes:
     return data[:limit]
 
 
+def file_size(path: Path | RemotePath) -> int | None:
+    """Return the number of bytes of a file on a local disk or in an archive; None of others, and if there is none."""
+    if not isinstance(path, RemotePath):
+        try:
+            return os.stat(path).st_size
+        except OSError:
+            return None
+    return None if path.archive is None else _archive(path.archive).size(path.member)
+
+
 def _object(path: RemotePath, most: int) -> bytes:
     """Read an object by one request; without a range s3fs would ask for its size first."""
     try:

@@ -50,7 +50,7 @@ from PIL import Image
 from restorebox.engine.measuring import descendants
 from restorebox.figures import save_figure
 from restorebox.inference import RestoreInferencer
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.factories import publish_small
 from tests.processes import free_port
 

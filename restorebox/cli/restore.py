@@ -62,14 +62,13 @@ def read_run(args: argparse.Namespace) -> RestoreRun:
 
 def show(run: RestoreRun) -> None:
     """Print what a run would do."""
-    from restorebox.inference.folders import preview
+    from restorebox.inference.folders import ACTIONS, preview
 
-    numbers = {'restore': 0, 'replace': 0, 'keep': 0}
-    words = {'restore': '', 'replace': ' (replaces the one there)', 'keep': ' (is there already)'}
+    numbers = dict.fromkeys(ACTIONS, 0)
     jobs, remarks = preview(run)
     for job, action in jobs:
         numbers[action] += 1
-        print(printable(f'{job.source} -> {job.target}{words[action]}'))
+        print(printable(f'{job.source} -> {job.target}{ACTIONS[action]}'))
     would = f'would restore {numbers["restore"] + numbers["replace"]} into {run.out}'
     print(f'{would}, {numbers["replace"]} of these in place of others; {numbers["keep"]} are there already')
     for line in remarks:

@@ -23,15 +23,24 @@ from restorebox.errors import ConfigError, printable
 from restorebox.files import locked, remove_leftovers
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import ALL, RestoreJob, Selection, plan_jobs
+from restorebox.inference.output_log import OUTPUTS, OutputLog
 from restorebox.inference.queue import restore_all
-from restorebox.inference.records import DONE, OUTPUTS, FileRecord, Maker, OutputLog, Report
+from restorebox.inference.records import DONE, FileRecord, Maker, Report
 from restorebox.inference.video import is_video, need_av
 from restorebox.processes import exit_at_once
 from restorebox.storage import RemotePath
 
 SOME_FAILED = 3  # exit code
-Action = Literal['restore', 'replace', 'keep']
-Names = dict[str, tuple[Path | RemotePath, ...]]
+Action = Literal['restore', 'replace', 'keep', 'refuse']
+# what a preview says of each
+ACTIONS: dict[Action, str] = {
+    'restore': '',
+    'replace': ' (replaces the one there)',
+    'keep': ' (is there already)',
+    'refuse': ' (refused: the one there was made from another file)',
+}
+OWN = ('same', 'nothing', 'copied')
+Names = dict[str, RestoreJob]
 
 
 @dataclass(frozen=True)
@@ -79,12 +88,15 @@ class RestoreRun:
 
         Returns:
             ``'keep'``: its output is there, made by the same model and settings, or by something unknown;
-            ``'replace'``: another model, other settings or ``overwrite``; ``'restore'``: there is none.
+            ``'replace'``: another model, other settings or ``overwrite``, or a copy is wanted where none is, or the
+            other way round; ``'refuse'``: its output was made from another file; ``'restore'``: there is none.
         """
-        there = [outputs.made(path) for path in self.outputs(job) if outputs.exists(path)]
-        done = (None, 'same', 'copied') if self.only_if_damaged else (None, 'same')
+        there = [outputs.made(path, job.stamp) for path in self.outputs(job) if outputs.exists(path)]
+        done = (None, 'same', 'copied' if self.only_if_damaged else 'nothing')
         if not there:
             return 'restore'
+        if 'foreign' in there and not self.overwrite:
+            return 'refuse'
         return 'keep' if not self.overwrite and any(maker in done for maker in there) else 'replace'
 
 
@@ -222,7 +234,7 @@ def restore_into(
             for folder in folders:
                 remove_leftovers(folder)
         twice = [job for job in jobs if job.copy != job.target and job.copy not in targets]
-        names: Names = {str(job.source): (job.target, job.copy) for job in twice}
+        names: Names = {str(job.source): job for job in twice}
         done = run_jobs(run, restore, jobs, skipped, summarise, distributed, engine is not None, names)
     if distributed:
         # torchrun answers any other code with a long traceback and its own code 1
@@ -264,15 +276,15 @@ def run_jobs(
 ) -> RestoreSummary:
     """Restore this rank's files and report the summary of all ranks; returns it.
 
-    ``reported``: whether ``restore`` adds the records to the report itself. ``names``: source -> the outputs that it
-    may have, where there are two; an earlier run's of the other name is deleted, see :meth:`OutputLog.discard`.
+    ``reported``: whether ``restore`` adds the records to the report itself. ``names``: source -> the file, for those
+    that may have two outputs; an earlier run's of the other name is deleted, see :meth:`OutputLog.discard`.
     """
     if distributed:
         # if rank 0 can't lock the folder, the others wait here until torchrun ends them
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # ranks may finish at very different times
     rank = int(os.environ.get('RANK', 0))
     done, maker, replaced = RestoreSummary(skipped=skipped), run.maker, set[str]()
-    expected: dict[str, set[Path | RemotePath]] = {}  # source -> outputs in storage
+    expected: dict[str, tuple[set[Path | RemotePath], str | None]] = {}  # source -> outputs in storage, its stamp
     with ExitStack() as stack:
         report = None if run.report is None else stack.enter_context(Report(run.report))
         outputs = OutputLog(run.out, maker)
@@ -285,11 +297,11 @@ def run_jobs(
             if report is not None and (record.status == 'existing' or not reported):
                 report.add(maker.signed(record))
             if record.source in expected:
-                outputs.confirm(record, expected[record.source])
-            if record.status in DONE:
-                for path in names.get(record.source, ()):
+                outputs.confirm(record, *expected[record.source])
+            if record.status in DONE and (job := names.get(record.source)) is not None:
+                for path in (job.target, job.copy):
                     if str(path) != record.output:
-                        outputs.discard(path, only_copy=record.status == 'restored')
+                        outputs.discard(path, record.status == 'restored', job.stamp)
             done.add(record)
             done.counts['replaced'] += record.status in DONE and record.source in replaced
 
@@ -298,12 +310,17 @@ def run_jobs(
             if (action := run.action(job, outputs)) == 'keep':
                 keep(_existing(job, outputs))
                 continue
+            if action == 'refuse':
+                keep(_refused(job, outputs))
+                continue
             todo.append(job)
             if action == 'replace':
                 replaced.add(str(job.source))
         if isinstance(run.out, RemotePath):
-            expected |= {str(job.source): run.outputs(job) for job in todo}
-            outputs.expect(chain.from_iterable(expected.values()), run.only_if_damaged)
+            expected |= {str(job.source): (run.outputs(job), job.stamp) for job in todo}
+            for paths, stamp in expected.values():
+                outputs.expect(paths, stamp, run.only_if_damaged)
+            outputs.flush()
         label = None if rank else f'restore, rank 0 of {dist.get_world_size()}' if distributed else 'restore'
         restore(todo, keep, outputs, label)
         outputs.flush()
@@ -331,10 +348,17 @@ def run_jobs(
     return done
 
 
+def _refused(job: RestoreJob, outputs: OutputLog) -> FileRecord:
+    paths = (job.target, job.copy)
+    path = next(each for each in paths if outputs.exists(each) and outputs.made(each, job.stamp) == 'foreign')
+    why = f'{path} was made from another file, or from this one before it changed'
+    line = f'{job.source}: {why}; take another --out, or --overwrite'
+    return FileRecord(str(job.source), str(path), 'failed', error=line)
+
+
 def _existing(job: RestoreJob, outputs: OutputLog) -> FileRecord:
     there = [path for path in (job.target, job.copy) if outputs.exists(path)]
-    path = next((each for each in there if outputs.made(each) in ('same', 'copied')), there[0])
-    made = outputs.made(path)
-    maker = outputs.maker if made in ('same', 'copied') else None
+    path = next((each for each in there if outputs.made(each) in OWN), there[0])
+    maker = outputs.maker if outputs.made(path) in OWN else None
     model, sha256 = (None, None) if maker is None else (maker.model, maker.sha256)
     return FileRecord(str(job.source), str(path), 'existing', model, sha256)

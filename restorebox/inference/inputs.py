@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import hashlib
 import os
 import sys
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from restorebox.errors import ConfigError, DataError
 from restorebox.files import read_bytes
 from restorebox.inference.files import naming_note, target_name
 from restorebox.inference.video import CONTAINERS, VIDEO_SUFFIXES, is_video
-from restorebox.storage import RemotePath, files_below, locate
+from restorebox.storage import RemotePath, file_size, files_below, locate
 
 MAX_NAME_BYTES = 255  # file-system limit on the length of a name
 
@@ -32,6 +33,8 @@ class RestoreJob:
         note: a line for the user about the name of the output, or None.
         suffix: text that was added to the name.
         kind: format that was asked for, a key of :data:`~restorebox.datasets.formats.FORMATS`, or None.
+        stamp: 16 hexadecimal digits, a hash of the size and the first bytes of the source, by which an output that
+            was made from another file is told; None in storage, where it would be a request per file.
     """
 
     source: Path | RemotePath
@@ -39,6 +42,7 @@ class RestoreJob:
     note: str | None = None
     suffix: str = ''
     kind: str | None = None
+    stamp: str | None = None
 
     @property
     def copy(self) -> Path | RemotePath:
@@ -330,7 +334,7 @@ def plan_jobs(
                 skipped.inside += 1
             continue
         note = naming_note(source.name, head, target.name)
-        job = RestoreJob(source, target, note, selection.suffix, selection.kind)
+        job = RestoreJob(source, target, note, selection.suffix, selection.kind, _stamp(source, head))
         for path in {target, job.copy} if copies else {target}:
             if path in jobs:
                 raise DataError(
@@ -340,6 +344,14 @@ def plan_jobs(
     if not jobs:
         raise DataError(f'{next(iter(taken))}: lies in {out}, where the outputs go; nothing is left to restore')
     return list(dict.fromkeys(jobs.values()))
+
+
+def _stamp(source: Path | RemotePath, head: bytes) -> str | None:
+    """Return ``RestoreJob.stamp`` for a file with these first bytes; empty ones of a video are read."""
+    size = file_size(source)
+    if size is None:
+        return None
+    return hashlib.blake2b(f'{size} '.encode() + (head or read_head(source)), digest_size=8).hexdigest()
 
 
 def _real(path: Path | RemotePath) -> Path | RemotePath:

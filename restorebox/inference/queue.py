@@ -26,7 +26,8 @@ from restorebox.inference.findings import Findings, examine
 from restorebox.inference.frame_restorer import NothingFound
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
-from restorebox.inference.records import FileRecord, OutputLog, Status
+from restorebox.inference.output_log import OutputLog
+from restorebox.inference.records import FileRecord, Kind, Status
 from restorebox.inference.video import is_video
 from restorebox.inference.video_timeout import restore_with_timeout
 from restorebox.progress import Progress
@@ -156,15 +157,18 @@ class _Queue:
     def _restore_video(self, work: _Work) -> FileRecord:
         job, restorer = work.job, self.inferencer.frame_restorer(self.examined)
         try:
-            with self._writes(job.target):
+            with self._writes(job, job.target):
                 notes = work.timed(restore_with_timeout, self.inferencer, job, restorer, self.only_if_damaged)
         except NothingFound:
-            with self._writes(job.copy, copied=True):
+            with self._writes(job, job.copy, 'copied'):
                 work.timed(_copy, job.source, job.copy)
             work.found = Findings(0.0, {})
             return _record(work, 'copied', job.copy, _copy_notes(job))
         work.found = None if restorer.findings is None else restorer.findings.median
-        return _record(work, 'restored', job.target, notes)
+        done = _record(work, 'restored', job.target, notes)
+        if self.outputs is not None:
+            self.outputs.note(job.target, done.kind, job.stamp)  # known after all frames only
+        return done
 
     def _batch(
         self, work: _Work, read: PictureFile, waiting: dict[object, list[_Work]], writers: ThreadPoolExecutor
@@ -231,21 +235,22 @@ class _Queue:
             self.record(_record(work, 'failed', job.target, error=_reason(job, error)))
         return None
 
-    def _writes(self, output: Path | RemotePath, copied: bool = False) -> AbstractContextManager[None]:
-        return nullcontext() if self.outputs is None else self.outputs.writing(output, copied)
+    def _writes(self, job: RestoreJob, output: Path | RemotePath, kind: Kind = 'same') -> AbstractContextManager[None]:
+        return nullcontext() if self.outputs is None else self.outputs.writing(output, kind, job.stamp)
 
     def _write(self, work: _Work, restored: PictureFile) -> FileRecord:
         """Write a picture, or copy its source if nothing was found and this was asked for."""
         job = work.job
-        if self.only_if_damaged and work.found is not None and not work.found.strengths:
-            with self._writes(job.copy, copied=True):
+        nothing = work.found is not None and not work.found.strengths
+        if self.only_if_damaged and nothing:
+            with self._writes(job, job.copy, 'copied'):
                 work.timed(lambda: write(job.copy, read(job.source)))
             return _record(work, 'copied', job.copy, _copy_notes(job))
         notes = list(restored.notes)
         if job.kind is not None and 'deep' not in FORMATS[job.kind].holds and restored.colours.dtype == np.uint16:
             restored = restored.in_8_bits()
             notes.append(f'16 bits became 8, all that {job.kind} holds')
-        with self._writes(job.target):
+        with self._writes(job, job.target, 'nothing' if nothing else 'same'):
             lost = work.timed(files.write_file, restored, job.target, self.quality)
         return _record(work, 'restored', job.target, [*notes, *lost])
 

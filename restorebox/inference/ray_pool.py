@@ -29,7 +29,8 @@ from restorebox.inference.devices import device_count
 from restorebox.inference.folders import RestoreRun, restore_share
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import RestoreJob
-from restorebox.inference.records import FileRecord, OutputLog, Report
+from restorebox.inference.output_log import OutputLog
+from restorebox.inference.records import FileRecord, Report
 from restorebox.inference.tasks import TRIES, Journal, divide, restore_task, source_size
 from restorebox.inference.video import is_video
 from restorebox.inference.video_timeout import print_note

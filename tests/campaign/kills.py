@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.campaign import models, videos
 from tests.campaign.cases import Case, fork
 from tests.campaign.pictures import RESTORE, files_below

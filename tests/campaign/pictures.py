@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.campaign import faults, models, picture_files
 from tests.campaign.cases import Case, Ran
 from tests.campaign.reference import OUTSIDE, Decoded, decode, difference

@@ -14,7 +14,7 @@ from safetensors.torch import load_file as load_safetensors
 from safetensors.torch import save_file as save_safetensors
 
 from restorebox.cli.main import main
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.factories import SMALL_RESTORERS, publish_small, write_pairs
 from tests.processes import write_config
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from restorebox.cli.main import main
 from restorebox.datasets.reading import list_pictures, read_picture
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.conftest import REPO
 from tests.factories import publish_small
 from tests.processes import environment, free_port

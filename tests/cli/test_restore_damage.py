@@ -8,7 +8,7 @@ from PIL import Image
 from restorebox.cli.main import main
 from restorebox.errors import DataError
 from restorebox.inference.inputs import plan_jobs
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from restorebox.restorers.base import BaseRestorer
 from tests.factories import publish_small
 
@@ -84,8 +84,6 @@ def test_a_picture_has_one_output_though_its_name_changes_between_runs(
     assert names() == {'few.gif', 'few.gif.webp'}
     restore(folder, published, out)
     assert names() == {'few.gif.png', 'few.gif.webp'}
-    restore(folder, published, out, '--only-if-damaged')
-    assert names() == {'few.gif.png', 'few.gif.webp'}  # there already, by the same model
     restore(folder, published, out, '--only-if-damaged', '--strength', '0.5')
     assert names() == {'few.gif', 'few.gif.webp'}
     restore(folder, published, out, '--format', 'tiff')
@@ -95,6 +93,20 @@ def test_a_picture_has_one_output_though_its_name_changes_between_runs(
     capsys.readouterr()
     restore(folder, published, out, '--only-if-damaged', '--strength', '0.5')
     assert '5 were there already' in capsys.readouterr().out
+
+
+def test_a_copy_replaces_what_was_written_of_a_picture_in_which_nothing_was_found(
+    folder, published, darkens_bright_pictures, tmp_path, capsys
+):
+    out = tmp_path / 'out'
+    restore(folder, published, out)
+    bright = (out / 'bright.png').stat().st_mtime_ns
+    restore(folder, published, out, '--only-if-damaged')
+    assert (
+        f'0 restored into {out}, 4 copied unchanged, 4 of these in place of others, 1 were' in capsys.readouterr().out
+    )
+    assert (out / 'dark.jpg').read_bytes() == (folder / 'dark.jpg').read_bytes()
+    assert (out / 'bright.png').stat().st_mtime_ns == bright
 
 
 def test_without_the_option_all_are_written_anew(folder, published, darkens_bright_pictures, tmp_path, capsys):

@@ -1,16 +1,20 @@
 """restore over folders as they are found: what is bad in them is named, and the rest is restored."""
 
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from restorebox import files
+from restorebox.cli.main import main
 from restorebox.files import LOCK, READ_TIMEOUT, locked
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.factories import publish_small
 from tests.processes import environment, restore
 
@@ -64,6 +68,43 @@ def test_one_bad_thing_does_not_end_it(pictures, published, tmp_path, monkeypatc
     ]
     assert restore(pictures, '--model', published, '--out', out) == 3
     assert f'0 restored into {out}, 5 were there already, 4 could not' in capsys.readouterr().out
+
+
+def test_an_output_of_another_file_is_neither_kept_as_this_ones_nor_replaced(published, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i, folder in enumerate(('one', 'two')):
+        os.mkdir(folder)
+        Image.new('L', (9, 7), 90 + 100 * i).save(f'{folder}/a.png')
+        with zipfile.ZipFile(f'{folder}.zip', 'w') as archive:
+            archive.write(f'{folder}/a.png', 'z.png')
+    words = ('--model', published, '--out', 'out')
+    assert restore('one', 'one.zip', *words) == 0
+    made = {name: Path(f'out/{name}').read_bytes() for name in ('a.png', 'z.png')}
+    capsys.readouterr()
+
+    def refused(source, output):
+        why = f'out/{output} was made from another file, or from this one before it changed'
+        return f'not restored: {source}: {why}; take another --out, or --overwrite'
+
+    assert restore('two', 'two.zip', *words, '--report', 'report.jsonl') == 3
+    printed = capsys.readouterr()
+    assert '0 restored into out, 2 could not be restored' in printed.out
+    assert printed.err.splitlines() == [refused('two/a.png', 'a.png'), refused('two.zip!/z.png', 'z.png')]
+    assert '"status": "existing"' not in Path('report.jsonl').read_text()
+    assert made == {name: Path(f'out/{name}').read_bytes() for name in made}
+    main(['restore', 'two', *map(str, words), '--dry-run'])
+    assert 'two/a.png -> out/a.png (refused: the one there was made from another file)' in capsys.readouterr().out
+
+    shutil.copytree('one', 'copy')  # the same file in another folder, with another time
+    os.utime('copy/a.png', (1, 1))
+    assert restore('copy', *words) == 0
+    assert '0 restored into out, 1 were there already' in capsys.readouterr().out
+
+    shutil.copy('two/a.png', 'one/a.png')  # it has changed
+    assert restore('one', *words) == 3
+    assert restore('one', *words, '--overwrite') == 0
+    assert restore('one', *words) == 0
+    assert Path('out/a.png').read_bytes() != made['a.png']
 
 
 def test_leftovers_of_killed_runs_are_removed_and_links_not_followed(pictures, published, tmp_path):

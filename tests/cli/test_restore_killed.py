@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from restorebox.engine.measuring import descendants
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.conftest import LONG, REPO
 from tests.factories import publish_small
 from tests.processes import environment, free_port, messages

@@ -18,7 +18,7 @@ import restorebox
 from restorebox.cli.main import main
 from restorebox.cli.restore_options import HELP, KINDS
 from restorebox.datasets.formats import suffix_kind
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.factories import publish_small
 from tests.processes import environment
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.inference.records import OUTPUTS, FileRecord, Report
+from restorebox.inference.output_log import OUTPUTS
+from restorebox.inference.records import FileRecord, Report
 from restorebox.storage import RemotePath
 from tests.factories import publish_small
 from tests.processes import restore

@@ -9,7 +9,7 @@ from PIL import Image
 
 from restorebox import RestoreInferencer
 from restorebox.cli.main import main
-from restorebox.inference.records import OUTPUTS
+from restorebox.inference.output_log import OUTPUTS
 from tests.factories import publish_small
 from tests.inference.small_clips import make_clip, woven
 from tests.inference.test_video import facts, write_clip

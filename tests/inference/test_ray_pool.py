@@ -14,8 +14,8 @@ from PIL import Image
 
 from restorebox.errors import ConfigError, MissingPackageError
 from restorebox.inference import ray_pool
+from restorebox.inference.output_log import OUTPUTS
 from restorebox.inference.ray_pool import RayPool, allocation
-from restorebox.inference.records import OUTPUTS
 from tests.conftest import LONG
 from tests.factories import publish_small
 from tests.inference.crashing import CRASHES, WAITS

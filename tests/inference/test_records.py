@@ -12,7 +12,8 @@ import pytest
 import restorebox
 from restorebox.errors import ConfigError
 from restorebox.files import write_whole
-from restorebox.inference.records import OUTPUTS, FileRecord, Maker, OutputLog, Report
+from restorebox.inference.output_log import OUTPUTS, OutputLog
+from restorebox.inference.records import FileRecord, Maker, Report
 
 SCHEMA = json.loads((Path(restorebox.__file__).parent / 'schemas/report-1.json').read_text())
 HASH = 'ab' * 32
@@ -127,18 +128,6 @@ def test_lines_of_several_processes_do_not_mix(tmp_path):
     assert sorted(int(line['source'][:-4]) for line in lines(path)) == list(range(1500))
 
 
-def test_what_is_no_file_is_no_output(tmp_path):
-    (tmp_path / 'a.png').mkdir()
-    os.mkfifo(tmp_path / 'b.png')
-    log = OutputLog(tmp_path, A)
-    for name in ('a.png', 'b.png'):
-        assert not log.exists(tmp_path / name)
-        with pytest.raises(OSError, match='something that is no file has this name'), log.writing(tmp_path / name):
-            write_whole(tmp_path / name, b'x')
-    assert (tmp_path / 'b.png').is_fifo()
-    log.close()
-
-
 def test_a_run_that_ends_loses_no_line_of_another(tmp_path):
     path = tmp_path / 'report.jsonl'
     with Report(path) as one, Report(path) as two:
@@ -152,40 +141,6 @@ def test_a_run_that_ends_loses_no_line_of_another(tmp_path):
     assert [json.loads(line)['source'] for line in path.read_text().splitlines()] == [f'{x}.png' for x in 'abcd']
 
 
-def test_the_folder_knows_what_made_an_output(tmp_path):
-    log = OutputLog(tmp_path, A)
-    assert log.made(tmp_path / 'sub/a.png') is None
-    with log.writing(tmp_path / 'sub/a.png'):
-        assert log.made(tmp_path / 'sub/a.png') == 'same'  # before there is a file without a maker
-        write_whole(tmp_path / 'sub/a.png', b'')
-    with log.writing(tmp_path / 'b.png', copied=True):
-        pass
-    log.close()
-    again = OutputLog(tmp_path, Maker('the same under another name', HASH))
-    assert [again.made(tmp_path / name) for name in ('sub/a.png', 'b.png', 'c.png')] == ['same', 'copied', None]
-    again.close()
-    for other in (B, Maker('a', HASH, strength=0.5), Maker('a', HASH, ensemble=True), Maker('a', HASH, quality=80)):
-        log = OutputLog(tmp_path, other, read_only=True)
-        assert log.made(tmp_path / 'sub/a.png') == 'other'
-        log.close()
-    log = OutputLog(tmp_path, B)
-    with log.writing(tmp_path / 'sub/a.png'):
-        assert log.made(tmp_path / 'sub/a.png') == 'other'  # until it is replaced
-    log.close()
-    assert OutputLog(tmp_path, B).made(tmp_path / 'sub/a.png') == 'same'
-    assert OutputLog(tmp_path, A).made(tmp_path / 'sub/a.png') == 'other'
-
-
-def test_an_output_that_could_not_be_written_is_not_ours(tmp_path):
-    log = OutputLog(tmp_path, A)
-    with pytest.raises(OSError, match='full'), log.writing(tmp_path / 'a.png'):
-        raise OSError(28, 'full')
-    log.close()
-    (tmp_path / 'a.png').touch()
-    for maker in (A, B):
-        assert OutputLog(tmp_path, maker, read_only=True).made(tmp_path / 'a.png') is None
-
-
 def test_an_existing_output_of_another_model_gets_a_new_line(tmp_path):
     existing = FileRecord('a.png', 'out/a.png', 'existing', 'b', 'cd' * 32)
     for record, kept in ((restored('a.png'), HASH), (replace(existing, sha256=None), HASH), (existing, 'cd' * 32)):
@@ -193,26 +148,3 @@ def test_an_existing_output_of_another_model_gets_a_new_line(tmp_path):
             report.add(record)
             report.finish()
         assert [line['sha256'] for line in lines(tmp_path / 'r.jsonl')] == [kept]
-
-
-def test_a_log_is_created_only_by_a_run_that_writes(tmp_path):
-    log = OutputLog(tmp_path / 'out', A, read_only=True)
-    assert log.made(tmp_path / 'out/a.png') is None
-    assert not (tmp_path / 'out').exists()
-
-
-def test_a_log_that_is_something_else_is_a_line_and_a_broken_one_is_read_as_far_as_it_goes(tmp_path):
-    (tmp_path / OUTPUTS).write_bytes(
-        b'{"output": "a.png", "by": "3"}\n{"output": "c.png", "by": 3}\n[' + b'[' * 10000 + b'\n{"output": "b.png"'
-    )
-    log = OutputLog(tmp_path, A)
-    assert [log.made(tmp_path / name) for name in ('a.png', 'b.png', 'c.png')] == ['other', None, None]
-    with log.writing(tmp_path / 'b.png'):
-        pass
-    log.close()
-    assert OutputLog(tmp_path, A).made(tmp_path / 'b.png') == 'same'
-    (tmp_path / OUTPUTS).unlink()
-    (tmp_path / OUTPUTS).symlink_to(tmp_path / 'elsewhere')
-    with pytest.raises(ConfigError, match=r"outputs\.jsonl: can't be opened"):
-        OutputLog(tmp_path, A)
-    assert not (tmp_path / 'elsewhere').exists()
