@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,15 @@ class BasePictures(BaseDataset):
             missing += [f'paths.{role}' for role in self.roles if role not in record.get('paths', {})]
             if missing:
                 raise DataError(f"{kind}: record {number} of load_data_list has no '{missing[0]}'")
-        return self.select(self.data_list)
+        records = self.select(self.data_list)
+        self._digest = digest_of(f'{r["name"]} {[Path(path).name for path in r["paths"].values()]}' for r in records)
+        return records
+
+    @property
+    def digest(self) -> str:
+        """Hash of the names of all records in their order, without folders: tells whether a set has changed."""
+        self.full_init()
+        return self._digest
 
     def select(self, records: list[dict]) -> list[dict]:
         """Return the records of the subset that ``names``, ``fraction`` and ``limit`` select.
@@ -177,6 +186,14 @@ class BasePictures(BaseDataset):
         if sample is None:  # in MMEngine a request for another sample, which would not be deterministic
             raise DataError(f"split '{self.split}': a transform of the pipeline returned None for {name}")
         return sample
+
+
+def digest_of(texts: Iterable[str]) -> str:
+    """Return 16 hexadecimal digits of a hash of texts in their order."""
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(text.encode('utf-8', 'surrogateescape') + b'\n')
+    return found.hexdigest()[:16]
 
 
 def leaves(dataset: dict) -> Iterator[dict]:

@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
-from restorebox.datasets.base import BasePictures
+from restorebox.datasets.base import BasePictures, digest_of
 from restorebox.datasets.keys import SampleKey, as_key
 from restorebox.errors import ConfigError, printable
 from restorebox.registry import DATASETS, nearest
@@ -115,6 +115,11 @@ class ConcatPictures(Dataset):
     def metainfo(self) -> dict[str, Any]:
         """``sets``: pairs of a set's name and its number of records, in their order."""
         return {'sets': [(name, len(each)) for name, each in self.datasets.items()]}
+
+    @property
+    def digest(self) -> str:
+        """Hash of the records of all sets, see :class:`~restorebox.datasets.base.BasePictures`."""
+        return digest_of(f'{name} {each.digest}' for name, each in self.datasets.items())
 
     @property
     def bad_picture(self) -> str:

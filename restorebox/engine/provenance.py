@@ -104,6 +104,13 @@ def compute(runner: Any, meta: dict) -> dict:
     }
 
 
+def train_set(runner: Any) -> dict[str, Any] | None:
+    """Return number and hash of the records of the training set; None for one that is not of this package."""
+    dataset = runner.train_dataloader.dataset
+    digest = getattr(dataset, 'digest', None)
+    return None if digest is None else {'records': len(dataset), 'digest': digest}
+
+
 def checkpoint_meta(runner: Any, meta: dict) -> dict:
     """Return the metadata of a checkpoint.
 
@@ -124,6 +131,7 @@ def checkpoint_meta(runner: Any, meta: dict) -> dict:
         'cfg_json': json.dumps(runner.cfg.to_dict(), default=str),
         'experiment_name': runner.experiment_name,
         'time': time.strftime('%Y%m%d_%H%M%S', time.localtime()),
+        'train_set': train_set(runner),
         'dataset_meta': getattr(runner.train_dataloader.dataset, 'metainfo', None),
         'mmengine_version': mmengine.__version__,
         'restorebox_version': __version__,
@@ -232,6 +240,11 @@ def check_resumable(runner: Any, checkpoint: dict, filename: str) -> list[dict] 
         more = f' and {len(changes) - NAMED} more' if len(changes) > NAMED else ''
         text = printable('; '.join(changes[:NAMED]))
         runner.logger.warning(f'settings differ from those of the run that is resumed: {text}{more}')
+    before, present = meta.get('train_set'), train_set(runner)
+    if isinstance(before, dict) and present is not None and before != present:
+        how = f'{short(before.get("records"))} -> {present["records"]} samples'
+        how = how if before.get('records') != present['records'] else 'files of other names'
+        runner.logger.warning(f'the training set has changed ({how}): the run goes on in another order of samples')
     if EMA_KEY in checkpoint and not any(type(hook).__name__ == 'RoleEMAHook' for hook in runner.hooks):
         runner.logger.warning(
             f'{filename} has a moving average of the weights, which this run neither continues nor stores: it has no '

@@ -95,6 +95,24 @@ def test_other_changes_are_named(home):
     assert 'settings differ from those of the run that is resumed: model.losses.l1.weight' in said
 
 
+def test_another_training_set_is_named(home):
+    """Also one of equal size, in which a pair has another name."""
+    pairs, longer = home / 'data' / 'train', ('train_cfg.max_samples=16', 'train_cfg.val_samples=8')
+    said = {}
+    for case in ('same', 'renamed', 'fewer'):
+        for role in ('lq', 'gt'):
+            last = max((pairs / role).iterdir())
+            if case == 'renamed':
+                last.rename(last.with_stem('another'))
+            elif case == 'fewer':
+                last.unlink()
+        result = succeed(resume(home, 'halve', case, *longer))
+        found = [line for line in (result.stdout + result.stderr).splitlines() if 'training set has changed' in line]
+        said[case] = found[0].split('changed ')[1] if found else ''
+    after = ': the run goes on in another order of samples'
+    assert said == {'same': '', 'renamed': f'(files of other names){after}', 'fewer': f'(4 -> 3 samples){after}'}
+
+
 def test_another_kind_of_optimiser_is_refused(home):
     line = one_line_error(resume(home, 'halve', 'sgd', 'optim_wrapper.optimizer.type=SGD'))
     assert 'was trained with optim_wrapper.optimizer.type Adam, this run has SGD' in line
