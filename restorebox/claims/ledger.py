@@ -47,6 +47,7 @@ CLAIM = {
     'published': list,
     'why_not': str,
     'explanation': str,
+    'caveat': str,
     'explained_at': str,
 }
 REQUIRED = ('id', 'sentence', 'where', 'metric')
@@ -93,7 +94,8 @@ class Claim:
     published: tuple = ()
     why_not: str = ''
     explanation: str = ''  # of a verdict that is not the paper's: scale, ambiguity of the paper, or implementation
-    explained_at: str | None = None  # the budget that the explanation is about; None: all
+    caveat: str = ''  # what limits any verdict
+    explained_at: str | None = None  # the budget that both are about; None: all
 
     def sides(self) -> tuple[tuple[str, str], ...]:
         """Return (model, metric) of the better side and of the other; empty if the claim is not checked by training."""

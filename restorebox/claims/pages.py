@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from restorebox.claims.ledger import BUDGETS, Ledger
-from restorebox.claims.rows import results, rows
+from restorebox.claims.rows import PERFECT, results, rows
 from restorebox.claims.runs import write_json
 from restorebox.claims.sweep_pages import sweeps_section, write_sweep
 from restorebox.claims.verdict import MARGINS, VERDICTS
@@ -22,20 +22,26 @@ BUDGET_NOTE = (
     'The budgets `small` and `medium` train and test on clean photographs with synthesised degradations, not on the '
     'data sets that claims and tables name, and not as long as in the paper; `tiny` only shows that it runs.'
 )
-RULE = (
-    'A size is the mean of the seed-paired differences, in brackets its 95 % t-interval; `of paper` is its ratio to '
-    'the size in the paper. `holds`: the interval is above 0, and that of the gain of the better side over the input '
-    'is above {margins}; a claim about features must exceed untrained networks by an interval above 0 as well. '
-    '`contradicted`: the interval is below 0, and the other side restores in the same sense; for a claim of equality, '
-    'it lies outside the tolerance. `equivalent`: two one-sided tests at 5 % place the mean within the tolerance. '
-    '`inconclusive`: none of these; `needs` is the number of further seeds if mean and spread stay as they are. '
-    '`void`: the mean gain of neither side is above the margin, untrained networks show no less, or the sides were '
-    'tested on different pictures. `stale`: config or code has changed since the runs, or is not recorded with them, '
-    'and no probe has shown that it computes the same (`reproduce --confirm`). Gains are those of the better side and '
-    'of the other with the same seeds, on `psnr_y` if the score has no input; there is none where the input is the '
-    'target. '
-    'The cost contains that of the models from which a training starts. {budgets}'
-).format(margins=', '.join(f'{value:g} {kind.upper()}' for kind, value in MARGINS.items()), budgets=BUDGET_NOTE)
+RULE = """\
+- `here`: mean of the seed-paired differences, in brackets its 95 % t-interval; positive supports the claim, also for
+  errors, of which less is better. `of paper`: its ratio to the size in the paper.
+- `gains`: of the better side and of the other over the input, with the same seeds; on `psnr_y` if the score has no
+  input; none where the input is the target.
+- `needs`: number of further seeds if mean and spread stay as they are.
+- `cost`: samples and minutes of a run with those of the models from which it starts; of both sides where they differ.
+- `holds`: the interval is above 0, and that of the gain of the better side over the input is above {margins}; a claim
+  about features must exceed untrained networks by an interval above 0 as well.
+- `contradicted`: the interval is below 0, and the other side restores in the same sense; for a claim of equality, it
+  lies outside the tolerance.
+- `equivalent`: two one-sided tests at 5 % place the mean within the tolerance.
+- `inconclusive`: none of these.
+- `void`: the mean gain of neither side is above the margin, untrained networks show no less, or the sides were tested
+  on different pictures.
+- `stale`: config or code has changed since the runs, or is not recorded with them, and no probe has shown that it
+  computes the same (`reproduce --confirm`).
+
+{budgets}\
+""".format(margins=', '.join(f'{value:g} {kind.upper()}' for kind, value in MARGINS.items()), budgets=BUDGET_NOTE)
 
 
 def number(value: float | None, metric: str) -> str:
@@ -56,9 +62,6 @@ def table(method_rows: list[dict[str, Any]]) -> str:
         paper = number(one['paper_size'], one['metric'])
         if one['tolerance'] is not None:
             paper += f' (equal within {one["tolerance"]:g})'
-        cost = ''
-        if one['minutes'] is not None:
-            cost = f'{one["samples"]} samples, up to {one["minutes"]:.1f} min, {one["device"]}'
         judged = one['metric'] if one['metric'].startswith(tuple(MARGINS)) else 'psnr_y'
         cells = (
             one['id'],
@@ -72,11 +75,22 @@ def table(method_rows: list[dict[str, Any]]) -> str:
             ' / '.join(number(gain, judged) for gain in one['gains'] if gain is not None),
             ', '.join(map(str, one['seeds'])),
             one['needs'],
-            cost,
+            _cost(one['costs']),
             one['verdict'] + (f': {one["note"]}' if one['note'] else ''),
         )
         lines.append('| ' + ' | '.join(str(cell).replace('|', '/').replace('\n', ' ') for cell in cells) + ' |')
     return '\n'.join(lines)
+
+
+def _cost(costs: list[dict[str, Any]]) -> str:
+    """Format the cost of both sides; once if both had as many samples, with the longer time."""
+    if not costs:
+        return ''
+    if len({cost['samples'] for cost in costs}) == 1:
+        costs = [max(costs, key=lambda cost: cost['minutes'])]
+    samples = ' / '.join(str(cost['samples']) for cost in costs)
+    minutes = ' / '.join(f'{cost["minutes"]:.1f}' for cost in costs)
+    return f'{samples} samples, up to {minutes} min, {" / ".join(dict.fromkeys(cost["device"] for cost in costs))}'
 
 
 def explanations(method_rows: list[dict[str, Any]]) -> str:
@@ -103,22 +117,29 @@ def scores_table(ledger: Ledger, docs: Path) -> str:
             done = [one for one in stored.values() if 'failed' not in one and not one['changed']]
             if not done:
                 continue
-            cells = [ledger.label(model), budget, str(len(done))]
+            cells = [ledger.label(model), _trained(done[0]), budget, str(len(done))]
             for name in SHOWN:
                 values = [one['mean'][name] for one in done if one['mean'].get(name) is not None]
                 digits = 2 if name.startswith('psnr') else 4
                 ends = f' ({min(values):.{digits}f} to {max(values):.{digits}f})' if len(values) > 1 else ''
                 cells.append(f'{statistics.fmean(values):.{digits}f}{ends}' if values else '')
-                before = [one['mean'][f'input/{name}'] for one in done if one['mean'].get(f'input/{name}') is not None]
+                before = [one['mean'].get(f'input/{name}') for one in done]
+                before = [value for value in before if value not in (None, PERFECT[name.partition('_')[0]])]
                 cells[-1] += f', input {statistics.fmean(before):.{digits}f}' if before else ''
             cells.append(f'{statistics.fmean(one["training"]["minutes"] for one in done if "training" in one):.1f}')
             lines.append('| ' + ' | '.join(cells) + ' |')
     if not lines:
         return ''
-    head = '| model | budget | seeds | ' + ' | '.join(SHOWN) + ' | minutes |\n' + '|---' * (len(SHOWN) + 4) + '|'
-    return f'\n\n## Scores\n\nMean over the seeds, in brackets the lowest and the highest.\n\n{head}\n' + '\n'.join(
-        lines
-    )
+    head = '| model | trained by | budget | seeds | ' + ' | '.join(SHOWN) + ' | minutes |\n'
+    head += '|---' * (len(SHOWN) + 5) + '|\n'
+    return '\n\n## Scores\n\nMean over the seeds, in brackets the lowest and the highest.\n\n' + head + '\n'.join(lines)
+
+
+def _trained(one: dict[str, Any]) -> str:
+    """Format config, row and number of samples of a stored run."""
+    row = f' --row {one["row"]}' if one.get('row') else ''
+    samples = f', {one["training"]["samples"]} samples' if 'training' in one else ''
+    return f'`{one["config"]}{row}`{samples}' if one.get('config') else ''
 
 
 def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
@@ -138,13 +159,15 @@ def draw(method_rows: list[dict[str, Any]], path: Path) -> bool:
     for axes, kind, group in zip(grid[:, 0], kinds, groups, strict=True):
         for i, one in enumerate(group):
             spread = None if one['low'] is None else [[one['size'] - one['low']], [one['high'] - one['size']]]
-            axes.barh(i, one['size'], xerr=spread, color='C0', alpha=0.5, capsize=3)
+            stale = one['verdict'] == 'stale'
+            style = {'color': '0.9', 'hatch': '///', 'edgecolor': '0.5'} if stale else {'color': 'C0', 'alpha': 0.5}
+            axes.barh(i, one['size'], xerr=spread, capsize=3, **style)
             if one['paper_size'] is not None:
                 axes.plot([one['paper_size']], [i], 'k|', markersize=14)
         axes.axvline(0, color='k', linewidth=0.8)
         axes.set_yticks(range(len(group)), [f'{one["id"]} ({one["budget"]})' for one in group], fontsize=8)
         axes.invert_yaxis()
-        axes.set_xlabel(f'difference in {kind}; | is the size in the paper', fontsize=8)
+        axes.set_xlabel(f'difference in {kind}; | is the size in the paper; grey is stale', fontsize=8)
     with replacing(path) as beside:
         figure.savefig(beside, dpi=110, format='png')
     return True
@@ -184,8 +207,13 @@ def _ran(ledger: Ledger | None, model: str | None, docs: Path) -> str:
     if ledger is None or model is None:
         return 'no'
     counts = {budget: [*results(ledger, model, budget, docs).values()] for budget in BUDGETS}
-    done = {budget: sum('failed' not in one for one in found) for budget, found in counts.items()}
-    return ', '.join(f'{budget} ({count})' for budget, count in done.items() if count) or 'no'
+    cells = []
+    for budget, found in counts.items():
+        done = [one for one in found if 'failed' not in one]
+        stale = sum(bool(one['changed']) for one in done)
+        if done:
+            cells.append(f'{budget} ({len(done)}' + (f', {stale} stale)' if stale else ')'))
+    return ', '.join(cells) or 'no'
 
 
 def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None:

@@ -123,9 +123,14 @@ def data_names(root: Path) -> dict[str, str]:
     return names
 
 
+def names_digest(names: dict[str, str]) -> str:
+    """Return 16 hexadecimal digits that identify names with their hashes."""
+    return hashlib.sha256(json_bytes(names)).hexdigest()[:16]
+
+
 def store_names(names: dict[str, str], folder: Path) -> str:
     """Write names with their hashes to ``folder/DIGEST.json``, which runs share; return the digest."""
-    digest = hashlib.sha256(json_bytes(names)).hexdigest()[:16]
+    digest = names_digest(names)
     file = folder / f'{digest}.json'
     if not file.is_file():
         write_whole(file, json_bytes(names))

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger
 from restorebox.claims.probes import measure_probe, probe_differences
-from restorebox.claims.records import code_identity
-from restorebox.claims.rows import results, rows, side
+from restorebox.claims.records import code_identity, data_names, names_digest
+from restorebox.claims.rows import results, row, rows, side
 from restorebox.claims.runs import (
     Run,
     execute,
@@ -26,7 +26,7 @@ from restorebox.claims.runs import (
     to_do,
     write_json,
 )
-from restorebox.errors import RestoreboxError
+from restorebox.errors import ConfigError, RestoreboxError
 from restorebox.processes import own_command, own_environment
 
 Chosen = list[tuple[Ledger, list[Claim]]]
@@ -163,8 +163,25 @@ def _tells(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> bool:
     return measured.improves
 
 
-def show_plan(runs: Sequence[Run], docs: Path) -> None:
-    """Print a line per run, and the total time."""
+def show_plan(runs: Sequence[Run], docs: Path, data_root: str | None = None) -> None:
+    """Print a line per run, and the total time.
+
+    Args:
+        runs: the runs.
+        docs: folder of pages and stored results.
+        data_root: folder of the pictures if it was given.
+
+    Raises:
+        ConfigError: there is no such folder; or a stored result was made with other pictures.
+    """
+    data = None if data_root is None else names_digest(data_names(Path(data_root)))
+    for run in runs:
+        stored = None if to_do(run, docs) else read_result(run, docs)
+        if data is not None and stored and stored.get('data') not in (None, data):
+            raise ConfigError(
+                f'{run.name} has a stored result of other pictures than those in {data_root}; keep yours apart by '
+                '--docs FOLDER'
+            )
     total, unknown, left = 0.0, 0, 0
     for run in runs:
         known, result = minutes_known(run, docs), read_result(run, docs)
@@ -174,8 +191,18 @@ def show_plan(runs: Sequence[Run], docs: Path) -> None:
         left, total, unknown = left + 1, total + (known or 0), unknown + (known is None)
         why = f' (stale, changed or unknown: {result["changed"][0]})' if result and result['changed'] else ''
         print(f'  to do  {run.name}: ' + ('time unknown' if known is None else f'about {known:.1f} min') + why)
-    line = f'{left} of {len(runs)} runs to do, about {total:.0f} min'
-    print(line + (f' and {unknown} of unknown time' if unknown else ''), flush=True)
+    parts = [f'{left} of {len(runs)} runs to do']
+    parts += [f'about {total:.0f} min for {left - unknown}'] if left > unknown else []
+    parts += [f'time unknown for {unknown}'] if unknown else []
+    print(', '.join(parts), flush=True)
+
+
+def show_verdicts(chosen: Chosen, budget: str, docs: Path) -> None:
+    """Print the verdict of each claim at a budget, or why there is no run, and the pages."""
+    for ledger, claims in chosen:
+        for claim in claims:
+            print(_verdict(ledger, row(ledger, claim, budget, docs)))
+        print(f'page: {docs / ledger.method}.md')
 
 
 def list_claims(chosen: Chosen) -> None:
@@ -187,16 +214,21 @@ def list_claims(chosen: Chosen) -> None:
     print(f'{sum(len(claims) for _, claims in chosen)} claims')
 
 
+def _verdict(ledger: Ledger, one: dict) -> str:
+    """Format a row of :func:`restorebox.claims.rows.row` as a line."""
+    figures = '' if one['size'] is None else f', {one["size"]:+.4g}'
+    if one['low'] is not None:
+        figures += f' ({one["low"]:+.4g} to {one["high"]:+.4g})'
+    figures += '' if one['ratio'] is None else f', {one["ratio"]:.2f} of the size in the paper'
+    more = ''.join(f'; {text}' for text in (one['note'], one['needs'] and f'needs {one["needs"]}') if text)
+    return f'{ledger.method}/{one["id"]} {one["budget"]}: {one["verdict"]}{figures}{more}'.replace(' :', ':')
+
+
 def show_status(chosen: Chosen, docs: Path, work: Path) -> None:
     """Print a line per verdict with what it needs, the running runs, and the counts of stored ones."""
     for ledger, claims in chosen:
         for one in rows(ledger, claims, docs):
-            figures = '' if one['size'] is None else f', {one["size"]:+.4g}'
-            if one['low'] is not None:
-                figures += f' ({one["low"]:+.4g} to {one["high"]:+.4g})'
-            figures += '' if one['ratio'] is None else f', {one["ratio"]:.2f} of the size in the paper'
-            more = ''.join(f'; {text}' for text in (one['note'], one['needs'] and f'needs {one["needs"]}') if text)
-            print(f'{ledger.method}/{one["id"]} {one["budget"]}: {one["verdict"]}{figures}{more}'.replace(' :', ':'))
+            print(_verdict(ledger, one))
     for run in running(chosen, work):
         print(f'running: {run.name}')
     stored = [

@@ -54,11 +54,28 @@ def side(found: Mapping[int, dict], metric: str, input_metric: str | None = None
     return Side(scores, gains, margin(judged))
 
 
-def sides(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[dict[int, dict]], list[Side]]:
-    """Return the stored results and the scores of the better side and of the other; empty for an unchecked claim."""
-    found = [results(ledger, model, budget, docs) for model, _ in claim.sides()]
-    names = [_metric(claim, own, budget) for _, own in claim.sides()]
-    return found, [side(each, name, names[0]) for each, name in zip(found, names, strict=True)]
+def _comparable(stored: list[dict[int, dict]]) -> tuple[list[dict[int, dict]], str]:
+    """Return the results of a claim's models (seed -> result) that may enter one mean, and what was left out.
+
+    Where at least one seed has current results of all models, stale results are left out. Of seeds that were trained on
+    different data, those that most have in common are kept.
+    """
+    lines = []
+
+    def keep(seeds: set[int], why: str) -> None:
+        if lost := sorted({seed for each in stored for seed in each} - seeds):
+            lines.append(f'seed{"s" * (len(lost) > 1)} {", ".join(map(str, lost))} left out: {why}')
+            stored[:] = [{seed: one for seed, one in each.items() if seed in seeds} for each in stored]
+
+    every = {seed for each in stored for seed in each}
+    current = every - {seed for each in stored for seed, one in each.items() if one['changed']}
+    if any(all(seed in each for each in stored) for seed in current):
+        keep(current, 'stale')
+    data = {seed: tuple(each.get(seed, {}).get('data') for each in stored) for each in stored for seed in sorted(each)}
+    if len(known := [each for each in data.values() if None not in each]) > 1:
+        most = max(known, key=known.count)
+        keep({seed for seed, each in data.items() if each == most or None in each}, 'trained on other data')
+    return stored, '; '.join(lines)
 
 
 def _metric(claim: Claim, own: str, budget: str) -> str:
@@ -67,25 +84,29 @@ def _metric(claim: Claim, own: str, budget: str) -> str:
 
 def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[dict], Outcome, list[Side]]:
     """Return the stored results of a claim, its verdict, and its sides."""
-    found, values = sides(ledger, claim, budget, docs)
-    if not values:
+    if not claim.sides():
         return [], Outcome('not run'), []
-    control, untrained = None, {}
-    runs = [one for each in found for one in each.values()]
+    models = [model for model, _ in claim.sides()] + [claim.control] * bool(claim.control)
+    stored, left_out = _comparable([results(ledger, model, budget, docs) for model in models if model])
+    found, untrained = stored[:2], stored[2] if claim.control else {}
+    names = [_metric(claim, own, budget) for _, own in claim.sides()]
+    values = [side(each, name, names[0]) for each, name in zip(found, names, strict=True)]
+    control = None
     if claim.control:
-        untrained = results(ledger, claim.control, budget, docs)
         control = side(untrained, claim.metric), side(untrained, claim.other_metric or claim.metric)
-        runs += untrained.values()
+    runs = [one for each in stored for one in each.values()]
     outcome = judge(
         *values, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance, control=control
     )
+    if left_out and outcome.verdict != 'not run':
+        outcome = replace(outcome, note='; '.join(filter(None, (outcome.note, left_out))))
     baseline = claim.baseline or claim.other
     for (model, _), own in zip(claim.sides(), values, strict=True):
         if outcome.verdict == 'not run' and model == baseline and not own.improves:
             note = f'the baseline, {ledger.label(model)}, does not restore; the other side is not trained'
             outcome = replace(outcome, verdict='void', note=note)
     if any(_inputs_differ(*(each[seed] for each in found)) for seed in outcome.seeds):
-        outcome = replace(outcome, verdict='void', note='the sides were tested on different pictures', needs='')
+        outcome = Outcome('void', seeds=outcome.seeds, note='the sides were tested on different pictures')
     others = [seed for seed in outcome.seeds if seed in untrained and _inputs_differ(found[0][seed], untrained[seed])]
     if others:
         outcome = replace(outcome, note=f'{outcome.note}; the control was tested on other pictures')
@@ -110,7 +131,7 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
     """Return the row of a claim at a budget: differences, verdict and cost."""
     runs, outcome, values = _judge(ledger, claim, budget, docs)
     whys = [ledger.models[model].get('why', '') for model, _ in claim.sides() if not ledger.spec(model, budget)]
-    costs = _costs(ledger, claim, budget, docs)
+    costs = [_cost(ledger, model, budget, docs) for model, _ in claim.sides()]
     reasons = [one['failed'] for one in runs if 'failed' in one]
     lacking = sorted({key for one in runs for key in unknown(one) if 'failed' not in one})
     if outcome.verdict == 'not run':  # one side may have run, for another claim
@@ -121,8 +142,8 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'where': claim.where,
         'budget': budget,
         'metric': _metric(claim, claim.metric, budget),
-        'better': ledger.label(claim.better) if claim.better else '',
-        'other': ledger.label(claim.other) if claim.other else '',
+        'better': _named(ledger, claim, 0),
+        'other': _named(ledger, claim, 1),
         'published': list(claim.published),
         'paper_size': claim.size,
         'tolerance': claim.tolerance,
@@ -137,24 +158,29 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'note': (reasons or [outcome.note or claim.why_not or (whys or [''])[0]])[0],
         'explanation': _explanation(claim, outcome.verdict, budget),
         'unknown': lacking if outcome.seeds else [],
-        'minutes': max((cost['minutes'] for cost in costs), default=None),
-        'samples': max((cost['samples'] for cost in costs), default=None),
-        'device': next((cost['device'] for cost in costs), None),
+        'costs': [cost for cost in costs if cost],
     }
 
 
-def _costs(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> list[dict[str, Any]]:
-    """Return samples, minutes and device of each run of a claim, with those of the models that it starts from."""
+def _cost(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[str, Any]:
+    """Return samples, minutes and device of a model's longest run, with the models that it starts from; {} without."""
+    chain = [results(ledger, name, budget, docs) for name in _started_from(ledger, model)]
     costs = []
-    for model in claim.models():
-        chain = [results(ledger, name, budget, docs) for name in _started_from(ledger, model)]
-        for seed, one in chain[0].items():
-            if 'training' not in one:
-                continue
+    for seed, one in chain[0].items():
+        if 'training' in one:
             parts = [each[seed]['training'] for each in chain if 'training' in each.get(seed, {})]
-            sums = {key: sum(part[key] for part in parts) for key in ('samples', 'minutes')}
-            costs.append({**sums, 'device': one['training']['device']})
-    return costs
+            costs.append({key: sum(part[key] for part in parts) for key in ('samples', 'minutes')})
+            costs[-1]['device'] = one['training']['device']
+    return max(costs, key=lambda cost: cost['minutes']) if costs else {}
+
+
+def _named(ledger: Ledger, claim: Claim, number: int) -> str:
+    """Return the label of a side, with its score where both are the same model; '' for an unchecked claim."""
+    if not claim.sides():
+        return ''
+    model, metric = claim.sides()[number]
+    alone = claim.better != claim.other or claim.other_metric is None
+    return ledger.label(model) if alone else f'{ledger.label(model)}, {metric}'
 
 
 def _started_from(ledger: Ledger, model: str) -> list[str]:
@@ -164,9 +190,14 @@ def _started_from(ledger: Ledger, model: str) -> list[str]:
 
 
 def _explanation(claim: Claim, verdict: str, budget: str) -> str:
-    """Return the explanation of a verdict that is not the paper's, if it is one of this budget."""
-    apart = verdict in ('holds', 'equivalent', 'not run')
-    return '' if apart or claim.explained_at not in (None, budget) else claim.explanation
+    """Return the caveat of a claim that has run, and the explanation of a verdict that is not the paper's.
+
+    Either only if it is one of this budget.
+    """
+    if verdict == 'not run' or claim.explained_at not in (None, budget):
+        return ''
+    own = '' if verdict in ('holds', 'equivalent') else claim.explanation
+    return ' '.join(filter(None, (own.strip(), claim.caveat.strip())))
 
 
 def _mean_gain(one: Side, seeds: Sequence[int]) -> float | None:

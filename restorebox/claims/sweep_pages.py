@@ -96,8 +96,16 @@ def draw_sweep(content: dict[str, Any], path: Path) -> None:
     save_figure(figure, path)
 
 
+def is_drawn(content: dict[str, Any]) -> bool:
+    """Return whether a curve has two points or more."""
+    return any(sum(bool(point['scores']) for point in curve['points']) > 1 for curve in content['curves'])
+
+
 def write_sweep(ledger: Ledger, sweep: Sweep, budget: str, docs: Path) -> Path | None:
-    """Write METHOD_SWEEP_BUDGET.json and .png; without results remove them and return None, else the picture."""
+    """Write METHOD_SWEEP_BUDGET.json and .png; return the picture.
+
+    Without results both are removed, with a single point the picture; None then.
+    """
     content = sweep_content(ledger, sweep, budget, docs)
     stem = docs / f'{ledger.method}_{sweep.id}_{budget}'
     data, picture = stem.with_name(f'{stem.name}.json'), stem.with_name(f'{stem.name}.png')
@@ -106,6 +114,9 @@ def write_sweep(ledger: Ledger, sweep: Sweep, budget: str, docs: Path) -> Path |
         picture.unlink(missing_ok=True)
         return None
     write_json(data, content)
+    if not is_drawn(content):
+        picture.unlink(missing_ok=True)
+        return None
     draw_sweep(content, picture)
     return picture
 
@@ -121,8 +132,8 @@ def sweeps_section(ledger: Ledger, docs: Path) -> str:
             parts.append(f'{text}. Not run.')
         for content in run:
             budget = content['budget']
-            picture = f'{ledger.method}_{sweep.id}_{budget}.png'
-            parts.append(f'{text}, {budget}.\n\n{_table(content)}\n\n![{sweep.id}, {budget}]({picture})')
+            picture = f'\n\n![{sweep.id}, {budget}]({ledger.method}_{sweep.id}_{budget}.png)'
+            parts.append(f'{text}, {budget}.\n\n{_table(content)}' + picture * is_drawn(content))
     head = '\n\n## Sweeps\n\nMean over the seeds, in brackets the 95 % t-interval and the number of seeds.\n\n'
     return head + '\n\n'.join(parts) if parts else ''
 

@@ -25,6 +25,7 @@ from restorebox.claims.reproduction import (
     reproduce,
     show_plan,
     show_status,
+    show_verdicts,
     start_in_background,
 )
 from restorebox.claims.runs import plan
@@ -64,29 +65,29 @@ def main(argv: list[str]) -> None:
     if args.status:
         show_status(chosen, args.docs, args.work_dir)
         return
-    if args.render:
-        from restorebox.claims.pages import write_pages
+    from restorebox.claims.pages import write_pages
 
+    if args.render:
         write_pages(ledgers, args.docs, args.published)
         return
     if args.confirm:
-        from restorebox.claims.pages import write_pages
-
         confirm(chosen, Options(args.work_dir, args.docs, None, args.device, lambda: None))
         write_pages(ledgers, args.docs, args.published)
         return
     seeds = seeds_of(args)
-    show_plan(plan(chosen, args.budget, seeds), args.docs)
+    runs = plan(chosen, args.budget, seeds)
+    show_plan(runs, args.docs, args.data_root)
     if args.plan:
+        if not runs:
+            show_verdicts(chosen, args.budget, args.docs)
         return
     if args.background:
         start_in_background('reproduce', [word for word in argv if word != '--background'], args.work_dir)
         return
-    from restorebox.claims.pages import write_pages
-
     write = functools.partial(write_pages, ledgers, args.docs, args.published)
     options = Options(args.work_dir, args.docs, pictures_of(args), args.device, write)
     failed = reproduce(chosen, args.budget, seeds, options)
     write()
+    show_verdicts(chosen, args.budget, args.docs)
     if failed:
         raise RestoreboxError(f'reproduce: {len(failed)} runs failed; the same command tries them again')

@@ -248,6 +248,30 @@ def test_a_changed_config_or_source_makes_a_verdict_stale(tmp_path, config):
     assert f'was holds; changed or unknown: {what}' in (tmp_path / 'fdrnet.md').read_text()
 
 
+def test_stale_seeds_and_seeds_of_other_data_enter_no_mean(tmp_path):
+    ledger = LEDGERS['fdrnet']
+    for seed, (score, more) in enumerate(
+        [(25.0, {'data': 'a'}), (25.1, {'data': 'a'}), (99.0, {'data': 'b'}), (99.0, {'data': 'a', 'digest': 'x'})]
+    ):
+        store(tmp_path, ledger, 'full', seed, {'psnr_rgb': score}, **more)
+        store(tmp_path, ledger, 'no_aux', seed, {'psnr_rgb': 24.0}, data=more['data'])
+    row = row_of(tmp_path, ledger, 'C2')
+    assert (row['verdict'], row['seeds'], row['size']) == ('holds', [0, 1], pytest.approx(1.05))
+    assert row['note'] == 'seed 3 left out: stale; seed 2 left out: trained on other data'
+    for seed in (0, 1):  # all that are left are of other data or stale
+        (tmp_path / f'runs/fdrnet/small/full_s{seed}.json').unlink()
+    assert row_of(tmp_path, ledger, 'C2')['seeds'] == [2]
+
+
+def test_sides_of_different_pictures_have_no_difference(tmp_path):
+    ledger = LEDGERS['fdrnet']
+    for seed in range(2):
+        store(tmp_path, ledger, 'full', seed, {'psnr_rgb': 25.0}, digest='x')
+        store(tmp_path, ledger, 'no_aux', seed, {'psnr_rgb': 24.0, 'input/psnr_rgb': 20.1})
+    row = row_of(tmp_path, ledger, 'C2')
+    assert (row['verdict'], row['size'], row['low']) == ('stale', None, None)
+
+
 def test_a_result_without_its_source_files_is_stale(tmp_path):
     ledger = LEDGERS['fdrnet']
     for seed in range(2):
@@ -267,7 +291,7 @@ def test_gains_are_those_of_the_compared_seeds(tmp_path):
     for seed, better in enumerate((25.0, 26.0, 29.0)):
         store(tmp_path, ledger, 'full', seed, {'psnr_rgb': better})
     assert row_of(tmp_path, ledger, 'C2')['gains'] == []  # the other side has not run
-    assert row_of(tmp_path, ledger, 'C2')['minutes'] is None
+    assert row_of(tmp_path, ledger, 'C2')['costs'] == []
     for seed in range(2):
         store(tmp_path, ledger, 'no_aux', seed, {'psnr_rgb': 24.0})
     assert row_of(tmp_path, ledger, 'C2')['gains'] == pytest.approx([5.5, 4.0])
@@ -285,8 +309,21 @@ def test_the_cost_of_a_model_contains_that_of_its_start(tmp_path):
     ledger = LEDGERS['heavy_rain']
     for model in ('none', 'residue', 'stage2'):
         store(tmp_path, ledger, model, 0, {'psnr_y': 24.0, 'input/psnr_y': 19.0})
-    row = row_of(tmp_path, ledger, 'C6-none')  # stage 2 after stage 1
-    assert (row['samples'], row['minutes']) == (24_000, 18.0)
+    row = row_of(tmp_path, ledger, 'C6-none')  # stage 2 after stage 1, and no decomposition
+    assert [(cost['samples'], cost['minutes']) for cost in row['costs']] == [(24_000, 18.0), (12_000, 9.0)]
+    assert '| 24000 / 12000 samples, up to 18.0 / 9.0 min, made up |' in (tmp_path / 'heavy_rain.md').read_text()
+
+
+def test_a_caveat_stands_beside_every_verdict(tmp_path):
+    ledger = LEDGERS['fdrnet']
+    one = replace(next(c for c in ledger.claims if c.id == 'C2'), explanation='too few steps', caveat='one set only')
+    ledger = replace(ledger, claims=(one,))
+    assert row_of(tmp_path, ledger, 'C2')['explanation'] == ''  # not run
+    for full, shown in ((23.0, 'too few steps one set only'), (25.0, 'one set only')):
+        for seed in range(2):
+            store(tmp_path, ledger, 'full', seed, {'psnr_rgb': full})
+            store(tmp_path, ledger, 'no_aux', seed, {'psnr_rgb': 24.0})
+        assert row_of(tmp_path, ledger, 'C2')['explanation'] == shown
 
 
 def test_what_does_not_hold_is_explained(tmp_path):

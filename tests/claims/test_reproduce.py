@@ -11,6 +11,7 @@ import pytest
 
 from restorebox.claims import reproduction, runs
 from restorebox.claims.ledger import read_all, select
+from restorebox.claims.pictures import draw_pictures
 from restorebox.claims.records import changed, unknown
 from tests.conftest import REPO, long
 from tests.processes import call, environment, one_line_error, run, succeed
@@ -73,12 +74,30 @@ def test_kill_and_go_on(tmp_path):
 
 @pytest.mark.slow
 def test_a_failed_run_is_a_row_that_says_so(tmp_path):
+    (tmp_path / 'nowhere').mkdir()
     result = call(*TINY, '--data-root', 'nowhere', cwd=tmp_path)
     assert '2 runs failed' in one_line_error(result)
+    assert 'fdrnet/C2 tiny: failed' in result.stdout
     rows = json.loads((tmp_path / 'd' / 'fdrnet.json').read_text())['rows']
     row = next(row for row in rows if row['id'] == 'C2')
     assert row['verdict'] == 'failed'
     assert 'nowhere' in row['note']
+
+
+def test_stored_results_of_other_pictures_are_not_taken_for_ones_own(tmp_path):
+    """The folder has one photograph that is none of those with which the stored results were made."""
+    draw_pictures(tmp_path / 'mine')
+    words = ('reproduce.py', 'raindiffusion/C6', '--seeds', '1', '--plan', '--data-root')
+    stored = ('--docs', str(REPO / 'docs/claims'))
+    line = one_line_error(call(*words, 'mine', *stored, cwd=tmp_path))
+    assert 'has a stored result of other pictures than those in mine; keep yours apart by --docs FOLDER' in line
+    assert 'data none: no such folder' in one_line_error(call(*words, 'none', *stored, cwd=tmp_path))
+    assert 'to do' in succeed(call(*words, 'mine', '--docs', 'own', cwd=tmp_path)).stdout
+
+
+def test_a_plan_without_runs_says_why(tmp_path):
+    out = succeed(call('reproduce.py', 'fdrnet/C6', '--plan', cwd=tmp_path)).stdout
+    assert '0 of 0 runs to do\nfdrnet/C6 small: not run; ' in out
 
 
 @pytest.fixture
