@@ -23,6 +23,7 @@ from restorebox.registry import constructor_keys, nearest
 
 POINTS = 400  # number of points at which a schedule is evaluated
 NEGLIGIBLE = 1e-6  # relative to the highest learning rate: float32 weights do not change
+NO_EFFECT = 'it never changes the rate; give param_scheduler of that length, or param_scheduler = []'
 RUNAWAY = 1e3  # upper limit relative to the optimiser's learning rate
 
 
@@ -141,11 +142,9 @@ def _check_rates(schedulers: list[dict], total: int, batch: int, rate: float, wh
         begin = each.get('begin', 0)
         first = begin + (min(each['milestones']) if each.get('milestones') else each.get('step_size') or 0)
         if begin >= total:
-            refuse(f'{name}: it begins at {begin:,g}, but max_samples is {total:,}: it never changes the rate')
+            refuse(f'{name}: it begins at {begin:,g}, but max_samples is {total:,}: {NO_EFFECT}')
         elif first > total:
-            found.append(
-                f'{name}: its first step is at {first:,g}, but max_samples is {total:,}: it never changes the rate'
-            )
+            found.append(f'{name}: its first step is at {first:,g}, but max_samples is {total:,}: {NO_EFFECT}')
         elif each.get('eta_min') is not None and each['eta_min'] > rate:
             raise ConfigError(f'config, {name}: eta_min is {each["eta_min"]:g}, above the lr of {rate:g}')
         elif total < end < 1e9 or each.get('T_max', 0) > total:

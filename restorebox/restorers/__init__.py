@@ -2,7 +2,8 @@
 
 from restorebox.restorers.adversarial import AdversarialRestorer
 from restorebox.restorers.base import BaseRestorer
+from restorebox.restorers.cycle import CycleRestorer
 from restorebox.restorers.network import Network, build_network
 from restorebox.restorers.supervised import SupervisedRestorer
 
-__all__ = ['AdversarialRestorer', 'BaseRestorer', 'Network', 'SupervisedRestorer', 'build_network']
+__all__ = ['AdversarialRestorer', 'BaseRestorer', 'CycleRestorer', 'Network', 'SupervisedRestorer', 'build_network']

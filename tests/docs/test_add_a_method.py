@@ -132,6 +132,12 @@ def test_the_file_of_each_other_component_is_trained_with(work):
     assert re.search(r'colour_shift: \d+\.\d+', result.stdout), 'the metric gave no score'
 
 
+@pytest.mark.slow
+def test_the_unpaired_method_trains_with_its_own_term(work):
+    result = succeed(shell(commands('restorebox train notes/sparse_rain.py'), work))
+    assert re.search(r'loss_removed: \d', result.stdout + result.stderr), 'the added term is not among the losses'
+
+
 ASK = """
 import sys, torch
 sys.path.insert(0, 'notes')
