@@ -1,5 +1,5 @@
 # weather_stage1.py's network, trained further with PSNRLoss on larger crops, since a veil is judged from the whole
-# image. Adds rain near the lens and sheets of rain; single degradations are more frequent. Card: docs/weather.md.
+# image. Adds rain near the lens and sheets of rain; single degradations are more frequent. Page: docs/weather.md.
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_weather.py',

@@ -25,7 +25,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         prog='restorebox analyze-distortions', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config of a restorer with FDR-Net as generator')
-    parser.add_argument('checkpoint', help='a training checkpoint or a published file')
+    parser.add_argument('checkpoint', help='a training checkpoint, a published file or the name of a model')
     parser.add_argument('--pictures', type=positive, default=10, help='number of pictures of the test set')
     parser.add_argument('--side', type=positive, default=192, help='side of the centre crop in pixels')
     add_config_options(parser)
@@ -37,8 +37,9 @@ def main(argv: list[str]) -> None:
     args = parse(argv)
     from restorebox.claims.analyses.distortions import analyze_distortions
     from restorebox.engine.running import keep_test
+    from restorebox.inference.models import checkpoint_file
 
-    cfg = keep_test(prepare(args), args.config, args.checkpoint)
+    cfg = keep_test(prepare(args), args.config, checkpoint_file(args.checkpoint))
     mean = analyze_distortions(cfg, args.config, args.pictures, args.side)['mean']
     correlation, cosine = mean['correlation'], mean['cosine']
     print(f'correlation of channels   {correlation["before"]:.3f} before, {correlation["after"]:.3f} after')

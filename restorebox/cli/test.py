@@ -16,7 +16,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='restorebox test', description=__doc__)
     parser.add_argument('config', help='a config file, or its path below configs/')
     parser.add_argument(
-        'checkpoint', help='a training checkpoint (.pth) or a published file (.safetensors), its URL or hf:// name'
+        'checkpoint',
+        help='a training checkpoint (.pth) or a published file (.safetensors), its URL or hf:// name; or a name that '
+        '`restorebox models` lists',
     )
     parser.add_argument('--save-pictures', action='store_true', help='save the restored pictures in WORK_DIR/pictures')
     add_config_options(parser)
@@ -27,8 +29,9 @@ def main(argv: list[str]) -> None:
     """Test the checkpoint; writes ``scores.json`` into the work directory, and a copy beside a training checkpoint."""
     args = parse(argv)
     from restorebox.engine.running import keep_test, run_config
+    from restorebox.inference.models import checkpoint_file
 
-    cfg = keep_test(prepare(args), args.config, args.checkpoint)
+    cfg = keep_test(prepare(args), args.config, checkpoint_file(args.checkpoint))
     if args.save_pictures:
         cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'pictures': dict(type='SavePicturesHook')}
     run_config(cfg, 'test')

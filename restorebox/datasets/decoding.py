@@ -243,7 +243,7 @@ def _decode_frame(image: Image.Image, data: bytes, kind: str, largest: int, tiff
     if largest > 255:
         size = image.size
         image.close()  # free its pixels before the other decoder allocates memory
-        picture = decode_deep(data, kind, largest, tiff, alpha, size)
+        picture = decode_deep(data, kind, largest, tiff, alpha, size, info.get('transparency'))
         to_apply = orientation
     else:
         loaded = image

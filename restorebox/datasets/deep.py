@@ -46,7 +46,15 @@ def largest_value(data: bytes, kind: str, tiff: dict) -> int:
     return 255
 
 
-def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, size: tuple[int, int]) -> np.ndarray:
+def decode_deep(
+    data: bytes,
+    kind: str,
+    largest: int,
+    tiff: dict,
+    alpha: bool,
+    size: tuple[int, int],
+    transparent: int | tuple[int, ...] | None = None,
+) -> np.ndarray:
     """Decode a 16-bit file without applying its orientation.
 
     Args:
@@ -56,6 +64,7 @@ def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, s
         tiff: as :func:`restorebox.datasets.tiff.tiff_fields` returns it; empty for other kinds.
         alpha: keep the alpha channel, if there is one.
         size: (width, height).
+        transparent: the value that means transparent, from the tRNS chunk of a PNG, or None.
 
     Returns:
         HWC RGB or RGBA, float32 in [0, 1].
@@ -98,7 +107,10 @@ def decode_deep(data: bytes, kind: str, largest: int, tiff: dict, alpha: bool, s
     if picture.ndim == 2:
         if tiff and photometric == 0:  # WhiteIsZero
             picture = 1 - picture
-        return grey_to_rgb(picture)
+        picture = grey_to_rgb(picture)
+        if alpha and transparent is not None:  # OpenCV applies it to colour only
+            picture = np.dstack((picture, decoded != transparent))
+        return picture
     order = [2, 1, 0, 3] if alpha and picture.shape[2] == 4 else [2, 1, 0]  # from BGR or BGRA
     return np.ascontiguousarray(picture[..., order])
 

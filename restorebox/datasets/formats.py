@@ -24,7 +24,8 @@ class Format:
     Attributes:
         suffixes: file name suffixes, the usual one first.
         holds: supported features: 'exact' (written without loss), 'deep' (16 bits), 'alpha', 'pages' (of different
-            sizes), 'frames' (of an animation), and metadata 'profile', 'exif', 'xmp', 'iptc', 'density', 'comments'.
+            sizes), 'frames' (of an animation), 'loop' (number of its repetitions), 'still' (a picture beside it), and
+            metadata 'profile', 'exif', 'xmp', 'iptc', 'density', 'comments'.
         written: whether files of this kind can be written.
     """
 
@@ -40,13 +41,13 @@ def _format(suffixes: str, holds: str = '', written: bool = True) -> Format:
 # by the name of the format in Pillow, and in pi-heif for HEIF
 FORMATS: dict[str, Format] = {
     'JPEG': _format('.jpg .jpeg .jpe .jfif .mpo', 'pages profile exif xmp iptc density comments'),
-    'PNG': _format('.png .apng', 'exact deep alpha frames profile exif xmp density comments'),
+    'PNG': _format('.png .apng', 'exact deep alpha frames loop still profile exif xmp density comments'),
     'TIFF': _format('.tif .tiff', 'exact deep alpha pages profile exif xmp iptc density'),
-    'WEBP': _format('.webp', 'alpha frames profile exif xmp'),
+    'WEBP': _format('.webp', 'alpha frames loop profile exif xmp'),
     'AVIF': _format('.avif .avifs', 'alpha frames profile exif xmp'),
     'HEIF': _format('.heic .heif .hif .heics .heifs', 'deep alpha profile exif xmp', written=False),
     # not written, since it has 256 colours only
-    'GIF': _format('.gif', 'alpha frames comments', written=False),
+    'GIF': _format('.gif', 'alpha frames loop comments', written=False),
     'BMP': _format('.bmp', 'exact density'),  # programs read the alpha channel of 32-bit files as padding
     'PPM': _format('.ppm .pgm .pnm .pbm', 'exact deep'),
     'JPEG2000': _format('.jp2 .j2k .j2c .jpc .jpf .jpx', 'alpha comments'),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -113,10 +114,11 @@ def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
     """Read pairs from a text file with one pair per line: the degraded and the clean file, relative to ``root``.
 
     The two are separated by a tab, by spaces if the line has no tab, or given as JSON ``["lq", "gt"]``, see
-    :func:`list_line`. Empty lines and lines that begin with # are skipped.
+    :func:`list_line`. Empty lines and comments, which begin with #, are skipped.
 
     Raises:
-        DataError: the list file is missing or has no pairs, or a line does not name two existing files.
+        DataError: the list file is missing or has no pairs, a line does not name two existing files, or a comment
+            names an existing file.
     """
     try:
         lines = list_file.read_text(encoding='utf-8-sig').split('\n')  # not splitlines(): names may contain e.g. \f
@@ -125,17 +127,24 @@ def from_list_file(list_file: Path, root: Path, split: str) -> list[Record]:
         raise DataError(f"split '{split}': list file {list_file}: {reason}") from None
     pairs = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith('#'):
+        if not line.strip():
             continue
         parts = _from_json(line)
         if parts is None:
             parts = [part.strip() for part in line.split('\t')] if '\t' in line else line.split()
         where = f"split '{split}': list file {list_file}, line {number}"
+        if line.lstrip().startswith('#'):
+            if len(parts) == 2 and os.path.isfile(root / parts[0]):
+                raise DataError(
+                    f'{where}: begins with #, as a comment does, but {parts[0]!r} is a file; '
+                    f'write the pair as {json.dumps(parts)}, or a comment with a space after the #'
+                )
+            continue
         if len(parts) != 2:
             raise DataError(f"{where}: expected two files, 'lq gt', found {len(parts)}: {line.strip()!r}")
         files = [root / part for part in parts]
         for file in files:
-            if not file.is_file():
+            if not os.path.isfile(file):  # unlike is_file(), also without an error for a name that is too long
                 raise DataError(f'{where}: no such file: {file}')
         pairs.append(files)
     if not pairs:

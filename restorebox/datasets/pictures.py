@@ -32,7 +32,8 @@ class PairedPictures(BasePictures):
             file of ``data_root/split``) or 'list_file' (needs ``list_file``). The last two ignore ``lq`` and ``gt``.
         template: patterns of the names without suffix, e.g. ``dict(lq='{name}_*_*', gt='{name}')``.
         order: roles of a side-by-side file, from left to right.
-        list_file: text file with a degraded and a clean file per line.
+        list_file: text file with a degraded and a clean file per line, see
+            :func:`~restorebox.datasets.pairing.from_list_file`.
         layers: roles of ground-truth layers, of ``'streak'``, ``'transmission'``, ``'airlight'``. Each has a folder of
             its name in the split, with a picture of the same name for each degraded one.
         real: any folder of real degraded pictures without clean counterparts. One of them is drawn for each sample as

@@ -29,8 +29,9 @@ def select(records: Sequence[dict[str, Any]], where: str, names: str | None, fra
     Args:
         records: dicts with ``name``.
         where: the data set, for messages.
-        names: text file with one name per line; empty lines and lines that begin with '#' don't count. A suffix after
-            the last dot is ignored if no record has the whole name. None selects all.
+        names: text file with one name per line. A suffix after the last dot is ignored if no record has the whole name.
+            Empty lines don't count, nor do comments: lines that begin with '#' and are no record's name. None selects
+            all.
         fraction: fraction of the records, above 0 and up to 1: the first in the order of :func:`rank` with seed 0,
             at least one. None selects all. It applies to the records that ``names`` selects.
 
@@ -55,10 +56,10 @@ def _read_names(file: Path, known: set[str], where: str) -> set[str]:
     except OSError as error:
         raise DataError(f"{where}: the list of names {file} can't be read ({error.strerror})") from None
     lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith('#')]
-    if not lines:
+    found = {line if line in known else line.rsplit('.', 1)[0] for line in lines if line}
+    found = {name for name in found if name in known or not name.startswith('#')}
+    if not found:
         raise DataError(f'{where}: the list of names {file} is empty')
-    found = {line if line in known else line.rsplit('.', 1)[0] for line in lines}
     unknown = sorted(found - known)
     if unknown:
         more = f' and {len(unknown) - 1} more' if len(unknown) > 1 else ''

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from restorebox.datasets.formats import FORMATS
 from restorebox.datasets.tiff import IFDEntry, first_directory, first_offset, read_directory, write_directory
 from restorebox.inference.metadata import (
     ASPECT,
@@ -86,7 +87,7 @@ def _pillow(pages: Sequence[PictureFile], kind: str, quality: int) -> bytes:
         options['duration'] = [each if kind == 'PNG' else round(each) for each in first.timing.durations]
         if kind == 'PNG':
             options |= {'disposal': 0, 'blend': 0, 'default_image': first.timing.still_first}
-        if kind in ('PNG', 'WEBP'):
+        if 'loop' in FORMATS[kind].holds:
             options['loop'] = first.timing.plays
     buffer = BytesIO()
     Image.fromarray(first.layers).save(buffer, 'MPO' if kind == 'JPEG' and len(pages) > 1 else kind, **options)

@@ -25,6 +25,7 @@ __all__ = ['PictureFile', 'Timing', 'naming_note', 'picture_size', 'read_file', 
 
 _PIXELS = frozenset({'exact', 'deep', 'alpha', 'pages', 'frames'})
 _NAMES = {'exif': 'EXIF', 'xmp': 'XMP', 'iptc': 'IPTC', 'density': 'resolution', 'profile': 'ICC profile'}
+_NAMES |= {'loop': 'loop count', 'still': 'still picture beside an animation'}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Timing:
     durations: tuple[float, ...]
     plays: int = 0
     still_first: bool = False
+
+    def names(self) -> set[str]:
+        """Return the names of what only some formats hold, as in :class:`~restorebox.datasets.formats.Format`."""
+        return ({'loop'} if self.plays else set()) | ({'still'} if self.still_first else set())
 
 
 @dataclass
@@ -215,6 +220,11 @@ def write_file(picture: PictureFile, path: str | Path | RemotePath, quality: int
         raise PictureError(
             f"{path}: {suffix} files can't hold the {len(picture.pages)} {several} that it has; name it {better}"
         )
+    lost = picture.metadata.names() | ({'profile'} if picture.profile else set())
+    if picture.timing:
+        lost |= picture.timing.names()
+        if picture.timing.still_first and 'still' not in holds:
+            picture = _without_still(picture, picture.timing)
     try:
         data = encode(picture.pages, kind, quality)
     except (ValueError, RuntimeError, OSError, MemoryError) as error:  # such as a size beyond the format's limit
@@ -224,6 +234,12 @@ def write_file(picture: PictureFile, path: str | Path | RemotePath, quality: int
             f"{path}: can't be written as {suffix} ({' '.join(str(error).split())}); name it .png"
         ) from None
     write(path, data)
-    lost = picture.metadata.names() | ({'profile'} if picture.profile else set())
     named = [_NAMES.get(each, each) for each in sorted(lost - holds)]
     return [f'{suffix} files hold no {" and no ".join(named)}: left out'] if named else []
+
+
+def _without_still(picture: PictureFile, timing: Timing) -> PictureFile:
+    """Return an animation without the still picture in front, of which it keeps profile and metadata."""
+    first, *more = picture.more
+    timing = replace(timing, still_first=False)
+    return replace(first, profile=picture.profile, metadata=picture.metadata, more=more, timing=timing)

@@ -160,19 +160,19 @@ class RestoreInferencer:
             progress: see :meth:`__call__`.
 
         Returns:
-            The same shape and dtype (float32 for any float).
+            The same shape and dtype. The network computes with float32.
 
         Raises:
             PictureError: unsupported shape or dtype, values outside [0, 1], or the network's output is not finite.
         """
         array = _checked(picture)
         if self.tiler.strength == 0:
-            return array.copy()  # exact also for grey floats, whose mean over three channels is rounded
+            return picture.copy()  # exact also for grey floats, whose mean over three channels is rounded
         grey = array.ndim == 2 or array.shape[-1] == 1
         colours = np.repeat(array.reshape(*array.shape[:2], 1), 3, -1) if grey else array[..., :3]
-        alpha = array[..., 3] if array.ndim == 3 and array.shape[-1] == 4 else None
+        alpha = picture[..., 3] if array.ndim == 3 and array.shape[-1] == 4 else None
         done = PictureFile(self.tiler(np.ascontiguousarray(colours), progress), alpha, grey)
-        return done.layers.reshape(array.shape)
+        return done.layers.reshape(array.shape).astype(picture.dtype, copy=False)
 
     def restore_picture(self, picture: PictureFile, progress: Callable[[int, int], None] | None = None) -> PictureFile:
         """Restore the colours of all pages or frames; alpha channel and metadata are kept.

@@ -216,12 +216,23 @@ def find_weights(model: str, folder: str | Path | None = None) -> Path:
     return weights_path(entry.weights, entry.sha256)
 
 
+def checkpoint_file(checkpoint: str) -> str:
+    """Return a checkpoint's path or URL unchanged, and for the name of a model its weights file.
+
+    Raises:
+        ConfigError, CheckpointError: see :func:`find_weights`.
+    """
+    path = Path(checkpoint)
+    named = len(path.parts) == 1 and not path.suffix and not path.is_file()
+    return str(find_weights(checkpoint)) if named else checkpoint
+
+
 def model_files(model: str, checkpoint: str | None = None) -> tuple[str, str]:
     """Return the config and the weights file of a model.
 
     Args:
         model: a model's name; with ``checkpoint`` a config: its path or the name of a model.
-        checkpoint: weights for a config: a path, or ``URL#sha256=DIGITS``.
+        checkpoint: weights for a config: a path, ``URL#sha256=DIGITS`` or a model's name.
 
     Raises:
         ConfigError, CheckpointError: see :func:`find_weights`.
@@ -229,7 +240,7 @@ def model_files(model: str, checkpoint: str | None = None) -> tuple[str, str]:
     if checkpoint is None:
         weights = str(find_weights(model))
         return find_model(model).config, weights
-    return model, str(find_weights(checkpoint)) if is_url(checkpoint) else checkpoint
+    return model, str(find_weights(checkpoint)) if is_url(checkpoint) else checkpoint_file(checkpoint)
 
 
 def weights_digest(model: str, checkpoint: str | None = None) -> str:

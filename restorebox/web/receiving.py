@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from restorebox.web.exchange import RequestRefused, Upload
-from restorebox.web.storage import safe_name
+from restorebox.web.storage import random_key, safe_name
 
 FORM_BYTES = 16 * 2**10  # maximum length of a form in addition to its file
 FORM = RequestRefused(400, 'a form must have one file in the field `file`')
@@ -51,7 +51,7 @@ async def receive_picture(upload: Upload, folder: Path, megabytes: int) -> tuple
             raise RequestRefused(400, f'{name}: is empty (0 bytes)')
         if size > megabytes * 2**20:
             raise RequestRefused(413, f'this server takes files up to {megabytes} MiB')
-        return path, name
+        return path.rename(folder / random_key(name)), name
     except OSError as error:
         path.unlink(missing_ok=True)
         raise RequestRefused(507, f"the server can't store the picture: {error.strerror}") from None

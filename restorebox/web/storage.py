@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from restorebox.datasets.reading import PICTURE_SUFFIXES
+from restorebox.datasets.formats import suffix_kind, unread_hint
 
 MAX_NAME_LENGTH = 120  # characters
 _TOKEN = re.compile(r'[A-Za-z0-9_-]{32}')
@@ -56,6 +56,12 @@ class StoredFile:
     claim: str = ''
     queued: bool = False
     created: float = field(default_factory=time.monotonic)
+
+
+def random_key(name: str) -> str:
+    """Return a random file name, with the suffix of ``name`` if that is one of a picture: TGA and raw files need it."""
+    suffix = Path(name).suffix.lower()
+    return secrets.token_urlsafe(24) + (suffix if suffix_kind(suffix) or unread_hint(suffix) else '')
 
 
 def safe_name(name: str) -> str:
@@ -107,8 +113,7 @@ class FileStore:
 
     def new_path(self, name: str) -> tuple[str, Path]:
         """Return a new key and the path of its file."""
-        suffix = Path(name).suffix.lower()
-        key = secrets.token_urlsafe(24) + (suffix if suffix in PICTURE_SUFFIXES else '')
+        key = random_key(name)
         return key, self.folder / key
 
     def add(self, owner: str, page: str, key: str, name: str, upload: bool = False, media: str = '') -> StoredFile:
@@ -152,7 +157,7 @@ class FileStore:
             if stored is None or stored.owner != owner or not stored.upload or stored.queued:
                 return None
             claim = secrets.token_urlsafe(24)
-            moved = self.folder / claim
+            moved = self.folder / f'{claim}{stored.path.suffix}'
             try:
                 os.rename(stored.path, moved)
             except OSError:

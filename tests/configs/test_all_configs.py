@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import pytest
 
@@ -11,6 +12,7 @@ from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
 from restorebox.files import configs_dir
 from restorebox.rows import read_rows
+from tests.conftest import REPO
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +45,16 @@ def depth(path):
 def test_there_are_configs_and_rows():
     assert len(ALL) >= 3
     assert sum(len(rows_of(path)) for path in ALL) >= 3
+
+
+def test_comments_point_to_pages_of_the_repository():
+    found = [
+        (str(path.relative_to(configs_dir())), name.rstrip('.,;'))
+        for path in configs_dir().rglob('*.py')
+        for name in re.findall(r'#.*\b(?:Card|Page): (\S+)', path.read_text())
+    ]
+    assert found
+    assert not [each for each in found if not (REPO / each[1]).is_file()]
 
 
 @pytest.mark.parametrize('path', ALL, ids=lambda p: f'{p.parent.name}/{p.name}')

@@ -11,6 +11,7 @@ from restorebox.datasets.inspection import check, from_config
 from restorebox.datasets.mixture import ConcatPictures, RepeatPictures, describe
 from restorebox.datasets.pictures import PairedPictures
 from restorebox.datasets.sampler import KeyedSampler
+from restorebox.datasets.subsets import select
 from restorebox.engine.config import load_config, set_data_root
 from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError, DataError
@@ -163,6 +164,15 @@ def test_subsets_by_list_and_fraction(sets, tmp_path):
         PairedPictures(str(tmp_path / 'b'), fraction=0)
     subject = from_config({'train_dataloader': {'dataset': {**sets['b'], 'fraction': 0.3}}}, 'c')
     assert [str(lq.path)[-6:-4] for lq, _ in subject.sets[0].pairs] == names
+
+
+def test_a_list_may_name_a_picture_that_begins_like_a_comment(tmp_path):
+    records = [{'name': name} for name in ('#1', '#2', '#3.5', '4')]
+    (tmp_path / 'some.txt').write_text('# 4\n#1.png\n#3.5\n#of the paper\n')
+    assert [record['name'] for record in select(records, 'set', str(tmp_path / 'some.txt'), None)] == ['#1', '#3.5']
+    (tmp_path / 'some.txt').write_text('#4\n')
+    with pytest.raises(DataError, match='is empty'):
+        select(records, 'set', str(tmp_path / 'some.txt'), None)
 
 
 @pytest.mark.parametrize(

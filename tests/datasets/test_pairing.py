@@ -135,14 +135,25 @@ def test_list_file(tmp_path):
         ('# x\n\nlq/a.png gt/a.png lq/a.png\n', ('line 3', 'found 3')),
         ('lq/a.png gt/missing.png\n', ('line 1', 'no such file', 'missing.png')),
         ('# nothing\n', ('lists no pairs',)),
+        ('lq/a.png gt/a.png\n#b.png gt/a.png\n', ('line 2', "'#b.png' is a file", '["#b.png", "gt/a.png"]')),
+        ('lq/a.png gt/a.png\n #b.png\tgt/missing.png\n', ('line 2', "'#b.png' is a file")),
+        (f'lq/a.png {"x" * 300}\n', ('line 1', 'no such file')),
     ],
 )
 def test_list_file_faults(tmp_path, text, words):
+    fill(tmp_path, '#b.png')
     fill(tmp_path / 'lq', 'a.png')
     fill(tmp_path / 'gt', 'a.png')
     list_file = tmp_path / 'pairs.txt'
     list_file.write_text(text)
     refused(DataError, lambda: pairing.from_list_file(list_file, tmp_path, 'val'), "'val'", list_file, *words)
+
+
+def test_comments_of_a_list_file_are_skipped(tmp_path):
+    fill(tmp_path, '#b.png', 'a.png')
+    comments = ('# degraded clean', '#', '#a.png a.png', '# #b.png a.png', '# #b.png\ta.png', f'#{"x" * 300}\tx')
+    (tmp_path / 'pairs.txt').write_text('\n'.join((*comments, 'a.png a.png')))
+    assert names_of(pairing.from_list_file(tmp_path / 'pairs.txt', tmp_path, 'x')) == {'a': ('a.png', 'a.png')}
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,27 @@ def test_16_bit_with_alpha(tmp_path, suffix):
     check(tmp_path / f'a.{suffix}', as16(RGB16))
 
 
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'I;16', 'RGB16'])
+def test_a_transparent_value_of_a_png_is_alpha(tmp_path, mode):
+    deep = mode in ('I;16', 'RGB16')
+    values = np.array([[1000, 1001, 65535], [0, 256, 257]], np.uint16) if deep else np.array([[3, 4, 5]], np.uint8)
+    clear = values[0, 1]
+    if mode in ('RGB', 'RGB16'):
+        values = np.repeat(values[..., None], 3, 2)
+    cv2.imwrite(str(tmp_path / 'a.png'), values)
+    data = (tmp_path / 'a.png').read_bytes()
+    chunk = b'tRNS' + int(clear).to_bytes(2) * (3 if values.ndim == 3 else 1)
+    chunk = struct.pack('>I', len(chunk) - 4) + chunk + struct.pack('>I', zlib.crc32(chunk))
+    (tmp_path / 'a.png').write_bytes(data[:33] + chunk + data[33:])  # after the signature (8 bytes) and IHDR (25)
+    colours = values if values.ndim == 3 else np.repeat(values[..., None], 3, 2)
+    opaque = (colours[..., :1] != clear) * np.iinfo(values.dtype).max
+    layers = np.concatenate((colours, opaque.astype(values.dtype)), 2)
+    picture = read_picture(tmp_path / 'a.png', alpha=True)
+    assert picture.flags.c_contiguous
+    np.testing.assert_array_equal(picture, as16(layers) if deep else layers)
+    check(tmp_path / 'a.png', as16(colours) if deep else colours)
+
+
 def test_16_bit_white_is_one(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), np.full((3, 3, 3), 65535, np.uint16))
     check(tmp_path / 'a.png', np.ones((3, 3, 3), np.float32))

@@ -202,3 +202,13 @@ def test_figures_of_the_readme_are_those_of_the_stored_run():
     assert f'psnr_y rises from {mean["input/psnr_y"]:.2f} to {mean["psnr_y"]:.2f} dB' in text
     best = sorted(scores['per_picture'], key=lambda row: row['input/psnr_y'] - row['psnr_y'])[:2]
     assert {row['name'] for row in best} == {'chelsea', 'coffee'}, 'the README calls these its two best'
+
+
+def test_tested_versions_are_those_of_the_newest_claim_run():
+    runs = [json.loads(file.read_text()) for file in (DOCS / 'claims' / 'runs').rglob('*.json')]
+    libraries = max((run for run in runs if 'libraries' in run), key=lambda run: run['date'])['libraries']
+    text = ' '.join((DOCS / 'getting_started.md').read_text().split())
+    named = re.search(r'Tested with (.*?) on Linux', text)[1].replace(' and ', ', ')
+    other = {'opencv': 'opencv-python-headless'}
+    for name, version in (each.lower().split() for each in named.split(', ')):
+        assert f'{libraries[other.get(name, name)]}.'.startswith(f'{version}.'), name

@@ -10,7 +10,14 @@ from restorebox.engine.checkpoint import sha256
 from restorebox.errors import CheckpointError, ConfigError
 from restorebox.files import configs_dir
 from restorebox.inference import models
-from restorebox.inference.models import cached_path, find_model, find_weights, known_models, weights_path
+from restorebox.inference.models import (
+    cached_path,
+    checkpoint_file,
+    find_model,
+    find_weights,
+    known_models,
+    weights_path,
+)
 
 
 def test_every_config_of_a_metafile_exists_and_names_are_unique():
@@ -51,6 +58,17 @@ def test_weights_in_the_package_and_on_disk(published, tmp_path, monkeypatch):
         weights_path('configs/w.safetensors', 'abc')
     with pytest.raises(CheckpointError, match=r'configs/other\.safetensors: no such file'):
         weights_path('configs/other.safetensors', digest)
+
+
+def test_a_checkpoint_is_a_file_or_the_name_of_a_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in ('w/iter_2.pth', 'a.pt', 'w/x', 'https://x.org/a.pth', 'hf://a/b', 'configs/unet/w.safetensors', '/w'):
+        assert checkpoint_file(given) == given
+    assert checkpoint_file('cclgan_demo') == str(configs_dir() / 'cclgan' / 'cclgan_demo.safetensors')
+    (tmp_path / 'cclgan_demo').touch()
+    assert checkpoint_file('cclgan_demo') == 'cclgan_demo'
+    with pytest.raises(ConfigError, match="no model 'wether'; did you mean 'weather'"):
+        checkpoint_file('wether')
 
 
 def test_a_model_without_weights_is_an_error_with_a_hint(published, tmp_path):

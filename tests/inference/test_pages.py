@@ -131,6 +131,38 @@ def test_a_still_that_stands_before_an_animation_stays_one(tmp_path):
         assert image.info['duration'] == 30
 
 
+@pytest.mark.parametrize('count', [1, 2])
+@pytest.mark.parametrize('suffix', ['.webp', '.avif', '.tif'])
+def test_a_format_without_still_pictures_holds_the_animation(tmp_path, suffix, count):
+    still, *moving = frames(False)
+    options = {'duration': [30, 60][:count], 'default_image': True, 'xmp': b'<x:xmpmeta/>'}
+    still.save(tmp_path / 'a.png', save_all=True, append_images=moving[:count], **options)
+    picture = read_file(tmp_path / 'a.png')
+    assert picture.timing.still_first
+    if suffix == '.tif':
+        with pytest.raises(PictureError, match=f'hold the {count + 1} frames'):
+            write_file(picture, tmp_path / 'b.tif')
+        return
+    lost = [f'{suffix} files hold no still picture beside an animation: left out']
+    assert write_file(picture, tmp_path / f'b{suffix}') == lost
+    written = read_file(tmp_path / f'b{suffix}')
+    assert len(written.pages) == count
+    assert written.timing is None or written.timing.durations == (30, 60)
+    assert written.metadata.xmp == picture.metadata.xmp
+    for page, before in zip(written.pages, moving, strict=False):
+        assert np.abs(page.colours.astype(int) - np.asarray(before)).mean() < 4
+
+
+@pytest.mark.parametrize(('loop', 'lost'), [(0, []), (3, ['.avif files hold no loop count: left out'])])
+def test_the_loop_count_is_named_where_it_is_lost(tmp_path, loop, lost):
+    first, *others = frames(False)
+    first.save(tmp_path / 'a.png', save_all=True, append_images=others, loop=loop)
+    picture = read_file(tmp_path / 'a.png')
+    assert write_file(picture, tmp_path / 'b.avif') == lost
+    assert write_file(picture, tmp_path / 'b.webp') == []
+    assert read_file(tmp_path / 'b.webp').timing.plays == loop
+
+
 def test_pictures_inside_a_jpeg(tmp_path):
     first, second, preview = frames(False)
     first.save(tmp_path / 'a.jpg', 'MPO', save_all=True, append_images=[second, preview.resize((16, 12))], quality=98)

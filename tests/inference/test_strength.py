@@ -24,7 +24,7 @@ def random(kind, shape=(20, 31, 3)):
 
 
 @pytest.mark.parametrize('shape', [(20, 31), (20, 31, 1), (20, 31, 3), (20, 31, 4)])
-@pytest.mark.parametrize('kind', ['uint8', 'uint16', 'float32'])
+@pytest.mark.parametrize('kind', ['uint8', 'uint16', 'float16', 'float32', 'float64'])
 def test_zero_gives_the_input_back(published, shape, kind):
     array = random(kind, shape)
     out = RestoreInferencer(published, device='cpu', strength=0)(array)

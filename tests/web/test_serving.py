@@ -92,6 +92,20 @@ def test_accept_chooses_the_format(web, media):
     assert answer.headers['x-content-type-options'] == 'nosniff'
 
 
+def test_kinds_that_only_a_name_tells(server, web):
+    file = BytesIO()
+    Image.open(BytesIO(png())).save(file, 'TGA')
+    same = web.post('/v1/restore', params={'strength': 0}, files={'file': ('a.TGA', file.getvalue())})
+    assert np.array_equal(pixels(same.content), pixels(png()))
+    assert web.post('/v1/restore', content=file.getvalue()).status_code == 422
+    assert kind(Visitor(f'{server[0]}/page').restored(file.getvalue(), 'a.tga')['file'].content) == 'TGA'
+    file = BytesIO()
+    Image.open(BytesIO(png())).save(file, 'TIFF')  # the preview in a raw file
+    answer = web.post('/v1/restore', files={'file': ('a.nef', file.getvalue())})
+    assert answer.status_code == 422
+    assert 'develop raw files' in answer.json()['detail']
+
+
 def test_strength_and_model(web):
     (model,) = web.get('/v1/models').json()['models']
     data = png()

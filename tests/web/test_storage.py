@@ -23,9 +23,22 @@ def test_tokens(store, tmp_path):
     assert store.owner(token) is not None
     assert store.owner(token) != store.owner(store.token())
     name, seal = token.split('.')
-    for forged in ('', name, f'{name}.', f'{name}.{"0" * 64}', f'{name[:-1]}_.{seal}', f'{name}.\u00e9', f'{token}x'):
+    other = name[:-1] + ('-' if name.endswith('_') else '_')
+    for forged in ('', name, f'{name}.', f'{name}.{"0" * 64}', f'{other}.{seal}', f'{name}.\u00e9', f'{token}x'):
         assert store.owner(forged) is None
     assert FileStore(tmp_path, 1).owner(token) is None  # of another server
+
+
+@pytest.mark.parametrize(
+    ('name', 'suffix'),
+    [('a.TGA', '.tga'), ('a.nef', '.nef'), ('a.b.jxl', '.jxl'), ('a.py', ''), ('tga', ''), ('a.\0', ''), ('', '')],
+)
+def test_a_key_has_the_suffix_of_a_picture(store, name, suffix):
+    kept = bring(store, 'a', name=name)
+    assert kept.path.suffix == suffix
+    assert store.claim('a', 'page', kept.key) is kept
+    assert kept.path.suffix == suffix
+    assert kept.path.exists()
 
 
 def test_a_file_is_its_owners(store):

@@ -1,6 +1,6 @@
 # Unpaired sets in CycleGAN's layout: data_root/{trainA,trainB,testA,testB}, A rainy, B clean. testA, testB: pairs
 # of the same name, for scoring only. Resized to 286x286 and cropped to 256x256 for training; at test resized to
-# 256x256, as in CCLGAN's tables; the score names state it. Card: cclgan, sections 4 to 6.
+# 256x256, as in CCLGAN's tables; the score names state it.
 data_root = 'data/unpaired'
 crop = 256
 

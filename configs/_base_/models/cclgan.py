@@ -1,4 +1,4 @@
-# CCLGAN with the weights and networks of its authors' code. Card: cclgan, sections 2 and 3.
+# CCLGAN with the weights and networks of its authors' code.
 model = dict(
     type='CycleRestorer',
     generator=dict(

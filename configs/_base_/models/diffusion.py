@@ -1,4 +1,4 @@
-# WeatherDiffusion's U-Net for crops of 128, 85.6 M parameters, conditional. Card: raindiffusion, sections 2.2 and 6.
+# WeatherDiffusion's U-Net for crops of 128, 85.6 M parameters, conditional.
 model = dict(
     type='DiffusionRestorer',
     denoiser=dict(

@@ -1,4 +1,4 @@
-# FDR-Net with a layout that matches the published numbers of parameters. Card: fdrnet, sections 2 and 3.
+# FDR-Net, equations 3 to 8 of arXiv 2007.11430, with a layout that matches the published numbers of parameters.
 model = dict(
     type='SupervisedRestorer',
     generator=dict(

@@ -1,4 +1,4 @@
-# Li, Cheong and Tan (CVPR 2019), stage 1: streaks, transmission, airlight, and J0. Card: heavy_rain, 3, 4.
+# Li, Cheong and Tan (CVPR 2019), stage 1: streaks, transmission, airlight, and J0.
 model = dict(
     type='HeavyRainPhysics',
     physics=dict(

@@ -1,5 +1,4 @@
 # Li, Cheong and Tan (CVPR 2019), stage 2: the physics of stage 1, refinement, and the depth-guided discriminator.
-# Card: heavy_rain, sections 3 and 4.
 model = dict(
     type='HeavyRainRestorer',
     physics=dict(

@@ -1,4 +1,4 @@
-# pix2pix: UNet-8, 70x70 patch discriminator on input and output, cross entropy, L1 weight 100. Card: infoaccum, 3, 4.
+# pix2pix: UNet-8, 70x70 patch discriminator on input and output, cross entropy, L1 weight 100.
 model = dict(
     type='AdversarialRestorer',
     generator=dict(

@@ -1,4 +1,4 @@
-# RainDiffusion with the objective as printed. Card: raindiffusion, sections 2 to 4.
+# RainDiffusion with the objective as printed in arXiv 2301.09430v3 (Algorithm 1, equations 12 to 15).
 model = dict(
     type='RainDiffusion',
     denoiser=dict(

@@ -1,4 +1,4 @@
-# UNet-5 with the papers' widths, trained with L1 to the clean image. Card: infoaccum, section 3.1.
+# UNet-5 with the papers' widths, trained with L1 to the clean image.
 model = dict(
     type='SupervisedRestorer',
     generator=dict(

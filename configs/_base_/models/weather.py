@@ -1,4 +1,4 @@
-# The included model's network. Card: docs/weather.md.
+# The included model's network. Page: docs/weather.md.
 model = dict(
     type='SupervisedRestorer',
     generator=dict(
