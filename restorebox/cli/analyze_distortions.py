@@ -41,7 +41,6 @@ def main(argv: list[str]) -> None:
 
     cfg = keep_test(prepare(args), args.config, checkpoint_file(args.checkpoint))
     mean = analyze_distortions(cfg, args.config, args.pictures, args.side)['mean']
-    correlation, cosine = mean['correlation'], mean['cosine']
-    print(f'correlation of channels   {correlation["before"]:.3f} before, {correlation["after"]:.3f} after')
-    print(f'cosine of responses       {cosine["within"]:.3f} within a kind, {cosine["across"]:.3f} across')
+    print('correlation of channels   {before:.3f} before, {after:.3f} after'.format(**mean['correlation']))
+    print('cosine of responses       {within:.3f} within a kind, {across:.3f} across'.format(**mean['cosine']))
     print(Path(cfg.work_dir) / 'distortions.png')

@@ -15,11 +15,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the options of ``test``."""
     parser = argparse.ArgumentParser(prog='restorebox test', description=__doc__)
     parser.add_argument('config', help='a config file, or its path below configs/')
-    parser.add_argument(
-        'checkpoint',
-        help='a training checkpoint (.pth) or a published file (.safetensors), its URL or hf:// name; or a name that '
-        '`restorebox models` lists',
-    )
+    files = 'a training checkpoint (.pth), or a published file (.safetensors), its URL or hf:// name'
+    parser.add_argument('checkpoint', help=f'{files}; or a name that `restorebox models` lists')
     parser.add_argument('--save-pictures', action='store_true', help='save the restored pictures in WORK_DIR/pictures')
     add_config_options(parser)
     return parser.parse_args(argv)
