@@ -3,8 +3,8 @@
     python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
         [--stop-after MINUTES] [--start FILE]
 
-Makes the initial weights with weather_start.py and trains fdrnet/weather2.py; with --start, it continues from a
-published file with fdrnet/weather2_continued.py. It runs `restorebox train` on one core at low priority. The same
+Makes the initial weights with weather_start.py and trains fdrnet/weather2.py, or trains it again from the weights that
+--start names. It runs `restorebox train` on one core at low priority. The same
 command resumes a run that was stopped by a reboot or by Ctrl-C. At regular intervals the moving average of the newest
 checkpoint is published to KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes. Back up
 that file and the newest iter_*.pth.
@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-CONFIG, CONTINUED = 'fdrnet/weather2.py', 'fdrnet/weather2_continued.py'
+CONFIG = 'fdrnet/weather2.py'
 LICENCE = 'non-commercial: trained on BSDS500, Urban100 and Sun-Hays 80'
 LIMITS = 'in training: neither finished nor examined'
 
@@ -74,7 +74,7 @@ def main() -> int:
         '-m',
         'restorebox',
         'train',
-        CONTINUED if args.start else CONFIG,
+        CONFIG,
         '--resume',
         '--data-root',
         args.data_root,

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
-import stat
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, BinaryIO
 
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse
+from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 
 from restorebox.errors import ConfigError
 from restorebox.restorers.strength import checked_strength
@@ -38,6 +39,7 @@ FORM_BYTES = 16 * 2**10  # maximum length of an upload request in addition to th
 REQUEST_TIMEOUT = 900.0  # seconds, except for long-lived streams
 PROGRESS_WAIT = 3.0  # seconds to wait for an upload whose progress is requested but which has not started
 MAX_JOINED = 4096  # maximum number of restoration requests whose results have not been fetched
+BLOCK = 2**18  # bytes of a file that are sent at once
 PREFIX = '/gradio_api'
 _SESSION = re.compile(r'[A-Za-z0-9_-]{1,64}')
 _KEY = r'[A-Za-z0-9_-]{32}(?:\.[a-z0-9]{2,5})?'
@@ -367,23 +369,23 @@ class Guard:
         stored = self.store.find(exchange.owner, key) if exchange.owner else None
         if stored is None:
             raise RequestRefused(404, NOT_FOUND)
-        try:
-            status = stored.path.lstat()
-        except OSError:
-            raise RequestRefused(404, NOT_FOUND) from None
-        if not stat.S_ISREG(status.st_mode):
-            raise RequestRefused(404, NOT_FOUND)
         async with self._slot(exchange, 'file'):
-            response = FileResponse(
-                stored.path,
-                stat_result=status,
-                media_type=stored.media or 'application/octet-stream',
-                filename=stored.name,
-                content_disposition_type='inline' if stored.media else 'attachment',
-            )
-            response.headers['Content-Security-Policy'] = "default-src 'none'; sandbox"
-            exchange.scope['headers'] = []  # no range or conditional requests
-            await exchange.respond(response)
+            try:
+                opened = stored.open()
+            except OSError:
+                raise RequestRefused(404, NOT_FOUND) from None
+            with opened as file:
+                described = FileResponse(
+                    stored.path,
+                    stat_result=os.fstat(file.fileno()),
+                    media_type=stored.media or 'application/octet-stream',
+                    filename=stored.name,
+                    content_disposition_type='inline' if stored.media else 'attachment',
+                )
+                headers = {**described.headers, 'Content-Security-Policy': "default-src 'none'; sandbox"}
+                del headers['accept-ranges']  # they are not looked at, nor are conditions
+                # opened before the first byte is sent, since the store may delete the file at any time
+                await exchange.respond(StreamingResponse(iter(partial(file.read, BLOCK), b''), headers=headers))
 
 
 def _no_constant(_: str) -> None:

@@ -5,11 +5,13 @@ Clients refer to files by random keys, which are looked up here. Paths are never
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
 import re
 import secrets
+import stat
 import time
 from collections import Counter
 from collections.abc import Collection
@@ -17,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 from restorebox.datasets.formats import suffix_kind, unread_hint
 
@@ -56,6 +59,18 @@ class StoredFile:
     claim: str = ''
     queued: bool = False
     created: float = field(default_factory=time.monotonic)
+
+    def open(self) -> BinaryIO:
+        """Open the file for reading; what a process has opened stays readable when the store deletes it.
+
+        Raises:
+            OSError: it is gone, a link, or no regular file.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, 'is no regular file', str(self.path))
+        return os.fdopen(descriptor, 'rb')
 
 
 def random_key(name: str) -> str:

@@ -16,7 +16,7 @@ def study():
 def gate(study, restore, tiled=None):
     """A gate over functions in the place of a model's inferencers."""
     made = study.Gate.__new__(study.Gate)
-    made.whole = made.bf16 = restore
+    made.whole, made.coarser = restore, {'bf16': restore}
     made.tiled, made.count, made.lines, made.pictures = tiled or restore, 10**9, [], {}
     return made
 
@@ -43,6 +43,14 @@ def test_one_picture_that_is_harmed_is_enough(study):
     made = gate(study, darkens_the_last)
     made.clean('clean', photographs())
     assert [line.passed for line in made.lines] == [True, False]
+
+
+def test_an_8_bit_export_that_harms_clean_pictures_is_refused(study):
+    for changed, passed in ((0, True), (2, False)):
+        made = gate(study, lambda picture: picture)
+        made.coarser['int8'] = lambda picture, changed=changed: np.minimum(picture, 253) + changed
+        made.clean('clean', [(key, np.minimum(picture, 253)) for key, picture in photographs()])
+        assert {line.what: line.passed for line in made.lines}['clean: int8 loses'] == passed
 
 
 def test_frames_that_are_off_and_tiles_that_disagree_are_refused(study):
