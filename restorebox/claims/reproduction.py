@@ -7,7 +7,7 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,13 +163,16 @@ def _tells(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> bool:
     return measured.improves
 
 
-def show_plan(runs: Sequence[Run], docs: Path, data_root: str | None = None) -> None:
+def show_plan(
+    runs: Sequence[Run], docs: Path, data_root: str | None = None, labels: Mapping[str, str] | None = None
+) -> None:
     """Print a line per run, and the total time.
 
     Args:
         runs: the runs.
         docs: folder of pages and stored results.
         data_root: folder of the pictures if it was given.
+        labels: model -> what to call it besides.
 
     Raises:
         ConfigError: there is no such folder; or a stored result was made with other pictures.
@@ -185,12 +188,13 @@ def show_plan(runs: Sequence[Run], docs: Path, data_root: str | None = None) -> 
     total, unknown, left = 0.0, 0, 0
     for run in runs:
         known, result = minutes_known(run, docs), read_result(run, docs)
+        name = run.name if not labels else f'{run.name} ({labels.get(run.model, run.model)})'
         if not to_do(run, docs):
-            print(f'  done   {run.name}')
+            print(f'  done   {name}')
             continue
         left, total, unknown = left + 1, total + (known or 0), unknown + (known is None)
         why = f' (stale, changed or unknown: {result["changed"][0]})' if result and result['changed'] else ''
-        print(f'  to do  {run.name}: ' + ('time unknown' if known is None else f'about {known:.1f} min') + why)
+        print(f'  to do  {name}: ' + ('time unknown' if known is None else f'about {known:.1f} min') + why)
     parts = [f'{left} of {len(runs)} runs to do']
     parts += [f'about {total:.0f} min for {left - unknown}'] if left > unknown else []
     parts += [f'time unknown for {unknown}'] if unknown else []

@@ -137,13 +137,24 @@ def _runs(chosen: Chosen, budget: str, seeds: list[int]) -> list[Run]:
     return runs
 
 
-def show_sweep_plan(chosen: Chosen, budget: str, seeds: list[int], docs: Path) -> None:
-    """Print a line per run, and the total time.
+def show_sweep_plan(
+    chosen: Chosen, budget: str, seeds: list[int], docs: Path, data_root: str | None = None
+) -> list[Run]:
+    """Print a line per run, and the total time; return the runs.
+
+    Args:
+        chosen: ledger and sweep.
+        budget: a key of ``BUDGETS``.
+        seeds: seeds of all points.
+        docs: folder of the stored results.
+        data_root: folder of the pictures if it was given.
 
     Raises:
-        ConfigError: the sweep has no run at the budget.
+        ConfigError: the sweep has no run at the budget, or see :func:`restorebox.claims.reproduction.show_plan`.
     """
-    show_plan(_runs(chosen, budget, seeds), docs)
+    runs = _runs(chosen, budget, seeds)
+    show_plan(runs, docs, data_root, {model: chosen[0].label(model) for model in chosen[1].models()})
+    return runs
 
 
 def execute_sweep(
@@ -166,8 +177,7 @@ def execute_sweep(
     from restorebox.claims.sweep_pages import write_sweep
 
     ledger, sweep = chosen
-    runs = _runs(chosen, budget, seeds)
-    show_plan(runs, docs)
+    runs = show_sweep_plan(chosen, budget, seeds, docs, None if budget == 'tiny' else data_root)
 
     def draw() -> None:
         write_sweep(ledger, sweep, budget, docs)

@@ -138,7 +138,9 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
     )
     command = ['sweep', 'own.py', '--over', f'{OVER}=1,2', '--seeds', '1', '--device', 'cpu', '--data-root', 'data']
     main([*command, '--plan'])
-    assert '2 of 2 runs to do' in capsys.readouterr().out
+    planned = capsys.readouterr().out
+    assert '2 of 2 runs to do' in planned
+    assert '(own, 2): time unknown' in planned.splitlines()[1]
     main(command)
     (picture,) = tmp_path.glob('work_dirs/sweeps/own_levels-????????_paper.png')
     assert capsys.readouterr().out.endswith(f'{picture.relative_to(tmp_path)}\n')
@@ -147,5 +149,7 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
     assert [(point['place'], list(point['scores'])) for point in points] == [(1, ['0']), (2, ['0'])]
     main([*command, '--plan'])
     assert '0 of 2 runs to do' in capsys.readouterr().out
+    (tmp_path / 'nowhere').mkdir()
     command[command.index('data')] = 'nowhere'
+    assert 'has a stored result of other pictures than those in nowhere' in refused(lambda: main(command), capsys)
     assert '2 runs failed' in refused(lambda: main([*command, '--first-seed', '1']), capsys)
