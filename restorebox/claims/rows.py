@@ -71,10 +71,13 @@ def _comparable(stored: list[dict[int, dict]]) -> tuple[list[dict[int, dict]], s
     current = every - {seed for each in stored for seed, one in each.items() if one['changed']}
     if any(all(seed in each for each in stored) for seed in current):
         keep(current, 'stale')
-    data = {seed: tuple(each.get(seed, {}).get('data') for each in stored) for each in stored for seed in sorted(each)}
-    if len(known := [each for each in data.values() if None not in each]) > 1:
-        most = max(known, key=known.count)
-        keep({seed for seed, each in data.items() if each == most or None in each}, 'trained on other data')
+    others: set[int] = set()
+    for each in stored:
+        data = {seed: one['data'] for seed, one in each.items() if one.get('data') is not None}
+        if data:
+            most = max(data.values(), key=[*data.values()].count)
+            others |= {seed for seed, digest in data.items() if digest != most}
+    keep({seed for each in stored for seed in each} - others, 'trained on other data')
     return stored, '; '.join(lines)
 
 

@@ -70,7 +70,7 @@ def show(run: RestoreRun) -> None:
         numbers[action] += 1
         print(printable(f'{job.source} -> {job.target}{ACTIONS[action]}'))
     would = f'would restore {numbers["restore"] + numbers["replace"]} into {run.out}'
-    print(f'{would}, {numbers["replace"]} of these in place of others; {numbers["keep"]} are there already')
+    print('{}, {replace} of these replaced; {keep} are there already; {refuse} refused'.format(would, **numbers))
     for line in remarks:
         print(printable(line), file=sys.stderr)
 

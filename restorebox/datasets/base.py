@@ -155,7 +155,9 @@ class BasePictures(BaseDataset):
             if missing:
                 raise DataError(f"{kind}: record {number} of load_data_list has no '{missing[0]}'")
         records = self.select(self.data_list)
-        self._digest = digest_of(f'{r["name"]} {[Path(path).name for path in r["paths"].values()]}' for r in records)
+        self._digest = digest_of(
+            f'{r["name"]} {[os.path.basename(str(path)) for path in r["paths"].values()]}' for r in records
+        )
         return records
 
     @property

@@ -95,9 +95,11 @@ class RestoreRun:
         done = (None, 'same', 'copied' if self.only_if_damaged else 'nothing')
         if not there:
             return 'restore'
-        if 'foreign' in there and not self.overwrite:
-            return 'refuse'
-        return 'keep' if not self.overwrite and any(maker in done for maker in there) else 'replace'
+        if self.overwrite:
+            return 'replace'
+        if any(maker in done for maker in there):
+            return 'keep'
+        return 'refuse' if 'foreign' in there else 'replace'
 
 
 @dataclass
@@ -290,28 +292,28 @@ def run_jobs(
         outputs = OutputLog(run.out, maker)
         stack.callback(outputs.close)
 
-        def keep(record: FileRecord) -> None:
+        def keep(record: FileRecord, planned: bool = False) -> None:
             if record.found is not None:
                 found = ', '.join(f'{kind} {value:.1f}' for kind, value in record.found.items())
                 print(printable(f'{record.source}: {found or "nothing"}'), flush=True)
-            if report is not None and (record.status == 'existing' or not reported):
+            if report is not None and (planned or not reported):
                 report.add(maker.signed(record))
             if record.source in expected:
                 outputs.confirm(record, *expected[record.source])
             if record.status in DONE and (job := names.get(record.source)) is not None:
                 for path in (job.target, job.copy):
                     if str(path) != record.output:
-                        outputs.discard(path, record.status == 'restored', job.stamp)
+                        outputs.discard(path, record.status == 'restored', None if run.overwrite else job.stamp)
             done.add(record)
             done.counts['replaced'] += record.status in DONE and record.source in replaced
 
         todo = []
         for job in jobs:
             if (action := run.action(job, outputs)) == 'keep':
-                keep(_existing(job, outputs))
+                keep(_existing(job, outputs), planned=True)
                 continue
             if action == 'refuse':
-                keep(_refused(job, outputs))
+                keep(_refused(job, outputs), planned=True)
                 continue
             todo.append(job)
             if action == 'replace':
@@ -353,12 +355,12 @@ def _refused(job: RestoreJob, outputs: OutputLog) -> FileRecord:
     path = next(each for each in paths if outputs.exists(each) and outputs.made(each, job.stamp) == 'foreign')
     why = f'{path} was made from another file, or from this one before it changed'
     line = f'{job.source}: {why}; take another --out, or --overwrite'
-    return FileRecord(str(job.source), str(path), 'failed', error=line)
+    return FileRecord(str(job.source), str(job.target), 'failed', error=line)
 
 
 def _existing(job: RestoreJob, outputs: OutputLog) -> FileRecord:
     there = [path for path in (job.target, job.copy) if outputs.exists(path)]
-    path = next((each for each in there if outputs.made(each) in OWN), there[0])
-    maker = outputs.maker if outputs.made(path) in OWN else None
+    path = next((each for each in there if outputs.made(each, job.stamp) in OWN), there[0])
+    maker = outputs.maker if outputs.made(path, job.stamp) in OWN else None
     model, sha256 = (None, None) if maker is None else (maker.model, maker.sha256)
     return FileRecord(str(job.source), str(path), 'existing', model, sha256)

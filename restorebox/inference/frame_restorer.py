@@ -103,5 +103,10 @@ class FrameRestorer:
         Raises:
             NothingFound: in none of them.
         """
-        if self.findings is not None and not self.findings.damaged:
+        if self.finds_nothing:
             raise NothingFound
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether frames were examined, and nothing was found in any of them."""
+        return self.findings is not None and not self.findings.damaged

@@ -334,7 +334,7 @@ def plan_jobs(
                 skipped.inside += 1
             continue
         note = naming_note(source.name, head, target.name)
-        job = RestoreJob(source, target, note, selection.suffix, selection.kind, _stamp(source, head))
+        job = RestoreJob(source, target, note, selection.suffix, selection.kind, stamp_of(source, head))
         for path in {target, job.copy} if copies else {target}:
             if path in jobs:
                 raise DataError(
@@ -346,12 +346,20 @@ def plan_jobs(
     return list(dict.fromkeys(jobs.values()))
 
 
-def _stamp(source: Path | RemotePath, head: bytes) -> str | None:
-    """Return ``RestoreJob.stamp`` for a file with these first bytes; empty ones of a video are read."""
-    size = file_size(source)
-    if size is None:
+def stamp_of(source: Path | RemotePath, head: bytes = b'') -> str | None:
+    """Return :attr:`RestoreJob.stamp` of a file as it is now.
+
+    Args:
+        source: the file.
+        head: its first bytes if they have been read.
+
+    Returns:
+        The hash; None in storage, or if the file can't be read.
+    """
+    if (size := file_size(source)) is None:
         return None
-    return hashlib.blake2b(f'{size} '.encode() + (head or read_head(source)), digest_size=8).hexdigest()
+    head = head or read_head(source)
+    return hashlib.blake2b(f'{size} '.encode() + head, digest_size=8).hexdigest() if head or not size else None
 
 
 def _real(path: Path | RemotePath) -> Path | RemotePath:

@@ -25,7 +25,7 @@ from restorebox.inference.files import PictureFile
 from restorebox.inference.findings import Findings, examine
 from restorebox.inference.frame_restorer import NothingFound
 from restorebox.inference.inferencer import RestoreInferencer
-from restorebox.inference.inputs import RestoreJob
+from restorebox.inference.inputs import RestoreJob, stamp_of
 from restorebox.inference.output_log import OutputLog
 from restorebox.inference.records import FileRecord, Kind, Status
 from restorebox.inference.video import is_video
@@ -84,9 +84,10 @@ def restore_all(
 
 @dataclass
 class _Work:
-    """A file on its way; ``seconds`` is the time of its own work."""
+    """A file on its way; ``seconds`` is the time of its own work, ``stamp`` that of the source when it was read."""
 
     job: RestoreJob
+    stamp: str | None = None
     read: PictureFile | None = None
     found: Findings | None = None
     seconds: float = 0.0
@@ -98,6 +99,11 @@ class _Work:
             return work(*args)
         finally:
             self.seconds += time.perf_counter() - start
+
+
+def _read_picture(work: _Work, max_pixels: int) -> PictureFile:
+    work.stamp = stamp_of(work.job.source)  # it may have changed since the run was planned
+    return files.read_file(work.job.source, max_pixels)
 
 
 class _Queue:
@@ -156,19 +162,19 @@ class _Queue:
 
     def _restore_video(self, work: _Work) -> FileRecord:
         job, restorer = work.job, self.inferencer.frame_restorer(self.examined)
+        work.stamp = stamp_of(job.source)
         try:
-            with self._writes(job, job.target):
+            with self._writes(work, job.target):
                 notes = work.timed(restore_with_timeout, self.inferencer, job, restorer, self.only_if_damaged)
         except NothingFound:
-            with self._writes(job, job.copy, 'copied'):
+            with self._writes(work, job.copy, 'copied'):
                 work.timed(_copy, job.source, job.copy)
             work.found = Findings(0.0, {})
             return _record(work, 'copied', job.copy, _copy_notes(job))
         work.found = None if restorer.findings is None else restorer.findings.median
-        done = _record(work, 'restored', job.target, notes)
-        if self.outputs is not None:
-            self.outputs.note(job.target, done.kind, job.stamp)  # known after all frames only
-        return done
+        if self.outputs is not None and restorer.finds_nothing:  # known after all frames only
+            self.outputs.note(job.target, 'nothing', work.stamp)
+        return _record(work, 'restored', job.target, notes)
 
     def _batch(
         self, work: _Work, read: PictureFile, waiting: dict[object, list[_Work]], writers: ThreadPoolExecutor
@@ -235,22 +241,22 @@ class _Queue:
             self.record(_record(work, 'failed', job.target, error=_reason(job, error)))
         return None
 
-    def _writes(self, job: RestoreJob, output: Path | RemotePath, kind: Kind = 'same') -> AbstractContextManager[None]:
-        return nullcontext() if self.outputs is None else self.outputs.writing(output, kind, job.stamp)
+    def _writes(self, work: _Work, output: Path | RemotePath, kind: Kind = 'same') -> AbstractContextManager[None]:
+        return nullcontext() if self.outputs is None else self.outputs.writing(output, kind, work.stamp)
 
     def _write(self, work: _Work, restored: PictureFile) -> FileRecord:
         """Write a picture, or copy its source if nothing was found and this was asked for."""
         job = work.job
         nothing = work.found is not None and not work.found.strengths
         if self.only_if_damaged and nothing:
-            with self._writes(job, job.copy, 'copied'):
+            with self._writes(work, job.copy, 'copied'):
                 work.timed(lambda: write(job.copy, read(job.source)))
             return _record(work, 'copied', job.copy, _copy_notes(job))
         notes = list(restored.notes)
         if job.kind is not None and 'deep' not in FORMATS[job.kind].holds and restored.colours.dtype == np.uint16:
             restored = restored.in_8_bits()
             notes.append(f'16 bits became 8, all that {job.kind} holds')
-        with self._writes(job, job.target, 'nothing' if nothing else 'same'):
+        with self._writes(work, job.target, 'nothing' if nothing else 'same'):
             lost = work.timed(files.write_file, restored, job.target, self.quality)
         return _record(work, 'restored', job.target, [*notes, *lost])
 
@@ -307,7 +313,7 @@ def _read_ahead(
     for job in jobs:
         work = _Work(job)
         video = is_video(job.source)
-        future = None if video else _submit(readers, partial(work.timed, files.read_file), job.source, max_pixels)
+        future = None if video else _submit(readers, work.timed, _read_picture, work, max_pixels)
         reading.append((work, future))
         if len(reading) > ahead:
             yield reading.popleft()

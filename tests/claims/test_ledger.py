@@ -11,6 +11,7 @@ import yaml
 from restorebox.claims.ledger import BUDGETS, SAME_PROTOCOL, read_all, read_ledger, select
 from restorebox.claims.pages import write_pages
 from restorebox.claims.records import store_names
+from restorebox.claims.rows import _comparable
 from restorebox.claims.runs import Run, plan, write_json
 from restorebox.engine.config import load_config
 from restorebox.engine.running import check_config
@@ -258,9 +259,20 @@ def test_stale_seeds_and_seeds_of_other_data_enter_no_mean(tmp_path):
     row = row_of(tmp_path, ledger, 'C2')
     assert (row['verdict'], row['seeds'], row['size']) == ('holds', [0, 1], pytest.approx(1.05))
     assert row['note'] == 'seed 3 left out: stale; seed 2 left out: trained on other data'
+    assert row['verdict'] == 'holds'
     for seed in (0, 1):  # all that are left are of other data or stale
         (tmp_path / f'runs/fdrnet/small/full_s{seed}.json').unlink()
     assert row_of(tmp_path, ledger, 'C2')['seeds'] == [2]
+
+
+def test_data_of_each_model_are_compared_where_others_lack_them():
+    sides = [{seed: {'changed': [], 'data': 'aabb'[seed]} for seed in range(4)} for _ in range(2)]
+    for control in ({0: {'changed': [], 'data': 'a'}}, {0: {'changed': [], 'failed': 'x'}}, {}):
+        stored, left_out = _comparable([*sides, control])
+        assert ([[*each] for each in stored[:2]], left_out) == (
+            [[0, 1]] * 2,
+            'seeds 2, 3 left out: trained on other data',
+        )
 
 
 def test_sides_of_different_pictures_have_no_difference(tmp_path):

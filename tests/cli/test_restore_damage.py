@@ -109,6 +109,33 @@ def test_a_copy_replaces_what_was_written_of_a_picture_in_which_nothing_was_foun
     assert (out / 'bright.png').stat().st_mtime_ns == bright
 
 
+def test_overwriting_after_a_refusal_leaves_one_output_and_no_refusal(
+    folder, published, darkens_bright_pictures, tmp_path, capsys
+):
+    """A copy of a picture, few.gif, and then another picture of its name that is restored, few.gif.png."""
+    out, report = tmp_path / 'out', tmp_path / 'report.jsonl'
+
+    def names():
+        return {path.name for path in out.iterdir() if 'few' in path.name}
+
+    def again(*options):
+        words = map(str, ('restore', folder, '--model', published, '--out', out, '--device', 'cpu', *options))
+        try:
+            main([*words, '--only-if-damaged', '--report', str(report)])
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    assert again() == 0
+    assert names() == {'few.gif'}
+    Image.fromarray(np.full((30, 40, 3), 240, np.uint8)).quantize(4).save(folder / 'few.gif')
+    assert again() == 3
+    assert again('--overwrite') == 0
+    assert names() == {'few.gif.png'}
+    assert again() == 0
+    assert '"failed"' not in report.read_text()
+
+
 def test_without_the_option_all_are_written_anew(folder, published, darkens_bright_pictures, tmp_path, capsys):
     out = tmp_path / 'out'
     restore(folder, published, out)

@@ -14,6 +14,7 @@ from PIL import Image
 from restorebox import files
 from restorebox.cli.main import main
 from restorebox.files import LOCK, READ_TIMEOUT, locked
+from restorebox.inference import folders, inputs
 from restorebox.inference.output_log import OUTPUTS
 from tests.factories import publish_small
 from tests.processes import environment, restore
@@ -107,6 +108,30 @@ def test_an_output_of_another_file_is_neither_kept_as_this_ones_nor_replaced(pub
     assert Path('out/a.png').read_bytes() != made['a.png']
 
 
+def test_the_source_of_an_output_is_the_file_that_was_read(published, tmp_path, monkeypatch, capsys):
+    """It may have changed since the run was planned, and one that can't be read later is not another one."""
+    monkeypatch.chdir(tmp_path)
+    os.mkdir('in')
+    Image.new('L', (9, 7), 90).save('in/a.png')
+    whole = Path('in/a.png').read_bytes()
+    plan = folders.plan_jobs
+
+    def planned_during_a_copy(*args):
+        Path('in/a.png').write_bytes(whole[:40])
+        jobs = plan(*args)
+        Path('in/a.png').write_bytes(whole)
+        return jobs
+
+    monkeypatch.setattr(folders, 'plan_jobs', planned_during_a_copy)
+    words = ('in', '--model', published, '--out', 'out')
+    assert restore(*words) == 0
+    monkeypatch.setattr(folders, 'plan_jobs', plan)
+    assert restore(*words) == 0
+    monkeypatch.setattr(inputs, 'read_head', lambda path: b'')
+    assert restore(*words) == 0
+    assert capsys.readouterr().out.count('0 restored into out, 1 were there already') == 2
+
+
 def test_leftovers_of_killed_runs_are_removed_and_links_not_followed(pictures, published, tmp_path):
     out, treasure = tmp_path / 'out', tmp_path / 'treasure'
     treasure.write_bytes(b'mine')
@@ -187,7 +212,8 @@ def test_the_time_that_a_read_has_is_an_option(pictures, published, tmp_path, mo
     monkeypatch.setattr(files._Reading, 'start', lambda reading: (seen.append(files.read_limit()), begin(reading))[1])
     words = (pictures / 'a.png', '--model', published, '--out', tmp_path / 'out')
     assert restore(*words, '--read-timeout', 7) == 0
-    assert seen == [7.0, 7.0]  # the first bytes, by which its kind is known, and all
+    # the first bytes, by which its kind is known; those, by which a change since then would be known; and all
+    assert seen == [7.0, 7.0, 7.0]
     monkeypatch.setenv(READ_TIMEOUT, 'soon')
     assert restore(*words) == 1
     assert 'RESTOREBOX_READ_TIMEOUT=soon' in capsys.readouterr().err

@@ -176,7 +176,7 @@ def test_dry_run(home, models, capsys):
         'in/b.jpg -> restored/b.jpg',
         'in/sub/c.png -> restored/sub/c.png',
         'in/sub/deep/d.png -> restored/sub/deep/d.png',
-        'would restore 3 into restored, 0 of these in place of others; 1 are there already',
+        'would restore 3 into restored, 0 of these replaced; 1 are there already; 0 refused',
     ]
     assert restore(models[1], 'in', '--dry-run', '--out', 'new') == 0
     assert not Path('new').exists()

@@ -104,3 +104,13 @@ def test_the_output_of_another_source_is_not_discarded(tmp_path):
             write_whole(tmp_path / name, b'')
         log.discard(tmp_path / name, True, '1' * 16)
     assert [path.name for path in tmp_path.glob('*.png')] == ['b.png']
+
+
+def test_a_run_that_is_killed_while_it_replaces_the_output_of_another_source_leaves_no_wrong_record(tmp_path):
+    log = OutputLog(tmp_path, A)
+    with log.writing(tmp_path / 'a.png', 'same', '1' * 16):
+        write_whole(tmp_path / 'a.png', b'')
+    with log.writing(tmp_path / 'a.png', 'same', '2' * 16):
+        during = OutputLog(tmp_path, A, read_only=True)
+        assert [during.made(tmp_path / 'a.png', digit * 16) for digit in '12'] == ['other', 'other']  # is made again
+    assert [log.made(tmp_path / 'a.png', digit * 16) for digit in '12'] == ['foreign', 'same']
