@@ -110,3 +110,25 @@ def test_only_if_damaged_copies_a_clip_in_which_nothing_is_found(published, tmp_
     assert line['notes'] == ['nothing was found: copied as a.avi, in its own format']
     assert Path('other/a.avi').read_bytes() == Path('a.avi').read_bytes()
     assert sorted(path.name for path in Path('other').iterdir() if path.suffix in ('.avi', '.mkv')) == ['a.avi']
+
+
+def test_a_clip_with_little_damage_is_restored_once_and_one_without_becomes_a_copy(
+    published, tmp_path, monkeypatch, capsys
+):
+    """Damage in one frame of four: the median over the frames is no finding, and yet the clip is no copy."""
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / 'a.mkv', 4)
+    frames = iter(range(10**6))
+
+    def darkens_some(self, frame, progress=None):
+        return frame // 2 if next(frames) % 4 == 1 else frame.copy()
+
+    monkeypatch.setattr('restorebox.inference.tiles.Tiler.__call__', darkens_some)
+    line = restored('a.mkv', published, '--only-if-damaged')
+    assert (line['status'], line['found']) == ('restored', {})
+    restored('a.mkv', published, '--only-if-damaged')
+    assert '1 were there already' in capsys.readouterr().out
+    monkeypatch.setattr('restorebox.inference.tiles.Tiler.__call__', lambda self, frame, progress=None: frame.copy())
+    assert restored('a.mkv', published, '--out', 'plain')['status'] == 'restored'
+    assert restored('a.mkv', published, '--out', 'plain', '--only-if-damaged')['status'] == 'copied'
+    assert Path('plain/a.mkv').read_bytes() == Path('a.mkv').read_bytes()
