@@ -1,0 +1,42 @@
+"""Runs over folders whose files are restored by other processes."""
+
+import json
+
+from PIL import Image
+
+from restorebox.inference.folders import RestoreRun, restore_into
+from restorebox.inference.inferencer import RestoreInferencer
+from restorebox.inference.queue import restore_all
+from restorebox.inference.records import FileRecord, Report, maker_of
+from tests.factories import publish_small
+
+
+def test_what_is_not_given_to_the_engine_is_in_the_report_too(tmp_path):
+    """A file that is there already, and one whose output was made from another file; the engine reports the others."""
+    published = publish_small(tmp_path)
+    (tmp_path / 'in').mkdir()
+
+    def build():
+        return RestoreInferencer(str(published), device='cpu')
+
+    def engine(run, device, jobs, record, outputs, label):
+        with Report(run.report, append_only=True) as report:
+
+            def both(done: FileRecord) -> None:
+                report.add(run.maker.signed(done))
+                record(done)
+
+            restore_all(build(), jobs, both, outputs)
+
+    def status(report):
+        run = RestoreRun((str(tmp_path / 'in'),), tmp_path / 'out', maker_of(str(published)), report=tmp_path / report)
+        restore_into(run, build, lambda done: None, engine)
+        lines = [json.loads(line) for line in (tmp_path / report).read_text().splitlines()]
+        return {line['source'][-5:]: line['status'] for line in lines}
+
+    for level, name in enumerate('ab'):
+        Image.new('L', (9, 7), 90 * level).save(tmp_path / f'in/{name}.png')
+    assert status('first.jsonl') == {'a.png': 'restored', 'b.png': 'restored'}
+    for level, name in enumerate('bc', 2):
+        Image.new('L', (9, 7), 90 * level).save(tmp_path / f'in/{name}.png')
+    assert status('second.jsonl') == {'a.png': 'existing', 'b.png': 'failed', 'c.png': 'restored'}
