@@ -72,8 +72,9 @@ def _comparable(stored: list[dict[int, dict]]) -> tuple[list[dict[int, dict]], s
     if any(all(seed in each for each in stored) for seed in current):
         keep(current, 'stale')
     others: set[int] = set()
+    pairs = set(stored[0]) & set(stored[1])
     for each in stored:
-        data = {seed: one['data'] for seed, one in each.items() if one.get('data') is not None}
+        data = {seed: one['data'] for seed, one in each.items() if seed in pairs and one.get('data') is not None}
         if data:
             most = max(data.values(), key=[*data.values()].count)
             others |= {seed for seed, digest in data.items() if digest != most}
