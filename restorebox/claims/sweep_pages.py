@@ -109,11 +109,10 @@ def write_sweep(ledger: Ledger, sweep: Sweep, budget: str, docs: Path) -> Path |
     content = sweep_content(ledger, sweep, budget, docs)
     stem = docs / f'{ledger.method}_{sweep.id}_{budget}'
     data, picture = stem.with_name(f'{stem.name}.json'), stem.with_name(f'{stem.name}.png')
-    if not has_scores(content):
+    if has_scores(content):
+        write_json(data, content)
+    else:
         data.unlink(missing_ok=True)
-        picture.unlink(missing_ok=True)
-        return None
-    write_json(data, content)
     if not is_drawn(content):
         picture.unlink(missing_ok=True)
         return None

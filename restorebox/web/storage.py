@@ -5,13 +5,11 @@ Clients refer to files by random keys, which are looked up here. Paths are never
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import hmac
 import os
 import re
 import secrets
-import stat
 import time
 from collections import Counter
 from collections.abc import Collection
@@ -22,6 +20,7 @@ from threading import Lock
 from typing import BinaryIO
 
 from restorebox.datasets.formats import suffix_kind, unread_hint
+from restorebox.files import open_regular
 
 MAX_NAME_LENGTH = 120  # characters
 _TOKEN = re.compile(r'[A-Za-z0-9_-]{32}')
@@ -66,11 +65,7 @@ class StoredFile:
         Raises:
             OSError: it is gone, a link, or no regular file.
         """
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, 'is no regular file', str(self.path))
-        return os.fdopen(descriptor, 'rb')
+        return open(self.path, 'rb', opener=lambda path, flags: open_regular(path, flags | os.O_NOFOLLOW))
 
 
 def random_key(name: str) -> str:
