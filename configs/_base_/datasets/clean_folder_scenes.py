@@ -19,6 +19,20 @@ sheets = dict(
     spread=(0.5, 8),
     sheet=(0, 0.2),
 )
+screen = dict(type='NoiseRain')
+grains = dict(
+    type='NoiseRain', amount=(0.03, 0.16), sparseness=(0.3, 1.7), grain=(1.8, 4), length=(3, 14), uneven=(0, 0.9)
+)
+curtains = dict(
+    type='NoiseRain',
+    amount=(0.1, 0.45),
+    sparseness=(-0.3, 1),
+    grain=(2, 12),
+    length=(50, 200),
+    angle=(-20, 20),
+    uneven=(0.4, 1),
+    screen=False,
+)
 drops, spray = dict(type='Drops'), dict(type='Spray')
 mist = dict(type='Veil', beta=(0.2, 2.5), airlight=(0.45, 0.95), **edges)
 haze = dict(type='Veil', beta=(0.6, 4.2), airlight=(0.45, 1), **edges)
@@ -32,23 +46,26 @@ downpour = dict(
 )
 # (recipe, probability)
 weathers = [
-    ('light_rain', 0.09),
-    ('did_rain', 0.11),
+    ('light_rain', 0.06),
+    ('did_rain', 0.05),
+    (screen, 0.13),
     ('rain100h', 0.04),
     ('rain100l', 0.03),
-    (near, 0.07),
-    (sheets, 0.07),
-    (varied, 0.08),
+    (near, 0.08),
+    (sheets, 0.06),
+    (grains, 0.05),
+    (curtains, 0.06),
+    (varied, 0.05),
     (dense, 0.04),
-    (downpour, 0.12),
-    (drops, 0.04),
-    (spray, 0.03),
-    (veiled_rain, 0.08),
-    ('rain_fog', 0.02),
-    (veil, 0.04),
-    (haze, 0.09),
+    (downpour, 0.09),
+    (drops, 0.03),
+    (spray, 0.02),
+    (veiled_rain, 0.07),
+    ('rain_fog', 0.01),
+    (veil, 0.03),
+    (haze, 0.07),
     ('haze', 0.02),
-    ('snow', 0.04),
+    ('snow', 0.01),
 ]
 weather = dict(type='OneOf', recipes=[each for each, _ in weathers], weights=[share for _, share in weathers])
 weak = dict(type='Compose', recipes=[dict(type='GaussianNoise', sigma=(0.5, 8)), dict(type='JPEG', quality=(60, 98))])
