@@ -7,7 +7,9 @@ measured in the same way:
 - mean: mean of S, which depends on density, size and brightness;
 - p99: 99th percentile of S, the brightness of single streaks;
 - spread: standard deviation of the local direction in degrees, weighted by the local contrast (structure tensor); short
-  or crossing streaks and a textured background increase it.
+  or crossing streaks and a textured background increase it;
+- slope: slope of the local mean of I against that of J (Gaussian window of 12 pixels): 1 if rain is added to the scene,
+  1 - c if it covers the scene by c on average, as a layer blended by 'screen' does.
 
 Our recipe covers a published set if our smallest value is not above theirs and our largest not below. It is not too
 broad if its interquartile range is at most twice theirs. Run it from the root of the repository:
@@ -33,7 +35,7 @@ from restorebox.degradations import build_degradation
 from restorebox.pixels import to_float
 
 DOCS = Path(__file__).resolve().parents[1]
-STATISTICS = ('mean', 'p99', 'spread')
+STATISTICS = ('mean', 'p99', 'spread', 'slope')
 DENSE = 0.06  # a pair that no folder calls light or heavy is heavy from this mean of S on (pixels darker than DARK)
 DARK = 0.6
 DARKENED = 0.01  # the rain of a pair does not darken; where it does on average by more, something else was done
@@ -41,9 +43,14 @@ CONFUSED = 30.0  # degrees: the layer is no streaks
 RENDERERS = {
     'light': ('light_rain', 'rain100l'),
     'heavy': ('heavy_rain', 'outdoor_rain', 'rain100h'),
-    'didmdn': ('did_rain',),
+    'screened': ('screen_rain', 'did_rain'),
 }
-JUDGED = ('light_rain', 'heavy_rain')  # the others are for comparison, most of them like sets that DATA lacks
+SCREENED = ('rain_pairs_didmdn', 'rain_pairs_ddn')  # in whose pairs rain is blended by 'screen'
+UNITS = {'spread': ' (degrees)', 'slope': ' of I on J'}
+WINDOW = 12.0  # pixels, of local means
+# Judged recipes and statistics: streaks that are added have slope 1. The other recipes are for comparison, most of them
+# like sets that DATA lacks.
+JUDGED = {'light_rain': STATISTICS[:3], 'heavy_rain': STATISTICS[:3], 'screen_rain': STATISTICS}
 
 
 def layer(rainy: np.ndarray, clear: np.ndarray) -> np.ndarray:
@@ -51,8 +58,9 @@ def layer(rainy: np.ndarray, clear: np.ndarray) -> np.ndarray:
     return np.clip(rainy - clear, 0, 1).mean(axis=2)
 
 
-def statistics(streaks: np.ndarray) -> dict[str, float]:
-    """Return the statistics of a layer, HW float32."""
+def statistics(rainy: np.ndarray, clear: np.ndarray) -> dict[str, float]:
+    """Return the statistics of a pair, HWC float32."""
+    streaks = layer(rainy, clear)
     soft = cv2.GaussianBlur(streaks, (0, 0), 1.0)
     dx, dy = cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)
     # Local directions with doubled angles, so that opposite gradients of the two sides of a streak are one direction.
@@ -60,7 +68,11 @@ def statistics(streaks: np.ndarray) -> dict[str, float]:
     weight = float(np.hypot(real, imaginary).sum())
     order = float(np.hypot(real.sum(), imaginary.sum())) / weight if weight > 0 else 1.0
     spread = 0.5 * np.degrees(np.sqrt(-2 * np.log(min(max(order, 1e-9), 1.0))))
-    return {'mean': float(streaks.mean()), 'p99': float(np.percentile(streaks, 99)), 'spread': float(spread)}
+    seen, scene = (cv2.GaussianBlur(each.mean(axis=2), (0, 0), WINDOW) for each in (rainy, clear))
+    variance = float(scene.var())
+    slope = float(((seen - seen.mean()) * (scene - scene.mean())).mean()) / variance if variance > 0 else 1.0
+    p99 = float(np.percentile(streaks, 99))
+    return {'mean': float(streaks.mean()), 'p99': p99, 'spread': float(spread), 'slope': slope}
 
 
 def pairs(data: Path) -> list[tuple[str, str | None, np.ndarray, np.ndarray]]:
@@ -84,7 +96,7 @@ def measure_pairs(data: Path) -> tuple[dict[str, list[dict]], dict[str, str], di
     left_out, measured, clears = {}, {group: [] for group in RENDERERS}, {group: [] for group in RENDERERS}
     for name, group, rainy, clear in pairs(data):
         streaks = layer(rainy, clear)
-        values = statistics(streaks)
+        values = statistics(rainy, clear)
         darkened = float(np.clip(clear - rainy, 0, 1).mean())
         if darkened > DARKENED:
             left_out[name] = f'darkened by {darkened:.3f} on average'
@@ -93,26 +105,26 @@ def measure_pairs(data: Path) -> tuple[dict[str, list[dict]], dict[str, str], di
         else:
             if group is None:
                 group = 'heavy' if streaks[clear.max(axis=2) < DARK].mean() >= DENSE else 'light'
-            for each in (group, *(('didmdn',) if 'didmdn' in name else ())):
+            for each in (group, *(('screened',) if name.startswith(SCREENED) else ())):
                 measured[each].append({'name': name, **values})
                 clears[each].append(clear)
     return measured, left_out, clears
 
 
 def without_veil(recipe: str, clear: np.ndarray, seed: int) -> np.ndarray:
-    """Return our layer on a clean picture; for heavy rain only the streaks."""
+    """Return a clean picture with our rain; for heavy rain only with the streaks."""
     degradation = build_degradation(recipe)
     rng = np.random.default_rng(seed)
     if recipe in ('heavy_rain', 'outdoor_rain'):
         parameters = {**degradation.sample(rng, clear.shape), 'beta': 0.0, 'softness': 0.0}
-        return layer(degradation.apply(clear, parameters)['lq'], clear)
-    return layer(degradation(clear, rng)['lq'], clear)
+        return degradation.apply(clear, parameters)['lq']
+    return degradation(clear, rng)['lq']
 
 
 def measure_ours(recipe: str, clears: list[np.ndarray], draws: int, seed: int) -> list[dict]:
     """Return statistics of a recipe on clean pictures, with ``draws`` renders of each; ``seed`` is the first seed."""
     return [
-        statistics(without_veil(recipe, clear, seed=seed + 1000 * number + draw))
+        statistics(without_veil(recipe, clear, seed=seed + 1000 * number + draw), clear)
         for number, clear in enumerate(clears)
         for draw in range(draws)
     ]
@@ -158,7 +170,7 @@ def draw(raw: dict, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7.6), layout='constrained')
+    figure = Figure(figsize=(13, 7.6), layout='constrained')
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(RENDERERS), len(STATISTICS))
     for row, (group, recipes) in zip(panels, RENDERERS.items(), strict=True):
@@ -168,7 +180,7 @@ def draw(raw: dict, path: Path) -> None:
             axes.boxplot(values, whis=(0, 100), widths=0.6, medianprops={'color': 'tab:red'})
             axes.plot(np.ones(len(values[0])), values[0], '.', color='tab:blue', alpha=0.6)
             axes.set_xticks(range(1, len(names) + 1), names, fontsize=8)
-            axes.set_title(f'{group}: {statistic}' + (' (degrees)' if statistic == 'spread' else ' of S'), fontsize=10)
+            axes.set_title(f'{group}: {statistic}' + UNITS.get(statistic, ' of S'), fontsize=10)
             axes.grid(axis='y', alpha=0.3)
     figure.savefig(path, dpi=110)
 

@@ -28,8 +28,8 @@ class NoiseRain(Weather):
 
     Args:
         amount: mean of R over the picture where ``uneven`` is 0, in [0, 1].
-        sparseness: the noise has the mean -``sparseness`` and the variance 1 before it is clipped to [0, 1]: the larger,
-            the fewer streaks.
+        sparseness: the noise has the mean -``sparseness`` and the variance 1 before it is clipped to [0, 1]; larger
+            values give fewer streaks.
         grain: size of the noise's grains in pixels, the width of a streak.
         length: length of the motion blur in pixels.
         angle: angle in degrees from vertical, positive leaning to the right at the top.

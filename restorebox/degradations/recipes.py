@@ -29,6 +29,7 @@ RECIPES: dict[str, dict] = {
         'spread': (0.5, 2),
         'brightness': (0.4, 0.7),
     },
+    'screen_rain': {'type': 'NoiseRain'},
     'did_rain': DID_RAIN,
     'rain100h': {
         'type': 'TemplateRain',
@@ -67,7 +68,8 @@ ABOUT = {
     'line_rain': 'sparse bright lines of one direction',
     'light_rain': 'streaks of one direction, from sparse to dense',
     'rain100l': 'few streaks of one direction, as in Rain100L',
-    'did_rain': 'streaks of the three densities of DID-MDN',
+    'screen_rain': "dense streaks blended by 'screen', as in Rain1400 and DID-MDN",
+    'did_rain': "streaks of DID-MDN's three densities, added",
     'rain100h': 'many streaks of two to five directions, as in Rain100H',
     'heavy_rain': 'dense streaks with a veil',
     'outdoor_rain': "heavy rain with the parameters of Outdoor-Rain's renderer",

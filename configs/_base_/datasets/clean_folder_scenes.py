@@ -19,7 +19,6 @@ sheets = dict(
     spread=(0.5, 8),
     sheet=(0, 0.2),
 )
-screen = dict(type='NoiseRain')
 grains = dict(
     type='NoiseRain', amount=(0.03, 0.16), sparseness=(0.3, 1.7), grain=(1.8, 4), length=(3, 14), uneven=(0, 0.9)
 )
@@ -48,7 +47,7 @@ downpour = dict(
 weathers = [
     ('light_rain', 0.06),
     ('did_rain', 0.05),
-    (screen, 0.13),
+    ('screen_rain', 0.13),
     ('rain100h', 0.04),
     ('rain100l', 0.03),
     (near, 0.08),
