@@ -4,11 +4,8 @@
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_scenes.py',
-    '../_base_/schedules/adam_weather.py',
+    '../_base_/schedules/adam_gates.py',
 ]
-batch = 4
-max_samples = 4_000 * batch  # steps x batch
-warm_up = 100 * batch
 load_from = 'work_dirs/weather_gated_start.pth'
 freeze = ['generator.backbone.inner.*', 'generator.head.*']
 network = _base_.model.generator
@@ -26,11 +23,4 @@ enlarge = [dict(type='SmallWindow', p=0.3, least=80, roles=('gt',)), dict(type='
 small = dict(type='SmallWindow', p=0.08, least=4, roles=('lq', 'gt'))
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
 pipeline = [load, shrink, window, *enlarge, *scene, small, survey, cut, _base_.ready]
-train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=pipeline))
-train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 4)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, end=warm_up),
-    dict(type='CosineAnnealingLR', begin=warm_up, T_max=max_samples - warm_up, end=max_samples, eta_min=1e-5),
-]
-auto_scale_lr = dict(base_batch_size=batch)
-default_hooks = dict(checkpoint=dict(every_samples=500 * batch, max_keep=2), ema=dict(decay=0.999))
+train_dataloader = dict(batch_size=_base_.batch, num_workers=1, dataset=dict(pipeline=pipeline))

@@ -1,6 +1,7 @@
-"""Fit the gates of ``fdrnet/weather_gated.py`` to the included model, whose weights stay as they are.
+"""Fit the gates of a config like ``fdrnet/weather_gated.py`` to a trained network, whose weights stay as they are.
 
     python docs/studies/weather_gates.py --data-root FOLDER --out FILE.pth [--samples 10000] [--enlarged 4000]
+        [--config fdrnet/weather2_gated.py --weights FILE] [--only train|enlarged|test]
 
 FOLDER is the output of weather_data.py. Samples are those of the config's training pipeline without its last crop: of
 the first --samples no photograph is enlarged, of --enlarged further ones a part of each. The change that the model
@@ -12,7 +13,8 @@ that would be right. With gates g and h the mean squared error is quadratic in t
 with DL the mean of D L over all pixels and channels, and so on. So each sample is restored once; its six means and the
 inputs of the gates are kept, and the gates are trained on them in minutes. The loss is that of PSNRLoss with --floor:
 mean over samples of log(1 + MSE / floor). Photographs of the test split show the effect on others. The samples are
-written to FILE.npz and read again by the next run with the same number.
+written to FILE_PART_NUMBER.npz and read again by the next run with the same number; --only collects one part, so that
+several processes share the work.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,7 +40,7 @@ from restorebox.files import configs_dir
 from restorebox.layers import pad_to_multiple
 from restorebox.registry import DATASETS, RESTORERS
 
-CONFIG, START = 'fdrnet/weather_gated.py', 'fdrnet/weather.safetensors'
+CONFIG, WEIGHTS = 'fdrnet/weather_gated.py', str(configs_dir() / 'fdrnet/weather.safetensors')
 HELD_OUT = 600  # samples of the test split
 FIRST = {'train': 0, 'enlarged': 20_000, 'test': 900_000}  # position of the first sample
 DATA_SEED, SEED = 7, 0
@@ -62,15 +65,13 @@ def pipeline_of(given: list[dict], enlarged: bool) -> list[dict]:
     return [*pipeline[:first], *pipeline[first + 3 :]]
 
 
-def collect(data_root: str, part: str, count: int) -> dict[str, np.ndarray]:
+def collect(cfg: Config, weights: str, part: str, count: int) -> dict[str, np.ndarray]:
     """Restore samples of a part of ``FIRST``; return the inputs of the gates and the six means of each."""
-    cfg = load_config(CONFIG)
-    set_data_root(cfg, data_root)
     wanted, first = cfg.train_dataloader.dataset, FIRST[part]
     pipeline = pipeline_of(wanted.pipeline, part == 'enlarged')
     split = 'test' if part == 'test' else 'train'
     data = DATASETS.build(dict(wanted, pipeline=pipeline, split=split, seed=DATA_SEED))
-    restorer = load_restorer(str(configs_dir() / START))
+    restorer = load_restorer(weights)
     restorer.statistics_window = cfg.model.statistics_window
     tap, found, start = cfg.model.generator.backbone.tap, {'scene': [], 'means': [], 'products': []}, time.monotonic()
     for position in range(first, first + count):
@@ -146,23 +147,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data-root', required=True)
     parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--config', default=CONFIG, help='(default: %(default)s)')
+    parser.add_argument('--weights', default=WEIGHTS, help="of the config's inner network (default: fdrnet/weather)")
+    parser.add_argument('--only', choices=FIRST, help='collect this part and stop')
     parser.add_argument('--samples', type=int, default=10_000)
     parser.add_argument('--enlarged', type=int, default=4_000)
     parser.add_argument('--held-out', type=int, default=HELD_OUT, help='samples of the test split')
     parser.add_argument('--floor', type=float, default=1e-4)
     args = parser.parse_args()
-    parts = {}
-    for part, count in (('train', args.samples), ('enlarged', args.enlarged), ('test', args.held_out)):
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    cfg = load_config(args.config)
+    set_data_root(cfg, args.data_root)
+    parts, counts = {}, {'train': args.samples, 'enlarged': args.enlarged, 'test': args.held_out}
+    for part, count in counts.items():
+        if args.only not in (None, part):
+            continue
         file = args.out.with_name(f'{args.out.stem}_{part}_{count}.npz')
         if not file.is_file():
-            np.savez(file, **collect(args.data_root, part, count))
+            np.savez(file, **collect(cfg, args.weights, part, count))
         kept = np.load(file)
         parts[part] = [torch.from_numpy(kept[name]).float() for name in ('scene', 'means', 'products')]
-    cfg = load_config(CONFIG)
+    if args.only:
+        return
     torch.manual_seed(SEED)
     restorer = RESTORERS.build(cfg.model)
     backbone, head = restorer.generator.backbone, restorer.generator.head
-    old = load_restorer(str(configs_dir() / START)).generator
+    old = load_restorer(args.weights).generator
     backbone.inner.load_state_dict(old.backbone.state_dict())
     head.inner.load_state_dict(old.head.state_dict())
     scene, means, kept_products = (torch.cat(each) for each in zip(parts['train'], parts['enlarged'], strict=True))
