@@ -17,7 +17,7 @@ damaged = dict(type='OneOf', recipes=[_base_.weather, _base_.camera, both], weig
 degrade = dict(type='Degrade', recipe=damaged)
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
 scene = _base_.before[:5]  # up to Night
-last = [_base_.rounded, _base_.survey, cut, _base_.ready]
+last = [_base_.light, _base_.rounded, _base_.survey, cut, _base_.ready]
 train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[*scene, degrade, *last]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 8)
 optim_wrapper = dict(optimizer=dict(lr=4e-4))

@@ -152,6 +152,41 @@ class Night(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class Illuminant(BaseTransform):
+    """Change the colour of the light with probability ``p``: from candle light, over daylight, to a clear blue sky.
+
+    The channels of both pictures are multiplied by the colour of the light, of which the largest channel is 1. After
+    ``Degrade``, the light scattered by haze and rain has this colour too. Gamma-encoded channels are multiplied, which
+    is a multiplication of linear ones if the encoding is a power.
+
+    Args:
+        p: probability, in [0, 1].
+        roles: roles of the pictures, HWC RGB, uint8 or float32 in [0, 1].
+
+    Raises:
+        ConfigError: ``p`` is outside [0, 1].
+    """
+
+    def __init__(self, p: float, roles: Sequence[str] = ('lq', 'gt')) -> None:
+        _check_share('Illuminant', 'p', p)
+        self.p = p
+        self.roles = tuple(roles)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Multiply the pictures by the colour; dtypes and shapes are kept."""
+        rng = results['rng']
+        chosen, warm, strength = rng.random(3)  # always three draws, as in ShrinkPictures
+        if chosen < self.p:
+            light = np.asarray([1, 1 - 0.35 * strength, 1 - 0.8 * strength], np.float32)
+            if warm > 0.75:
+                light = np.asarray([1 - 0.5 * strength, 1 - 0.2 * strength, 1], np.float32)
+            for role in self.roles:
+                lit = to_float(results[role]) * light
+                results[role] = to_uint8(lit) if results[role].dtype == np.uint8 else lit
+        return results
+
+
+@TRANSFORMS.register_module()
 class ShrinkPictures(BaseTransform):
     """Downscale a picture with probability ``p`` by a random factor, so that crops of large pictures vary in scale.
 

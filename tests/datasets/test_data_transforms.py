@@ -26,11 +26,12 @@ ARGUMENTS = {
     'CentreWindow': {'size': 8},
     'Degrade': {'recipe': {'type': 'LineRain'}},
     'DrawnPictures': {'p': 1.0, 'recipe': {'type': 'LineRain'}},
+    'Illuminant': {'p': 1.0},
     'Night': {'p': 1.0},
     'ShrinkPictures': {'least': 8, 'p': 1.0},
     'SmallWindow': {'p': 1.0, 'least': 8},
 }
-NEEDS_LQ = ('RoundPicture', 'SurveyScene')
+NEEDS_LQ = ('Illuminant', 'RoundPicture', 'SurveyScene')
 GEOMETRIC = [
     RandomWindow((9, 14)),
     RandomWindow(50),

@@ -5,6 +5,7 @@ import pytest
 
 from restorebox.datasets.synthetic_pictures import (
     DrawnPictures,
+    Illuminant,
     Night,
     ShrinkPictures,
     SmallWindow,
@@ -62,6 +63,22 @@ def test_night_is_dark_with_light_places():
     assert Night(0.0).transform(sample())['gt'].tolist() == sample()['gt'].tolist()
 
 
+def test_the_illuminant_colours_both_pictures():
+    made = [Illuminant(1.0).transform(sample(seed)) for seed in range(40)]
+    lights = np.stack([each['lq'].mean((0, 1)) for each in made]) / sample()['lq'].mean()
+    warm = lights[:, 0] > lights[:, 2]
+    assert 20 < warm.sum() < 38
+    assert lights[:, 2].min() < 0.35
+    assert lights[warm, 0].min() > 0.95
+    assert lights[~warm, 2].min() > 0.95
+    for each in made:
+        assert each['gt'].dtype == np.uint8
+        assert each['lq'].dtype == np.float32
+        np.testing.assert_allclose(each['lq'] * 255, each['gt'], atol=0.51)
+    kept = sample()
+    assert Illuminant(0.0).transform(kept)['gt'] is kept['gt']
+
+
 def test_shrinking_keeps_the_least_side_and_proportion():
     sizes = {ShrinkPictures(least=32).transform(sample(seed, (100, 150)))['gt'].shape for seed in range(20)}
     assert len(sizes) > 5
@@ -91,6 +108,7 @@ def test_small_windows_are_cut_at_the_same_place_in_all_roles():
         (lambda: DrawnPictures(p=2, recipe=NOTHING), 'DrawnPictures: p is 2; it must be from 0 to 1'),
         (lambda: DrawnPictures(p=0.5, recipe=NOTHING, pages=-1), 'DrawnPictures: pages is -1'),
         (lambda: Night(p='often'), "Night: p is 'often'"),
+        (lambda: Illuminant(p=-1), 'Illuminant: p is -1'),
         (lambda: ShrinkPictures(least=0), 'ShrinkPictures: least is 0'),
         (lambda: ShrinkPictures(least=8, p=3), 'ShrinkPictures: p is 3'),
     ],

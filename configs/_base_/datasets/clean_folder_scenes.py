@@ -91,7 +91,7 @@ over_drawn = dict(
     weights=[0.6, 0.1, 0.15, 0.07, 0.04, 0.04],
 )
 load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'gt'))
-rounded, survey = dict(type='RoundPicture'), dict(type='SurveyScene')
+light, rounded, survey = dict(type='Illuminant', p=0.1), dict(type='RoundPicture'), dict(type='SurveyScene')
 before = [
     load,
     dict(type='ShrinkPictures', least=320, p=0.7),
@@ -100,6 +100,7 @@ before = [
     dict(type='Night', p=0.06),
     dict(type='Degrade', recipe=mixture),
     dict(type='DrawnPictures', p=0.1, recipe=over_drawn),
+    light,
     rounded,
     survey,
 ]
