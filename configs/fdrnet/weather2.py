@@ -7,13 +7,13 @@ _base_ = [
     '../_base_/schedules/adam_weather.py',
 ]
 batch = 4
-max_samples = 9_000 * batch  # steps x batch
+max_samples = 16_000 * batch  # steps x batch
 warm_up = 300 * batch
 decay = max_samples * 2 // 5
 load_from = 'work_dirs/weather2_start.pth'
 model = dict(losses=dict(psnr=dict(floor=3e-4)))
 both = dict(type='Compose', recipes=[_base_.weather, _base_.camera])
-damaged = dict(type='OneOf', recipes=[_base_.weather, _base_.camera, both], weights=[0.5, 0.34, 0.16])
+damaged = dict(type='OneOf', recipes=[_base_.weather, _base_.camera, both], weights=[0.46, 0.36, 0.18])
 degrade = dict(type='Degrade', recipe=damaged)
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
 scene = _base_.before[:5]  # up to Night

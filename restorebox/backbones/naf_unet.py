@@ -123,7 +123,7 @@ class NAFUNet(BaseBackbone):
         if scene and (in_channels != 3 or tuple(value_range) != (0.0, 1.0)):
             raise ConfigError('NAFUNet: scene needs in_channels=3 and value_range=(0, 1)')
         self.stem = stem
-        self.scene = SceneEncoder(out=scene) if scene else None
+        self.scene = SceneEncoder(out=scene, ordered=False) if scene else None
         if scene:
             self.given = ('scene',)
 

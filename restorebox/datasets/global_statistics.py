@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
-from restorebox.errors import DataError
-from restorebox.layers.global_statistics import scene_statistics
+from restorebox.errors import ConfigError, DataError
+from restorebox.layers.global_statistics import TEXTURE, scene_statistics
 from restorebox.registry import TRANSFORMS
 
 
@@ -24,11 +24,20 @@ class SurveyScene(BaseTransform):
         source: role of the degraded scene.
         target: role for the statistics, 32x32x7 float32, see
             :func:`restorebox.layers.global_statistics.scene_statistics`.
+        jitter: standard deviation of the logarithm of a random factor on each statistic of texture (standard deviation,
+            differences along rows and columns), drawn per sample. Texture depends on the size and sharpness of a
+            photograph; a network is not to rely on its exact amount.
+
+    Raises:
+        ConfigError: ``jitter`` below 0.
     """
 
-    def __init__(self, source: str = 'lq', target: str = 'scene') -> None:
+    def __init__(self, source: str = 'lq', target: str = 'scene', jitter: float = 0.0) -> None:
+        if jitter < 0:
+            raise ConfigError(f'SurveyScene: jitter is {jitter!r}; it must be 0 or more')
         self.source = source
         self.target = target
+        self.jitter = jitter
         self.gives = (target,)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -42,5 +51,9 @@ class SurveyScene(BaseTransform):
         if self.target in results:
             raise DataError(f"SurveyScene would overwrite '{self.target}' of {results.get('name')}")
         picture = np.ascontiguousarray(results[self.source].transpose(2, 0, 1))  # uint8, or float32 in [0, 1]
-        results[self.target] = scene_statistics(torch.from_numpy(picture)[None])[0].permute(1, 2, 0).numpy()
+        statistics = scene_statistics(torch.from_numpy(picture)[None])[0].permute(1, 2, 0).numpy()
+        if self.jitter:
+            factors = np.exp(self.jitter * results['rng'].standard_normal(len(TEXTURE)))
+            statistics[..., TEXTURE] *= factors.astype(np.float32)
+        results[self.target] = statistics
         return results

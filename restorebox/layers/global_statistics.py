@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 GRID = 32  # cells along each axis
 STATISTICS = 7  # numbers per cell
+TEXTURE = [3, 4, 5]  # of them: standard deviation, differences along rows and columns
 
 
 def scene_statistics(x: Tensor) -> Tensor:
@@ -50,17 +51,21 @@ def _row_of_cells(band: Tensor, height: int) -> Tensor:
 
 
 class SceneEncoder(nn.Module):
-    """Scene encoder: three convolutions of stride 2 on the statistics, then the mean and the maximum over the grid.
+    """Scene encoder: three convolutions on the statistics, then the mean and the maximum over the grid.
 
     Args:
         width: channels of the last convolution, a multiple of 4.
         out: length of the vector.
+        ordered: 3x3 convolutions of stride 2, so that the result depends on the arrangement of the cells. False: 1x1
+            convolutions; every permutation of the cells has the same result. A few hundred training scenes can be
+            recognised by their arrangement, and a network that does so restores other scenes worse (docs/weather.md).
     """
 
-    def __init__(self, width: int = 96, out: int = 64) -> None:
+    def __init__(self, width: int = 96, out: int = 64, ordered: bool = True) -> None:
         super().__init__()
         widths = (STATISTICS, width // 4, width // 2, width)
-        self.convs = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 3, 2, 1) for i in range(3))
+        shape = (3, 2, 1) if ordered else (1, 1, 0)  # kernel, stride, padding
+        self.convs = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], *shape) for i in range(3))
         self.last = nn.Conv2d(2 * width, out, 1)
 
     def forward(self, statistics: Tensor) -> Tensor:

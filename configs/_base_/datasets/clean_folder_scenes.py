@@ -69,16 +69,16 @@ weathers = [
 weather = dict(type='OneOf', recipes=[each for each, _ in weathers], weights=[share for _, share in weathers])
 weak = dict(type='Compose', recipes=[dict(type='GaussianNoise', sigma=(0.5, 8)), dict(type='JPEG', quality=(60, 98))])
 cameras = [
-    ('moderate', 0.22),
+    ('moderate', 0.34),
     ('mild', 0.06),
     ('severe', 0.03),
-    (dict(type='CameraNoise'), 0.25),
-    (dict(type='GaussianNoise', sigma=(5, 40)), 0.09),
-    (weak, 0.07),
+    (dict(type='CameraNoise'), 0.18),
+    (dict(type='GaussianNoise', sigma=(5, 40)), 0.08),
+    (weak, 0.06),
     ('poisson', 0.04),
     (dict(type='GaussianBlur', sigma=(0.7, 3)), 0.06),
-    (dict(type='MotionBlur', length=(3, 13)), 0.05),
-    (dict(type='JPEG', quality=(15, 75)), 0.13),
+    (dict(type='MotionBlur', length=(3, 13)), 0.04),
+    (dict(type='JPEG', quality=(15, 75)), 0.11),
 ]
 camera = dict(type='OneOf', recipes=[each for each, _ in cameras], weights=[share for _, share in cameras])
 both = dict(type='Compose', recipes=[weather, camera])
@@ -91,7 +91,8 @@ over_drawn = dict(
     weights=[0.6, 0.1, 0.15, 0.07, 0.04, 0.04],
 )
 load, pack = dict(type='LoadPictures'), dict(type='Pack', roles=('lq', 'gt'))
-light, rounded, survey = dict(type='Illuminant', p=0.1), dict(type='RoundPicture'), dict(type='SurveyScene')
+light, rounded = dict(type='Illuminant', p=0.1), dict(type='RoundPicture')
+survey = dict(type='SurveyScene', jitter=0.4)
 before = [
     load,
     dict(type='ShrinkPictures', least=320, p=0.7),
