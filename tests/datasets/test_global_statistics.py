@@ -7,7 +7,7 @@ import torch
 from restorebox.datasets.global_statistics import SurveyScene
 from restorebox.datasets.rounding import RoundPicture
 from restorebox.datasets.transforms import Pack, RandomWindow
-from restorebox.errors import DataError
+from restorebox.errors import ConfigError, DataError
 from restorebox.layers.global_statistics import scene_statistics
 
 
@@ -41,3 +41,17 @@ def test_statistics_need_its_picture():
         SurveyScene(source='rain').transform(results)
     with pytest.raises(DataError, match="would overwrite 'gt'"):
         SurveyScene(target='gt').transform(results)
+
+
+def test_jitter_changes_the_amount_of_texture_only():
+    exact = SurveyScene().transform(RoundPicture().transform(sample()))['scene']
+    made = RoundPicture().transform(sample())
+    made['rng'] = np.random.default_rng(0)
+    varied = SurveyScene(jitter=0.5).transform(made)['scene']
+    np.testing.assert_array_equal(varied[..., [0, 1, 2, 6]], exact[..., [0, 1, 2, 6]])
+    factors = [np.median(varied[..., i] / exact[..., i]) for i in (3, 4, 5)]
+    for i, factor in zip((3, 4, 5), factors, strict=True):
+        np.testing.assert_allclose(varied[..., i], exact[..., i] * factor, rtol=1e-5)
+    assert len({round(float(factor), 3) for factor in factors}) == 3
+    with pytest.raises(ConfigError, match='SurveyScene: jitter is -1'):
+        SurveyScene(jitter=-1)

@@ -51,3 +51,12 @@ def test_the_encoder_tells_scenes_apart():
     dark, light = (encoder(scene_statistics(picture(40, 40) * factor)) for factor in (0.2, 1.0))
     assert dark.shape == (1, 6, 1, 1)
     assert not torch.allclose(dark, light)
+
+
+def test_an_unordered_encoder_ignores_the_arrangement_of_cells():
+    statistics = scene_statistics(picture(64, 64) * torch.linspace(0.2, 1, 64))
+    order = torch.randperm(32 * 32, generator=torch.Generator().manual_seed(0))
+    mixed = statistics.flatten(2)[..., order].view_as(statistics)
+    for ordered in (False, True):
+        encoder = SceneEncoder(width=8, out=6, ordered=ordered)
+        assert torch.allclose(encoder(statistics), encoder(mixed), atol=1e-6) is not ordered
