@@ -81,6 +81,8 @@ def main() -> int:
     ]
     options = ['--work-dir', str(args.work_dir), '--cfg-options', f'load_from={start}', *args.cfg_options]
     training = subprocess.Popen([*command, *options], env=environment)
+    # as Ctrl-C does: the training saves a checkpoint, which is published
+    signal.signal(signal.SIGTERM, lambda *_: training.send_signal(signal.SIGTERM))
     done, stopped = '', False
     try:
         while training.poll() is None:

@@ -58,19 +58,24 @@ def fit(steps: np.ndarray, values: np.ndarray, law: str) -> dict[str, Any]:
 
     span = steps.max() - steps.min()
     scales = np.geomspace(max(np.diff(steps).min() / 2, 1e-3), 3 * span, GRID)
+    exponents = np.geomspace(0.1, 5, GRID // 2)
     tried: Any = {
         'one': [(scale,) for scale in scales],
         'two': combinations(scales, 2),
-        'power': [(scale, exponent) for scale in scales for exponent in np.geomspace(0.1, 5, GRID // 2)],
+        'power': [(scale, exponent) for scale in scales for exponent in exponents],
     }[law]
+    # Only within the grid: a time constant far below the first step would get a height without bound, and the loss at
+    # an earlier step that is held out a value without bound.
+    second = {'one': [], 'two': [scales], 'power': [exponents]}[law]
+    bounds = [(math.log(each[0]), math.log(each[-1])) for each in (scales, *second)]
 
     def error(logarithms: np.ndarray) -> float:
-        return float(nnls(_columns(steps, law, tuple(np.exp(np.clip(logarithms, -50, 50)))), values)[1])
+        return float(nnls(_columns(steps, law, tuple(np.exp(logarithms))), values)[1])
 
     start = min((np.log(parameters) for parameters in tried), key=error)
     # between the points of the grid, or else two neighbours of it would pass for a second stage
-    found = minimize(error, start, method='Nelder-Mead', options={'xatol': 1e-3, 'fatol': 1e-9})
-    parameters = np.exp(np.clip(found.x, -50, 50))
+    found = minimize(error, start, method='Nelder-Mead', bounds=bounds, options={'xatol': 1e-3, 'fatol': 1e-9})
+    parameters = np.exp(found.x)
     parameters = np.sort(parameters) if law == 'two' else parameters
     heights, rest = nnls(_columns(steps, law, tuple(parameters)), values)
     rms = float(rest) / math.sqrt(len(steps))

@@ -66,3 +66,13 @@ def test_a_log_is_read_fitted_and_drawn(tmp_path):
     assert (tmp_path / 'out' / 'convergence.png').stat().st_size > 5000
     with pytest.raises(ConfigError, match=r'--term loss_x: .* it has loss_l1'):
         analyze_convergence(tmp_path, None, 'loss_x', tmp_path / 'out')
+
+
+def test_a_flat_loss_is_predicted_by_every_law():
+    """As that of an untrained network: its held-out error is its noise, however the first points lie."""
+    steps = np.arange(10, 910, 10, dtype=float)
+    for seed in range(12):
+        values = 1 + 0.05 * np.random.default_rng(seed).standard_normal(len(steps))
+        values[0] += 0.3
+        for law in ('one', 'two', 'power'):
+            assert held_out(steps, values, law) < 0.12, (seed, law)
