@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +58,11 @@ def fit(steps: np.ndarray, values: np.ndarray, law: str) -> dict[str, Any]:
 
     span = steps.max() - steps.min()
     scales = np.geomspace(max(np.diff(steps).min() / 2, 1e-3), 3 * span, GRID)
-    exponents = np.geomspace(0.1, 5, GRID // 2)
-    tried: Any = {
-        'one': [(scale,) for scale in scales],
-        'two': combinations(scales, 2),
-        'power': [(scale, exponent) for scale in scales for exponent in exponents],
-    }[law]
+    grids = {'one': [scales], 'two': [scales, scales], 'power': [scales, np.geomspace(0.1, 5, GRID // 2)]}[law]
+    tried = combinations(scales, 2) if law == 'two' else product(*grids)
     # Only within the grid: a time constant far below the first step would get a height without bound, and the loss at
     # an earlier step that is held out a value without bound.
-    second = {'one': [], 'two': [scales], 'power': [exponents]}[law]
-    bounds = [(math.log(each[0]), math.log(each[-1])) for each in (scales, *second)]
+    bounds = [(math.log(grid[0]), math.log(grid[-1])) for grid in grids]
 
     def error(logarithms: np.ndarray) -> float:
         return float(nnls(_columns(steps, law, tuple(np.exp(logarithms))), values)[1])
