@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/schedules/adam_weather.py',
 ]
 batch = 4
-max_samples = 16_000 * batch  # steps x batch
+max_samples = 12_000 * batch  # steps x batch
 warm_up = 300 * batch
 decay = max_samples * 2 // 5
 load_from = 'work_dirs/weather2_start.pth'

@@ -1,13 +1,13 @@
 """Train version 2 of the included model in the background, possibly for days, and publish its newest weights.
 
     python docs/studies/weather_train.py --data-root FOLDER --work-dir DIR [--keep FOLDER] [--minutes 30]
-        [--stop-after MINUTES] [--start FILE]
+        [--config fdrnet/weather2.py] [--stop-after MINUTES] [--start FILE]
 
-Makes the initial weights with weather_start.py and trains fdrnet/weather2.py, or trains it again from the weights that
---start names. It runs `restorebox train` on one core at low priority. The same
-command resumes a run that was stopped by a reboot or by Ctrl-C. At regular intervals the moving average of the newest
-checkpoint is published to KEEP/weather2.safetensors, a few megabytes that `restorebox restore --model` takes. Back up
-that file and the newest iter_*.pth.
+Makes the initial weights of fdrnet/weather2.py with weather_start.py and trains it, or trains it again from the weights
+that --start names. Another config, such as fdrnet/weather_fast.py, starts from its own load_from. Runs `restorebox
+train` on one core at low priority. The same command resumes a run that was stopped by a reboot or by Ctrl-C. At regular
+intervals the moving average of the newest checkpoint is published to KEEP/NAME.safetensors with the name of the config,
+a few megabytes that `restorebox restore --model` takes. Back up that file and the newest iter_*.pth.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LICENCE = 'non-commercial: trained on BSDS500, Urban100 and Sun-Hays 80'
 LIMITS = 'in training: neither finished nor examined'
 
 
-def publish(work_dir: Path, keep: Path, done: str) -> str:
-    """Publish the newest checkpoint unless it is ``done`` already; return its name."""
+def publish(work_dir: Path, out: Path, done: str) -> str:
+    """Publish the newest checkpoint as ``out`` unless it is ``done`` already; return its name."""
     from restorebox.cli.publish import main
     from restorebox.errors import RestoreboxError
     from restorebox.files import find_checkpoints
@@ -35,9 +35,9 @@ def publish(work_dir: Path, keep: Path, done: str) -> str:
     if not found or str(found[-1]) == done:
         return done
     checkpoint = found[-1]
-    keep.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        main([str(checkpoint), str(keep / 'weather2.safetensors'), '--licence', LICENCE, '--limits', LIMITS])
+        main([str(checkpoint), str(out), '--licence', LICENCE, '--limits', LIMITS])
     except (RestoreboxError, OSError) as error:  # removed by the next one meanwhile, or no room: training goes on
         print(f'not published: {error}', flush=True)
         return done
@@ -50,6 +50,7 @@ def main() -> int:
     parser.add_argument('--data-root', required=True, help='folder with {train,test}/gt, see weather_data.py')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs'))
     parser.add_argument('--keep', type=Path, help='(default: WORK_DIR/keep)')
+    parser.add_argument('--config', default=CONFIG, help='(default: %(default)s)')
     parser.add_argument('--minutes', type=float, default=30, help='minutes between two published files')
     parser.add_argument('--nice', type=int, default=15, help='niceness, 0 to 19')
     parser.add_argument('--stop-after', type=float, metavar='MINUTES', help='save a checkpoint and stop')
@@ -58,28 +59,21 @@ def main() -> int:
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as of restorebox train')
     args = parser.parse_args()
     end = time.monotonic() + 60 * args.stop_after if args.stop_after else float('inf')
-    keep = args.keep or args.work_dir / 'keep'
+    out = (args.keep or args.work_dir / 'keep') / f'{Path(args.config).stem}.safetensors'
     if hasattr(os, 'nice'):
         os.nice(args.nice)
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    start = args.start or args.work_dir / 'start' / 'weather2_start.pth'
-    if args.start is None and not start.is_file():
-        start.parent.mkdir(parents=True, exist_ok=True)
+    made = args.work_dir / 'start' / 'weather2_start.pth'
+    start = args.start or (made if args.config == CONFIG else None)
+    if start == made and not made.is_file():
+        made.parent.mkdir(parents=True, exist_ok=True)
         script = Path(__file__).with_name('weather_start.py')
-        make = [sys.executable, str(script), '--data-root', args.data_root, '--out', str(start)]
+        make = [sys.executable, str(script), '--data-root', args.data_root, '--out', str(made)]
         make += ['--samples', str(args.start_samples)]
         subprocess.run(make, env=environment, check=True)
-    command = [
-        sys.executable,
-        '-m',
-        'restorebox',
-        'train',
-        CONFIG,
-        '--resume',
-        '--data-root',
-        args.data_root,
-    ]
-    options = ['--work-dir', str(args.work_dir), '--cfg-options', f'load_from={start}', *args.cfg_options]
+    command = [sys.executable, '-m', 'restorebox', 'train', args.config, '--resume', '--data-root', args.data_root]
+    changed = ([] if start is None else [f'load_from={start}']) + args.cfg_options
+    options = ['--work-dir', str(args.work_dir), *(['--cfg-options', *changed] if changed else [])]
     training = subprocess.Popen([*command, *options], env=environment)
     # as Ctrl-C does: the training saves a checkpoint, which is published
     signal.signal(signal.SIGTERM, lambda *_: training.send_signal(signal.SIGTERM))
@@ -94,10 +88,10 @@ def main() -> int:
                     training.wait()
                     stopped = True
                 else:
-                    done = publish(args.work_dir, keep, done)
+                    done = publish(args.work_dir, out, done)
     except KeyboardInterrupt:
         training.wait()
-    publish(args.work_dir, keep, done)
+    publish(args.work_dir, out, done)
     return 0 if stopped and training.returncode == 128 + signal.SIGTERM else training.returncode
 
 

@@ -16,10 +16,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='a training checkpoint (.pth)')
     parser.add_argument('out', help='the file to write (.safetensors)')
     parser.add_argument('--scores', help='scores.json of a test of this checkpoint')
-    parser.add_argument(
-        '--licence', required=True, help='licence of the weights, e.g. "non-commercial: trained on BSDS"'
-    )
+    parser.add_argument('--licence', required=True, help='of the weights, e.g. "non-commercial: trained on BSDS"')
     parser.add_argument('--limits', required=True, help='limits of the intended use, in a sentence')
+    parser.add_argument('--half', action='store_true', help='store the weights in float16: half the size')
     parser.add_argument(
         '--to',
         metavar='hf://OWNER/NAME[@BRANCH]',
@@ -39,7 +38,7 @@ def main(argv: list[str]) -> None:
     out = Path(args.out)
     if args.to:
         check_upload(args.to, out.name)
-    count = publish_checkpoint(args.checkpoint, out, args.licence, args.limits, args.scores)
+    count = publish_checkpoint(args.checkpoint, out, args.licence, args.limits, args.scores, args.half)
     print(f'{out}: {count:,} weights, {out.stat().st_size / 2**20:.2f} MiB, sha256 {sha256(out)}')
     if args.to:
         print(f'uploaded: {publish_to_hub(out, args.to)}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 
 from restorebox.engine.card import model_card
@@ -16,7 +17,9 @@ from restorebox.errors import CheckpointError, ConfigError
 from restorebox.version import __version__
 
 
-def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, scores: str | None = None) -> int:
+def publish_checkpoint(
+    checkpoint: str, out: Path, licence: str, limits: str, scores: str | None = None, half: bool = False
+) -> int:
     """Write a published file.
 
     Args:
@@ -25,12 +28,14 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         licence: terms of use of the weights.
         limits: intended use and known limits.
         scores: path of ``scores.json`` of a test of this checkpoint.
+        half: store the weights in float16, in half the size; the restorer that loads them has float32 weights.
 
     Returns:
         Number of weights.
 
     Raises:
-        CheckpointError: wrong suffix, or a checkpoint that is unreadable or contains no config.
+        CheckpointError: wrong suffix, a checkpoint that is unreadable or contains no config, or a weight that is no
+            finite float16 number.
         ConfigError: licence or limits are empty, or the scores are unreadable or of another checkpoint.
     """
     if out.suffix != '.safetensors':
@@ -43,6 +48,8 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
         raise ConfigError('--licence and --limits must not be empty: users rely on them')
     roles = tuple(f'{role}.' for role in restorer.deployed)
     state = {k: v.contiguous() for k, v in deployed_state(source).items() if k.startswith(roles)}
+    if half:
+        state = {key: _halved(key, value, checkpoint) for key, value in state.items()}
     metadata = {
         'format': 'restorebox 1',
         'cfg_json': json.dumps(without_folders(cfg)),
@@ -58,6 +65,20 @@ def publish_checkpoint(checkpoint: str, out: Path, licence: str, limits: str, sc
     }
     write_bytes(_ordered(save(state, {key: json.dumps(value) for key, value in metadata.items()})), out)
     return sum(v.numel() for v in state.values())
+
+
+def _halved(key: str, value: torch.Tensor, checkpoint: str) -> torch.Tensor:
+    """Return a weight in float16; integers, such as counts, stay as they are."""
+    if not value.is_floating_point():
+        return value
+    half = value.to(torch.float16)
+    if not half.isfinite().all():
+        largest = torch.finfo(torch.float16).max
+        raise CheckpointError(
+            f'checkpoint {checkpoint}: {key} has values that are not finite or above {largest:g}, the largest of '
+            'float16; publish it without --half'
+        )
+    return half
 
 
 def _ordered(data: bytes) -> bytes:

@@ -7,6 +7,7 @@ import torch
 
 from restorebox.cli.main import main
 from restorebox.engine import load_file
+from restorebox.engine.published import load_restorer
 from tests.factories import write_pairs
 from tests.processes import call, refused, run, succeed, write_config
 
@@ -50,6 +51,32 @@ def test_published_file_scores_the_same_and_holds_no_training_part(trained):
     again = folder / 'again.safetensors'
     succeed(run('publish.py', out, again, *words, cwd=folder))
     assert load_file(again)['meta']['average'] == meta['average'] == 'moving average'
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(trained, tmp_path, capsys):
+    folder, _ = trained
+    source = load_file(folder / 'w/iter_4.pth')
+    whole, half = tmp_path / 'whole.safetensors', tmp_path / 'half.safetensors'
+    words = ['--licence', 'x', '--limits', 'y']
+    main(['publish', str(folder / 'w/iter_4.pth'), str(whole), *words])
+    main(['publish', str(folder / 'w/iter_4.pth'), str(half), *words, '--half'])
+    stored, loaded = load_file(half)['state_dict'], load_restorer(half).state_dict()
+    weights = {key: value for key, value in source['ema_state_dict'].items() if value.is_floating_point()}
+    assert weights
+    for key, value in weights.items():
+        assert stored[key].dtype == torch.float16
+        assert torch.equal(stored[key], value.half())
+        assert loaded[key].dtype == torch.float32
+        assert torch.equal(loaded[key], value.half().float())
+    saved = sum(2 * value.numel() for value in weights.values())
+    assert abs(whole.stat().st_size - half.stat().st_size - saved) < 16, 'all but the weights is the same'
+    key = next(key for key, value in weights.items() if value.ndim == 4)
+    source['ema_state_dict'][key][0] = 7e4  # the largest number of float16 is 65,504
+    torch.save(source, tmp_path / 'large.pth')
+    words = ['publish', str(tmp_path / 'large.pth'), str(tmp_path / 'no.safetensors'), *words]
+    assert f'{key} has values that are not finite or above 65504' in refused(lambda: main([*words, '--half']), capsys)
+    assert not (tmp_path / 'no.safetensors').exists()
+    main(words)
 
 
 def test_publishing_refuses(trained, tmp_path, capsys):
