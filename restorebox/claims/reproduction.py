@@ -32,6 +32,7 @@ from restorebox.processes import own_command, own_environment
 Chosen = list[tuple[Ledger, list[Claim]]]
 ONE_CORE = 'medium'  # the budget whose runs take hours: a single thread at low priority
 LOW_PRIORITY = 19
+ANALYSES_FOLDER = 'restorebox/claims/analyses/'
 
 
 class Options(NamedTuple):
@@ -118,6 +119,8 @@ def confirm(chosen: Chosen, options: Options) -> None:
             now = measure_probe(spec, options.work, run_environment(options.device))
             for run, one in with_probe:
                 different = probe_differences(one['probe'], now)
+                # the few values of a probe's training say little about an analysis of a long one
+                different += [f'{file}: run it again' for file in one['changed'] if file.startswith(ANALYSES_FOLDER)]
                 made_by = code_identity(
                     run.spec.config, run.spec.row, run.spec.overrides, options.docs, analysis=run.spec.analysis
                 )

@@ -67,6 +67,19 @@ def test_another_config_is_not_confirmed_by_a_probe(tmp_path, stored, capsys):
     assert changed(chosen, docs) == [['restorebox/pixels.py']] * 2
 
 
+def test_a_changed_analysis_is_not_confirmed_by_a_probe(tmp_path, stored, capsys):
+    _, chosen, docs = stored
+    analysis = 'restorebox/claims/analyses/convergence.py'
+    for run in runs.plan(chosen, 'small', [0]):
+        record = json.loads(run.stored(docs).read_text())
+        sources = json.loads((docs / 'sources' / f'{record["sources"]}.json').read_text())
+        other = records.store_names({**sources, analysis: 'other'}, docs / 'sources')
+        run.stored(docs).write_text(json.dumps({**record, 'sources': other}))
+    reproduction.confirm(chosen, options(tmp_path))
+    assert capsys.readouterr().out.count(f'stays stale: {analysis}: run it again') == 2
+    assert all(analysis in each for each in changed(chosen, docs))
+
+
 def test_a_result_without_a_probe_is_named(tmp_path, stored, capsys):
     _, chosen, docs = stored
     for run in runs.plan(chosen, 'small', [0]):
