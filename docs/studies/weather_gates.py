@@ -1,7 +1,7 @@
 """Fit the gates of a config like ``fdrnet/weather_gated.py`` to a trained network, whose weights stay as they are.
 
     python docs/studies/weather_gates.py --data-root FOLDER --out FILE.pth [--samples 10000] [--enlarged 4000]
-        [--config fdrnet/weather2_gated.py --weights FILE] [--only train|enlarged|test]
+        [--config fdrnet/weather2_gated.py --weights FILE] [--processes 2]
 
 FOLDER is the output of weather_data.py. Samples are those of the config's training pipeline without its last crop: of
 the first --samples no photograph is enlarged, of --enlarged further ones a part of each. The change that the model
@@ -13,8 +13,7 @@ that would be right. With gates g and h the mean squared error is quadratic in t
 with DL the mean of D L over all pixels and channels, and so on. So each sample is restored once; its six means and the
 inputs of the gates are kept, and the gates are trained on them in minutes. The loss is that of PSNRLoss with --floor:
 mean over samples of log(1 + MSE / floor). Photographs of the test split show the effect on others. The samples are
-written to FILE_PART_NUMBER.npz and read again by the next run with the same number; --only collects one part, so that
-several processes share the work.
+written to FILE_PART_NUMBER.npz and read again by the next run with the same config, weights and numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,8 @@ from torch.nn import functional as F
 
 from restorebox.backbones.scene_gated import CELL
 from restorebox.datasets.keys import SampleKey
-from restorebox.engine.checkpoint import save_file
-from restorebox.engine.config import load_config, set_data_root
+from restorebox.engine.checkpoint import save_file, sha256
+from restorebox.engine.config import config_digest, load_config, set_data_root
 from restorebox.engine.published import load_restorer
 from restorebox.files import configs_dir
 from restorebox.layers import pad_to_multiple
@@ -45,6 +47,7 @@ HELD_OUT = 600  # samples of the test split
 FIRST = {'train': 0, 'enlarged': 20_000, 'test': 900_000}  # position of the first sample
 DATA_SEED, SEED = 7, 0
 BATCH, EPOCHS, RATE, DECAY, NOISE = 64, 20, 2e-3, 1e-2, 0.02
+CHUNK = 200  # samples that a process collects at a time
 CLEAN = 90.0  # dB; an undegraded sample is above
 
 
@@ -65,16 +68,25 @@ def pipeline_of(given: list[dict], enlarged: bool) -> list[dict]:
     return [*pipeline[:first], *pipeline[first + 3 :]]
 
 
-def collect(cfg: Config, weights: str, part: str, count: int) -> dict[str, np.ndarray]:
-    """Restore samples of a part of ``FIRST``; return the inputs of the gates and the six means of each."""
-    wanted, first = cfg.train_dataloader.dataset, FIRST[part]
+def configured(name: str, root: str) -> Config:
+    """Return a config that reads its photographs from ``root``."""
+    cfg = load_config(name)
+    set_data_root(cfg, root)
+    return cfg
+
+
+def collect(name: str, root: str, weights: str, part: str, positions: range) -> dict[str, np.ndarray]:
+    """Restore samples of a part; return the inputs of the gates and the six means of each."""
+    torch.set_num_threads(1)
+    cfg = configured(name, root)
+    wanted = cfg.train_dataloader.dataset
     pipeline = pipeline_of(wanted.pipeline, part == 'enlarged')
     split = 'test' if part == 'test' else 'train'
     data = DATASETS.build(dict(wanted, pipeline=pipeline, split=split, seed=DATA_SEED))
     restorer = load_restorer(weights)
     restorer.statistics_window = cfg.model.statistics_window
-    tap, found, start = cfg.model.generator.backbone.tap, {'scene': [], 'means': [], 'products': []}, time.monotonic()
-    for position in range(first, first + count):
+    tap, found = cfg.model.generator.backbone.tap, {'scene': [], 'means': [], 'products': []}
+    for position in positions:
         sample = data[SampleKey(position % len(data), position=position)]['inputs']
         lq, gt = (sample[role][None].float() / 255 for role in ('lq', 'gt'))
         height, width = lq.shape[-2:]
@@ -85,9 +97,28 @@ def collect(cfg: Config, weights: str, part: str, count: int) -> dict[str, np.nd
         found['scene'].append(sample['scene'].numpy().astype(np.float16))
         found['means'].append(torch.cat((features, features.abs()), 1).mean((0, 2, 3)).numpy())
         found['products'].append(products(out['picture'].float() - x, gt - lq, height, width))
-        if (position - first + 1) % 500 == 0:
-            print(f'{part}: {position - first + 1} of {count}, {time.monotonic() - start:.0f} s', flush=True)
     return {name: np.asarray(values) for name, values in found.items()}
+
+
+def collected(args: argparse.Namespace, part: str, count: int, made_by: str) -> dict[str, np.ndarray]:
+    """Return the samples of a part: those of its file, or new ones."""
+    file = args.out.with_name(f'{args.out.stem}_{part}_{count}.npz')
+    if file.is_file():
+        kept = dict(np.load(file))
+        if str(kept.pop('made_by', '')) != made_by:
+            sys.exit(f'error: {file}: its samples are of another config or other weights; delete it')
+        return kept
+    first, start = FIRST[part], time.monotonic()
+    chunks = [range(first + i, first + min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
+    found = []
+    with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
+        tasks = [pool.submit(collect, args.config, args.data_root, args.weights, part, chunk) for chunk in chunks]
+        for task in tasks:
+            found.append(task.result())
+            print(f'{part}: {min(len(found) * CHUNK, count)} of {count}, {time.monotonic() - start:.0f} s', flush=True)
+    joined = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    np.savez(file, made_by=made_by, **joined)
+    return joined
 
 
 def error(gates: Tensor, products: Tensor) -> Tensor:
@@ -149,26 +180,21 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--config', default=CONFIG, help='(default: %(default)s)')
     parser.add_argument('--weights', default=WEIGHTS, help="of the config's inner network (default: fdrnet/weather)")
-    parser.add_argument('--only', choices=FIRST, help='collect this part and stop')
+    parser.add_argument('--processes', type=int, default=1, help='that collect samples (default: %(default)s)')
     parser.add_argument('--samples', type=int, default=10_000)
     parser.add_argument('--enlarged', type=int, default=4_000)
     parser.add_argument('--held-out', type=int, default=HELD_OUT, help='samples of the test split')
     parser.add_argument('--floor', type=float, default=1e-4)
     args = parser.parse_args()
+    if args.samples + args.enlarged < BATCH or args.enlarged < 1 or args.held_out < 1:
+        parser.error(f'--samples and --enlarged must be at least {BATCH} in all, --enlarged and --held-out at least 1')
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    cfg = load_config(args.config)
-    set_data_root(cfg, args.data_root)
-    parts, counts = {}, {'train': args.samples, 'enlarged': args.enlarged, 'test': args.held_out}
-    for part, count in counts.items():
-        if args.only not in (None, part):
-            continue
-        file = args.out.with_name(f'{args.out.stem}_{part}_{count}.npz')
-        if not file.is_file():
-            np.savez(file, **collect(cfg, args.weights, part, count))
-        kept = np.load(file)
+    cfg = configured(args.config, args.data_root)
+    made_by = f'{config_digest(cfg)} {sha256(args.weights)}'
+    parts = {}
+    for part, count in {'train': args.samples, 'enlarged': args.enlarged, 'test': args.held_out}.items():
+        kept = collected(args, part, count, made_by)
         parts[part] = [torch.from_numpy(kept[name]).float() for name in ('scene', 'means', 'products')]
-    if args.only:
-        return
     torch.manual_seed(SEED)
     restorer = RESTORERS.build(cfg.model)
     backbone, head = restorer.generator.backbone, restorer.generator.head
