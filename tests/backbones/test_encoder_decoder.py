@@ -1,4 +1,4 @@
-"""EnDecoder-N has no way past its innermost feature (invariants 4 and 5 of infoaccum's card)."""
+"""EnDecoder-N: the innermost feature is its only path, and which norm erases brightness and contrast."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""FDR-Net: sizes, wiring and taps of its card (sections 2 and 10)."""
+"""FDR-Net: published sizes, connections between phases, taps."""
 
 import pytest
 import torch
@@ -54,8 +54,8 @@ def test_any_size_and_the_identity_at_the_start(shape, given):
 
 
 @pytest.mark.parametrize('inverse', ['paper', 'stored', 'solve'])
-def test_one_phase_is_the_cards(inverse):
-    """Section 2.8, written out again."""
+def test_one_phase_equals_the_formulas(inverse):
+    """The equations of a phase, written out again."""
     net = FDRNet(**{**SMALL, 'phases': 2}, inverse=inverse)
     for m in net.modules():
         if isinstance(m, GainControl):

@@ -1,4 +1,4 @@
-"""Networks of heavy rain: the card's counts, invariants 5, 6, 7 and 12, and the airlight of pictures of any size."""
+"""Networks of heavy rain: published sizes, ranges of the layers, and the airlight of pictures of any size."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Estimators of noise: published sizes, levels of attention, masks over scales (the card's invariants 6 and 11)."""
+"""Noise estimators: published sizes, levels of attention, masks over scales."""
 
 import pytest
 import torch

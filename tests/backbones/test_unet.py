@@ -1,4 +1,4 @@
-"""UNet-N: counts and shapes of its card (sections 3.1 and 10)."""
+"""UNet-N: number of weights, shapes, receptive field, dropout and skips; the weights of pix2pix."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""FDR-Net's configs: the schedule of its card, equal sizes of what is compared, and that they train."""
+"""FDR-Net's configs: learning rate, equal sizes of what is compared, and that they train."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Schedules and subsets of steps: the card's check values (invariants 4 and 5)."""
+"""Noise schedules with the published values, and the chosen steps."""
 
 import pytest
 import torch

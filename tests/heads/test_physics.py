@@ -1,4 +1,4 @@
-"""The physics head: invariants 1 and 2 of heavy rain's card."""
+"""The physics head inverts the rain model, with and without the bound of the transmission."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The sub-pixel head: invariants 6 and 7 of infoaccum's card."""
+"""The sub-pixel head: initialisation without checkerboard, and the order of shuffling."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""FD and FA layers, channel attention, residual blocks (card fdrnet, invariants 1 and 8)."""
+"""FD and FA layers, channel attention, residual blocks."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Gain control and its inverses: the plain expression, what is kept, and what float32 is for (card fdrnet, 1 to 3)."""
+"""Gain control and its inverses: equal to the plain expression, memory for the backward pass, and float32."""
 
 import pytest
 import torch
@@ -192,7 +192,7 @@ def test_stored_and_solve_undo_it_and_equation_7_does_not(std):
 
 @pytest.mark.parametrize(('std', 'low', 'high'), [(0.1, 0, 0.001), (1, 0.03, 0.07), (3, 0.25, 0.37)])
 def test_size_of_the_error_of_equation_7(std, low, high):
-    """The card's figures with the initial w and b: below 0.1 %, 4.7 % and 31 %."""
+    """With the initial w and b: below 0.1 %, 4.7 % and 31 %."""
     made = GainControl(32).double()
     s = std * numbers(1, 32, 40, 40)
     error = (made.multiply(made(s)) - s).norm() / s.norm()

@@ -1,4 +1,4 @@
-"""Decomposition: invariants 3 to 5 of heavy rain's card, borders, and ten filters in one pass."""
+"""Guided filter decomposition: parts add up, borders, and ten filters in one pass."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every registered stem, and InfoAccum's invariants 1 to 3 (section 10 of its card)."""
+"""Every registered stem; channels, identity part and receptive field of InfoAccum."""
 
 import copy
 

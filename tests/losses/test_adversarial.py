@@ -1,4 +1,4 @@
-"""Adversarial losses: invariant 6 of CCLGAN's card, and the formulas."""
+"""Adversarial losses: values and gradients of the formulas."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The contrastive losses of CCLGAN: invariants 1 to 5 of its card."""
+"""Contrastive losses of CCLGAN: values, invariances and gradients of the formulas."""
 
 import math
 

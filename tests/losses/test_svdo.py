@@ -1,4 +1,4 @@
-"""SVDO: zero where channels are orthogonal and equally strong, and what its three scales do (card fdrnet, 4, 5)."""
+"""SVDO loss: zero where channels are orthogonal and of equal energy, and its three scales."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The paired GAN: invariants 8 to 12 of infoaccum's card."""
+"""The paired GAN of pix2pix: formulas of its losses, input of the discriminator, deployed network, errors."""
 
 import pytest
 import torch

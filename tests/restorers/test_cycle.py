@@ -1,4 +1,4 @@
-"""CCLGAN's invariants 5 and 7 to 11 (section 11 of its card), its switches, and that sharing passes changes nothing."""
+"""CCLGAN and CycleGAN: what each loss trains, schedules, number of passes, and equality of shared and plain passes."""
 
 import copy
 
@@ -186,7 +186,7 @@ def test_shared_passes_give_the_losses_of_the_plain_step(name):
             torch.testing.assert_close(one[term], two[term], rtol=1e-6, atol=1e-6, msg=term)
 
 
-def test_passes_are_as_few_as_the_card_counts():
+def test_number_of_passes_per_step():
     restorer = small_restorer('CycleRestorer').train()
     seen = dict(whole=0, encoder=0, pictures=0)
     for role in ('generator', 'rain_generator'):
@@ -209,7 +209,7 @@ def test_passes_are_as_few_as_the_card_counts():
     assert seen == dict(whole=6, encoder=2, pictures=6)
 
 
-def test_the_numbers_of_the_card():
+def test_the_settings_of_the_paper():
     """The plain step shares these with the shared one, so that comparing the two would not tell."""
     with torch.device('meta'):
         built = {name: RESTORERS.build(paper_model(f'{name}/{name}_spa.py')) for name in ('cclgan', 'cyclegan', 'cut')}

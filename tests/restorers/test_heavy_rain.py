@@ -1,4 +1,4 @@
-"""Refinement after physics: invariants 8 to 10 of heavy rain's card, real pictures, and what all tiles agree on."""
+"""Refinement after the physics network: what each loss trains, real pictures, airlight of tiles, other conditions."""
 
 import copy
 

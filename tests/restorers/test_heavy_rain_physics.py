@@ -1,4 +1,4 @@
-"""Stage 1 of heavy rain: invariant 7 of its card, sets that lack layers, and what is known beside the estimate."""
+"""Stage 1 of heavy rain: losses of the true layers, sets that lack layers, and layers given by the model."""
 
 import pytest
 import torch
