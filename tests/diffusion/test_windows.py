@@ -1,4 +1,4 @@
-"""Windows cover every picture, agree with the whole where they can, and stay in their memory (invariant 10)."""
+"""Windows cover every picture, agree with the whole where they can, and keep to their memory."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The paired diffusion model: condition, random draws and sampling (invariants 10 and 11)."""
+"""The paired diffusion model: condition, random draws and sampling."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""The unpaired diffusion model: terms, who learns from which, the collapse and its remedies (invariants 7 to 9)."""
+"""The unpaired diffusion model: its losses, which network each trains, the collapse and its remedies."""
 
 import copy
 
