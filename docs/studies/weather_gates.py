@@ -13,7 +13,7 @@ that would be right. With gates g and h the mean squared error is quadratic in t
 with DL the mean of D L over all pixels and channels, and so on. So each sample is restored once; its six means and the
 inputs of the gates are kept, and the gates are trained on them in minutes. The loss is that of PSNRLoss with --floor:
 mean over samples of log(1 + MSE / floor). Photographs of the test split show the effect on others. The samples are
-written to FILE_PART_NUMBER.npz and read again by the next run with the same config, weights and numbers.
+written to FILE_PART_NUMBER.npz and read again by the next run with the same config, weights, photographs and number.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorebox.backbones.scene_gated import CELL
+from restorebox.claims.records import data_names, names_digest
 from restorebox.datasets.keys import SampleKey
 from restorebox.engine.checkpoint import save_file, sha256
 from restorebox.engine.config import config_digest, load_config, set_data_root
 from restorebox.engine.published import load_restorer
-from restorebox.files import configs_dir
+from restorebox.errors import RestoreboxError
+from restorebox.files import configs_dir, replacing
 from restorebox.layers import pad_to_multiple
 from restorebox.registry import DATASETS, RESTORERS
 
@@ -62,6 +64,8 @@ def products(change: Tensor, right: Tensor, height: int, width: int) -> list[flo
 def pipeline_of(given: list[dict], enlarged: bool) -> list[dict]:
     """Return the config's pipeline without its last crop, in which every photograph is enlarged, or none."""
     pipeline = [each for each in given if not (each['type'] == 'RandomWindow' and each.get('roles'))]
+    # as at inference: the gates are fitted to the statistics themselves
+    pipeline = [dict(each, jitter=0) if each['type'] == 'SurveyScene' else each for each in pipeline]
     first = [each['type'] for each in pipeline].index('SmallWindow')  # then Resize, RandomWindow
     if enlarged:
         return [*pipeline[:first], dict(pipeline[first], p=1.0), *pipeline[first + 1 :]]
@@ -91,8 +95,10 @@ def collect(name: str, root: str, weights: str, part: str, positions: range) -> 
         lq, gt = (sample[role][None].float() / 255 for role in ('lq', 'gt'))
         height, width = lq.shape[-2:]
         x = pad_to_multiple(lq, CELL, CELL)
+        # the statistics of the unpadded picture, as at inference
+        survey = {'scene': sample['scene'][None]} if 'scene' in restorer.generator.backbone.given else {}
         with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
-            out = restorer.generator(x, taps=(tap,))
+            out = restorer.generator(x, taps=(tap,), **survey)
         features = out[tap].float()
         found['scene'].append(sample['scene'].numpy().astype(np.float16))
         found['means'].append(torch.cat((features, features.abs()), 1).mean((0, 2, 3)).numpy())
@@ -106,7 +112,7 @@ def collected(args: argparse.Namespace, part: str, count: int, made_by: str) -> 
     if file.is_file():
         kept = dict(np.load(file))
         if str(kept.pop('made_by', '')) != made_by:
-            sys.exit(f'error: {file}: its samples are of another config or other weights; delete it')
+            sys.exit(f'error: {file}: its samples are of another config, other weights or photographs; delete it')
         return kept
     first, start = FIRST[part], time.monotonic()
     chunks = [range(first + i, first + min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
@@ -117,7 +123,8 @@ def collected(args: argparse.Namespace, part: str, count: int, made_by: str) -> 
             found.append(task.result())
             print(f'{part}: {min(len(found) * CHUNK, count)} of {count}, {time.monotonic() - start:.0f} s', flush=True)
     joined = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-    np.savez(file, made_by=made_by, **joined)
+    with replacing(file) as temporary, open(temporary, 'wb') as out:
+        np.savez(out, made_by=made_by, **joined)
     return joined
 
 
@@ -186,21 +193,30 @@ def main() -> None:
     parser.add_argument('--held-out', type=int, default=HELD_OUT, help='samples of the test split')
     parser.add_argument('--floor', type=float, default=1e-4)
     args = parser.parse_args()
-    if args.samples + args.enlarged < BATCH or args.enlarged < 1 or args.held_out < 1:
-        parser.error(f'--samples and --enlarged must be at least {BATCH} in all, --enlarged and --held-out at least 1')
+    if args.samples + args.enlarged < BATCH or min(args.samples, args.enlarged, args.held_out, args.processes) < 1:
+        parser.error(f'every number must be at least 1, --samples and --enlarged at least {BATCH} in all')
+    if not 0 < args.floor < 1:
+        parser.error(f'--floor is {args.floor}; it must be between 0 and 1')
     args.out.parent.mkdir(parents=True, exist_ok=True)
     cfg = configured(args.config, args.data_root)
-    made_by = f'{config_digest(cfg)} {sha256(args.weights)}'
+    torch.manual_seed(SEED)
+    restorer = RESTORERS.build(cfg.model)
+    backbone, head = restorer.generator.backbone, restorer.generator.head
+    try:
+        old = load_restorer(args.weights).generator
+        backbone.inner.load_state_dict(old.backbone.state_dict())
+        head.inner.load_state_dict(old.head.state_dict())
+        photographs = names_digest(data_names(Path(args.data_root)))
+    except RestoreboxError as error:
+        sys.exit(f'error: {error}')
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()[:120]
+        sys.exit(f'error: {args.weights}: not of the network of {args.config}: {reason}')
+    made_by = f'{config_digest(cfg)} {sha256(args.weights)} {photographs}'
     parts = {}
     for part, count in {'train': args.samples, 'enlarged': args.enlarged, 'test': args.held_out}.items():
         kept = collected(args, part, count, made_by)
         parts[part] = [torch.from_numpy(kept[name]).float() for name in ('scene', 'means', 'products')]
-    torch.manual_seed(SEED)
-    restorer = RESTORERS.build(cfg.model)
-    backbone, head = restorer.generator.backbone, restorer.generator.head
-    old = load_restorer(args.weights).generator
-    backbone.inner.load_state_dict(old.backbone.state_dict())
-    head.inner.load_state_dict(old.head.state_dict())
     scene, means, kept_products = (torch.cat(each) for each in zip(parts['train'], parts['enlarged'], strict=True))
     fit(backbone, (scene, means, kept_products), args.floor)
     for row in report(backbone, tuple(parts['test'])):

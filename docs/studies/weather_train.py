@@ -25,6 +25,14 @@ LICENCE = 'non-commercial: trained on BSDS500, Urban100 and Sun-Hays 80'
 LIMITS = 'in training: neither finished nor examined'
 
 
+def minutes(text: str) -> float:
+    """Return a number of minutes above 0."""
+    value = float(text)
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text} minutes; it must be above 0')
+    return value
+
+
 def publish(work_dir: Path, out: Path, done: str) -> str:
     """Publish the newest checkpoint as ``out`` unless it is ``done`` already; return its name."""
     from restorebox.cli.publish import main
@@ -51,9 +59,9 @@ def main() -> int:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs'))
     parser.add_argument('--keep', type=Path, help='(default: WORK_DIR/keep)')
     parser.add_argument('--config', default=CONFIG, help='(default: %(default)s)')
-    parser.add_argument('--minutes', type=float, default=30, help='minutes between two published files')
+    parser.add_argument('--minutes', type=minutes, default=30, help='minutes between two published files')
     parser.add_argument('--nice', type=int, default=15, help='niceness, 0 to 19')
-    parser.add_argument('--stop-after', type=float, metavar='MINUTES', help='save a checkpoint and stop')
+    parser.add_argument('--stop-after', type=minutes, metavar='MINUTES', help='save a checkpoint and stop')
     parser.add_argument('--start', type=Path, help='weights to continue from')
     parser.add_argument('--start-samples', type=int, default=400, help='of weather_start.py (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as of restorebox train')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import statistics
@@ -116,7 +117,11 @@ def confirm(chosen: Chosen, options: Options) -> None:
                 print(f'{name}: {len(stale) - len(with_probe)} stale results without a probe or with another config')
             if not with_probe:
                 continue
-            now = measure_probe(spec, options.work, run_environment(options.device))
+            try:
+                now = measure_probe(spec, options.work, run_environment(options.device))
+            except RestoreboxError as error:
+                print(f'{name}: its probe failed: {error}')
+                continue
             for run, one in with_probe:
                 different = probe_differences(one['probe'], now)
                 # the few values of a probe's training say little about an analysis of a long one
@@ -130,6 +135,9 @@ def confirm(chosen: Chosen, options: Options) -> None:
                     print(f'{run.name}: stays stale: {different[0]}')
                     continue
                 kept = {key: value for key, value in one.items() if key != 'changed'}
+                if json.loads(run.stored(options.docs).read_bytes()) != kept:  # a run has ended during the probe
+                    print(f'{run.name}: has changed meanwhile; not confirmed')
+                    continue
                 confirmed = [*one.get('confirmed', []), made_by['commit']]
                 write_json(run.stored(options.docs), {**kept, 'sources': made_by['sources'], 'confirmed': confirmed})
                 print(f'{run.name}: confirmed; changed were {", ".join(one["changed"][:3])}')

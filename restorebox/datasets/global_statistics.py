@@ -12,6 +12,8 @@ from restorebox.errors import ConfigError, DataError
 from restorebox.layers.global_statistics import TEXTURE, scene_statistics
 from restorebox.registry import TRANSFORMS
 
+MOST_JITTER = 2  # a factor between 1/50 and 50 in 95 % of the samples
+
 
 @TRANSFORMS.register_module()
 class SurveyScene(BaseTransform):
@@ -29,12 +31,12 @@ class SurveyScene(BaseTransform):
             photograph; a network is not to rely on its exact amount.
 
     Raises:
-        ConfigError: ``jitter`` below 0.
+        ConfigError: ``jitter`` is outside [0, 2].
     """
 
     def __init__(self, source: str = 'lq', target: str = 'scene', jitter: float = 0.0) -> None:
-        if jitter < 0:
-            raise ConfigError(f'SurveyScene: jitter is {jitter!r}; it must be 0 or more')
+        if not isinstance(jitter, (int, float)) or not 0 <= jitter <= MOST_JITTER:
+            raise ConfigError(f'SurveyScene: jitter is {jitter!r}; it must be between 0 and {MOST_JITTER}')
         self.source = source
         self.target = target
         self.jitter = jitter

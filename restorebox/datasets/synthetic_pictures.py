@@ -12,7 +12,7 @@ from mmcv.transforms import BaseTransform
 from restorebox.datasets.transforms import GeometricTransform
 from restorebox.degradations import build_degradation
 from restorebox.degradations.fields import cloud, smooth_field
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, DataError
 from restorebox.pixels import to_float, to_uint8
 from restorebox.registry import TRANSFORMS
 
@@ -173,8 +173,18 @@ class Illuminant(BaseTransform):
         self.roles = tuple(roles)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Multiply the pictures by the colour; dtypes and shapes are kept."""
+        """Multiply the pictures by the colour.
+
+        Raises:
+            DataError: a role is missing, or its picture is not HWC RGB.
+        """
         rng = results['rng']
+        for role in self.roles:
+            if role not in results:
+                raise DataError(f"Illuminant: sample {results.get('name')} has no role '{role}'")
+            shape = results[role].shape
+            if len(shape) != 3 or shape[2] != 3:
+                raise DataError(f"Illuminant: '{role}' of {results.get('name')} has the shape {shape}, not HxWx3")
         chosen, warm, strength = rng.random(3)  # always three draws, as in ShrinkPictures
         if chosen < self.p:
             light = np.asarray([1, 1 - 0.35 * strength, 1 - 0.8 * strength], np.float32)

@@ -27,7 +27,8 @@ class NoiseRain(Weather):
     All ranges are (low, high); one value is drawn from each per picture.
 
     Args:
-        amount: mean of R over the picture where ``uneven`` is 0, in [0, 1].
+        amount: mean of R over the picture before R is clipped to [0, 1], where ``uneven`` is 0. Clipping lowers it: to
+            0.98 of it by the defaults at 256x256, more where streaks are few and bright.
         sparseness: the noise has the mean -``sparseness`` and the variance 1 before it is clipped to [0, 1]; larger
             values give fewer streaks.
         grain: size of the noise's grains in pixels, the width of a streak.

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from restorebox.backbones.spandrel_network import SpandrelNetwork
-from restorebox.engine.checkpoint import sha256
+from restorebox.engine.checkpoint import deployed_state, sha256
 from restorebox.engine.plugins import plugin_notes
 from restorebox.engine.published import build_on_meta, check_deployed, load_model_file, stored_config
 from restorebox.engine.zoo import architecture_licence
@@ -53,7 +53,9 @@ def model_facts(model: str) -> dict[str, object]:
         checkpoint = load_model_file(path)
         restorer = build_on_meta(stored_config(checkpoint, path)['model'], path)
         check_deployed(checkpoint, restorer, path)
-        facts |= {'weights': f'{path}, {path.stat().st_size / 2**20:.2f} MiB', 'sha256': sha256(path)}
+        kinds = sorted({str(each.dtype).removeprefix('torch.') for each in deployed_state(checkpoint).values()})
+        size = f'{path.stat().st_size / 2**20:.2f} MiB'
+        facts |= {'weights': f'{path}, {size}, {", ".join(kinds)}', 'sha256': sha256(path)}
         facts |= published_facts(checkpoint['meta'])
         backbone = getattr(restorer.role(restorer.deployed[0]), 'backbone', None)
         if isinstance(backbone, SpandrelNetwork):  # what a config for fine-tuning names

@@ -7,6 +7,7 @@ import pytest
 
 from restorebox.claims import probes, records, reproduction, runs
 from restorebox.claims.ledger import read_all, select
+from restorebox.errors import RestoreboxError
 from tests.claims.test_reproduce import made_up, options  # noqa: F401
 from tests.conftest import long
 
@@ -78,6 +79,36 @@ def test_a_changed_analysis_is_not_confirmed_by_a_probe(tmp_path, stored, capsys
     reproduction.confirm(chosen, options(tmp_path))
     assert capsys.readouterr().out.count(f'stays stale: {analysis}: run it again') == 2
     assert all(analysis in each for each in changed(chosen, docs))
+
+
+def test_a_result_that_changes_during_the_probe_is_kept(tmp_path, stored, capsys, monkeypatch):
+    _, chosen, docs = stored
+    (first,) = (run for run in runs.plan(chosen, 'small', [0]) if run.model == 'full')
+
+    def measure(*_):
+        record = json.loads(first.stored(docs).read_text())
+        first.stored(docs).write_text(json.dumps({**record, 'mean': {'psnr_rgb': 30.0}}))
+        return record['probe']
+
+    monkeypatch.setattr(reproduction, 'measure_probe', measure)
+    reproduction.confirm(chosen, options(tmp_path))
+    assert f'{first.name}: has changed meanwhile; not confirmed' in capsys.readouterr().out
+    assert runs.read_result(first, docs)['mean'] == {'psnr_rgb': 30.0}
+
+
+def test_a_probe_that_fails_leaves_the_others(tmp_path, stored, capsys, monkeypatch):
+    given, chosen, _ = stored
+
+    def measure(spec, *_):
+        if spec.row is None:
+            raise RestoreboxError('train ended with exit code 1')
+        return given['probe']
+
+    monkeypatch.setattr(reproduction, 'measure_probe', measure)
+    reproduction.confirm(chosen, options(tmp_path))
+    printed = capsys.readouterr().out
+    assert 'fdrnet/full: its probe failed: train ended with exit code 1' in printed
+    assert printed.count(': confirmed; changed were') == 1
 
 
 def test_a_result_without_a_probe_is_named(tmp_path, stored, capsys):

@@ -53,5 +53,6 @@ def test_jitter_changes_the_amount_of_texture_only():
     for i, factor in zip((3, 4, 5), factors, strict=True):
         np.testing.assert_allclose(varied[..., i], exact[..., i] * factor, rtol=1e-5)
     assert len({round(float(factor), 3) for factor in factors}) == 3
-    with pytest.raises(ConfigError, match='SurveyScene: jitter is -1'):
-        SurveyScene(jitter=-1)
+    for jitter in (-1, 3, float('nan'), 'a'):
+        with pytest.raises(ConfigError, match=r'SurveyScene: jitter is .* between 0 and 2'):
+            SurveyScene(jitter=jitter)

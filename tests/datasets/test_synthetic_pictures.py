@@ -12,7 +12,7 @@ from restorebox.datasets.synthetic_pictures import (
     make_flat,
     make_page,
 )
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, DataError
 
 NOTHING = dict(type='OneOf', recipes=[None])
 
@@ -75,6 +75,10 @@ def test_the_illuminant_colours_both_pictures():
         assert each['gt'].dtype == np.uint8
         assert each['lq'].dtype == np.float32
         np.testing.assert_allclose(each['lq'] * 255, each['gt'], atol=0.51)
+    with pytest.raises(DataError, match=r"Illuminant: sample .* has no role 'gtt'"):
+        Illuminant(0.0, roles=('lq', 'gtt')).transform(sample())
+    with pytest.raises(DataError, match=r"Illuminant: 'lq' of .* has the shape \(8, 8, 1\), not HxWx3"):
+        Illuminant(0.0).transform({**sample(), 'lq': np.zeros((8, 8, 1), np.float32)})
     kept = sample()
     assert Illuminant(0.0).transform(kept)['gt'] is kept['gt']
 
