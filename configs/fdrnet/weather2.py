@@ -13,11 +13,13 @@ decay = max_samples * 2 // 5
 load_from = 'work_dirs/weather2_start.pth'
 model = dict(losses=dict(psnr=dict(floor=3e-4)))
 both = dict(type='Compose', recipes=[_base_.weather, _base_.camera])
-damaged = dict(type='OneOf', recipes=[_base_.weather, _base_.camera, both], weights=[0.46, 0.36, 0.18])
+damaged = dict(type='OneOf', recipes=[_base_.weather, _base_.camera, both], weights=[0.44, 0.38, 0.18])
 degrade = dict(type='Degrade', recipe=damaged)
+# statistics of a small part of a photograph, such as a piece of sky, resemble those of haze
+small = dict(type='SmallWindow', p=0.3, least=48, roles=('lq', 'gt'))
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
 scene = _base_.before[:5]  # up to Night
-last = [_base_.light, _base_.rounded, _base_.survey, cut, _base_.ready]
+last = [_base_.light, _base_.rounded, small, _base_.survey, cut, _base_.ready]
 train_dataloader = dict(batch_size=batch, num_workers=1, dataset=dict(pipeline=[*scene, degrade, *last]))
 train_cfg = dict(max_samples=max_samples, val_samples=max_samples // 8)
 optim_wrapper = dict(optimizer=dict(lr=4e-4))

@@ -45,21 +45,21 @@ downpour = dict(
 )
 # (recipe, probability)
 weathers = [
-    ('light_rain', 0.06),
+    ('light_rain', 0.05),
     ('did_rain', 0.05),
-    ('screen_rain', 0.13),
-    ('rain100h', 0.04),
+    ('screen_rain', 0.12),
+    ('rain100h', 0.03),
     ('rain100l', 0.03),
-    (near, 0.08),
-    (sheets, 0.06),
+    (near, 0.1),
+    (sheets, 0.1),
     (grains, 0.05),
-    (curtains, 0.06),
-    (varied, 0.05),
-    (dense, 0.04),
-    (downpour, 0.09),
-    (drops, 0.03),
+    (curtains, 0.07),
+    (varied, 0.03),
+    (dense, 0.03),
+    (downpour, 0.07),
+    (drops, 0.02),
     (spray, 0.02),
-    (veiled_rain, 0.07),
+    (veiled_rain, 0.09),
     ('rain_fog', 0.01),
     (veil, 0.03),
     (haze, 0.07),
@@ -69,16 +69,16 @@ weathers = [
 weather = dict(type='OneOf', recipes=[each for each, _ in weathers], weights=[share for _, share in weathers])
 weak = dict(type='Compose', recipes=[dict(type='GaussianNoise', sigma=(0.5, 8)), dict(type='JPEG', quality=(60, 98))])
 cameras = [
-    ('moderate', 0.34),
-    ('mild', 0.06),
-    ('severe', 0.03),
-    (dict(type='CameraNoise'), 0.18),
-    (dict(type='GaussianNoise', sigma=(5, 40)), 0.08),
+    ('moderate', 0.5),
+    ('mild', 0.05),
+    ('severe', 0.02),
+    (dict(type='CameraNoise'), 0.12),
+    (dict(type='GaussianNoise', sigma=(5, 40)), 0.06),
     (weak, 0.06),
-    ('poisson', 0.04),
-    (dict(type='GaussianBlur', sigma=(0.7, 3)), 0.06),
-    (dict(type='MotionBlur', length=(3, 13)), 0.04),
-    (dict(type='JPEG', quality=(15, 75)), 0.11),
+    ('poisson', 0.03),
+    (dict(type='GaussianBlur', sigma=(0.7, 3)), 0.05),
+    (dict(type='MotionBlur', length=(3, 13)), 0.03),
+    (dict(type='JPEG', quality=(15, 75)), 0.08),
 ]
 camera = dict(type='OneOf', recipes=[each for each, _ in cameras], weights=[share for _, share in cameras])
 both = dict(type='Compose', recipes=[weather, camera])
