@@ -234,9 +234,9 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')
     methods = '\n'.join(ledgers)
     text = (
-        f'{MARK}# Claims\n\nWhat the five papers claim, and what came of it here. A claim that was run at two budgets '
-        'counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one, `--first-seed 5` with other '
-        'seeds, `restorebox reproduce --status` says what each verdict still needs.\n\n'
+        f'{MARK}# Claims\n\nClaims of the five papers and our verdicts; each page defines the verdicts. A claim that '
+        'was run at two budgets counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one, '
+        '`--first-seed 5` with other seeds, `restorebox reproduce --status` says what each verdict still needs.\n\n'
         + '\n'.join(lines)
         + f'\n\nThe tables of the papers: [published tables](published.md).\n\n```{{toctree}}\n:hidden:\n\n{methods}\n'
         'published\n```\n'

@@ -5,7 +5,7 @@ Every config is a model of its metafile's collection. ``Models`` lists those wit
     - Name: weather
       Weights: configs/fdrnet/weather.safetensors   # in the package, on disk, or a URL
       SHA256: 64 hexadecimal digits
-      Precision: bf16   # lowest precision with a loss below 0.05 dB; omitted if not measured
+      Precision: bf16   # lowest precision with a loss below 0.1 dB; omitted if not measured
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ModelEntry:
         weights: a path below ``configs/`` or of a file on disk, or a URL; None without published weights.
         sha256: hash of the weights file, 64 hexadecimal digits.
         paper: (title, URL) of the method, or None.
-        precision: lowest precision with a loss below 0.05 dB, ``'bf16'``; None if not measured.
+        precision: lowest precision with a loss below 0.1 dB, ``'bf16'``; None if not measured.
     """
 
     name: str

@@ -16,7 +16,7 @@ def choose_precision(requested: str, supported: str | None, device: torch.device
 
     Args:
         requested: a precision, or ``'auto'`` for bf16 if both the weights and the device support it.
-        supported: lowest precision at which the weights lose less than 0.05 dB, see metafiles; None if not measured.
+        supported: lowest precision at which the weights lose less than 0.1 dB, see metafiles; None if not measured.
         device: device of the network.
 
     Raises:
