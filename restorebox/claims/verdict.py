@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from restorebox.claims.statistics import equivalent, interval, seeds_to_decide
 
 VERDICTS = ('holds', 'equivalent', 'inconclusive', 'contradicted', 'void', 'stale', 'failed', 'not run')
-DECIDED = ('holds', 'equivalent', 'contradicted')
 MARGINS = {'psnr': 0.1, 'ssim': 0.002}
 """Smallest gain over the input that counts as restoration: in dB for PSNR."""
 

@@ -27,10 +27,12 @@ def main(argv: list[str]) -> None:
     add_config_options(parser)
     args = parser.parse_args(argv)
     from restorebox.claims.analyses.convergence import analyze_convergence
+    from restorebox.engine.config import model_of
 
     cfg = prepare(args)
+    model = model_of(cfg, args.config)
     out = Path(cfg.work_dir)
-    mean = analyze_convergence(args.checkpoint.parent, cfg.model.get('gan_mode'), args.term, out)['mean']
+    mean = analyze_convergence(args.checkpoint.parent, model.get('gan_mode'), args.term, out)['mean']
     for group, values in mean.items():
         for name, value in values.items():
             print(f'{group}.{name:<14} ' + ('too few points' if value is None else f'{value:.4f}'))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from restorebox.cli.common import add_row_option, options_action, positive
+from restorebox.cli.common import add_row_option, not_negative, options_action, positive
 from restorebox.errors import ConfigError, printable
 
 
@@ -21,7 +21,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('config', help='a config file, or its path below configs/')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument('--samples', type=positive, default=8, help='rows of the sheet')
-    parser.add_argument('--start', type=int, default=0, help='number of samples to skip first')
+    parser.add_argument('--start', type=not_negative, default=0, help='number of samples to skip first')
     parser.add_argument('--seed', type=int, help="seed of the training, overrides the config's randomness.seed")
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
     parser.add_argument('--out', type=Path, default=Path('browse.png'), help='output PNG')
@@ -37,8 +37,6 @@ def main(argv: list[str]) -> None:
     from restorebox.engine.check import check_types
     from restorebox.engine.config import load_config, set_data_root
 
-    if args.start < 0:
-        raise ConfigError(f'--start {args.start}: it is a number of samples, 0 or more')
     cfg = load_config(args.config, args.cfg_options, args.row)
     if args.data_root:
         set_data_root(cfg, args.data_root)

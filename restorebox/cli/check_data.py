@@ -56,7 +56,10 @@ def subject_of(args: argparse.Namespace) -> Subject:
     if args.data_root:
         set_data_root(cfg, args.data_root)
     check_types(cfg)
-    return from_config(cfg, args.subject)
+    subject = from_config(cfg, args.subject)
+    if not subject.sets and not subject.notes:
+        raise ConfigError(f'config {args.subject}: names no data set of which pictures could be checked')
+    return subject
 
 
 class _Progress:

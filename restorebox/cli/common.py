@@ -48,6 +48,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def not_negative(text: str) -> int:
+    """Parse an integer of 0 or more, for argparse."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text} is no whole number; it must be 0 or more')
+    return int(text)
+
+
 def options_action() -> type[argparse.Action]:
     """Return MMEngine's action for KEY=VALUE options, with one-line errors for invalid values."""
     from mmengine.config import DictAction

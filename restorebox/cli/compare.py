@@ -29,12 +29,13 @@ def main(argv: list[str]) -> None:
 
     runs = comparison.read_runs(args.runs)
     score = args.score or comparison.default_score(runs)
+    figures = comparison.draw(runs, score, args.out)  # before the notes, which name pictures that can't be read
     parts = {
         'scores': comparison.score_lines(runs),
         'pictures': comparison.picture_lines(runs, score),
         'configs': comparison.config_lines(runs),
         'notes': [line for run in runs for line in run.missing],
-        'figures': [str(path) for path in comparison.draw(runs, score, args.out)],
+        'figures': [str(path) for path in figures],
     }
     for title, lines in parts.items():
         if lines:

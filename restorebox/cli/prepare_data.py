@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from restorebox.cli.common import not_negative
 from restorebox.errors import ConfigError
 
 
@@ -21,17 +22,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('name', nargs='?', help='a data set; --list shows all')
     parser.add_argument('--from', dest='release', type=Path, metavar='DIR', help='folder with the download')
     parser.add_argument('--to', type=Path, metavar='DIR', help='folder to write, which must not exist yet')
-    parser.add_argument('--seed', type=_seed, help='seed of random splits (default: that of the set, 0)')
+    parser.add_argument('--seed', type=not_negative, help='seed of random splits (default: that of the set, 0)')
     parser.add_argument('--allow-count', action='store_true', help='accept another number of pictures than published')
     parser.add_argument('--list', action='store_true', help='show all data sets')
     parser.add_argument('--page', type=Path, metavar='FILE', help='write the documentation of all data sets')
     return parser.parse_args(argv)
-
-
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f'{text} is not a whole number from 0')
-    return int(text)
 
 
 def main(argv: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from restorebox.cli.common import add_config_options, prepare, run_name
+from restorebox.cli.common import add_config_options, not_negative, prepare, run_name
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -21,16 +21,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         nargs='?',
         help='its weights: a training checkpoint or a published file; not for the name of a model',
     )
-    parser.add_argument(
-        '--samples',
-        type=int,
-        required=True,
-        help='number of training samples for fine-tuning, with a decreasing learning rate; 0 for none',
-    )
+    parser.add_argument('--samples', type=not_negative, required=True, help='training samples of fine-tuning; or 0')
     add_config_options(parser, work_dir='work_dirs/CONFIG_pruned')
     args = parser.parse_args(argv)
-    if args.samples < 0:
-        parser.error(f'--samples {args.samples}: it must be 0 or more')
     if args.launcher != 'none':
         parser.error('--launcher: prune runs in one process; train the narrow network further with `restorebox train`')
     return args

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from restorebox.claims.ledger import BUDGETS
 from restorebox.claims.records import root_dir
-from restorebox.cli.common import positive
+from restorebox.cli.common import not_negative, positive
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add budget, seeds, device, folders and the ways to start."""
     parser.add_argument('--budget', choices=BUDGETS, default='small', help='(default: small)')
     parser.add_argument('--seeds', type=positive, help='number of seeds (default: 5; 1 at tiny)')
-    parser.add_argument('--first-seed', type=int, default=0, help='first seed (default: 0)')
+    parser.add_argument('--first-seed', type=not_negative, default=0, help='first seed (default: 0)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     parser.add_argument('--data-root', help="folder of the pictures (default: the budget's; synthetic ones at tiny)")
     root, inside = root_dir(), '(default: %s of the checkout)'

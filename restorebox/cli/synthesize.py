@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from restorebox.cli.common import positive
+from restorebox.cli.common import not_negative, positive
 from restorebox.errors import ConfigError, printable
 
 
@@ -51,7 +51,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help='degraded pictures per clean one; with 2 or more they are named NAME_00, NAME_01, ...',
     )
     parser.add_argument('--layers', action='store_true', help='also write streak, transmission etc. as 16-bit PNG')
-    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
+    parser.add_argument('--seed', type=not_negative, default=0, help='random seed (default: 0)')
     parser.add_argument('--workers', type=positive, help='number of processes (default: the available cores)')
     parser.add_argument(
         '--bad-picture', choices=('error', 'skip'), default='error', help='handling of unreadable pictures'
@@ -86,8 +86,6 @@ def main(argv: list[str]) -> None:
     from restorebox.datasets.formats import left_out
     from restorebox.datasets.synthesis import Job, make_set
 
-    if args.seed < 0:
-        raise ConfigError(f'--seed {args.seed}: it must be 0 or more')
     out_dir = args.out / args.split
     job = Job(args.clean, out_dir, read_recipe(args), args.seed, args.per_picture, args.layers)
     result = make_set(job, args.recursive, args.workers, skip=args.bad_picture == 'skip')

@@ -50,7 +50,7 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
         randomness['deterministic'] = True
     cfg.randomness = randomness
     if args.amp:
-        wrapper = cfg.optim_wrapper
+        wrapper = cfg.get('optim_wrapper') or {}  # the check of the config reports that it is missing
         single = 'optimizer' in wrapper
         for each in [wrapper] if single else [v for v in wrapper.values() if isinstance(v, dict)]:
             each['type'] = 'AutocastOptimWrapper'

@@ -212,7 +212,8 @@ def _picture_row(runs: list[ComparedRun], key: tuple[str, str], score: str) -> l
     for run in runs:
         try:
             picture = read_picture(run.folder / 'pictures' / key[0] / f'{key[1].replace("/", "_")}.png')
-        except PictureError:
+        except PictureError as error:
+            run.missing.append(f'{run.name}: {error}')
             return []
         value = run.rows().get(key, {}).get(score)
         row.append((f'{"/".join(filter(None, key))}: {run.name}  {score} {_shown(value)}', picture))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
 
 from restorebox.aliases import key_alias
@@ -251,6 +251,21 @@ def leaves(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
         return
     for key, value in items:
         yield from leaves(value, f'{path}.{key}' if path else str(key))
+
+
+def model_of(cfg: Config, name: object) -> ConfigDict:
+    """Return a config's model.
+
+    Args:
+        cfg: result of :func:`load_config`.
+        name: of the config, for the message.
+
+    Raises:
+        ConfigError: there is none, as in the files of ``configs/_base_``.
+    """
+    if not isinstance(cfg.get('model'), dict):
+        raise ConfigError(f"config {name}: needs the key 'model' at its top level, with a restorer")
+    return cfg.model
 
 
 def config_digest(cfg: Config) -> str:

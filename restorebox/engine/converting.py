@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from restorebox.engine.checkpoint import load_file, save_file, sha256, write_bytes
-from restorebox.engine.config import load_config
+from restorebox.engine.config import load_config, model_of
 from restorebox.engine.conversion import convert_by_order, convert_owan
 from restorebox.engine.conversion_names import HEAVY_RAIN, convert_by_name
 from restorebox.engine.conversion_networks import RULES, convert_by_rules
@@ -38,7 +38,7 @@ def convert_files(kind: str, files: Mapping[str, str], out: Path, config: str) -
         raise CheckpointError(f'{out}: give it the suffix .pth or .safetensors')
     cfg = load_config(config)
     with torch.device('meta'):
-        restorer = RESTORERS.build(cfg.model.to_dict())
+        restorer = RESTORERS.build(model_of(cfg, config).to_dict())
     roles = tuple(name for name, child in restorer.named_children() if child.state_dict())
     for role, file in files.items():
         if role not in roles:

@@ -290,7 +290,7 @@ def load_model(model: str, checkpoint: str | None = None, device: str | torch.de
     config = model if Path(model).suffix == '.py' else find_model(model).config
     if not is_url(checkpoint) and not Path(checkpoint).is_file():
         raise CheckpointError(f'checkpoint {checkpoint}: no such file')
-    from restorebox.engine.config import load_config  # imports MMEngine's Runner, to check the config
+    from restorebox.engine.config import load_config, model_of  # imports MMEngine's Runner, to check the config
 
     path = find_weights(checkpoint) if is_url(checkpoint) else checkpoint
-    return load_restorer(path, device, load_config(config).model)
+    return load_restorer(path, device, model_of(load_config(config), config))

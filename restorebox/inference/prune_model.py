@@ -14,6 +14,7 @@ from mmengine.config import Config
 from restorebox.datasets.collate import collate_roles
 from restorebox.datasets.sampler import KeyedSampler
 from restorebox.engine.checkpoint import save_file, sha256
+from restorebox.engine.config import model_of
 from restorebox.engine.measuring import time_alternately
 from restorebox.engine.running import keep_test, run_config
 from restorebox.errors import ConfigError
@@ -97,8 +98,9 @@ def prune_model(cfg: Config, wide_cfg: Config, config: str, checkpoint: str, sam
 def _check(cfg: Config, config: str, work_dir: Path) -> None:
     if work_dir.exists() and any(work_dir.iterdir()):
         raise ConfigError(f'prune: {work_dir} is not empty; give another --work-dir')
-    if cfg.model.get('type') != 'SupervisedRestorer':
-        raise ConfigError(f'prune: {config} trains a {cfg.model.get("type")}; only a SupervisedRestorer is pruned')
+    kind = model_of(cfg, config).get('type')
+    if kind != 'SupervisedRestorer':
+        raise ConfigError(f'prune: {config} trains a {kind}; only a SupervisedRestorer is pruned')
     for key, reason in (('train', 'no channel could be ranked'), ('test', 'the cost would not be known')):
         if cfg.get(f'{key}_dataloader') is None:
             raise ConfigError(f'prune: {config} has no {key}_dataloader, so that {reason}')

@@ -95,10 +95,10 @@ def maker_of(
         raise ConfigError(f'quality is {quality}; it must be from 1 to 100')
     strength, digest, config = checked_strength(strength), weights_digest(model, checkpoint), None
     if checkpoint is not None:
-        from restorebox.engine.config import load_config  # imports MMEngine's Runner, to check the config
+        from restorebox.engine.config import load_config, model_of  # imports MMEngine's Runner, to check the config
 
         path = model if Path(model).suffix == '.py' else find_model(model).config
-        config = hashlib.sha256(repr(load_config(path).model.to_dict()).encode()).hexdigest()
+        config = hashlib.sha256(repr(model_of(load_config(path), path).to_dict()).encode()).hexdigest()
     return Maker(model, digest, strength, ensemble, quality, config, temporal)
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from restorebox.cli.main import main
 from restorebox.engine import load_file
 from tests.factories import write_pairs
-from tests.processes import REPO, call, environment, one_line_error, succeed, write_config
+from tests.processes import REPO, call, environment, one_line_error, refused, succeed, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -229,3 +230,43 @@ def test_a_full_disk_while_saving_loses_nothing(trained, tmp_path):
     load_file(tmp_path / 'w' / 'iter_2.pth')
     assert [p.name for p in (tmp_path / 'w').glob('iter_*')] == ['iter_2.pth']
     assert not list((tmp_path / 'w').glob('.*'))
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('analyze-convergence', 'bare.py', 'c.pth'),
+        ('prune', 'bare.py', 'c.pth', '--samples', '0'),
+        ('convert-weights', 'pix2pix', 'out.pth', '--weights', 'generator=c.pth', '--config', 'bare.py'),
+        ('restore', 'a.png', '--model', 'bare.py', '--checkpoint', 'c.pth', '--out', 'out'),
+        ('export', 'bare.py', 'c.pth', '--to', 'onnx'),
+        ('check-data', 'bare.py'),
+        ('train', 'bare.py', '--amp'),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_config_without_a_model_or_data_is_one_line(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'bare.py').write_text("_base_ = '{{$RESTOREBOX_CONFIGS:}}/_base_/default_runtime.py'\n")
+    Image.new('RGB', (8, 8)).save('a.png')
+    torch.save({'state_dict': {}, 'meta': {}}, 'c.pth')
+    line = refused(lambda: main(list(words)), capsys)
+    assert 'names no data set' in line if words[0] == 'check-data' else "needs the key 'model'" in line
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('synthesize', 'clean', 'out', '--recipe', 'noise', '--seed', '-1'),
+        ('browse-data', 'fdrnet/fdrnet_demo.py', '--start', '-1'),
+        ('prune', 'weather', '--samples', '-1'),
+        ('prepare-data', 'rain800', '--seed', '1.5'),
+        ('reproduce', '--plan', '--first-seed', '-1'),
+    ],
+    ids=lambda words: words[0],
+)
+def test_negative_numbers_are_refused(capsys, words):
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    assert caught.value.code == 2
+    assert f'{words[-1]} is no whole number; it must be 0 or more' in capsys.readouterr().err

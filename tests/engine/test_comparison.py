@@ -71,6 +71,16 @@ def test_runs_without_something_are_compared_by_the_rest(runs, tmp_path, capsys)
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['curves.png']
 
 
+def test_a_picture_that_cannot_be_read_is_named(runs, tmp_path, capsys):
+    shutil.copytree(runs / 'b', tmp_path / 'b', ignore=shutil.ignore_patterns('*.pth'))
+    for path in (tmp_path / 'b' / 'pictures').iterdir():
+        path.write_bytes(b'no picture')
+    main(['compare', str(runs / 'a'), str(tmp_path / 'b'), '--out', str(tmp_path / 'out')])
+    printed = capsys.readouterr().out
+    assert f'{path.name}: ' in printed.split('notes:')[1]
+    assert not (tmp_path / 'out' / 'pictures.png').exists()
+
+
 def test_what_is_no_run_is_named(runs, tmp_path):
     for folders, expected in (
         ([runs / 'a'], 'give two or more work directories'),

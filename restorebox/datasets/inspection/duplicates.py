@@ -44,11 +44,10 @@ _BIT_COUNTS = np.array([bin(i).count('1') for i in range(256)], np.uint8)  # num
 
 @dataclass(frozen=True)
 class Match:
-    """A candidate: index of a picture of the first set and of the second set, and their hash distance in bits."""
+    """A candidate: index of a picture of the first set and of the second set."""
 
     first: int
     second: int
-    distance: int
 
 
 def fingerprint(plane: np.ndarray) -> np.ndarray | None:
@@ -99,7 +98,7 @@ def candidates(first: np.ndarray, second: np.ndarray) -> Iterator[Match]:
             indices_found.append(hits + begin)
         distances, indices = np.concatenate(distances_found), np.concatenate(indices_found)
         for k in np.argsort(distances, kind='stable')[:MAX_CANDIDATES]:
-            yield Match(int(indices[k]), j, int(distances[k]))
+            yield Match(int(indices[k]), j)
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> float:

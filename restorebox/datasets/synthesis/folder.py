@@ -123,11 +123,13 @@ class OutputFolder:
     def _read(self, path: Path) -> None:
         """Read the lines of a manifest or journal; incomplete lines are ignored, their pictures are made again."""
         try:
-            text = path.read_text()
+            text = path.read_text('utf-8', errors='replace')
         except FileNotFoundError:
             return
         found: dict[str, list[str]] = {}
         for line in text.splitlines():
+            if '\ufffd' in line:  # a byte that is no UTF-8, in what may still be valid JSON
+                continue
             try:
                 record = json.loads(line)
                 complete = {'name', 'source_sha256', 'files'} <= record.keys()

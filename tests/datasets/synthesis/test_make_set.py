@@ -176,6 +176,16 @@ def test_a_recipe_of_an_untrusted_manifest_runs_no_code(recipe, tmp_path, monkey
     assert not os.path.exists('IT_RAN')
 
 
+def test_damaged_bytes_in_the_manifest_cost_only_their_line(tmp_path, clean):
+    make(clean, tmp_path / 'out', 'noise', workers=1)
+    before, path = contents(tmp_path / 'out'), tmp_path / 'out/train/manifest.jsonl'
+    line = path.read_bytes().split(b'\n')[0]
+    path.write_bytes(path.read_bytes().replace(b'"name": "', b'"name": "\xff', 1))
+    assert path.read_bytes().split(b'\n')[0] != line
+    make(clean, tmp_path / 'out', 'noise', workers=1)
+    assert contents(tmp_path / 'out') == before
+
+
 def test_long_names_and_replaced_files(tmp_path, clean):
     for name in ('l' * 251 + '.jpg', 'm' * 251 + '.gif'):
         Image.new('L', (9, 7), 90).save(clean / name)
