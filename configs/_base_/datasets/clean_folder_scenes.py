@@ -32,6 +32,17 @@ curtains = dict(
     uneven=(0.4, 1),
     screen=False,
 )
+# dense soft streaks that brighten the whole image
+soft = dict(
+    type='NoiseRain',
+    amount=(0.03, 0.12),
+    sparseness=(-0.3, 1.5),
+    grain=(2, 4),
+    length=(6, 40),
+    angle=(-30, 30),
+    uneven=(0, 0.7),
+    screen=False,
+)
 drops, spray = dict(type='Drops'), dict(type='Spray')
 mist = dict(type='Veil', beta=(0.2, 2.5), airlight=(0.45, 0.95), **edges)
 haze = dict(type='Veil', beta=(0.6, 4.2), airlight=(0.45, 1), **edges)
@@ -45,18 +56,19 @@ downpour = dict(
 )
 # (recipe, probability)
 weathers = [
-    ('light_rain', 0.05),
+    ('light_rain', 0.04),
     ('did_rain', 0.05),
-    ('screen_rain', 0.12),
-    ('rain100h', 0.03),
+    ('screen_rain', 0.11),
+    ('rain100h', 0.02),
     ('rain100l', 0.03),
     (near, 0.1),
     (sheets, 0.1),
-    (grains, 0.05),
-    (curtains, 0.07),
-    (varied, 0.03),
+    (grains, 0.03),
+    (soft, 0.08),
+    (curtains, 0.06),
+    (varied, 0.02),
     (dense, 0.03),
-    (downpour, 0.07),
+    (downpour, 0.06),
     (drops, 0.02),
     (spray, 0.02),
     (veiled_rain, 0.09),
