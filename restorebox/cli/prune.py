@@ -21,7 +21,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         nargs='?',
         help='its weights: a training checkpoint or a published file; not for the name of a model',
     )
-    parser.add_argument('--samples', type=not_negative, required=True, help='training samples of fine-tuning, 0 for none')
+    parser.add_argument(
+        '--samples', type=not_negative, required=True, help='training samples of fine-tuning, 0 for none'
+    )
     add_config_options(parser, work_dir='work_dirs/CONFIG_pruned')
     args = parser.parse_args(argv)
     if args.launcher != 'none':
