@@ -67,8 +67,7 @@ def options_action() -> type[argparse.Action]:
                 try:
                     super().__call__(parser, namespace, [value], option)
                 except (RecursionError, ValueError, AssertionError):
-                    advice = 'write lists in brackets: [1,2] or [[1,2],[3,4]]'
-                    parser.error(f"{option} {value}: the value can't be read; {advice}")
+                    parser.error(f"{option} {value}: can't be read; write lists in brackets: [1,2] or [[1,2],[3,4]]")
                 merged = {**getattr(self, 'seen', {}), **getattr(namespace, self.dest)}
                 self.seen = merged
                 setattr(namespace, self.dest, merged)
@@ -89,18 +88,12 @@ def run_name(config: str, row: str | None) -> str:
 def add_config_options(parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG[_ROW]') -> None:
     """Add the config options; ``work_dir`` describes the default of ``--work-dir`` in the help text."""
     add_row_option(parser)
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=options_action(),
-        default={},
-        metavar='KEY=VALUE',
-        help='override keys of the config, dotted: train_dataloader.batch_size=4; lists in brackets: a.b=[1,2]',
-    )
+    text = 'override keys of the config, dotted: train_dataloader.batch_size=4; lists in brackets: a.b=[1,2]'
+    parser.add_argument('--cfg-options', nargs='+', action=options_action(), default={}, metavar='KEY=VALUE', help=text)
     parser.add_argument('--data-root', help="folder of the config's data sets: train, val and test together")
     parser.add_argument('--work-dir', help=f'folder for logs and checkpoints (default: {work_dir})')
-    launchers = ('none', 'pytorch')
-    parser.add_argument('--launcher', choices=launchers, default='none', help="'pytorch' under torchrun or srun")
+    ranks = "'pytorch' under torchrun or srun"
+    parser.add_argument('--launcher', choices=('none', 'pytorch'), default='none', help=ranks)
 
 
 def prepare(args: argparse.Namespace) -> Config:
