@@ -264,7 +264,7 @@ def model_of(cfg: Config, name: object) -> ConfigDict:
         ConfigError: there is none, as in the files of ``configs/_base_``.
     """
     if not isinstance(cfg.get('model'), dict):
-        raise ConfigError(f"config {name}: needs the key 'model' at its top level, with a restorer")
+        raise ConfigError(f"config {name}, top level: needs the key 'model'")
     return cfg.model
 
 

@@ -123,14 +123,13 @@ class OutputFolder:
     def _read(self, path: Path) -> None:
         """Read the lines of a manifest or journal; incomplete lines are ignored, their pictures are made again."""
         try:
-            text = path.read_text('utf-8', errors='replace')
+            content = path.read_bytes()
         except FileNotFoundError:
             return
         found: dict[str, list[str]] = {}
-        for line in text.splitlines():
-            if '\ufffd' in line:  # a byte that is no UTF-8, in what may still be valid JSON
-                continue
+        for encoded in content.splitlines():
             try:
+                line = encoded.decode()
                 record = json.loads(line)
                 complete = {'name', 'source_sha256', 'files'} <= record.keys()
                 source = record['source']
