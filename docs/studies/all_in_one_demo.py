@@ -22,6 +22,7 @@ import torch
 
 from restorebox.claims.runs import KEPT, last_checkpoint, train_and_test, write_json
 from restorebox.claims.statistics import interval
+from restorebox.cli.common import guarded
 from restorebox.datasets.reading import read_picture
 from restorebox.engine.config import load_config
 from restorebox.inference import RestoreInferencer
@@ -170,4 +171,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.datasets import list_pictures, read_picture
 from restorebox.files import json_bytes, write_whole
 from restorebox.metrics.audit import matches, nearest_variants, score_pairs
@@ -88,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -14,6 +14,8 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from restorebox.cli.common import guarded
+
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SHIFTS = {'shift_rainy': "|x' - x|", 'shift_clean': "|y' - y|"}
 
@@ -56,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

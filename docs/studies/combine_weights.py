@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.engine.checkpoint import deployed_state, load_file, save_file
 from restorebox.engine.config import load_config
 from restorebox.errors import CheckpointError
@@ -64,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restorebox.claims.runs import KEPT, train_and_test
-from restorebox.cli.common import run_name
+from restorebox.cli.common import guarded, run_name
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SCORES = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb')
@@ -110,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

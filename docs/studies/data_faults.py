@@ -38,6 +38,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.inspection import Finding, Report, check, clean, from_folder
 from restorebox.datasets.inspection.luminance import luminance
 from restorebox.datasets.reading import list_pictures, read_picture
@@ -258,4 +259,4 @@ def _noise(noise: Path, seeds: int) -> dict[str, object]:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from restorebox.cli.common import guarded
 from restorebox.layers.guided_filter import EPSILONS, RADII, box_means, guided_filters, residue
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'decomposition_speed.json'
@@ -129,4 +130,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

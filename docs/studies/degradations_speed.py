@@ -28,6 +28,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from restorebox.cli.common import guarded
+
 REPO = Path(__file__).resolve().parents[2]
 OUT = REPO / 'docs' / 'results' / 'degradations_speed.json'
 SIDE, WINDOW = 512, 256
@@ -187,4 +189,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from restorebox.claims.runs import KEPT, train_and_test, write_json
 from restorebox.claims.statistics import interval
+from restorebox.cli.common import guarded
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'encoder_effect.json'
 CONFIG = 'cclgan/cclgan_demo.py'
@@ -125,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.engine.config import load_config
 from restorebox.inference.exporting import export_restorer, file_facts
 from restorebox.metrics.scores import library_versions
@@ -40,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

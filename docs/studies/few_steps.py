@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from restorebox.cli.common import guarded
+
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 SPACINGS = ('leading', 'trailing')
 
@@ -89,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.degradations.compose import build_degradation
 from restorebox.inference import RestoreInferencer
@@ -113,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -26,6 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from weather_scores import PAIRS, camera_noise, read, restore_whole
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.pairing import single
 from restorebox.datasets.reading import read_picture
 from restorebox.engine.checkpoint import sha256
@@ -132,4 +133,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

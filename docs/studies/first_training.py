@@ -25,6 +25,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from restorebox.cli.common import guarded
+
 DOCS = Path(__file__).resolve().parents[1]
 PAGE = DOCS / 'first_training.md'
 BLOCK = re.compile(r'^```(?:\{code-block\} )?(sh|python)\n(?::caption: (\S+)\n\n)?(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -144,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

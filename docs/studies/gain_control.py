@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import compare_pairs, resident_size
 from restorebox.layers.gain_control import GainControl
 
@@ -282,4 +283,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
 from restorebox.degradations.recipes import ABOUT, RECIPES
@@ -130,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -28,6 +28,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import descendants, proportional_size
 from restorebox.figures import save_figure
 
@@ -197,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

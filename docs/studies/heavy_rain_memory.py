@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.engine.config import load_config
 from restorebox.registry import RESTORERS
 
@@ -59,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

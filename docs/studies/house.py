@@ -23,6 +23,8 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from restorebox.cli.common import guarded
+
 # a new component of each kind, as its author would begin: room, registry, source of the file
 ADDED = {
     'backbone': ('backbones', 'BACKBONES', 'from torch import nn\n', 'class Added(nn.Module):\n    pass\n'),
@@ -233,4 +235,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

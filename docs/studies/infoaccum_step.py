@@ -17,6 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from restorebox.cli.common import guarded
+
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'infoaccum_step.json'
 CONFIG = 'configs/infoaccum/rain800_pix2pix.py'
 RECOMPUTE = ['--cfg-options-b', 'model.generator.backbone.stems.down1.recompute=True']
@@ -95,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

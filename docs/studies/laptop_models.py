@@ -21,6 +21,7 @@ from pathlib import Path
 from PIL import Image
 
 from restorebox.claims.runs import last_checkpoint, train_and_test, write_json
+from restorebox.cli.common import guarded
 from restorebox.engine.checkpoint import sha256
 from restorebox.engine.config import load_config
 from restorebox.engine.publishing import publish_checkpoint
@@ -196,4 +197,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.degradations import build_degradation
 from restorebox.layers.gain_control import GainControl
 
@@ -147,4 +148,4 @@ def table(record: dict) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

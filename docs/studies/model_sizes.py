@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from restorebox.cli.common import guarded
 from restorebox.engine.config import load_config
 from restorebox.files import replacing
 from restorebox.inference import known_models
@@ -54,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

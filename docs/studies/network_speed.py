@@ -24,6 +24,7 @@ from torch import Tensor, nn
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
+from restorebox.cli.common import guarded  # noqa: E402
 from restorebox.engine.conversion_networks import convert_by_rules  # noqa: E402
 from restorebox.engine.measuring import compare_pairs  # noqa: E402
 from restorebox.restorers import Network  # noqa: E402
@@ -100,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from restorebox.cli.common import guarded
 from restorebox.datasets import read_picture
 from restorebox.files import json_bytes, write_whole
 from restorebox.metrics import no_reference
@@ -217,4 +218,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -26,6 +26,7 @@ import numpy as np
 import onnxruntime
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import device_name
 from restorebox.errors import ExportError
 from restorebox.inference.export_file import export_file
@@ -129,4 +130,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -30,6 +30,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.reading import read_picture
 from restorebox.degradations import build_degradation
 from restorebox.pixels import to_float
@@ -210,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -21,6 +21,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import descendants, proportional_size
 
 REPO = Path(__file__).resolve().parents[2]
@@ -107,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from restorebox.claims.runs import KEPT, train_and_test, write_json
 from restorebox.claims.statistics import interval
+from restorebox.cli.common import guarded
 from restorebox.engine.checkpoint import save_file, sha256
 from restorebox.engine.config import load_config, set_data_root
 from restorebox.engine.measuring import compare_pairs, time_alternately
@@ -265,4 +266,4 @@ def weights(width: int) -> int:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from restorebox import RestoreInferencer
+from restorebox.cli.common import guarded
 from restorebox.cli.restore import main as restore
 from restorebox.degradations import build_degradation
 from restorebox.demo.photographs import packaged
@@ -99,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

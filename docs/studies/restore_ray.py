@@ -47,6 +47,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import descendants
 from restorebox.figures import save_figure
 from restorebox.inference import RestoreInferencer
@@ -438,4 +439,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

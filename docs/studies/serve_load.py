@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import resident_size
 from restorebox.inference import RestoreInferencer
 
@@ -151,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.degradations import build_degradation
 from restorebox.engine.checkpoint import deployed_state, load_file
@@ -78,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

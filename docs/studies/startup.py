@@ -26,6 +26,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from restorebox.cli.common import guarded
+
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 RUNS = 3
 SHOWN = 4  # packages per command in the table
@@ -118,4 +120,4 @@ def table(rows: dict[str, dict]) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -22,6 +22,7 @@ import numpy as np
 import s3fs
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import descendants
 
 REPO = Path(__file__).resolve().parents[2]
@@ -218,4 +219,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.datasets.synthesis.work import PNG_OPTIONS, Job, degrade
 
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from restorebox.cli.common import guarded
 from restorebox.errors import RestoreboxError
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
@@ -213,4 +214,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

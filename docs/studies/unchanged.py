@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from restorebox import RestoreInferencer
+from restorebox.cli.common import guarded
 from restorebox.engine.config import config_digest, load_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -137,4 +138,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    guarded(lambda: sys.exit(main()))

@@ -19,6 +19,7 @@ from unpaired_setting import LEFT, gains
 from restorebox.claims.ledger import Ledger, read_all
 from restorebox.claims.runs import Run, read_result, to_do
 from restorebox.claims.statistics import interval
+from restorebox.cli.common import guarded
 from restorebox.engine.config import load_config
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -128,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from restorebox.claims.runs import KEPT, last_checkpoint, train_and_test, write_json
 from restorebox.claims.statistics import interval
+from restorebox.cli.common import guarded
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 LEFT = 0.1
@@ -188,4 +189,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

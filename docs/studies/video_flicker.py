@@ -36,6 +36,7 @@ import numpy as np
 import torch
 from video_clips import LINE_RAIN, SIZE, Shot, frames, handheld, pan, still
 
+from restorebox.cli.common import guarded
 from restorebox.engine.measuring import resident_size
 from restorebox.figures import save_sheet
 from restorebox.inference import RestoreInferencer, Tiler
@@ -275,4 +276,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from restorebox.claims.runs import write_json
+from restorebox.cli.common import guarded
 from restorebox.datasets.inspection.duplicates import (
     MIN_SIMILARITY,
     candidates,
@@ -113,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

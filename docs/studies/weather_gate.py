@@ -36,6 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parent))
 from weather_scores import PAIRS
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.datasets.synthetic_pictures import make_page
 from restorebox.engine.checkpoint import sha256
@@ -298,4 +299,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    guarded(lambda: sys.exit(main()))

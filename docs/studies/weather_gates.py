@@ -35,11 +35,11 @@ from torch.nn import functional as F
 
 from restorebox.backbones.scene_gated import CELL
 from restorebox.claims.records import data_names, names_digest
+from restorebox.cli.common import guarded
 from restorebox.datasets.keys import SampleKey
 from restorebox.engine.checkpoint import save_file, sha256
 from restorebox.engine.config import config_digest, load_config, set_data_root
 from restorebox.engine.published import load_restorer
-from restorebox.errors import RestoreboxError
 from restorebox.files import configs_dir, replacing
 from restorebox.layers import pad_to_multiple
 from restorebox.registry import DATASETS, RESTORERS
@@ -206,12 +206,10 @@ def main() -> None:
         old = load_restorer(args.weights).generator
         backbone.inner.load_state_dict(old.backbone.state_dict())
         head.inner.load_state_dict(old.head.state_dict())
-        photographs = names_digest(data_names(Path(args.data_root)))
-    except RestoreboxError as error:
-        sys.exit(f'error: {error}')
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()[:120]
         sys.exit(f'error: {args.weights}: not of the network of {args.config}: {reason}')
+    photographs = names_digest(data_names(Path(args.data_root)))
     made_by = f'{config_digest(cfg)} {sha256(args.weights)} {photographs}'
     parts = {}
     for part, count in {'train': args.samples, 'enlarged': args.enlarged, 'test': args.held_out}.items():
@@ -227,4 +225,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -20,6 +20,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from restorebox.claims.runs import KEPT, train_and_test, write_json
+from restorebox.cli.common import guarded
 from restorebox.restorers import Network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.pairing import Record, by_template, same_name, side_by_side, single
 from restorebox.datasets.reading import read_picture
 from restorebox.engine.checkpoint import sha256
@@ -184,4 +185,4 @@ def table(summary: dict[str, dict]) -> str:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

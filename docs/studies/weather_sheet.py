@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from restorebox.cli.common import guarded
 from restorebox.demo.photographs import HELD_OUT, packaged
 from restorebox.demo.shipped import chosen, show_shipped
 
@@ -29,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

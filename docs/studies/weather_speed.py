@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from restorebox.cli.common import guarded
 from restorebox.engine.published import load_restorer
 
 OUT = Path(__file__).resolve().parents[1] / 'results' / 'weather_speed.json'
@@ -65,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

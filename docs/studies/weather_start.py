@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from restorebox.cli.common import guarded
 from restorebox.datasets.keys import SampleKey
 from restorebox.engine.checkpoint import save_file
 from restorebox.engine.config import load_config, set_data_root
@@ -108,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from restorebox.cli.common import run_name
+from restorebox.cli.common import guarded, run_name
 
 CONFIG = 'fdrnet/weather2.py'
 LICENCE = 'non-commercial: trained on BSDS500, Urban100 and Sun-Hays 80'
@@ -107,4 +107,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    guarded(lambda: sys.exit(main()))

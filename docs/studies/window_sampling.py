@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from restorebox.cli.common import guarded
 from restorebox.diffusion import WindowAverage, window_grid
 from restorebox.diffusion.windows import MIB, PeakBytes
 from restorebox.registry import RESTORERS
@@ -148,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)

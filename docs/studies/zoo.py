@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 
 from restorebox.backbones.spandrel_network import SpandrelNetwork
+from restorebox.cli.common import guarded
 from restorebox.cli.main import main as restorebox
 from restorebox.engine.zoo import architecture_licence
 from restorebox.files import configs_dir
@@ -242,4 +243,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    guarded(main)
