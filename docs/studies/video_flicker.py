@@ -55,6 +55,7 @@ from restorebox.inference.temporal import (
 )
 from restorebox.metrics.protocols import psnr_y
 from restorebox.pixels import to_float
+from restorebox.processes import end_with_parent
 
 RESULT = Path(__file__).resolve().parents[1] / 'results' / 'video_flicker.json'
 URBAN, SUN = 'urban100_clean/img_0{:02d}.jpg', 'sunhays80_clean/img_0{:02d}.jpg'
@@ -265,7 +266,7 @@ def main() -> None:
     print(facts['peak memory, MiB'], flush=True)
     names = [*REPORTED, *CONTROLS, STABLE]
     rows = {}
-    with ProcessPoolExecutor(args.jobs, multiprocessing.get_context('spawn')) as pool:
+    with ProcessPoolExecutor(args.jobs, multiprocessing.get_context('spawn'), initializer=end_with_parent) as pool:
         futures = {pool.submit(measure_clip, name, args.data, args.sheets, args.model): name for name in names}
         for future in as_completed(futures):
             rows[futures[future]] = future.result()

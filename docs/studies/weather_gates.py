@@ -42,6 +42,7 @@ from restorebox.engine.config import config_digest, load_config, set_data_root
 from restorebox.engine.published import load_restorer
 from restorebox.files import configs_dir, replacing
 from restorebox.layers import pad_to_multiple
+from restorebox.processes import end_with_parent
 from restorebox.registry import DATASETS, RESTORERS
 
 CONFIG, WEIGHTS = 'fdrnet/weather_gated.py', str(configs_dir() / 'fdrnet/weather.safetensors')
@@ -117,7 +118,7 @@ def collected(args: argparse.Namespace, part: str, count: int, made_by: str) -> 
     first, start = FIRST[part], time.monotonic()
     chunks = [range(first + i, first + min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
     found = []
-    with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
+    with ProcessPoolExecutor(args.processes, get_context('spawn'), initializer=end_with_parent) as pool:
         tasks = [pool.submit(collect, args.config, args.data_root, args.weights, part, chunk) for chunk in chunks]
         for task in tasks:
             found.append(task.result())

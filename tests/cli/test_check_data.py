@@ -1,7 +1,11 @@
 """The command check-data, and the quick check before a training."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ from restorebox.datasets.inspection import check, from_config, from_folder, quic
 from restorebox.datasets.reading import read_picture
 from tests.conftest import REPO, load_study
 from tests.factories import write_pairs
-from tests.processes import call, succeed, write_config
+from tests.processes import call, environment, succeed, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -178,3 +182,21 @@ def test_the_quick_check_scales_linearly_and_reads_few_files(tmp_path):
         assert sum(count.read for count in report.counts.values()) == 32
         assert report.findings == []
     assert took[8000] < 24 * took[1000], took  # 8 times where the cost is linear, 64 times where it is quadratic
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux ends a process with its parent')
+def test_reading_processes_end_with_a_killed_command(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / 'first.png')
+    for role in ('lq', 'gt'):
+        (tmp_path / 'data' / role).mkdir(parents=True)
+        for number in range(100):
+            os.link(tmp_path / 'first.png', tmp_path / f'data/{role}/{number:03}.png')
+    command = [sys.executable, str(REPO / 'tools/check_data.py'), 'data', '--workers', '2']
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE)
+    children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+    while process.poll() is None and len(children.read_text().split()) < 2:
+        time.sleep(0.01)
+    assert process.poll() is None, 'it should still run'
+    process.kill()
+    process.communicate(timeout=120)  # the pipe is closed when the last of them has ended

@@ -21,6 +21,7 @@ from step_input import random_pictures, roles_read, step_size
 from restorebox.engine.measuring import device_name, peak_memory_since_reset, reset_peak_memory, synchronise
 from restorebox.errors import ConfigError
 from restorebox.metrics.scores import library_versions
+from restorebox.processes import end_with_parent
 from restorebox.registry import RESTORERS
 
 
@@ -60,7 +61,7 @@ def run_steps(args: argparse.Namespace) -> dict:
 
 
 def _in_fresh_process(args: argparse.Namespace) -> dict:
-    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+    with ProcessPoolExecutor(1, get_context('spawn'), initializer=end_with_parent) as pool:
         try:
             return pool.submit(run_steps, args).result()
         except BrokenProcessPool:

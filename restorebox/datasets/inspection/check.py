@@ -18,6 +18,7 @@ from restorebox.datasets.inspection.findings import ERROR, WARNING, Finding, Rep
 from restorebox.datasets.inspection.pair_findings import pair_findings
 from restorebox.datasets.inspection.picture_sets import Picture, PictureSet, Subject
 from restorebox.errors import DataError, PictureError
+from restorebox.processes import end_with_parent
 
 QUICK_FILES = 32
 CHUNK = 16  # tasks sent to a worker at once
@@ -121,7 +122,8 @@ def _run_tasks(tasks: list[Task], workers: int) -> Iterable[tuple[Task, Measurem
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
+        context = multiprocessing.get_context(method)
+        with ProcessPoolExecutor(workers, context, initializer=end_with_parent) as pool:
             for begin in range(0, len(tasks), QUEUE):
                 part = tasks[begin : begin + QUEUE]
                 yield from zip(part, pool.map(examine, part, chunksize=CHUNK), strict=True)
