@@ -22,9 +22,14 @@ DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / 'results'
 PACKAGE = Path(errors.__file__).parent
 PROTOCOLS = ('psnr_y', 'ssim_y')
-INCLUDED = {'weather_gated': 'weather_gated_scores', 'weather': 'weather'}  # model -> file of weather_scores.py
+INCLUDED = {  # model -> file of weather_scores.py
+    'weather2_gated': 'weather2_gated_scores',
+    'weather_gated': 'weather_gated_scores',
+    'weather': 'weather',
+}
 LENGTHS = ('train_cfg.', 'default_hooks.checkpoint.', 'load_from')  # overrides that leave the method as it is
 PERFECT = 99.0  # dB; psnr of equal pictures is stored as 100
+CHANGED = 42.0  # dB; the least that docs/studies/weather_gate.py asks of an undegraded image
 
 
 @dataclass(frozen=True)
@@ -287,6 +292,32 @@ def kind_table() -> str:
     return _table(['kind', 'meaning'], rows)
 
 
+def versions() -> str:
+    """Return two tables: versions 1 and 2 of the included model on the pairs and undegraded images of their gate."""
+    old, new = (
+        json.loads((RESULTS / f'{name}.json').read_text())['pictures'] for name in ('weather_gated', 'weather2_gated')
+    )
+    pairs, undegraded = [], []
+    for name, pictures in new.items():
+        values = list(pictures.values())
+        if isinstance(values[0], list):  # scores of input and output
+            given, second = (mean(pair[i] for pair in values) for i in (0, 1))
+            first = mean(old[name][picture][1] for picture in pictures)
+            cells = [f'{given:.2f}', f'{first:.2f}', f'{second:.2f}', f'{second - first:+.2f}']
+            pairs.append([name, str(len(values)), *cells])
+        elif name not in ('constant frames', 'tiled and untiled'):  # differences in levels
+            both = [[each[name][picture] for picture in pictures] for each in (old, new)]
+            equal = ' → '.join(str(sum(value > PERFECT for value in each)) for each in both)
+            changed = ' → '.join(str(sum(value < CHANGED for value in each)) for each in both)
+            undegraded.append([name, str(len(values)), equal, changed])
+    return '\n\n'.join(
+        (
+            _table(['set', 'images', 'input', 'version 1', 'version 2', 'difference'], pairs),
+            _table(['undegraded images', 'number', 'returned unchanged', f'below {CHANGED:.0f} dB'], undegraded),
+        )
+    )
+
+
 def write_parts(folder: Path = DOCS / 'generated') -> None:
     """Write all parts, each as a Markdown file.
 
@@ -294,6 +325,6 @@ def write_parts(folder: Path = DOCS / 'generated') -> None:
         folder: created if it is missing.
     """
     folder.mkdir(exist_ok=True)
-    parts = {'models': zoo, 'gallery': gallery, 'messages': message_tables, 'kinds': kind_table}
+    parts = {'models': zoo, 'gallery': gallery, 'messages': message_tables, 'kinds': kind_table, 'versions': versions}
     for name, make in parts.items():
         (folder / f'{name}.md').write_text(make() + '\n', encoding='utf-8')

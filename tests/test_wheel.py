@@ -16,7 +16,7 @@ from restorebox.files import DEFAULT_MODEL
 from tests.conftest import REPO
 from tests.processes import environment, succeed
 
-MOST_MIB = 32  # of the wheel, most of it weights: two of weather, five of laptop size; PyPI takes 100
+MOST_MIB = 32  # of the wheel, most of it weights: three of weather, five of laptop size; PyPI takes 100
 LEFT_OUT = ('.git', '.venv', 'build', 'work_dirs', '_build', 'api', '*.egg-info', '__pycache__', '.*_cache')
 pytestmark = pytest.mark.slow
 

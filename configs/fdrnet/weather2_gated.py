@@ -18,7 +18,7 @@ model = dict(
 load, shrink, window, *scene, survey = _base_.before
 # enlarged parts of photographs: soft images, in which nothing is to be sharpened
 enlarge = [dict(type='SmallWindow', p=0.3, least=80, roles=('gt',)), dict(type='Resize', short=320), window]
-small = dict(type='SmallWindow', p=0.08, least=4, roles=('lq', 'gt'))
+small = dict(type='SmallWindow', p=0.25, least=4, roles=('lq', 'gt'))
 cut = dict(type='RandomWindow', size=192, roles=('lq', 'gt'))
 pipeline = [load, shrink, window, *enlarge, *scene, small, survey, cut, _base_.ready]
 train_dataloader = dict(batch_size=_base_.batch, num_workers=1, dataset=dict(pipeline=pipeline))

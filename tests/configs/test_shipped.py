@@ -14,7 +14,7 @@ from restorebox.degradations import build_degradation
 from restorebox.engine.checkpoint import load_file, sha256
 from restorebox.engine.published import load_restorer
 from restorebox.errors import CheckpointError
-from restorebox.files import configs_dir
+from restorebox.files import DEFAULT_MODEL, configs_dir
 from restorebox.inference import RestoreInferencer
 from restorebox.metrics.protocols import protocol
 from restorebox.pixels import to_uint8
@@ -110,9 +110,9 @@ def test_a_mean_has_its_shares_and_refuses_what_does_not_fit():
         combined(one, [small_net((2, 1)).state_dict()], [1])
 
 
-@pytest.fixture(scope='module')
-def gated():
-    return RestoreInferencer('weather_gated', device='cpu', precision='fp32')
+@pytest.fixture(scope='module', params=['weather2_gated', 'weather_gated'])
+def gated(request):
+    return RestoreInferencer(request.param, device='cpu', precision='fp32')
 
 
 def test_the_gated_model_contains_the_other_one(weather):
@@ -123,10 +123,19 @@ def test_the_gated_model_contains_the_other_one(weather):
     assert 'non-commercial' in stored['meta']['licence']
 
 
-def test_its_stored_measurements_are_those_of_this_file():
-    for name in ('weather_gated', 'weather_gated_scores'):
-        stored = json.loads((REPO / 'docs' / 'results' / f'{name}.json').read_text())
-        assert stored['checkpoint_sha256'] == sha256(GATED)
+@pytest.mark.parametrize('name', ['weather2_gated', 'weather_gated'])
+def test_the_stored_measurements_are_those_of_the_file(name):
+    for study in (name, f'{name}_scores'):
+        stored = json.loads((REPO / 'docs' / 'results' / f'{study}.json').read_text())
+        assert stored['checkpoint_sha256'] == sha256(configs_dir() / 'fdrnet' / f'{name}.safetensors')
+
+
+def test_the_default_model_keeps_to_its_budget():
+    restorer = load_restorer(configs_dir() / 'fdrnet' / f'{DEFAULT_MODEL}.safetensors')
+    assert sum(p.numel() for p in restorer.generator.parameters()) <= 4e6
+    with FlopCounterMode(display=False) as counter:
+        restorer.restore(torch.rand(1, 3, 321, 481))
+    assert 0.01e12 < counter.get_total_flops() <= 0.1e12
 
 
 @pytest.mark.parametrize('name', ['astronaut', 'page', 'text', 'coffee', 'grey', 'white', 'drawn'])

@@ -37,7 +37,20 @@ def test_every_model_has_a_row_and_every_row_its_cells(generators, sizes):
     summary = json.loads((DOCS / 'results/weather.json').read_text())['summary']['rain_pairs_sirr']
     assert f'{summary["input/psnr_y"]:.2f} → {summary["psnr_y"]:.2f}' in weather
     assert 'included, 7.5 MiB' in weather
-    assert scores.count('| `weather` |') == scores.count('| `weather_gated` |') == 13
+    for name in ('weather', 'weather_gated', 'weather2_gated'):
+        assert scores.count(f'| `{name}` |') == 13
+
+
+def test_the_versions_of_the_included_model_are_compared_on_all_sets(generators):
+    pairs, undegraded = generators.versions().split('\n\n')
+    assert len(pairs.splitlines()) == 13
+    assert len(undegraded.splitlines()) == 7
+    (row,) = (line for line in pairs.splitlines() if 'rain_pairs_ddn' in line)
+    *_, first, second, difference = (float(cell) for cell in row.strip('| ').split(' | ')[1:])
+    assert difference == pytest.approx(second - first, abs=0.011)
+    lines = json.loads((DOCS / 'results/weather2_gated.json').read_text())['lines']
+    (stored,) = (line for line in lines if line['what'] == 'rain_pairs_ddn: mean')
+    assert second == round(stored['measured'], 2)
 
 
 @pytest.mark.slow
