@@ -239,8 +239,13 @@ class Tiler:
             Arrays of the same shape and dtype, in the same order.
 
         Raises:
-            PictureError, MemoryError, RuntimeError: see :meth:`__call__`; which picture caused it is not known.
+            PictureError: unequal sizes or dtypes, or not three channels; or see :meth:`__call__`, where it is not known
+                which picture caused it.
+            MemoryError, RuntimeError: see :meth:`__call__`.
         """
+        kinds = sorted({(each.shape, each.dtype.name) for each in pictures})
+        if len(kinds) > 1 or any(len(shape) != 3 or shape[-1] != 3 for shape, _ in kinds):
+            raise PictureError(f'a batch must have one size and dtype, (H, W, 3); it has {kinds}')
         most = 1
         single = isinstance(self.restorer, ExportedRestorer) and not self.restorer.generator.batched
         if len(pictures) > 1 and self.strength > 0 and self.restorer.needs.tiling == 'spatial' and not single:

@@ -68,6 +68,27 @@ def test_pictures_of_one_size_are_restored_together(inferencer, monkeypatch):
     assert all(map(np.array_equal, inferencer.tiler.batch(arrays), arrays))
 
 
+@pytest.mark.parametrize('shape', [(1, 31, 3), (20, 1, 3), (20, 31, 3)])
+def test_a_turned_array_is_restored(inferencer, shape):
+    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    turned = array[::-1, ::-1]
+    np.testing.assert_array_equal(inferencer(turned), inferencer(np.array(turned, order='C', copy=True)))
+
+
+@pytest.mark.parametrize(
+    'other',
+    [np.zeros((20, 31, 3), np.uint16), np.zeros((19, 31, 3), np.uint8), np.zeros((20, 31, 4), np.uint8)],
+)
+def test_a_batch_of_unequal_pictures_is_an_error(inferencer, other):
+    with pytest.raises(PictureError, match='a batch must have one size and dtype'):
+        inferencer.tiler.batch([np.zeros((20, 31, 3), np.uint8), other])
+
+
+def test_a_batch_of_grey_pictures_is_an_error(inferencer):
+    with pytest.raises(PictureError, match='a batch must have one size and dtype'):
+        inferencer.tiler.batch([np.zeros((20, 31), np.uint8)] * 2)
+
+
 def test_models_with_weights_are_listed():
     assert 'weather' in restorebox.RestoreInferencer.list_models()
     assert 'unet5_paired' not in restorebox.RestoreInferencer.list_models()
