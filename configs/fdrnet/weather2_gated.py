@@ -1,5 +1,6 @@
-# The gates of weather_gated.py for the network of weather2.py, whose own weights stay as they are. First fit them:
-# docs/studies/weather_gates.py --config fdrnet/weather2_gated.py --weights FILE --out FILE.pth
+# Version 2 of the included model: the network of weather2.py, whose own weights stay as they are, with the gates of
+# weather_gated.py. The included weights are what docs/studies/weather_gates.py --config fdrnet/weather2_gated.py
+# --weights FILE --floor 1e-5 --out FILE.pth fits; this config trains the gates further.
 _base_ = [
     '../_base_/models/weather2.py',
     '../_base_/datasets/clean_folder_scenes.py',

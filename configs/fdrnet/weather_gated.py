@@ -1,6 +1,7 @@
-# The included model with two gates per image (SceneGated, GatedHead), estimated from statistics of the whole image, so
-# that undegraded images stay as they are. The network's own weights stay as in weather.py. The included weights are
-# what docs/studies/weather_gates.py --out work_dirs/weather_gated_start.pth fits; this config trains the gates further.
+# Version 1 of the included model with two gates per image (SceneGated, GatedHead), estimated from statistics of the
+# whole image, so that undegraded images stay as they are. The network's own weights stay as in weather.py. The included
+# weights are what docs/studies/weather_gates.py --out work_dirs/weather_gated_start.pth fits; this config trains the
+# gates further.
 _base_ = [
     '../_base_/models/weather.py',
     '../_base_/datasets/clean_folder_scenes.py',
