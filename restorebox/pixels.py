@@ -63,10 +63,22 @@ def to_float(picture: np.ndarray, kind: type = np.float32) -> np.ndarray:
     return np.ascontiguousarray(picture, dtype=kind)
 
 
+def writeable(picture: np.ndarray, kind: type | None = None) -> np.ndarray:
+    """Return an array, or a copy, that :func:`torch.from_numpy` takes without a warning.
+
+    Args:
+        picture: of any shape.
+        kind: its new dtype; None keeps it.
+    """
+    x = np.require(picture, kind, ('C', 'W'))
+    # NumPy calls an array contiguous whatever the strides along axes of length 1; PyTorch refuses negative ones
+    return x.copy() if any(stride < 0 for stride in x.strides) else x
+
+
 def to_tensor(picture: np.ndarray, device: torch.device | str = 'cpu') -> Tensor:
     """Convert an HWC array, uint8, uint16 or floats in [0, 1], to a ``(1, C, H, W)`` float32 tensor in [0, 1]."""
     kind = np.uint8 if picture.dtype == np.uint8 else np.float32  # torch supports few operations on uint16
-    x = torch.from_numpy(np.require(picture, kind, ('C', 'W'))).to(device).permute(2, 0, 1)[None]
+    x = torch.from_numpy(writeable(picture, kind)).to(device).permute(2, 0, 1)[None]
     return x.contiguous().float() / WHITE[picture.dtype.name]  # transposed as bytes: a quarter of the memory
 
 

@@ -260,7 +260,8 @@ def small_backbone(name: str) -> torch.nn.Module:
 
 def given_for(backbone: torch.nn.Module, count: int) -> dict[str, torch.Tensor]:
     """What a backbone reads besides a batch of ``count`` pictures."""
-    return {name: GIVEN[name](count) for name in backbone.given}
+    means = {name: torch.rand(count, backbone.tap_channels[name], 1, 1) for name in backbone.needs.feature_means}
+    return means | {name: GIVEN[name](count) for name in backbone.given if name not in means}
 
 
 def gradient_reach(net: torch.nn.Module, x: torch.Tensor) -> int:

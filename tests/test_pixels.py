@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from restorebox.pixels import to_array, to_float, to_tensor, to_uint8, to_uint16, unit_range, whole_numbers
+from restorebox.pixels import to_array, to_float, to_tensor, to_uint8, to_uint16, unit_range, whole_numbers, writeable
 
 # value of 255 or 65535 -> what it is rounded to
 TIES = {0.0: 0, 0.5: 0, 0.500001: 1, 1.5: 2, 2.5: 2, 3.4999: 3, 126.5: 126, 127.5: 128}
@@ -99,3 +99,22 @@ def test_floats_are_contiguous():
     turned = to_float(np.zeros((4, 5, 3), np.float32)[:, ::-1])
     assert turned.flags['C_CONTIGUOUS']
     assert to_float(np.zeros((4, 5, 3), np.uint8)[:, ::-1], np.float64).dtype == np.float64
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize('shape', [(4, 5, 3), (1, 5, 3), (4, 1, 3), (1, 1, 3)])
+def test_views_of_any_strides_become_tensors(kind, shape):
+    """NumPy calls an array with a negative stride along an axis of length 1 contiguous; PyTorch refuses it."""
+    picture = np.arange(np.prod(shape), dtype=kind).reshape(shape)
+    if kind is np.float32:
+        picture /= picture.max()
+    for view in (picture[::-1], picture[:, ::-1], picture[..., ::-1], picture[::-1, ::-1], picture.T.copy().T):
+        expected = torch.from_numpy(np.array(to_float(view))).permute(2, 0, 1)[None]
+        torch.testing.assert_close(to_tensor(view), expected)
+
+
+def test_writeable_copies_only_what_it_must():
+    picture = np.zeros((2, 3, 3), np.uint8)
+    assert writeable(picture) is picture
+    picture.flags.writeable = False
+    assert writeable(picture).flags.writeable

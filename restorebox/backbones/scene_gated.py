@@ -17,6 +17,7 @@ from restorebox.registry import BACKBONES
 from restorebox.values import Width
 
 GATES = 2  # of low and of high frequencies
+MEANS = 'means'
 CELL = 16  # pixels; GatedHead separates the frequencies by means of cells, which must be those of the whole picture
 _START = 4.0  # of the logits: sigmoid(4) = 0.98
 
@@ -32,8 +33,9 @@ class SceneGated(BaseBackbone):
 
     A network that returns its input for an undegraded picture has to compute a residual of zero at every pixel. Here it
     is enough that statistics show that nothing is degraded. Those of the scene are equal for all tiles; those of the
-    tap are local where ``statistics_window`` of the restorer is smaller than the picture. An untrained wrapper has
-    gates of 0.98; weights of the inner backbone begin with ``inner.`` in a state dict.
+    tap are too, if they are given as ``means``, and they are local where ``statistics_window`` of the restorer is
+    smaller than the picture. An untrained wrapper has gates of 0.98; weights of the inner backbone begin with
+    ``inner.`` in a state dict.
 
     Args:
         inner: config of the backbone; its input must be a picture in [0, 1].
@@ -42,11 +44,12 @@ class SceneGated(BaseBackbone):
             alone.
         hidden: channels between the two convolutions.
 
-    Taps: ``gates``, ``(N, 2, 1, 1)`` or ``(N, 2, H, W)`` of the tap: of low and of high frequencies; those of the inner
-    backbone.
+    Taps: ``gates``, ``(N, 2, 1, 1)`` or ``(N, 2, H, W)`` of the tap: of low and of high frequencies; with a tap,
+    ``means``, ``(N, 2C, H, W)``: it and its absolute values, before they are averaged; those of the inner backbone.
 
     Raises:
-        ConfigError: the inner backbone has another value range, other channels, no such tap, or a tap ``gates``.
+        ConfigError: the inner backbone has another value range, other channels, no such tap, or a tap ``gates`` or
+            ``means``.
     """
 
     def __init__(self, inner: dict, scene: Width = 64, tap: str | None = None, hidden: Width = 64) -> None:
@@ -58,8 +61,9 @@ class SceneGated(BaseBackbone):
                 f'SceneGated: {kind} reads {needs.in_channels} channels in {needs.value_range}; it must be a picture '
                 '(3 channels) in (0, 1)'
             )
-        if 'gates' in self.inner.tap_channels:
-            raise ConfigError(f"SceneGated: {kind} has a tap 'gates' already")
+        for name in ('gates', MEANS):
+            if name in self.inner.tap_channels:
+                raise ConfigError(f"SceneGated: {kind} has a tap '{name}' already")
         self.encoder = SceneEncoder(out=scene)
         self.tap = tap
         channels = scene
@@ -71,13 +75,18 @@ class SceneGated(BaseBackbone):
         self.gates = nn.Conv2d(hidden, GATES, 1)
         nn.init.zeros_(self.gates.weight)
         nn.init.constant_(cast(Tensor, self.gates.bias), _START)
-        self.given = tuple(dict.fromkeys(('scene', *self.inner.given)))
+        own = () if tap is None else (MEANS,)
+        self.given = tuple(dict.fromkeys(('scene', *own, *self.inner.given)))
         taps = self.inner.tap_channels
         # in the order of computation
-        self.tap_channels = {'gates': GATES, **taps} if tap is None else {**taps, 'gates': GATES}
+        self.tap_channels = {'gates': GATES, **taps} if tap is None else {**taps, MEANS: 2 * taps[tap], 'gates': GATES}
         self.out_channels, self.out_stride = self.inner.out_channels, self.inner.out_stride
         self.needs = replace(
-            needs, stride=math.lcm(needs.stride, CELL), min_size=max(needs.min_size, CELL), global_statistics=True
+            needs,
+            stride=math.lcm(needs.stride, CELL),
+            min_size=max(needs.min_size, CELL),
+            global_statistics=True,
+            feature_means=own,
         )
 
     def field(self, run: int) -> int | None:
@@ -95,27 +104,45 @@ class SceneGated(BaseBackbone):
         taps: tuple[str, ...] = (),
         only_taps: bool = False,
         scene: Tensor | None = None,
+        means: Tensor | None = None,
         **given: Tensor,
     ) -> dict[str, Tensor]:
-        """See :meth:`BaseBackbone.forward`; ``scene``: of :meth:`global_statistics`; None: of ``x``."""
+        """See :meth:`BaseBackbone.forward`.
+
+        Args:
+            x: see there.
+            taps: see there.
+            only_taps: see there.
+            scene: of :meth:`global_statistics`; None: of ``x``.
+            means: of the tap ``means`` over the whole picture, ``(N or 1, 2C, 1, 1)``; None: over ``x``.
+            given: further inputs of the inner backbone.
+        """
         self.collect(taps, only_taps)  # checks them
         if scene is None and ('gates' in taps or 'scene' in self.inner.given):
             scene = scene_statistics(x)
         if scene is not None and 'scene' in self.inner.given:
             given['scene'] = scene
-        wanted = tuple(tap for tap in taps if tap != 'gates')
-        if 'gates' not in taps:
+        wanted = tuple(tap for tap in taps if tap not in ('gates', MEANS))
+        if len(wanted) == len(taps):
             return self.inner(x, taps=wanted, only_taps=only_taps, **given)
         read = () if self.tap is None else (self.tap,)
         inner: dict[str, Tensor] = {}
         if not only_taps or wanted or read:
             inner = self.inner(x, taps=tuple(dict.fromkeys((*wanted, *read))), only_taps=only_taps, **given)
-        gates = self._gates(cast(Tensor, scene), inner[self.tap] if self.tap is not None else None)
-        return {'gates': gates, **{name: inner[name] for name in (*wanted, *([] if only_taps else ['out']))}}
+        own: dict[str, Tensor] = {}
+        if self.tap is not None:
+            own[MEANS] = torch.cat((inner[self.tap], inner[self.tap].abs()), 1)
+        if 'gates' in taps:
+            own['gates'] = self._gates(cast(Tensor, scene), own.get(MEANS), means)
+        kept = {name: own[name] for name in taps if name in own}
+        return {**kept, **{name: inner[name] for name in (*wanted, *([] if only_taps else ['out']))}}
 
-    def _gates(self, scene: Tensor, features: Tensor | None) -> Tensor:
+    def _gates(self, scene: Tensor, features: Tensor | None, means: Tensor | None) -> Tensor:
         y = self.encoder(scene)
         if features is not None:
-            means = self.statistics.mean(torch.cat((features, features.abs()), 1))
+            if means is None:
+                means = self.statistics.mean(features)
+            else:
+                means = means.to(features.dtype).expand(len(y), -1, -1, -1)
             y = torch.cat((y.to(means.dtype).expand(-1, -1, *means.shape[-2:]), means), 1)
         return torch.sigmoid(self.gates(torch.relu(self.mixed(y))))

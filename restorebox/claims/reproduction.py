@@ -25,6 +25,7 @@ from restorebox.claims.runs import (
     read_result,
     run_environment,
     to_do,
+    to_execute,
     write_json,
 )
 from restorebox.errors import ConfigError, RestoreboxError
@@ -74,13 +75,13 @@ def reproduce(chosen: Chosen, budget: str, seeds: list[int], options: Options) -
 
 
 def execute_runs(runs: Sequence[Run], options: Options) -> list[Run]:
-    """Execute the runs that have no valid result, and the probe of each model; return those that failed.
+    """Execute the runs of :func:`to_execute`, and the probe of each model; return those that failed.
 
     Runs of the budget ``medium`` get a single thread, and the process the lowest priority.
     """
     if any(run.budget == ONE_CORE for run in runs):
         os.nice(max(0, LOW_PRIORITY - os.nice(0)))
-    todo, failed = [run for run in runs if to_do(run, options.docs)], []
+    todo, failed = to_execute(runs, options.docs, options.work), []
     probes: dict[tuple[str, str], dict[str, float]] = {}
     for number, run in enumerate(todo, 1):
         began = time.perf_counter()
@@ -175,13 +176,18 @@ def _tells(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> bool:
 
 
 def show_plan(
-    runs: Sequence[Run], docs: Path, data_root: str | None = None, labels: Mapping[str, str] | None = None
+    runs: Sequence[Run],
+    docs: Path,
+    work: Path,
+    data_root: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Print a line per run, and the total time.
 
     Args:
         runs: the runs.
         docs: folder of pages and stored results.
+        work: folder of the work directories.
         data_root: folder of the pictures if it was given.
         labels: model -> what to call it besides.
 
@@ -197,14 +203,17 @@ def show_plan(
                 '--docs FOLDER'
             )
     total, unknown, left = 0.0, 0, 0
+    executed = {run.name for run in to_execute(runs, docs, work)}
     for run in runs:
         known, result = minutes_known(run, docs), read_result(run, docs)
         name = run.name if not labels else f'{run.name} ({labels.get(run.model, run.model)})'
-        if not to_do(run, docs):
+        if run.name not in executed:
             print(f'  done   {name}')
             continue
         left, total, unknown = left + 1, total + (known or 0), unknown + (known is None)
         why = f' (stale, changed or unknown: {result["changed"][0]})' if result and result['changed'] else ''
+        if not to_do(run, docs):
+            why = f' (done, but another run starts from its weights, which are not in {work})'
         print(f'  to do  {name}: ' + ('time unknown' if known is None else f'about {known:.1f} min') + why)
     parts = [f'{left} of {len(runs)} runs to do']
     parts += [f'about {total:.0f} min for {left - unknown}'] if left > unknown else []

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,12 @@ class Run:
     def name(self) -> str:
         """METHOD/BUDGET/MODEL_sSEED."""
         return f'{self.method}/{self.budget}/{self.model}_s{self.seed}'
+
+    @property
+    def start(self) -> Run | None:
+        """The run from whose weights this one starts."""
+        spec = self.spec.start
+        return None if spec is None else Run(self.method, str(self.spec.after), self.budget, self.seed, spec)
 
     def folder(self, work: Path) -> Path:
         """Return the work directory, which is unique per config and overrides."""
@@ -135,6 +141,23 @@ def to_do(run: Run, docs: Path) -> bool:
     """Return whether a run has no valid result: none, a failure, or one made with other code or another config."""
     result = read_result(run, docs)
     return result is None or 'failed' in result or bool(result['changed'])
+
+
+def to_execute(runs: Sequence[Run], docs: Path, work: Path) -> list[Run]:
+    """Return the runs without a valid result, and those that have one but whose weights another of them needs.
+
+    Weights are only in the work directory: a stored result is of no use for a run that starts from them.
+
+    Args:
+        runs: a model comes after the one that it starts from.
+        docs: folder of the stored results.
+        work: folder of the work directories.
+    """
+    names = {run.name for run in runs if to_do(run, docs)}
+    for run in reversed(runs):
+        if run.name in names and run.start and not find_checkpoints(run.start.folder(work)):
+            names.add(run.start.name)
+    return [run for run in runs if run.name in names]
 
 
 def is_running(run: Run, work: Path) -> bool:
@@ -291,9 +314,8 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
     overrides = dict(run.spec.overrides)
     result: dict[str, Any] = {'digest': run.digest, 'seed': run.seed}
     try:
-        if run.spec.start:
-            before = Run(run.method, str(run.spec.after), run.budget, run.seed, run.spec.start)
-            overrides['load_from'] = str(last_checkpoint(before.folder(work)))
+        if run.start:
+            overrides['load_from'] = str(last_checkpoint(run.start.folder(work)))
         root = data_root or run.spec.data
         made_by = identity(
             run.spec.config, run.spec.row, run.spec.overrides, docs, data_root=root, analysis=run.spec.analysis
@@ -311,8 +333,8 @@ def execute(run: Run, work: Path, docs: Path, *, data_root: str | None, environm
         )
         result |= {key: scores[key] for key in KEPT if key in scores}
         result |= {**made_by, 'checkpoint_sha256': scores['checkpoint']['sha256']}
-        if run.spec.start:  # by name, without the path on this machine
-            result['overrides'] = {**result['overrides'], 'load_from': before.name}
+        if run.start:  # by name, without the path on this machine
+            result['overrides'] = {**result['overrides'], 'load_from': run.start.name}
     except RestoreboxError as error:
         result['failed'] = str(error)
     write_json(run.stored(docs), result)

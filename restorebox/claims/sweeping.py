@@ -138,7 +138,7 @@ def _runs(chosen: Chosen, budget: str, seeds: list[int]) -> list[Run]:
 
 
 def show_sweep_plan(
-    chosen: Chosen, budget: str, seeds: list[int], docs: Path, data_root: str | None = None
+    chosen: Chosen, budget: str, seeds: list[int], docs: Path, work: Path, data_root: str | None = None
 ) -> list[Run]:
     """Print a line per run, and the total time; return the runs.
 
@@ -147,13 +147,14 @@ def show_sweep_plan(
         budget: a key of ``BUDGETS``.
         seeds: seeds of all points.
         docs: folder of the stored results.
+        work: folder of the work directories.
         data_root: folder of the pictures if it was given.
 
     Raises:
         ConfigError: the sweep has no run at the budget, or see :func:`restorebox.claims.reproduction.show_plan`.
     """
     runs = _runs(chosen, budget, seeds)
-    show_plan(runs, docs, data_root, {model: chosen[0].label(model) for model in chosen[1].models()})
+    show_plan(runs, docs, work, data_root, {model: chosen[0].label(model) for model in chosen[1].models()})
     return runs
 
 
@@ -177,7 +178,7 @@ def execute_sweep(
     from restorebox.claims.sweep_pages import write_sweep
 
     ledger, sweep = chosen
-    runs = show_sweep_plan(chosen, budget, seeds, docs, None if budget == 'tiny' else data_root)
+    runs = show_sweep_plan(chosen, budget, seeds, docs, work, None if budget == 'tiny' else data_root)
 
     def draw() -> None:
         write_sweep(ledger, sweep, budget, docs)

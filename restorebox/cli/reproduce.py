@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
         return
     seeds = seeds_of(args)
     runs = plan(chosen, args.budget, seeds)
-    show_plan(runs, args.docs, args.data_root)
+    show_plan(runs, args.docs, args.work_dir, args.data_root)
     if args.plan:
         if not runs:
             show_verdicts(chosen, args.budget, args.docs)

@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
     if args.plan:
         from restorebox.claims.sweeping import show_sweep_plan
 
-        show_sweep_plan(chosen, args.budget, seeds_of(args), args.docs, args.data_root)
+        show_sweep_plan(chosen, args.budget, seeds_of(args), args.docs, args.work_dir, args.data_root)
         return
     if args.background:
         from restorebox.claims.reproduction import start_in_background

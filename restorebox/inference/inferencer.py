@@ -171,8 +171,7 @@ class RestoreInferencer:
         grey = array.ndim == 2 or array.shape[-1] == 1
         colours = np.repeat(array.reshape(*array.shape[:2], 1), 3, -1) if grey else array[..., :3]
         alpha = picture[..., 3] if array.ndim == 3 and array.shape[-1] == 4 else None
-        # a copy: PyTorch refuses negative strides, and NumPy calls them contiguous along an axis of length 1
-        done = PictureFile(self.tiler(colours.copy(), progress), alpha, grey)
+        done = PictureFile(self.tiler(colours, progress), alpha, grey)
         return done.layers.reshape(array.shape).astype(picture.dtype, copy=False)
 
     def restore_picture(self, picture: PictureFile, progress: Callable[[int, int], None] | None = None) -> PictureFile:

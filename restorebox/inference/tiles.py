@@ -27,8 +27,9 @@ from torch import Tensor
 from restorebox.diffusion.windows import MIB, SCRATCH, PeakBytes
 from restorebox.errors import ConfigError, PictureError, out_of_memory
 from restorebox.inference.exported import ExportedRestorer
+from restorebox.inference.feature_means import feature_means, reads_feature_means
 from restorebox.layers import statistics_layers
-from restorebox.pixels import to_array, to_tensor
+from restorebox.pixels import to_array, to_tensor, writeable
 from restorebox.restorers.base import BaseRestorer
 from restorebox.restorers.strength import checked_strength
 
@@ -136,6 +137,7 @@ class Tiler:
         # radius of the receptive field, or of the window of statistics if that is larger
         self.radius = max(needs.receptive_field or UNKNOWN, window if layers else 0) // 2
         self._discouraged = needs.tiling == 'discouraged'
+        self._reads_means = reads_feature_means(restorer)
         # an exported model states its memory, which can't be measured in PyTorch
         self._pixel_bytes: float | None = getattr(restorer, 'pixel_bytes', None)
 
@@ -289,24 +291,34 @@ class Tiler:
         downs = [w.to(self.device) for w in axis_weights(rows, margin, BLEND)]
         out = np.empty_like(picture)
         count = itertools.count(1)
-        total = len(rows) * len(columns)
+        total = len(rows) * len(columns) * (2 if self._reads_means else 1)
+
+        def done() -> None:
+            if progress:
+                progress(next(count), total)
+
+        def tile(top: int, bottom: int, left: int, right: int) -> Tensor:
+            return to_tensor(picture[top:bottom, left:right], self.device)
+
+        if self._reads_means:
+            means = feature_means(self.restorer, tile, rows, columns, shared, self.autocast, done)
+            shared = {**(shared or {}), **means}
         pending = torch.zeros(3, 0, width, device=self.device)  # pixel rows that overlap the next row of tiles
         for i, (top, bottom) in enumerate(rows):
             band = torch.zeros(3, bottom - top, width, device=self.device)
             band[:, : pending.shape[1]] = pending
             for (left, right), weight in zip(columns, across, strict=True):
                 started = time.monotonic()
-                y = self._restore(to_tensor(picture[top:bottom, left:right], self.device), shared)[0]
+                y = self._restore(tile(top, bottom, left, right), shared)[0]
                 if top == left == 0:
                     areas = [(b - a) * (d - c) for a, b in rows for c, d in columns]
                     if note := expected_time(time.monotonic() - started, areas, height * width):
                         print_log(f'{height}x{width}: {note}', 'current', logging.WARNING)
                 band[..., left:right] += y * (downs[i][:, None] * weight)
-                if progress:
-                    progress(next(count), total)
-            done = rows[i + 1][0] if i + 1 < len(rows) else height
-            out[top:done] = to_array(band[:, : done - top].clamp_(0, 1), picture.dtype)
-            pending = band[:, done - top :]
+                done()
+            end = rows[i + 1][0] if i + 1 < len(rows) else height
+            out[top:end] = to_array(band[:, : end - top].clamp_(0, 1), picture.dtype)
+            pending = band[:, end - top :]
         return out
 
     @torch.no_grad()
@@ -329,8 +341,7 @@ class Tiler:
     def _shared(self, picture: np.ndarray, memory: float) -> dict[str, Tensor] | None:
         """Estimate the values shared by all tiles from a downscaled copy that fits the memory."""
         if self.restorer.needs.global_statistics:  # from all pixels, in bands: those of a downscaled copy differ
-            own = np.require(picture, requirements=['C', 'W'])  # torch warns of arrays that are read only
-            whole = torch.from_numpy(own).permute(2, 0, 1)[None]
+            whole = torch.from_numpy(writeable(picture)).permute(2, 0, 1)[None]
             shared = self.restorer.estimate_shared(whole)
             return {name: value.to(self.device) for name, value in shared.items()} if shared else shared
         if type(self.restorer).estimate_shared is BaseRestorer.estimate_shared:
@@ -351,6 +362,11 @@ class Tiler:
         """Restore ``(N, 3, H, W)`` in [0, 1]; with ``ensemble`` the mean over eight flips and rotations."""
         if not self.ensemble:
             return self._once(x, shared, progress)
+        if self._reads_means and not (shared and self.restorer.needs.feature_means[0] in shared):
+            # of the upright picture, as for tiles
+            rows, columns = ([(0, side)] for side in x.shape[-2:])
+            means = feature_means(self.restorer, lambda *_: x, rows, columns, shared, self.autocast)
+            shared = {**(shared or {}), **means}
         total = torch.zeros_like(x)
         for turns, flip in itertools.product(range(4), (False, True)):
             turned = torch.rot90(x.flip(-1) if flip else x, turns, (-2, -1))

@@ -128,5 +128,6 @@ def combined_needs(each: dict[str, Needs], owner: str) -> Needs:
         value_range=first.value_range,
         receptive_field=max(fields) if len(fields) == len(each) else None,
         global_statistics=any(needs.global_statistics for needs in each.values()),
+        feature_means=tuple(dict.fromkeys(name for needs in each.values() for name in needs.feature_means)),
         tiling=next((kind for kind in ('noise', 'discouraged') if kind in kinds), 'spatial'),
     )

@@ -50,7 +50,8 @@ class TestEveryBackbone:
             some = backbone(x, taps=backbone.tap_names[:depth], only_taps=True, **given)
             assert set(some) == set(backbone.tap_names[:depth])
             assert all(torch.equal(value, whole[tap]) for tap, value in some.items())
-            counts.append(len(ran))
+            if backbone.tap_names[depth - 1] not in backbone.needs.feature_means:  # functions of another tap
+                counts.append(len(ran))
         ran.clear()
         backbone(x, **given)
         assert counts == sorted(set(counts)), 'each deeper tap costs more convolutions'

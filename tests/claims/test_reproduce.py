@@ -3,6 +3,7 @@
 import fcntl
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -110,6 +111,7 @@ def made_up(tmp_path, monkeypatch):
         model = re.fullmatch(r'(.+)_s\d+_\w{8}', folder.name)[1]
         given['trained'].append(model)
         given['overrides'] = overrides
+        (folder / 'iter_9.pth').touch()
         before, after = given['scores'].get(model, (20.0, 25.0))
         mean = {'psnr_rgb': after, 'input/psnr_rgb': before}
         return {'mean': mean, 'overrides': dict(overrides), 'checkpoint': {'path': '', 'sha256': 'f' * 64}}
@@ -117,7 +119,6 @@ def made_up(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, 'train_and_test', trained)
     given['probe'] = {'psnr_rgb': 21.0}
     monkeypatch.setattr(reproduction, 'measure_probe', lambda *_: given['probe'])
-    monkeypatch.setattr(runs, 'last_checkpoint', lambda folder: folder / 'iter_9.pth')
     return given
 
 
@@ -132,6 +133,24 @@ def test_where_a_run_started_is_stored_by_name(tmp_path, made_up):
     assert made_up['overrides']['load_from'].startswith(str(tmp_path))
     stored = json.loads((tmp_path / 'd/runs/heavy_rain/small/stage2_s0.json').read_text())
     assert stored['overrides']['load_from'] == 'heavy_rain/small/residue_s0'
+
+
+def test_weights_that_a_run_starts_from_are_trained_again_where_they_are_gone(tmp_path, made_up, capsys):
+    """A stored result is not enough: weights stay in the work directory of the machine that trained them."""
+    chosen = select(read_all(), 'heavy_rain/C6-psnr')
+    reproduction.reproduce(chosen, 'small', [0], options(tmp_path))
+    shutil.rmtree(tmp_path / 'w')
+    planned = runs.plan(chosen, 'small', [0])
+    assert runs.to_execute(planned, tmp_path / 'd', tmp_path / 'w') == []
+    (tmp_path / 'd/runs/heavy_rain/small/stage2_s0.json').unlink()
+    capsys.readouterr()
+    reproduction.show_plan(planned, tmp_path / 'd', tmp_path / 'w')
+    line = next(line for line in capsys.readouterr().out.splitlines() if 'residue_s0' in line)
+    assert line.startswith('  to do')
+    assert f'another run starts from its weights, which are not in {tmp_path / "w"}' in line
+    made_up['trained'].clear()
+    assert reproduction.reproduce(chosen, 'small', [0], options(tmp_path)) == []
+    assert made_up['trained'] == ['residue', 'stage2']
 
 
 def test_a_baseline_that_does_not_restore_ends_the_claim(tmp_path, made_up, capsys):
