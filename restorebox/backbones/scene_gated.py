@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from restorebox.backbones.base import BaseBackbone
 from restorebox.errors import ConfigError
 from restorebox.layers.global_statistics import SceneEncoder, scene_statistics
+from restorebox.layers.precision import traced
 from restorebox.layers.statistics import LocalStatistics
 from restorebox.registry import BACKBONES
 from restorebox.values import Width
@@ -114,7 +115,8 @@ class SceneGated(BaseBackbone):
             taps: see there.
             only_taps: see there.
             scene: of :meth:`global_statistics`; None: of ``x``.
-            means: of the tap ``means`` over the whole picture, ``(N or 1, 2C, 1, 1)``; None: over ``x``.
+            means: of the tap ``means`` over the whole picture, ``(N or 1, 2C, 1, 1)``; None, and NaN in an exported
+                file: over ``x``.
             given: further inputs of the inner backbone.
         """
         self.collect(taps, only_taps)  # checks them
@@ -142,6 +144,8 @@ class SceneGated(BaseBackbone):
         if features is not None:
             if means is None:
                 means = self.statistics.mean(features)
+            elif traced():  # the input of an exported file, whose default is NaN
+                means = torch.where(means.isnan(), self.statistics.mean(features), means)
             else:
                 means = means.to(features.dtype).expand(len(y), -1, -1, -1)
             y = torch.cat((y.to(means.dtype).expand(-1, -1, *means.shape[-2:]), means), 1)

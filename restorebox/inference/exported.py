@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -87,12 +88,16 @@ def _needs(facts: dict) -> Needs:
     statistics = facts.get('global_statistics', [])  # files of earlier versions read none
     if statistics not in ([], ['scene']):
         raise ValueError('global_statistics')
+    means = facts.get('feature_means', {})  # files of earlier versions average over each tile
+    if not isinstance(means, dict) or not all(type(n) is int and 0 < n <= 65536 for n in means.values()):
+        raise ValueError('feature_means')
     return Needs(
         stride=int(facts['stride']),
         min_size=int(facts['min_size']),
         value_range=(0.0, 1.0),
         receptive_field=field,
         global_statistics=bool(statistics),
+        feature_means=tuple(means),
     )
 
 
@@ -121,10 +126,17 @@ class ExportedNetwork(nn.Module):
         self._session = open_session(path, str(path), device)
         self.facts = session_facts(self._session, str(path))
         self.needs = _needs(self.facts)
-        self.given = ('scene',) if self.needs.global_statistics else ()
-        names = tuple(each.name for each in self._session.get_inputs())
+        self._statistics = ('scene',) if self.needs.global_statistics else ()
+        self.given = (*self._statistics, *self.needs.feature_means)
+        optional = self._session.get_overridable_initializers() if self.needs.feature_means else []
+        names = tuple(each.name for each in (*self._session.get_inputs(), *optional))
         if names != ('picture', *self.given):
             raise ExportError(f'model {path}: its inputs are {names}; they must be {("picture", *self.given)}')
+        self._channels = self.facts.get('feature_means', {})
+        shapes = {each.name: (each.type, each.shape) for each in optional}
+        for tap, number in self._channels.items():
+            if shapes[tap] != ('tensor(float)', [1, number, 1, 1]):
+                raise ExportError(f"model {path}: its input '{tap}' is {shapes[tap]}; it must be {(1, number, 1, 1)}")
         self.batched = self._session.get_inputs()[0].shape[:1] != [1]
         self.providers = used_providers(self._session, device, str(path))
 
@@ -135,35 +147,69 @@ class ExportedNetwork(nn.Module):
 
     def global_statistics(self, x: Tensor) -> dict[str, Tensor]:
         """See :meth:`BaseBackbone.global_statistics`."""
-        return {name: scene_statistics(x) for name in self.given}
+        return {name: scene_statistics(x) for name in self._statistics}
 
-    def forward(self, x: Tensor, scene: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(
+        self,
+        x: Tensor,
+        taps: tuple[str, ...] = (),
+        only_taps: bool = False,
+        scene: Tensor | None = None,
+        **means: Tensor,
+    ) -> dict[str, Tensor]:
         """Restore pictures.
 
         Args:
             x: ``(N, 3, H, W)`` in [0, 1], H and W multiples of the stride.
+            taps: names in ``needs.feature_means``: features to return instead of the pictures.
+            only_taps: True with ``taps``.
             scene: global statistics, ``(N or 1, 7, 32, 32)``; None: those of ``x``, where the file reads them.
+            means: of the features in ``needs.feature_means`` over the whole picture, ``(N or 1, C, 1, 1)``; those of
+                ``x`` for the others.
 
         Returns:
-            ``{'picture': same shape}``.
+            ``{'picture': same shape}``, or tap -> ``(N, C, h, w)``, H and W divided by the same number.
 
         Raises:
-            ExportError: the graph fails, or its output has another shape.
+            ExportError: the graph fails, or an output has another shape.
         """
+        names = [f'features_{tap}' for tap in taps] if only_taps else ['restored']
         try:
             inputs = {'picture': x.contiguous()}
-            if self.given:
-                scene = scene_statistics(x) if scene is None else scene
-                inputs['scene'] = scene.expand(len(x), -1, -1, -1).contiguous()
-            count = len(x) if self.batched else 1
-            parts = [{k: y[i : i + count].numpy() for k, y in inputs.items()} for i in range(0, len(x), count)]
-            pictures = [self._session.run(None, part)[0] for part in parts]
-            picture = torch.cat([torch.from_numpy(each) for each in pictures])
+            if self._statistics:
+                inputs['scene'] = scene_statistics(x) if scene is None else scene
+            inputs |= means
+            # a file has one mean for all pictures of a pass
+            count = len(x) if self.batched and all(len(each) == 1 for each in means.values()) else 1
+            passes = [self._session.run(names, self._part(inputs, i, count)) for i in range(0, len(x), count)]
+            outputs = [torch.cat([torch.from_numpy(each) for each in parts]) for parts in zip(*passes, strict=True)]
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise ExportError(f'model {self._path}: its graph fails: {" ".join(str(error).split())[:200]}') from None
-        if picture.shape != x.shape or not picture.is_floating_point():
-            raise ExportError(f'model {self._path}: gives {tuple(picture.shape)} for a picture of {tuple(x.shape)}')
-        return {'picture': picture}
+        for y, tap in zip(outputs, taps if only_taps else ['picture'], strict=True):
+            if not y.is_floating_point() or (not only_taps and y.shape != x.shape):
+                raise ExportError(f'model {self._path}: gives {tuple(y.shape)} for a picture of {tuple(x.shape)}')
+            if only_taps:
+                self._check_features(y, tap, x)
+        return dict(zip(taps if only_taps else ['picture'], outputs, strict=True))
+
+    def _part(self, inputs: dict[str, Tensor], first: int, count: int) -> dict[str, np.ndarray]:
+        """Return the inputs of ``count`` pictures from the index ``first``; statistics of one are those of all."""
+        part = {}
+        for name, x in inputs.items():
+            if name == 'scene' and len(x) == 1:
+                x = x.expand(count, -1, -1, -1)
+            elif len(x) > 1 or name == 'picture':
+                x = x[first : first + count]
+            part[name] = x.contiguous().numpy()
+        return part
+
+    def _check_features(self, y: Tensor, tap: str, x: Tensor) -> None:
+        """Raise an ExportError for features that are not ``(N, C, H / s, W / s)`` for a picture of HxW."""
+        scale = x.shape[-1] // y.shape[-1] if y.dim() == 4 and 0 < y.shape[-1] <= x.shape[-1] else 0
+        if not scale or y.shape != (len(x), self._channels[tap], x.shape[-2] // scale, x.shape[-1] // scale):
+            raise ExportError(
+                f"model {self._path}: its features '{tap}' are {tuple(y.shape)} for a picture of {tuple(x.shape)}"
+            )
 
 
 class ExportedRestorer(BaseRestorer):

@@ -2,7 +2,9 @@
 
 Input and output are ``(N, 3, H, W)`` RGB in [0, 1]; H and W are multiples of the stride and at least the minimum size.
 A network that reads global statistics has a second input ``scene``, ``(N, 7, 32, 32)``: those of the whole picture,
-see :func:`restorebox.layers.global_statistics.scene_statistics`. The value range is mapped inside the graph. Padding
+see :func:`restorebox.layers.global_statistics.scene_statistics`. An ONNX file of a network that reads means of features
+has an optional third input, these means over the whole picture, and a second output, the features; files of other kinds
+average over their input. The value range is mapped inside the graph. Padding
 and cropping are not part of it, so that the graph is independent of the size: callers pad with
 :func:`restorebox.layers.pad_to_multiple` and crop, as :meth:`BaseRestorer.restore` does. Stride, sizes and other
 metadata are stored in the file as JSON under ``restorebox``.
@@ -17,10 +19,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from restorebox.errors import ExportError, missing_package
+from restorebox.inference.feature_means import reads_feature_means
 from restorebox.inference.tiles import Tiler
 from restorebox.layers.finite import nan_where_infinite
 from restorebox.layers.global_statistics import GRID, STATISTICS, scene_statistics
@@ -33,7 +37,7 @@ FACTS = 'restorebox'  # metadata key in an ONNX file
 EXTRA = 'restorebox.json'  # metadata file in PyTorch's archives
 TOLERANCE = 1e-3
 SCENE = 'scene'  # name of the input with global statistics
-Run = Callable[..., Tensor]
+Run = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
 def check_exportable(restorer: BaseRestorer) -> None:
@@ -69,6 +73,7 @@ class DeployedNetwork(nn.Module):
 
     Attributes:
         reads_scene: whether it has the input ``scene``.
+        feature_means: the taps whose means over the whole picture it can read.
 
     Args:
         restorer: in evaluation mode, on the CPU.
@@ -83,14 +88,28 @@ class DeployedNetwork(nn.Module):
         self.network = restorer.role('generator')
         self.low, self.high = restorer.needs.value_range
         self.reads_scene = restorer.needs.global_statistics
+        self.feature_means = restorer.needs.feature_means if reads_feature_means(restorer) else ()
 
-    def forward(self, picture: Tensor, scene: Tensor | None = None) -> Tensor:
-        """Restore a picture, see the class; ``scene``: ``(N, 7, 32, 32)``, of the whole picture."""
+    def forward(self, picture: Tensor, scene: Tensor | None = None, *means: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Restore a picture, see the class.
+
+        Args:
+            picture: ``(N, 3, H, W)``.
+            scene: statistics of the whole picture, ``(N, 7, 32, 32)``.
+            means: of each tap in ``feature_means`` over the whole picture, ``(1, C, 1, 1)``; NaN: over ``picture``.
+
+        Returns:
+            The restored pictures; with ``means`` also the features of each tap, ``(N, C, h, w)``.
+        """
+        taps = self.feature_means if means else ()
         given = {} if scene is None else {SCENE: scene}
+        given |= dict(zip(taps, means, strict=True))
         span = self.high - self.low
         plain = (self.low, self.high) == (0.0, 1.0)
-        restored = self.network(picture if plain else picture * span + self.low, **given)['picture']
-        return nan_where_infinite(restored if plain else (restored - self.low) / span).clamp(0, 1)
+        out = self.network(picture if plain else picture * span + self.low, taps=taps, **given)
+        restored = out['picture'] if plain else (out['picture'] - self.low) / span
+        restored = nan_where_infinite(restored).clamp(0, 1)
+        return (restored, *(out[tap] for tap in taps)) if means else restored
 
 
 def file_facts(restorer: BaseRestorer, model: str) -> dict:
@@ -104,7 +123,7 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
         ``stride``; ``min_size``, at least two strides, since exporters specialise on feature maps of one pixel;
         ``value_range`` of input and output; ``receptive_field``, or the window of statistics if that is larger, None
         for the whole picture; ``pixel_bytes``, the memory of a forward pass per pixel; ``global_statistics``, the names
-        of the inputs besides ``picture``.
+        of the inputs besides ``picture``; ``feature_means``, tap -> channels of the optional inputs of an ONNX file.
 
     Raises:
         ExportError: see :func:`check_exportable`.
@@ -112,6 +131,7 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
     check_exportable(restorer)
     tiler, needs = Tiler(restorer), restorer.needs
     unbounded = needs.receptive_field is None and not restorer.statistics_window
+    channels = restorer.role('generator').backbone.tap_channels
     return {
         'format': FORMAT,
         'model': model,
@@ -122,6 +142,7 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
         'statistics_window': restorer.statistics_window,
         'pixel_bytes': tiler.pixel_bytes,
         'global_statistics': [SCENE] if needs.global_statistics else [],
+        'feature_means': {tap: channels[tap] for tap in needs.feature_means} if reads_feature_means(restorer) else {},
         'restorebox_version': __version__,
     }
 
@@ -145,20 +166,21 @@ def export_restorer(restorer: BaseRestorer, kind: str, facts: dict) -> tuple[byt
     sizes = check_sizes(facts['stride'], facts['min_size'], facts['statistics_window'])
     with torch.no_grad(), _quiet():
         data = _ENCODERS[kind](network, facts, sizes[0])
-        return data, check_file(data, kind, network, sizes, network.reads_scene)
+        return data, check_file(data, kind, network, sizes, facts)
 
 
-def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]], reads_scene: bool = False) -> float:
+def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]], facts: dict) -> float:
     """Compare an exported file with its network on noise: two pictures of the first size, one of each other size.
 
-    Global statistics are those of another picture, so that a file which ignores them is refused.
+    Global statistics are those of another picture, and means of features are random, so that a file which ignores them
+    is refused. A file that reads such means is run without them, too.
 
     Args:
         data: content of the file.
         kind: a key of :data:`KINDS`.
         network: the original network.
         sizes: (height, width) of the inputs.
-        reads_scene: whether it has the input ``scene``.
+        facts: metadata of the file, see :func:`file_facts`.
 
     Returns:
         Largest absolute difference.
@@ -171,21 +193,33 @@ def check_file(data: bytes, kind: str, network: Run, sizes: list[tuple[int, int]
     for height, width in sizes:
         count = 2 if (height, width) == sizes[0] else 1
         x = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height))
-        inputs = (x, scene_statistics(x.square())) if reads_scene else (x,)
-        with torch.no_grad():
-            expected = network(*inputs)
-            try:
-                made = run(*inputs)
-            except Exception as error:  # a size that the network reads in Python has been fixed
-                raise _cannot(kind, error) from error
-        seen = (made - expected).abs().max().item()
-        if not seen <= TOLERANCE:  # NaN is a failure as well
-            raise ExportError(
-                f'the exported {kind} file differs from PyTorch by {seen:.3g} at {height}x{width}; at most '
-                f'{TOLERANCE:g} is right; nothing was written'
-            )
-        worst = max(worst, seen)
+        inputs = (x, *(scene_statistics(x.square()) for _ in facts['global_statistics']))
+        means = _example_means(facts, kind)
+        for given in [inputs, (*inputs, *means)] if means else [inputs]:
+            with torch.no_grad():
+                expected = _as_tuple(network(*given))
+                try:
+                    made = _as_tuple(run(*given))
+                except Exception as error:  # a size that the network reads in Python has been fixed
+                    raise _cannot(kind, error) from error
+            seen = max((a - b).abs().max().item() for a, b in zip(expected, made, strict=False))
+            if not seen <= TOLERANCE:  # NaN is a failure as well
+                raise ExportError(
+                    f'the exported {kind} file differs from PyTorch by {seen:.3g} at {height}x{width}; at most '
+                    f'{TOLERANCE:g} is right; nothing was written'
+                )
+            worst = max(worst, seen)
     return worst
+
+
+def _as_tuple(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _example_means(facts: dict, kind: str) -> tuple[Tensor, ...]:
+    """Return means of features with which a network is traced and checked: for ONNX, where they are optional."""
+    channels = facts['feature_means'].values() if kind == 'onnx' else ()
+    return tuple(torch.rand(1, number, 1, 1) for number in channels)
 
 
 def check_sizes(stride: int, least: int, window: int | None) -> list[tuple[int, int]]:
@@ -196,7 +230,7 @@ def check_sizes(stride: int, least: int, window: int | None) -> list[tuple[int, 
 
 
 def runner(data: bytes, kind: str) -> Run:
-    """Return a function that runs an exported file on ``(N, 3, H, W)`` and, if it reads them, global statistics."""
+    """Return a function that runs an exported file, with the inputs and outputs of :class:`DeployedNetwork`."""
     if kind == 'torchscript':
         return torch.jit.load(io.BytesIO(data))
     if kind == 'pt2':
@@ -204,9 +238,10 @@ def runner(data: bytes, kind: str) -> Run:
     from restorebox.inference.exported import open_session
 
     session = open_session(data, 'the exported file')
-    names = [each.name for each in session.get_inputs()]
-    return lambda *inputs: torch.from_numpy(
-        session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})[0]
+    names = [each.name for each in (*session.get_inputs(), *session.get_overridable_initializers())]
+    return lambda *inputs: tuple(
+        torch.from_numpy(y)
+        for y in session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=False)})
     )
 
 
@@ -226,11 +261,12 @@ def _quiet() -> Iterator[None]:
                 each.setLevel(level)
 
 
-def _example(facts: dict, count: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
+def _example(facts: dict, count: int, size: tuple[int, int], kind: str) -> tuple[Tensor, ...]:
     """Return inputs with which a network is traced."""
     return (
         torch.rand(count, 3, *size),
         *(torch.rand(count, STATISTICS, GRID, GRID) for _ in facts['global_statistics']),
+        *_example_means(facts, kind),
     )
 
 
@@ -241,9 +277,10 @@ def _program(network: nn.Module, facts: dict, size: tuple[int, int], kind: str) 
     free = {2 + i: torch.export.Dim(name, min=least) for i, name in enumerate(('height', 'width'))}
     sides = {axis: dim if stride == 1 else stride * dim for axis, dim in free.items()}
     batch = torch.export.Dim('batch')
-    shapes = ({0: batch} | sides, *({0: batch} for _ in facts['global_statistics']))
+    fixed: list[tuple[dict, ...]] = [tuple({} for _ in means)] if (means := _example_means(facts, kind)) else []
+    shapes = ({0: batch} | sides, *({0: batch} for _ in facts['global_statistics']), *fixed)
     try:
-        return torch.export.export(network, _example(facts, 2, size), dynamic_shapes=shapes)
+        return torch.export.export(network, _example(facts, 2, size, kind), dynamic_shapes=shapes)
     except Exception as error:  # exporters raise exceptions of many types
         raise _cannot(kind, error) from error
 
@@ -257,7 +294,7 @@ def _encode_pt2(network: nn.Module, facts: dict, size: tuple[int, int]) -> bytes
 def _encode_torchscript(network: nn.Module, facts: dict, size: tuple[int, int]) -> bytes:
     buffer = io.BytesIO()
     try:
-        traced = torch.jit.trace(network, _example(facts, 1, size), check_trace=False)  # see check_file
+        traced = torch.jit.trace(network, _example(facts, 1, size, 'torchscript'), check_trace=False)  # see check_file
         torch.jit.save(traced, buffer, _extra_files={EXTRA: json.dumps(facts)})
     except Exception as error:  # see _program
         raise _cannot('torchscript', error) from error
@@ -276,8 +313,8 @@ def _encode_onnx(network: nn.Module, facts: dict, size: tuple[int, int]) -> byte
         exported = torch.onnx.export(
             program,
             dynamo=True,
-            input_names=['picture', *facts['global_statistics']],
-            output_names=['restored'],
+            input_names=['picture', *facts['global_statistics'], *facts['feature_means']],
+            output_names=['restored', *(f'features_{tap}' for tap in facts['feature_means'])],
             external_data=False,
             verbose=False,
         )
@@ -285,6 +322,9 @@ def _encode_onnx(network: nn.Module, facts: dict, size: tuple[int, int]) -> byte
         raise _cannot('onnx', error) from error
     assert exported is not None  # as always with dynamo=True
     proto = exported.model_proto
+    for tap, number in facts['feature_means'].items():  # an input with an initializer may be left out
+        unknown = onnx.numpy_helper.from_array(np.full((1, number, 1, 1), np.nan, np.float32), tap)
+        proto.graph.initializer.append(unknown)
     onnx.helper.set_model_props(proto, {FACTS: json.dumps(facts)})
     return proto.SerializeToString()
 

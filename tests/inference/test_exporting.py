@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,6 +47,7 @@ NETWORKS = {
         dict(type='GatedHead', inner=dict(type='SubPixelHead', residual=True, activation=False)),
     ),
 }
+NETWORKS['feature means'] = NETWORKS['gates']  # without a window
 SIZES = [(70, 97), (128, 64), (40, 300)]  # the last is past the window of the statistics
 
 
@@ -58,7 +60,7 @@ def drawn(name, window=64):
                 type='SupervisedRestorer',
                 generator=dict(backbone=backbone, head=head),
                 losses=dict(l1=dict(type='L1Loss')),
-                statistics_window=None if name == 'global statistics' else window,
+                statistics_window=None if name in ('global statistics', 'feature means') else window,
             )
         )
         with torch.no_grad():
@@ -66,7 +68,10 @@ def drawn(name, window=64):
                 if 'head' in key and key.endswith('conv.weight'):
                     weight.mul_(8)  # drawn heads give almost nothing
                 if not weight.any() and 'weight' in key:  # starts at zero
-                    weight.normal_(std=0.3)
+                    # the features before this head are not normalised
+                    weight.normal_(std=0.003 if name == 'feature means' and 'head' in key else 0.3)
+                if key.endswith('backbone.gates.bias'):
+                    weight.zero_()
     return restorer.eval()
 
 
@@ -93,18 +98,57 @@ def test_onnx_matches_pytorch(name, tmp_path):
         assert (seen - expected).abs().max() < 1e-3
 
 
-def test_tiles_of_a_file_share_the_statistics_of_the_whole_picture(tmp_path):
-    restorer = drawn('global statistics')
+@pytest.mark.parametrize('name', ['global statistics', 'feature means'])
+def test_tiles_of_a_file_share_the_statistics_of_the_whole_picture(name, tmp_path):
+    restorer = drawn(name)
     other = exported(restorer, tmp_path)
     assert other.needs.global_statistics
+    assert other.needs.feature_means == restorer.needs.feature_means == (('means',) if name == 'feature means' else ())
     rng = np.random.default_rng(0)
-    picture = (rng.integers(0, 60, (200, 300, 3)) + np.linspace(0, 190, 300)[None, :, None]).astype(np.uint8)
+    noise = rng.integers(0, 60, (200, 300, 3)) * np.linspace(0.2, 1, 200)[:, None, None]
+    picture = (noise + np.linspace(0, 190, 300)[None, :, None]).astype(np.uint8)
     whole = Tiler(restorer)(picture).astype(int)
     tiler = Tiler(other, memory=Tiler(restorer).pixel_bytes * 120 * 120 / 2**20)
     assert not tiler.fits(200, 300)
-    assert np.abs(tiler(picture) - whole).max() <= 1
+    tiled = np.abs(tiler(picture) - whole)
+    if name == 'global statistics':
+        assert tiled.max() <= 1
+    else:
+        assert tiled.mean() < 0.7  # the receptive field is wider than the margin of such small tiles
+        tiler._reads_means = False
+        assert np.abs(tiler(picture) - whole).mean() > 3, 'the means would make no difference'
     part = Tiler(restorer)(picture[:100, :100]).astype(int)  # with statistics of its own
     assert np.abs(part - whole[:100, :100]).mean() > 1, 'the statistics would make no difference'
+
+
+@torch.no_grad()
+def test_features_of_a_file(tmp_path):
+    restorer = drawn('feature means')
+    network = exported(restorer, tmp_path).generator
+    x = torch.rand(3, 3, 64, 96)
+    scene = restorer.estimate_shared(x)['scene']
+    given = dict(taps=('means',), only_taps=True, scene=scene)
+    features = network(x, **given)
+    torch.testing.assert_close(features, restorer.generator(x, **given), rtol=1e-3, atol=1e-4)
+    means = torch.rand(3, features['means'].shape[1], 1, 1)  # of one picture for all, or of each
+    for each in (means[:1], means):
+        own = each.expand(3, -1, -1, -1)
+        parts = [restorer.generator(x[i][None], scene=scene[i][None], means=own[i][None])['picture'] for i in range(3)]
+        expected = torch.cat(parts).clamp(0, 1)
+        torch.testing.assert_close(network(x, scene=scene, means=each)['picture'], expected, rtol=1e-3, atol=1e-4)
+    one = network(x, scene=scene[:1])['picture']  # a scene of all
+    torch.testing.assert_close(network(x[2:], scene=scene[:1])['picture'], one[2:], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'shape', [(1, 8, 6), (1, 7, 4, 6), (2, 32, 4, 6), (1, 32, 4, 0), (1, 32, 3, 6), (1, 32, 90, 120)]
+)
+def test_features_of_another_shape_are_an_error(shape, tmp_path, monkeypatch):
+    network = exported(drawn('feature means'), tmp_path).generator
+    x = torch.rand(1, 3, 64, 96)
+    monkeypatch.setattr(network, '_session', SimpleNamespace(run=lambda names, inputs: [np.zeros(shape, np.float32)]))
+    with pytest.raises(ExportError, match=r"its features 'means' are .* for a picture of \(1, 3, 64, 96\)"):
+        network(x, taps=('means',), only_taps=True)
 
 
 def test_other_statistics_can_not_be_exported(monkeypatch):
@@ -125,7 +169,7 @@ def test_the_tiler_cuts_for_a_file_as_for_its_network(tmp_path):
     assert tilers[0].plan(500, 400) == tilers[1].plan(500, 400)
 
 
-@pytest.mark.parametrize('name', ['UNet-5', 'global statistics'])
+@pytest.mark.parametrize('name', ['UNet-5', 'global statistics', 'feature means'])
 @pytest.mark.parametrize('kind', ['torchscript', 'pt2'])
 def test_files_of_pytorch(kind, name):
     restorer = drawn(name)
@@ -151,8 +195,9 @@ def test_a_network_that_can_not_be_exported_is_an_error():
 def test_another_network_is_noticed():
     restorer = small_restorer('SupervisedRestorer').eval()
     data, _ = export_restorer(restorer, 'torchscript', file_facts(restorer, 'small'))
+    facts = {'global_statistics': [], 'feature_means': {}}
     with pytest.raises(ExportError, match=r'differs from PyTorch by .* at 64x64.*nothing was written'):
-        check_file(data, 'torchscript', lambda x: x * float('nan'), [(64, 64)])
+        check_file(data, 'torchscript', lambda x: x * float('nan'), [(64, 64)], facts)
 
 
 def test_missing_packages_are_a_line(monkeypatch):

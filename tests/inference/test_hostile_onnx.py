@@ -47,6 +47,12 @@ def write(folder, to, change=None, **facts):
     'facts',
     [
         {'stride': 0},
+        {'feature_means': 'x'},
+        {'feature_means': ['means']},
+        {'feature_means': {'means': 0}},
+        {'feature_means': {'means': True}},
+        {'feature_means': {'means': 10**9}},
+        {'feature_means': {'means': 16}},
         {'stride': -4},
         {'stride': 'four'},
         {'stride': {'type': 'os.system', 'command': 'touch IT_RAN'}},
