@@ -9,7 +9,7 @@ inferencer, as 8-bit images at their original size:
 - pairs in fp32, untiled: the mean PSNR of Y per set, and the smallest gain of any image;
 - clean photographs, synthetic document pages and constant images: the difference between output and input;
 - small crops of clean photographs, down to one pixel;
-- large images untiled and in tiles (--memory 200): the mean difference;
+- large images, clean and with synthetic heavy rain, untiled and in tiles (--memory 200): the mean difference;
 - bfloat16 compared with fp32 on a sample of every set of pairs; with --int8 also its 8-bit export (restorebox export
   --int8), on a sample of the clean sets as well;
 - number of weights, and number of operations at 481x321.
@@ -39,9 +39,11 @@ from weather_scores import PAIRS
 from restorebox.cli.common import guarded
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.datasets.synthetic_pictures import make_page
+from restorebox.degradations import build_degradation
 from restorebox.engine.checkpoint import sha256
 from restorebox.inference import RestoreInferencer
 from restorebox.metrics.protocols import protocol
+from restorebox.pixels import to_uint8
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results'
 PSNR = protocol('psnr_y')
@@ -191,16 +193,17 @@ class Gate:
             Line('constant frames: levels off', len(off), worst, f'<= {CONSTANT_LEVELS}', worst <= CONSTANT_LEVELS, {})
         )
 
-    def tiles(self, pictures: list[tuple[str, np.ndarray]]) -> None:
+    def tiles(self, what: str, pictures: Iterable[tuple[str, np.ndarray]]) -> None:
         """Compare tiled and untiled output of large pictures."""
         rows = {}
         for key, picture in pictures:
             whole, tiled = self.whole(picture), self.tiled(picture)
             rows[key] = float(np.abs(whole.astype(int) - tiled.astype(int)).mean())
-        self.pictures['tiled and untiled'] = rows
+        name = f'tiled and untiled, {what}'
+        self.pictures[name] = rows
         worst = max(rows.values())
         self.lines.append(
-            Line('tiled and untiled: levels, mean', len(rows), worst, f'<= {TILES_LEVELS}', worst <= TILES_LEVELS, {})
+            Line(f'{name}: levels, mean', len(rows), worst, f'<= {TILES_LEVELS}', worst <= TILES_LEVELS, {})
         )
 
     def cost(self) -> None:
@@ -224,6 +227,13 @@ def clean_test(data: Path) -> list[str]:
 def named(paths: Iterable[str]) -> Iterable[tuple[str, np.ndarray]]:
     """Yield the pictures of files with their names."""
     return ((Path(path).name, read_picture(path)) for path in paths)
+
+
+def rainy(pictures: Iterable[tuple[str, np.ndarray]]) -> Iterable[tuple[str, np.ndarray]]:
+    """Yield pictures with synthetic heavy rain, by seed."""
+    rain = build_degradation('heavy_rain')
+    for i, (name, picture) in enumerate(pictures):
+        yield name, to_uint8(rain(picture, np.random.default_rng(i))['lq'])
 
 
 def pages(count: int) -> Iterable[tuple[str, np.ndarray]]:
@@ -275,7 +285,9 @@ def main() -> int:
     gate.clean('drawn pages', pages(min(PAGES, gate.count)))
     gate.clean('small crops', small(test, gate.count))
     gate.constant()
-    gate.tiles(list(named(thinned(held, min(5, gate.count)))))
+    large = thinned(held, min(5, gate.count))
+    gate.tiles('clean', named(large))
+    gate.tiles('rainy', rainy(named(large)))
     gate.cost()
     text = table(gate.lines)
     missed = [line.what for line in gate.lines if not line.passed]
