@@ -81,7 +81,8 @@ def feature_means(
                 across = slice(begin // scale, None if end == right - left else end // scale)
                 own = features[..., down, across]
                 counts[name] += own.shape[-2] * own.shape[-1]
-                sums[name] = sums.get(name, 0) + own.sum((-2, -1), keepdim=True, dtype=torch.float64)
+                in_rows = own.sum(-1, keepdim=True, dtype=torch.float32)  # less memory than all in double precision
+                sums[name] = sums.get(name, 0) + in_rows.sum(-2, keepdim=True, dtype=torch.float64)
             if done:
                 done()
     return {name: (total / counts[name]).float() for name, total in sums.items()}
