@@ -162,3 +162,18 @@ def test_the_gated_model_restores_what_its_network_does(gated, recipe):
     lq = to_uint8(build_degradation(recipe)(clean, np.random.default_rng(2))['lq'])
     ours, theirs = gated.restore_array(lq) / 255, restored(opened, lq / 255)
     assert psnr_y(ours, clean / 255) > max(psnr_y(theirs, clean / 255) - 0.3, psnr_y(lq / 255, clean / 255) + 1)
+
+
+@pytest.mark.slow
+def test_tiles_of_a_rainy_photograph_share_the_gates():
+    clean = data.coffee()
+    rainy = to_uint8(build_degradation('heavy_rain')(clean, np.random.default_rng(0))['lq'])
+    whole = RestoreInferencer(device='cpu', precision='fp32', memory=4096)
+    tiled = RestoreInferencer(device='cpu', precision='fp32', memory=100)
+    assert whole.tiler.fits(*rainy.shape[:2])
+    assert not tiled.tiler.fits(*rainy.shape[:2])
+    expected = whole(rainy).astype(int)
+    assert np.abs(expected - rainy).mean() > 10
+    assert np.abs(tiled(rainy) - expected).mean() < 0.3
+    tiled.tiler._reads_means = False
+    assert np.abs(tiled(rainy) - expected).mean() > 0.6, 'the tiles agree without their first pass'

@@ -31,7 +31,7 @@ def test_a_model_that_changes_nothing_leaves_clean_pictures_alone(study):
     made.clean('clean', photographs())
     made.clean('pages', study.pages(1))
     made.constant()
-    made.tiles(photographs())
+    made.tiles('clean', photographs())
     assert all(line.passed for line in made.lines)
     assert made.pictures['clean'] == dict.fromkeys(('picture 0', 'picture 1', 'picture 2'), 100)
 
@@ -56,7 +56,7 @@ def test_an_8_bit_export_that_harms_clean_pictures_is_refused(study):
 def test_frames_that_are_off_and_tiles_that_disagree_are_refused(study):
     made = gate(study, lambda picture: np.minimum(picture, 252), tiled=lambda picture: np.minimum(picture, 100))
     made.constant()
-    made.tiles(photographs(1))
+    made.tiles('clean', photographs(1))
     assert [line.passed for line in made.lines] == [False, False]
     assert made.pictures['constant frames']['255'] == 3
 
