@@ -165,15 +165,16 @@ def test_the_gated_model_restores_what_its_network_does(gated, recipe):
 
 
 @pytest.mark.slow
-def test_tiles_of_a_rainy_photograph_share_the_gates():
-    clean = data.coffee()
-    rainy = to_uint8(build_degradation('heavy_rain')(clean, np.random.default_rng(0))['lq'])
+def test_tiles_of_a_photograph_share_the_gates():
+    """Only a part of it is noisy, so that gates of single tiles would differ."""
+    noisy = data.coffee()
+    noisy[:, :250] = to_uint8(build_degradation('noise')(noisy, np.random.default_rng(0))['lq'])[:, :250]
     whole = RestoreInferencer(device='cpu', precision='fp32', memory=4096)
     tiled = RestoreInferencer(device='cpu', precision='fp32', memory=100)
-    assert whole.tiler.fits(*rainy.shape[:2])
-    assert not tiled.tiler.fits(*rainy.shape[:2])
-    expected = whole(rainy).astype(int)
-    assert np.abs(expected - rainy).mean() > 10
-    assert np.abs(tiled(rainy) - expected).mean() < 0.3
+    assert whole.tiler.fits(*noisy.shape[:2])
+    assert not tiled.tiler.fits(*noisy.shape[:2])
+    expected = whole(noisy).astype(int)
+    assert np.abs(expected - noisy).mean() > 2
+    assert np.abs(tiled(noisy) - expected).mean() < 0.05
     tiled.tiler._reads_means = False
-    assert np.abs(tiled(rainy) - expected).mean() > 0.6, 'the tiles agree without their first pass'
+    assert np.abs(tiled(noisy) - expected).mean() > 0.5, 'the tiles agree without their first pass'
