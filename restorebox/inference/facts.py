@@ -12,6 +12,7 @@ from restorebox.engine.plugins import plugin_notes
 from restorebox.engine.published import build_on_meta, check_deployed, load_model_file, stored_config
 from restorebox.engine.zoo import architecture_licence
 from restorebox.inference.devices import default_device
+from restorebox.inference.feature_means import reads_feature_means
 from restorebox.inference.models import WEIGHTS_SUFFIXES, find_model, find_weights, is_url
 from restorebox.layers.precision import has_bf16
 from restorebox.registry import RESTORERS
@@ -100,6 +101,11 @@ def network_facts(restorer: BaseRestorer) -> dict[str, object]:
         **(
             {'global statistics': 'reads statistics of the whole picture too, taken once for all tiles'}
             if needs.global_statistics
+            else {}
+        ),
+        **(
+            {'means of features': 'over the whole picture, by a first pass over its tiles'}
+            if reads_feature_means(restorer)
             else {}
         ),
         'stride': needs.stride,
