@@ -18,8 +18,11 @@ from restorebox.claims.pictures import draw_pictures
 from restorebox.claims.runs import last_checkpoint, train_and_test
 
 SEED = 0
-TOLERANCE = 1e-5
-"""Relative difference of scores that rounding on another machine explains."""
+TOLERANCE = 3e-5
+"""Relative difference of scores that rounding on another machine explains.
+
+On two Intel processors the same commit gave probes whose scores differed by up to 2e-5 (cclgan/no_intra).
+"""
 
 
 def measure_probe(spec: Spec, work: Path, environment: Mapping[str, str]) -> dict[str, float]:
