@@ -68,9 +68,10 @@ def writeable(picture: np.ndarray, kind: type | None = None) -> np.ndarray:
 
     Args:
         picture: of any shape.
-        kind: its new dtype; None keeps it.
+        kind: its new dtype; None keeps it, in the machine's byte order.
     """
-    x = np.require(picture, kind, ('C', 'W'))
+    native = None if picture.dtype.isnative else picture.dtype.newbyteorder('=')
+    x = np.require(picture, kind or native, ('C', 'W'))
     # NumPy calls an array contiguous whatever the strides along axes of length 1; PyTorch refuses negative ones
     return x.copy() if any(stride < 0 for stride in x.strides) else x
 

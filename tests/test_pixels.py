@@ -113,6 +113,14 @@ def test_views_of_any_strides_become_tensors(kind, shape):
         torch.testing.assert_close(to_tensor(view), expected)
 
 
+@pytest.mark.parametrize('kind', ['>u2', '<u2', '>f4', '<f4'])
+def test_any_byte_order(kind):
+    picture = np.arange(24, dtype=kind).reshape(2, 4, 3) / (1 if kind[1] == 'u' else 24)
+    picture = picture.astype(kind)
+    torch.testing.assert_close(to_tensor(picture), to_tensor(picture.astype(kind[1:])))
+    assert torch.from_numpy(writeable(picture)).shape == (2, 4, 3)
+
+
 def test_writeable_copies_only_what_it_must():
     picture = np.zeros((2, 3, 3), np.uint8)
     assert writeable(picture) is picture

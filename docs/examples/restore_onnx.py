@@ -16,6 +16,7 @@ parser.add_argument('--batch', type=int, default=1, help='tiles in one pass')
 parser.add_argument('--provider', default='CPU', help='CPU, CUDA, OpenVINO, CoreML or Dml (DirectML)')
 args = parser.parse_args()
 options = onnxruntime.SessionOptions()
+options.log_severity_level = 3  # errors: it warns of the optional input, which looks like a constant
 options.add_session_config_entry('session.record_ep_graph_assignment_info', '1')  # since onnxruntime 1.24
 providers = dict.fromkeys([f'{args.provider}ExecutionProvider', 'CPUExecutionProvider'])
 session = onnxruntime.InferenceSession(args.files[0], options, providers=[*providers])

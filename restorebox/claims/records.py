@@ -73,14 +73,21 @@ def sources(config: Path, content: Mapping, *more: str) -> dict[str, str]:
     return {name: source_digest(file.resolve()) for name, file in sorted(names.items())}
 
 
-def changed(record: Mapping[str, Any], docs: Path) -> list[str]:
-    """Return the files of a stored run whose code is not what it was, or ``[NO_SOURCES]``; of a failed one nothing."""
+def changed(record: Mapping[str, Any], docs: Path, checkout: Path | None = None) -> list[str]:
+    """Return the files of a stored run whose code is not what it was, or ``[NO_SOURCES]``; of a failed one nothing.
+
+    Args:
+        record: the stored run.
+        docs: folder of the stored results.
+        checkout: folder with ``restorebox`` and ``configs`` to compare with; None for the running program.
+    """
     if record.get('sources') is None:
         return [] if 'failed' in record else [NO_SOURCES]
     found = []
+    package, configs = (PACKAGE, configs_dir()) if checkout is None else (checkout / 'restorebox', checkout / 'configs')
     for name, digest in _listed(docs / 'sources' / f'{record["sources"]}.json').items():
         top, _, rest = name.partition('/')
-        file = (PACKAGE if top == 'restorebox' else configs_dir().resolve()) / rest
+        file = (package if top == 'restorebox' else configs.resolve()) / rest
         if not file.is_file() or source_digest(file) != digest:
             found.append(name)
     return found

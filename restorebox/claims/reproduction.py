@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger
-from restorebox.claims.probes import measure_probe, probe_differences
-from restorebox.claims.records import code_identity, data_names, names_digest
+from restorebox.claims.probes import measure_probe, measure_probe_in, probe_differences
+from restorebox.claims.records import changed, code_identity, data_names, names_digest
 from restorebox.claims.rows import results, row, rows, side
 from restorebox.claims.runs import (
     Run,
@@ -102,11 +102,22 @@ def execute_runs(runs: Sequence[Run], options: Options) -> list[Run]:
     return failed
 
 
-def confirm(chosen: Chosen, options: Options) -> None:
+def confirm(chosen: Chosen, options: Options, against: Path | None = None) -> None:
     """Run the probes of stale results, and confirm the results whose probe and config are what they were.
 
     A line per model says which files have changed and what came of it. See :mod:`restorebox.claims.probes`.
+
+    Args:
+        chosen: ledgers and claims.
+        options: folders and device.
+        against: a checkout of another version. Where the stored probe differs, that of this version is measured on this
+            machine instead, for the results that are valid there.
+
+    Raises:
+        ConfigError: ``against`` is no checkout.
     """
+    if against and not ((against / 'restorebox').is_dir() and (against / 'configs').is_dir()):
+        raise ConfigError(f'{against}: no checkout with restorebox and configs; make one with git worktree add')
     for ledger, _ in chosen:
         for model in ledger.models:
             spec, stale = ledger.spec(model, 'tiny'), _stale(ledger, model, options.docs)
@@ -123,8 +134,16 @@ def confirm(chosen: Chosen, options: Options) -> None:
             except RestoreboxError as error:
                 print(f'{name}: its probe failed: {error}')
                 continue
+            there: dict[str, float] = {}
             for run, one in with_probe:
                 different = probe_differences(one['probe'], now)
+                if different and against and not changed(one, options.docs, against):
+                    try:
+                        environment = run_environment(options.device)
+                        there = there or measure_probe_in(against, ledger.method, model, options.work, environment)
+                        different = probe_differences(there, now)
+                    except RestoreboxError as error:
+                        different = [str(error)]
                 # the few values of a probe's training say little about an analysis of a long one
                 different += [f'{file}: run it again' for file in one['changed'] if file.startswith(ANALYSES_FOLDER)]
                 made_by = code_identity(
@@ -140,7 +159,8 @@ def confirm(chosen: Chosen, options: Options) -> None:
                     print(f'{run.name}: has changed meanwhile; not confirmed')
                     continue
                 confirmed = [*one.get('confirmed', []), made_by['commit']]
-                write_json(run.stored(options.docs), {**kept, 'sources': made_by['sources'], 'confirmed': confirmed})
+                more = {'sources': made_by['sources'], 'confirmed': confirmed, 'probe': now}
+                write_json(run.stored(options.docs), {**kept, **more})
                 print(f'{run.name}: confirmed; changed were {", ".join(one["changed"][:3])}')
 
 

@@ -155,9 +155,14 @@ def to_execute(runs: Sequence[Run], docs: Path, work: Path) -> list[Run]:
     """
     names = {run.name for run in runs if to_do(run, docs)}
     for run in reversed(runs):
-        if run.name in names and run.start and not find_checkpoints(run.start.folder(work)):
+        if run.name in names and run.start and not _is_complete(run.start.folder(work)):
             names.add(run.start.name)
     return [run for run in runs if run.name in names]
+
+
+def _is_complete(folder: Path) -> bool:
+    """Return whether a work directory has the weights of a complete training; scores are written after it."""
+    return (folder / 'scores.json').is_file() and bool(find_checkpoints(folder))
 
 
 def is_running(run: Run, work: Path) -> bool:
@@ -265,7 +270,7 @@ def train_and_test(
             options += ['--cfg-options', *(f'{key}={_word(value)}' for key, value in overrides.items())]
         log, scores = folder / 'output.txt', folder / 'scores.json'
         # test again if the scores are not of the whole set, so that the error is reported each time
-        if not scores.is_file() or json.loads(scores.read_bytes()).get('problems'):
+        if not _is_complete(folder) or json.loads(scores.read_bytes()).get('problems'):
             _run_command(['train', config, '--seed', str(seed), '--resume', *options], log, lock.fileno(), environment)
             trained = str(last_checkpoint(folder))
             _run_command(['test', config, trained, *options], log, lock.fileno(), environment)

@@ -46,6 +46,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     instead.add_argument('--list', action='store_true', help='list the claims and stop')
     instead.add_argument('--status', action='store_true', help='list the verdicts and stop')
     instead.add_argument('--confirm', action='store_true', help='confirm stale results by their probes and stop')
+    parser.add_argument('--against', type=Path, help='--confirm on another machine: a checkout where they are valid')
     instead.add_argument('--render', action='store_true', help='write the pages from stored results and stop')
     return parse_runs(parser, argv)
 
@@ -71,7 +72,7 @@ def main(argv: list[str]) -> None:
         write_pages(ledgers, args.docs, args.published)
         return
     if args.confirm:
-        confirm(chosen, Options(args.work_dir, args.docs, None, args.device, lambda: None))
+        confirm(chosen, Options(args.work_dir, args.docs, None, args.device, lambda: None), args.against)
         write_pages(ledgers, args.docs, args.published)
         return
     seeds = seeds_of(args)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
+RESERVED = {'self', 'x', 'taps', 'only_taps', 'scene', 'picture', 'restored'}  # no names of means of features
+
+
 def open_session(model: str | Path | bytes, name: str, device: str = 'cpu') -> onnxruntime.InferenceSession:
     """Open a session with PyTorch's number of threads.
 
@@ -91,6 +94,8 @@ def _needs(facts: dict) -> Needs:
     means = facts.get('feature_means', {})  # files of earlier versions average over each tile
     if not isinstance(means, dict) or not all(type(n) is int and 0 < n <= 65536 for n in means.values()):
         raise ValueError('feature_means')
+    if not all(name.isidentifier() for name in means) or RESERVED & {*means}:
+        raise ValueError('feature_means')
     return Needs(
         stride=int(facts['stride']),
         min_size=int(facts['min_size']),
@@ -128,15 +133,20 @@ class ExportedNetwork(nn.Module):
         self.needs = _needs(self.facts)
         self._statistics = ('scene',) if self.needs.global_statistics else ()
         self.given = (*self._statistics, *self.needs.feature_means)
-        optional = self._session.get_overridable_initializers() if self.needs.feature_means else []
-        names = tuple(each.name for each in (*self._session.get_inputs(), *optional))
-        if names != ('picture', *self.given):
-            raise ExportError(f'model {path}: its inputs are {names}; they must be {("picture", *self.given)}')
         self._channels = self.facts.get('feature_means', {})
-        shapes = {each.name: (each.type, each.shape) for each in optional}
-        for tap, number in self._channels.items():
-            if shapes[tap] != ('tensor(float)', [1, number, 1, 1]):
-                raise ExportError(f"model {path}: its input '{tap}' is {shapes[tap]}; it must be {(1, number, 1, 1)}")
+        optional = self._session.get_overridable_initializers() if self._channels else []
+        self._outputs = [each.name for each in self._session.get_outputs()]
+        for what, found, right in (
+            ('inputs', [each.name for each in self._session.get_inputs()], ['picture', *self._statistics]),
+            ('optional inputs', [each.name for each in optional], [*self._channels]),
+            ('further outputs', self._outputs[1:], [f'features_{tap}' for tap in self._channels]),
+        ):
+            if found != right:
+                raise ExportError(f'model {path}: its {what} are {found}; they must be {right}')
+        for each in optional:
+            shape = [1, self._channels[each.name], 1, 1]
+            if (each.type, each.shape) != ('tensor(float)', shape):
+                raise ExportError(f"model {path}: its input '{each.name}' is {each.type} {each.shape}, not {shape}")
         self.batched = self._session.get_inputs()[0].shape[:1] != [1]
         self.providers = used_providers(self._session, device, str(path))
 
@@ -173,7 +183,7 @@ class ExportedNetwork(nn.Module):
         Raises:
             ExportError: the graph fails, or an output has another shape.
         """
-        names = [f'features_{tap}' for tap in taps] if only_taps else ['restored']
+        names = [f'features_{tap}' for tap in taps] if only_taps else self._outputs[:1]
         try:
             inputs = {'picture': x.contiguous()}
             if self._statistics:

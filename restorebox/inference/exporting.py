@@ -90,26 +90,26 @@ class DeployedNetwork(nn.Module):
         self.reads_scene = restorer.needs.global_statistics
         self.feature_means = restorer.needs.feature_means if reads_feature_means(restorer) else ()
 
-    def forward(self, picture: Tensor, scene: Tensor | None = None, *means: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, picture: Tensor, *statistics: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Restore a picture, see the class.
 
         Args:
             picture: ``(N, 3, H, W)``.
-            scene: statistics of the whole picture, ``(N, 7, 32, 32)``.
-            means: of each tap in ``feature_means`` over the whole picture, ``(1, C, 1, 1)``; NaN: over ``picture``.
+            statistics: ``scene`` of the whole picture if the network reads it, ``(N, 7, 32, 32)``; then none, or of
+                each tap in ``feature_means`` the mean over the whole picture, ``(1, C, 1, 1)``; NaN: over ``picture``.
 
         Returns:
-            The restored pictures; with ``means`` also the features of each tap, ``(N, C, h, w)``.
+            The restored pictures; with means also the features of each tap, ``(N, C, h, w)``.
         """
-        taps = self.feature_means if means else ()
-        given = {} if scene is None else {SCENE: scene}
-        given |= dict(zip(taps, means, strict=True))
+        names = (*([SCENE] if self.reads_scene else []), *self.feature_means)
+        given = dict(zip(names, statistics, strict=False))
+        taps = tuple(tap for tap in self.feature_means if tap in given)
         span = self.high - self.low
         plain = (self.low, self.high) == (0.0, 1.0)
         out = self.network(picture if plain else picture * span + self.low, taps=taps, **given)
         restored = out['picture'] if plain else (out['picture'] - self.low) / span
         restored = nan_where_infinite(restored).clamp(0, 1)
-        return (restored, *(out[tap] for tap in taps)) if means else restored
+        return (restored, *(out[tap] for tap in taps)) if taps else restored
 
 
 def file_facts(restorer: BaseRestorer, model: str) -> dict:
@@ -277,8 +277,8 @@ def _program(network: nn.Module, facts: dict, size: tuple[int, int], kind: str) 
     free = {2 + i: torch.export.Dim(name, min=least) for i, name in enumerate(('height', 'width'))}
     sides = {axis: dim if stride == 1 else stride * dim for axis, dim in free.items()}
     batch = torch.export.Dim('batch')
-    fixed: list[tuple[dict, ...]] = [tuple({} for _ in means)] if (means := _example_means(facts, kind)) else []
-    shapes = ({0: batch} | sides, *({0: batch} for _ in facts['global_statistics']), *fixed)
+    statistics = (*({0: batch} for _ in facts['global_statistics']), *({} for _ in _example_means(facts, kind)))
+    shapes = ({0: batch} | sides, *([statistics] if statistics else []))
     try:
         return torch.export.export(network, _example(facts, 2, size, kind), dynamic_shapes=shapes)
     except Exception as error:  # exporters raise exceptions of many types

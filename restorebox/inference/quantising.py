@@ -129,6 +129,7 @@ def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) 
     """
     try:
         import onnx
+        import onnxruntime
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     except ImportError as error:
         raise missing_package('export --int8', 'export', error) from None
@@ -141,6 +142,7 @@ def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) 
     with tempfile.TemporaryDirectory() as temporary_folder:
         new = Path(temporary_folder) / 'int8.onnx'
         logging.disable(logging.WARNING)  # onnxruntime logs advice to the root logger
+        onnxruntime.set_default_logger_severity(3)  # errors; and warns of optional inputs
         try:
             quantize_static(
                 model,
@@ -156,6 +158,7 @@ def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) 
             )
         finally:
             logging.disable(logging.NOTSET)
+            onnxruntime.set_default_logger_severity(2)  # its default
         quantised = onnx.load(new)
     onnx.helper.set_model_props(quantised, {each.key: each.value for each in model.metadata_props})
     return quantised.SerializeToString()

@@ -80,20 +80,22 @@ def _ramp(x: Tensor) -> Tensor:
     return 0.5 - 0.5 * torch.cos(math.pi * x.clamp(0, 1))
 
 
-def expected_time(seconds: float, tiles: list[int], pixels: int) -> str | None:
+def expected_time(seconds: float, tiles: list[int], pixels: int, passes: int = 1) -> str | None:
     """Return a note on the time that the remaining tiles of a picture will take; None below :data:`LONG` seconds.
 
     Args:
         seconds: time of the first tile.
         tiles: number of pixels of each tile.
         pixels: number of pixels of the picture.
+        passes: over all tiles, counted as equally long.
     """
-    left = seconds * (sum(tiles) / tiles[0] - 1)
+    left = seconds * (passes * sum(tiles) / tiles[0] - 1)
     if left < LONG:
         return None
     share = sum(tiles) / pixels
     less = f'; their margins make it {share:.1f} times the work, less with more --memory' if share > 1.5 else ''
-    return f'about {math.ceil(left / 60)} more minutes: {len(tiles)} tiles, the first took {seconds:.1f} s{less}'
+    count = f'{len(tiles)} tiles' + (f' in {passes} passes' if passes > 1 else '')
+    return f'about {math.ceil(left / 60)} more minutes: {count}, the first took {seconds:.1f} s{less}'
 
 
 class Tiler:
@@ -290,30 +292,28 @@ class Tiler:
         across = [w.to(self.device) for w in axis_weights(columns, margin, BLEND)]
         downs = [w.to(self.device) for w in axis_weights(rows, margin, BLEND)]
         out = np.empty_like(picture)
-        count = itertools.count(1)
-        total = len(rows) * len(columns) * (2 if self._reads_means else 1)
+        count, started = itertools.count(1), time.monotonic()
+        areas = [(b - a) * (d - c) for a, b in rows for c, d in columns]
+        passes = 2 if self._reads_means else 1
 
         def done() -> None:
+            number, taken = next(count), time.monotonic() - started
+            if number == 1 and (note := expected_time(taken, areas, height * width, passes)):
+                print_log(f'{height}x{width}: {note}', 'current', logging.WARNING)
             if progress:
-                progress(next(count), total)
+                progress(number, passes * len(areas))
 
         def tile(top: int, bottom: int, left: int, right: int) -> Tensor:
             return to_tensor(picture[top:bottom, left:right], self.device)
 
         if self._reads_means:
-            means = feature_means(self.restorer, tile, rows, columns, shared, self.autocast, done)
-            shared = {**(shared or {}), **means}
+            shared = self._with_means(shared, tile, rows, columns, done)
         pending = torch.zeros(3, 0, width, device=self.device)  # pixel rows that overlap the next row of tiles
         for i, (top, bottom) in enumerate(rows):
             band = torch.zeros(3, bottom - top, width, device=self.device)
             band[:, : pending.shape[1]] = pending
             for (left, right), weight in zip(columns, across, strict=True):
-                started = time.monotonic()
                 y = self._restore(tile(top, bottom, left, right), shared)[0]
-                if top == left == 0:
-                    areas = [(b - a) * (d - c) for a, b in rows for c, d in columns]
-                    if note := expected_time(time.monotonic() - started, areas, height * width):
-                        print_log(f'{height}x{width}: {note}', 'current', logging.WARNING)
                 band[..., left:right] += y * (downs[i][:, None] * weight)
                 done()
             end = rows[i + 1][0] if i + 1 < len(rows) else height
@@ -352,6 +352,24 @@ class Tiler:
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         return self._estimate(to_tensor(small, self.device))
 
+    def _with_means(
+        self,
+        shared: dict[str, Tensor] | None,
+        tile: Callable[[int, int, int, int], Tensor],
+        rows: list[tuple[int, int]],
+        columns: list[tuple[int, int]],
+        done: Callable[[], None] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return ``shared`` with the means of features over the whole picture, see :func:`feature_means`."""
+        means = feature_means(self.restorer, tile, rows, columns, shared, self.autocast, done)
+        for value in means.values():
+            self._check_finite(value)
+        return {**(shared or {}), **means}
+
+    def _check_finite(self, x: Tensor) -> None:
+        if not torch.isfinite(x).all():
+            raise PictureError('the network gave NaN' + ('; try it with the precision fp32' if self.bf16 else ''))
+
     def _estimate(self, x: Tensor) -> dict[str, Tensor] | None:
         with self.autocast():
             return self.restorer.estimate_shared(x)
@@ -365,8 +383,7 @@ class Tiler:
         if self._reads_means and not (shared and self.restorer.needs.feature_means[0] in shared):
             # of the upright picture, as for tiles
             rows, columns = ([(0, side)] for side in x.shape[-2:])
-            means = feature_means(self.restorer, lambda *_: x, rows, columns, shared, self.autocast)
-            shared = {**(shared or {}), **means}
+            shared = self._with_means(shared, lambda *_: x, rows, columns)
         total = torch.zeros_like(x)
         for turns, flip in itertools.product(range(4), (False, True)):
             turned = torch.rot90(x.flip(-1) if flip else x, turns, (-2, -1))
@@ -379,6 +396,5 @@ class Tiler:
         rng = torch.Generator(x.device).manual_seed(0)
         with self.autocast():
             out = self.restorer.restore(x, shared=shared, rng=rng, progress=progress)
-        if not torch.isfinite(out['pred']).all():
-            raise PictureError('the network gave NaN' + ('; try it with the precision fp32' if self.bf16 else ''))
+        self._check_finite(out['pred'])
         return out['pred'] if self.strength == 1 else self.restorer.at_strength(x, out, self.strength)

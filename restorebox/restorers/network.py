@@ -55,7 +55,11 @@ class Network(nn.Module):
             sizes = {'in_channels': self.backbone.out_channels, 'scale': self.backbone.out_stride}
             head = HEADS.build({**sizes, **head})
         self.head = cast(BaseHead, head)
-        self.backbone.check_taps(self.head.taps)
+        means = self.backbone.needs.feature_means
+        self.backbone.check_taps((*self.head.taps, *means))
+        if unread := [name for name in means if name not in self.backbone.given]:
+            kind = type(self.backbone).__name__
+            raise ConfigError(f"{kind}: needs.feature_means has '{unread[0]}', which is no input in its given")
         if init is not None:
             initialise(self, init)
         self.channels_last = channels_last

@@ -2,15 +2,17 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
 from restorebox.claims import probes, records, reproduction, runs
 from restorebox.claims.ledger import read_all, select
-from restorebox.errors import RestoreboxError
+from restorebox.errors import ConfigError, RestoreboxError
 from tests.claims.test_reproduce import made_up, options  # noqa: F401
-from tests.conftest import long
+from tests.conftest import REPO, long
 
+digest = records.source_digest
 CLAIM = 'fdrnet/C2'
 
 
@@ -48,6 +50,39 @@ def test_an_equal_probe_confirms(tmp_path, stored, capsys):
     record = runs.read_result(runs.plan(chosen, 'small', [0])[0], docs)
     assert record['confirmed'] == [records.commit()]
     assert record['mean']['psnr_rgb'] == 25.0
+
+
+def test_another_machine_is_told_from_another_code(tmp_path, stored, capsys, monkeypatch):
+    """A probe that rounding changed is compared with that of the code with which the result was valid."""
+    given, chosen, docs = stored
+    given['probe'] = {'psnr_rgb': 21.1}
+    there = {'psnr_rgb': 21.1}
+    asked = []
+    monkeypatch.setattr(reproduction, 'measure_probe_in', lambda *words: asked.append(words[:3]) or there)
+    with pytest.raises(ConfigError, match='no checkout with restorebox and configs'):
+        reproduction.confirm(chosen, options(tmp_path), tmp_path)
+    for name in ('restorebox', 'configs'):
+        shutil.copytree(REPO / name, tmp_path / 'old' / name, ignore=shutil.ignore_patterns('*.safetensors', '*.pyc'))
+    reproduction.confirm(chosen, options(tmp_path), tmp_path / 'old')
+    assert asked == [], 'the results are stale there, too'
+    old = tmp_path / 'old/restorebox/pixels.py'
+    monkeypatch.setattr(records, 'source_digest', lambda file: 'other' if file == old else digest(file))  # valid there
+    there['psnr_rgb'] = 21.2
+    reproduction.confirm(chosen, options(tmp_path), tmp_path / 'old')
+    assert 'fdrnet/small/full_s0: stays stale: psnr_rgb 21.2 -> 21.1' in capsys.readouterr().out
+    there['psnr_rgb'] = 21.1
+    reproduction.confirm(chosen, options(tmp_path), tmp_path / 'old')
+    assert 'fdrnet/small/full_s0: confirmed' in capsys.readouterr().out
+    assert asked[-1] == (tmp_path / 'old', 'fdrnet', 'no_aux')
+    record = runs.read_result(runs.plan(chosen, 'small', [0])[0], docs)
+    assert record['probe'] == {'psnr_rgb': 21.1}
+
+
+def test_a_probe_in_another_checkout_that_fails_is_a_line(tmp_path):
+    (tmp_path / 'restorebox').mkdir()
+    (tmp_path / 'restorebox' / '__init__.py').write_text('raise ImportError("an old version")')
+    with pytest.raises(RestoreboxError, match='the probe of fdrnet/full failed: ImportError: an old version'):
+        probes.measure_probe_in(tmp_path, 'fdrnet', 'full', tmp_path / 'w', {'PATH': ''})
 
 
 def test_another_probe_does_not(tmp_path, stored, capsys):

@@ -111,7 +111,8 @@ def made_up(tmp_path, monkeypatch):
         model = re.fullmatch(r'(.+)_s\d+_\w{8}', folder.name)[1]
         given['trained'].append(model)
         given['overrides'] = overrides
-        (folder / 'iter_9.pth').touch()
+        for name in ('iter_9.pth', 'scores.json'):
+            (folder / name).touch()
         before, after = given['scores'].get(model, (20.0, 25.0))
         mean = {'psnr_rgb': after, 'input/psnr_rgb': before}
         return {'mean': mean, 'overrides': dict(overrides), 'checkpoint': {'path': '', 'sha256': 'f' * 64}}
@@ -151,6 +152,34 @@ def test_weights_that_a_run_starts_from_are_trained_again_where_they_are_gone(tm
     made_up['trained'].clear()
     assert reproduction.reproduce(chosen, 'small', [0], options(tmp_path)) == []
     assert made_up['trained'] == ['residue', 'stage2']
+
+
+def test_half_trained_weights_are_not_what_a_run_starts_from(tmp_path, made_up):
+    """The training that makes weights again was killed: a checkpoint, but no scores; or only the scores are left."""
+    chosen = select(read_all(), 'heavy_rain/C6-psnr')
+    reproduction.reproduce(chosen, 'small', [0], options(tmp_path))
+    (tmp_path / 'd/runs/heavy_rain/small/stage2_s0.json').unlink()
+    first, second = runs.plan(chosen, 'small', [0])
+    docs, work = tmp_path / 'd', tmp_path / 'w'
+    assert runs.to_execute([first, second], docs, work) == [second]
+    for name in ('scores.json', 'iter_9.pth'):
+        (first.folder(work) / name).unlink()
+        assert runs.to_execute([first, second], docs, work) == [first, second]
+        (first.folder(work) / name).touch()
+
+
+def test_a_training_whose_weights_are_gone_is_no_complete_one(tmp_path, monkeypatch):
+    ran = []
+
+    def command(arguments, log, lock, environment):
+        ran.append(arguments[0])
+        (tmp_path / 'iter_1.pth').touch()
+
+    monkeypatch.setattr(runs, '_run_command', command)
+    (tmp_path / 'scores.json').write_text('{"mean": {}}')
+    for expected in (['train', 'test'], ['train', 'test']):  # the second call finds it complete
+        assert runs.train_and_test('a.py', 0, tmp_path) == {'mean': {}}
+        assert ran == expected
 
 
 def test_a_baseline_that_does_not_restore_ends_the_claim(tmp_path, made_up, capsys):

@@ -3,18 +3,22 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from restorebox.backbones.dncnn import DnCNN
 from restorebox.errors import ExportError, MissingPackageError
 from restorebox.inference import load_model
 from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.exporting import DeployedNetwork, check_file, export_restorer, file_facts
 from restorebox.inference.tiles import Tiler
+from restorebox.layers.precision import traced
 from restorebox.registry import RESTORERS
+from restorebox.restorers import Network
 from tests.conftest import long
 from tests.factories import small_restorer
 
@@ -119,6 +123,42 @@ def test_tiles_of_a_file_share_the_statistics_of_the_whole_picture(name, tmp_pat
         assert np.abs(tiler(picture) - whole).mean() > 3, 'the means would make no difference'
     part = Tiler(restorer)(picture[:100, :100]).astype(int)  # with statistics of its own
     assert np.abs(part - whole[:100, :100]).mean() > 1, 'the statistics would make no difference'
+
+
+class MeanBackbone(DnCNN):
+    """Adds the mean of its features; it reads nothing else of the whole picture."""
+
+    def __init__(self) -> None:
+        super().__init__(layers=3, width=8)
+        self.tap_channels = {'pooled': 8}
+        self.given = ('pooled',)
+        self.needs = replace(self.needs, feature_means=('pooled',))
+
+    def forward(self, x, taps=(), only_taps=False, pooled=None):
+        out = super().forward(x)['out']
+        own = out.mean((-2, -1), keepdim=True)
+        if pooled is None:
+            pooled = own
+        elif traced():
+            pooled = torch.where(pooled.isnan(), own, pooled)
+        features = {'pooled': out} if 'pooled' in taps else {}
+        return features if only_taps else {**features, 'out': out + pooled}
+
+
+def test_means_of_features_without_global_statistics(tmp_path):
+    torch.manual_seed(0)
+    network = Network(MeanBackbone(), dict(type='PictureHead'))
+    restorer = RESTORERS.build(dict(type='SupervisedRestorer', generator=network, losses=dict(l1=dict(type='L1Loss'))))
+    other = exported(restorer.eval(), tmp_path)
+    assert other.needs.feature_means == ('pooled',)
+    assert not other.needs.global_statistics
+    picture = np.random.default_rng(0).integers(0, np.linspace(5, 255, 300)[:, None], (200, 300, 3)).astype(np.uint8)
+    whole = Tiler(restorer)(picture).astype(int)
+    assert np.abs(whole - picture).mean() > 1
+    for each in (restorer, other):
+        tiler = Tiler(each, memory=Tiler(restorer).pixel_bytes * 120 * 120 / 2**20)
+        assert not tiler.fits(200, 300)
+        assert np.abs(tiler(picture) - whole).max() <= 1
 
 
 @torch.no_grad()

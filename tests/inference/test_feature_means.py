@@ -1,15 +1,19 @@
 """Means of features over a whole picture, from a first pass over its tiles."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
+from restorebox.errors import ConfigError, PictureError
+from restorebox.inference import tiles
 from restorebox.inference.feature_means import feature_means, own_spans, reads_feature_means
 from restorebox.inference.tiles import Tiler, axis_tiles
 from restorebox.pixels import to_tensor
 from restorebox.registry import RESTORERS
+from restorebox.restorers import Network
 
 HEAD = dict(type='SubPixelHead', residual=True, activation=False)
 
@@ -107,3 +111,32 @@ def test_one_mean_for_several_tiles(restorer):
     together = restorer.restore(x, shared={'scene': scene.expand(3, -1, -1, -1), 'means': means})['pred']
     one = restorer.restore(x[:1], shared={'scene': scene, 'means': means})['pred']
     torch.testing.assert_close(together[:1], one)
+
+
+@pytest.mark.parametrize('options', [{}, {'ensemble': True}])
+def test_nan_in_the_first_pass_is_an_error(restorer, picture, options):
+    with torch.no_grad():
+        next(restorer.generator.backbone.inner.process.parameters()).fill_(float('nan'))
+    with pytest.raises(PictureError, match='the network gave NaN'):
+        tiled(restorer, **options)(picture)
+
+
+def test_the_expected_time_is_said_after_the_first_tile_of_the_first_pass(restorer, picture, monkeypatch):
+    said, seen = [], []
+    monkeypatch.setattr(tiles, 'LONG', 0.0)
+    monkeypatch.setattr(tiles, 'print_log', lambda text, *_: said.append((len(seen), text)))
+    tiled(restorer)(picture, progress=lambda done, total: seen.append((done, total)))
+    ((when, text),) = said
+    assert when == 0
+    assert f'{seen[-1][1] // 2} tiles in 2 passes' in text
+
+
+@pytest.mark.parametrize(
+    ('tap', 'given', 'words'), [('nope', ('nope',), "no tap 'nope'"), ('process', (), 'which is no input')]
+)
+def test_needs_that_do_not_fit_the_backbone_are_an_error(restorer, tap, given, words):
+    backbone = restorer.generator.backbone.inner
+    backbone.needs = replace(backbone.needs, feature_means=(tap,))
+    backbone.given = given
+    with pytest.raises(ConfigError, match=words):
+        Network(backbone, HEAD)

@@ -7,6 +7,10 @@ import pytest
 from PIL import Image
 
 from restorebox.cli.main import main
+from restorebox.errors import ExportError
+from restorebox.inference.exported import ExportedNetwork
+from restorebox.inference.exporting import export_restorer, file_facts
+from tests.inference.test_exporting import drawn
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -53,6 +57,9 @@ def write(folder, to, change=None, **facts):
         {'feature_means': {'means': True}},
         {'feature_means': {'means': 10**9}},
         {'feature_means': {'means': 16}},
+        {'feature_means': {'x': 16}},
+        {'feature_means': {'taps': 16}},
+        {'feature_means': {'a b': 16}},
         {'stride': -4},
         {'stride': 'four'},
         {'stride': {'type': 'os.system', 'command': 'touch IT_RAN'}},
@@ -78,6 +85,46 @@ def test_facts_that_no_export_writes(facts, exported, tmp_path, capsys, monkeypa
     line = refused(exported, write(exported, tmp_path / 'm.onnx', **facts), capsys)
     assert 'm.onnx' in line
     assert not (tmp_path / 'IT_RAN').exists()
+
+
+@pytest.fixture(scope='module')
+def with_means(tmp_path_factory):
+    """An exported file with the optional input ``means``."""
+    restorer = drawn('feature means')
+    file = tmp_path_factory.mktemp('means') / 'good.onnx'
+    file.write_bytes(export_restorer(restorer, 'onnx', file_facts(restorer, 'means'))[0])
+    return file
+
+
+def required(model):
+    (unknown,) = [each for each in model.graph.initializer if each.name == 'means']
+    model.graph.initializer.remove(unknown)
+
+
+def wider(model):
+    (entry,) = [each for each in model.graph.input if each.name == 'means']
+    entry.type.tensor_type.shape.dim[1].dim_value += 1
+    required(model)
+    array = np.zeros((1, entry.type.tensor_type.shape.dim[1].dim_value, 1, 1), np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(array, 'means'))
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (required, "its inputs are ['picture', 'scene', 'means']; they must be ['picture', 'scene']"),
+        (lambda model: model.graph.output.pop(), "its further outputs are []; they must be ['features_means']"),
+        (wider, ''),  # onnxruntime itself refuses it
+    ],
+    ids=['required', 'no output', 'wider'],
+)
+def test_a_graph_that_does_not_fit_its_facts(change, words, with_means, tmp_path):
+    model = onnx.load(with_means)
+    change(model)
+    onnx.save(model, tmp_path / 'm.onnx')
+    with pytest.raises(ExportError) as caught:
+        ExportedNetwork(tmp_path / 'm.onnx')
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
