@@ -161,10 +161,16 @@ def test_means_of_features_without_global_statistics(tmp_path):
         assert np.abs(tiler(picture) - whole).max() <= 1
 
 
-@torch.no_grad()
-def test_features_of_a_file(tmp_path):
+@pytest.fixture(scope='module')
+def with_means(tmp_path_factory):
+    """A network that reads means of features, and its file."""
     restorer = drawn('feature means')
-    network = exported(restorer, tmp_path).generator
+    return restorer, exported(restorer, tmp_path_factory.mktemp('means')).generator
+
+
+@torch.no_grad()
+def test_features_of_a_file(with_means):
+    restorer, network = with_means
     x = torch.rand(3, 3, 64, 96)
     scene = restorer.estimate_shared(x)['scene']
     given = dict(taps=('means',), only_taps=True, scene=scene)
@@ -183,8 +189,8 @@ def test_features_of_a_file(tmp_path):
 @pytest.mark.parametrize(
     'shape', [(1, 8, 6), (1, 7, 4, 6), (2, 32, 4, 6), (1, 32, 4, 0), (1, 32, 3, 6), (1, 32, 90, 120)]
 )
-def test_features_of_another_shape_are_an_error(shape, tmp_path, monkeypatch):
-    network = exported(drawn('feature means'), tmp_path).generator
+def test_features_of_another_shape_are_an_error(shape, with_means, monkeypatch):
+    _, network = with_means
     x = torch.rand(1, 3, 64, 96)
     monkeypatch.setattr(network, '_session', SimpleNamespace(run=lambda names, inputs: [np.zeros(shape, np.float32)]))
     with pytest.raises(ExportError, match=r"its features 'means' are .* for a picture of \(1, 3, 64, 96\)"):
