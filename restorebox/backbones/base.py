@@ -30,10 +30,10 @@ class Needs:
             warning.
         global_statistics: whether the network uses :meth:`BaseBackbone.global_statistics`, computed once from the whole
             picture and passed with every tile.
-        feature_means: taps whose means over the whole picture the network uses. Each is also an
-            optional input of the same name, ``(N, C, 1, 1)``: the means over all tiles, which are computed by a first
-            pass over them, see :mod:`restorebox.inference.feature_means`. Not read while the network computes its
-            statistics over a local window (``statistics_window``).
+        feature_means: taps whose means over the whole picture the network uses. Each is also an optional input of the
+            same name, ``(N, C, 1, 1)``: the means over all tiles, which are computed by a first pass over them, see
+            :mod:`restorebox.inference.feature_means`. Not read while the network computes its statistics over a local
+            window (``statistics_window``).
     """
 
     stride: int

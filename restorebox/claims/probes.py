@@ -2,10 +2,10 @@
 
 A result is stale as soon as the text of its code has changed, also by a new name or a type. Its probe is a training of
 a few steps at the budget ``tiny``, on synthetic pictures, with a test. If the present code gives the scores of the
-probe again, and the resolved config is what it was, then the result is confirmed. On
-another machine rounding may give other scores: then the probe of the code with which the result was valid is repeated
-there as well. A change that acts only after many steps, or only on large pictures, is not seen by a probe; a result
-whose analysis changed has to be computed again.
+probe again, and the resolved config is what it was, then the result is confirmed. On another machine rounding may give
+other scores: then the probe of the code with which the result was valid is repeated there as well. A change that acts
+only after many steps, or only on large pictures, is not seen by a probe; a result whose analysis changed has to be
+computed again.
 """
 
 from __future__ import annotations

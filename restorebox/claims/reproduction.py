@@ -231,8 +231,10 @@ def show_plan(
             print(f'  done   {name}')
             continue
         left, total, unknown = left + 1, total + (known or 0), unknown + (known is None)
-        why = f' (stale, changed or unknown: {result["changed"][0]})' if result and result['changed'] else ''
-        if not to_do(run, docs):
+        why = ''
+        if result and result['changed']:
+            why = f' (stale, changed or unknown: {result["changed"][0]})'
+        elif result and 'failed' not in result:
             why = f' (done, but another run starts from its weights, which are not in {work})'
         print(f'  to do  {name}: ' + ('time unknown' if known is None else f'about {known:.1f} min') + why)
     parts = [f'{left} of {len(runs)} runs to do']

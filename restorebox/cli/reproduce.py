@@ -46,9 +46,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     instead.add_argument('--list', action='store_true', help='list the claims and stop')
     instead.add_argument('--status', action='store_true', help='list the verdicts and stop')
     instead.add_argument('--confirm', action='store_true', help='confirm stale results by their probes and stop')
-    parser.add_argument('--against', type=Path, help='--confirm on another machine: a checkout where they are valid')
     instead.add_argument('--render', action='store_true', help='write the pages from stored results and stop')
-    return parse_runs(parser, argv)
+    parser.add_argument('--against', type=Path, help='--confirm on another machine: a checkout where they are valid')
+    args = parse_runs(parser, argv)
+    if args.against and not args.confirm:
+        parser.error('--against: only with --confirm')
+    return args
 
 
 def main(argv: list[str]) -> None:

@@ -183,7 +183,7 @@ class ExportedNetwork(nn.Module):
         Raises:
             ExportError: the graph fails, or an output has another shape.
         """
-        names = [f'features_{tap}' for tap in taps] if only_taps else self._outputs[:1]
+        wanted = {tap: f'features_{tap}' for tap in taps} if only_taps else {'picture': self._outputs[0]}
         try:
             inputs = {'picture': x.contiguous()}
             if self._statistics:
@@ -191,16 +191,18 @@ class ExportedNetwork(nn.Module):
             inputs |= means
             # a file has one mean for all pictures of a pass
             count = len(x) if self.batched and all(len(each) == 1 for each in means.values()) else 1
-            passes = [self._session.run(names, self._part(inputs, i, count)) for i in range(0, len(x), count)]
-            outputs = [torch.cat([torch.from_numpy(each) for each in parts]) for parts in zip(*passes, strict=True)]
+            parts = [self._part(inputs, i, count) for i in range(0, len(x), count)]
+            passes = [self._session.run([*wanted.values()], part) for part in parts]
+            made = [torch.cat([torch.from_numpy(y) for y in each]) for each in zip(*passes, strict=True)]
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise ExportError(f'model {self._path}: its graph fails: {" ".join(str(error).split())[:200]}') from None
-        for y, tap in zip(outputs, taps if only_taps else ['picture'], strict=True):
-            if not y.is_floating_point() or (not only_taps and y.shape != x.shape):
+        outputs = dict(zip(wanted, made, strict=True))
+        for name, y in outputs.items():
+            if not y.is_floating_point() or (name == 'picture' and y.shape != x.shape):
                 raise ExportError(f'model {self._path}: gives {tuple(y.shape)} for a picture of {tuple(x.shape)}')
-            if only_taps:
-                self._check_features(y, tap, x)
-        return dict(zip(taps if only_taps else ['picture'], outputs, strict=True))
+            if name != 'picture':
+                self._check_features(y, name, x)
+        return outputs
 
     def _part(self, inputs: dict[str, Tensor], first: int, count: int) -> dict[str, np.ndarray]:
         """Return the inputs of ``count`` pictures from the index ``first``; statistics of one are those of all."""

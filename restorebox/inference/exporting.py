@@ -4,10 +4,9 @@ Input and output are ``(N, 3, H, W)`` RGB in [0, 1]; H and W are multiples of th
 A network that reads global statistics has a second input ``scene``, ``(N, 7, 32, 32)``: those of the whole picture,
 see :func:`restorebox.layers.global_statistics.scene_statistics`. An ONNX file of a network that reads means of features
 has an optional third input, these means over the whole picture, and a second output, the features; files of other kinds
-average over their input. The value range is mapped inside the graph. Padding
-and cropping are not part of it, so that the graph is independent of the size: callers pad with
-:func:`restorebox.layers.pad_to_multiple` and crop, as :meth:`BaseRestorer.restore` does. Stride, sizes and other
-metadata are stored in the file as JSON under ``restorebox``.
+average over their input. The value range is mapped inside the graph. Padding and cropping are not part of it, so that
+the graph is independent of the size: callers pad with :func:`restorebox.layers.pad_to_multiple` and crop, as
+:meth:`BaseRestorer.restore` does. Stride, sizes and other metadata are stored in the file as JSON under ``restorebox``.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -219,7 +217,8 @@ def _as_tuple(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def _example_means(facts: dict, kind: str) -> tuple[Tensor, ...]:
     """Return means of features with which a network is traced and checked: for ONNX, where they are optional."""
     channels = facts['feature_means'].values() if kind == 'onnx' else ()
-    return tuple(torch.rand(1, number, 1, 1) for number in channels)
+    rng = torch.Generator().manual_seed(0)
+    return tuple(torch.rand(1, number, 1, 1, generator=rng) for number in channels)
 
 
 def check_sizes(stride: int, least: int, window: int | None) -> list[tuple[int, int]]:
@@ -323,7 +322,7 @@ def _encode_onnx(network: nn.Module, facts: dict, size: tuple[int, int]) -> byte
     assert exported is not None  # as always with dynamo=True
     proto = exported.model_proto
     for tap, number in facts['feature_means'].items():  # an input with an initializer may be left out
-        unknown = onnx.numpy_helper.from_array(np.full((1, number, 1, 1), np.nan, np.float32), tap)
+        unknown = onnx.numpy_helper.from_array(torch.full((1, number, 1, 1), torch.nan).numpy(), tap)
         proto.graph.initializer.append(unknown)
     onnx.helper.set_model_props(proto, {FACTS: json.dumps(facts)})
     return proto.SerializeToString()

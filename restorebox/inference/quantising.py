@@ -142,7 +142,7 @@ def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) 
     with tempfile.TemporaryDirectory() as temporary_folder:
         new = Path(temporary_folder) / 'int8.onnx'
         logging.disable(logging.WARNING)  # onnxruntime logs advice to the root logger
-        onnxruntime.set_default_logger_severity(3)  # errors; and warns of optional inputs
+        onnxruntime.set_default_logger_severity(3)  # errors: its own log warns of the optional input
         try:
             quantize_static(
                 model,

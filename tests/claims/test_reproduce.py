@@ -96,6 +96,11 @@ def test_stored_results_of_other_pictures_are_not_taken_for_ones_own(tmp_path):
     assert 'to do' in succeed(call(*words, 'mine', '--docs', 'own', cwd=tmp_path)).stdout
 
 
+def test_a_checkout_without_confirm_is_an_error(tmp_path):
+    words = ('reproduce.py', 'fdrnet/C2', '--status', '--against', '.')
+    assert '--against: only with --confirm' in call(*words, cwd=tmp_path).stderr
+
+
 def test_a_plan_without_runs_says_why(tmp_path):
     out = succeed(call('reproduce.py', 'fdrnet/C6', '--plan', cwd=tmp_path)).stdout
     assert '0 of 0 runs to do\nfdrnet/C6 small: not run; ' in out

@@ -13,10 +13,9 @@ from PIL import Image
 from restorebox import RestoreInferencer
 from restorebox.files import DEFAULT_MODEL
 from restorebox.inference.export_file import export_file
-from restorebox.inference.exporting import export_restorer, file_facts
 from tests.conftest import REPO, long
 from tests.factories import publish_small
-from tests.inference.test_exporting import drawn
+from tests.inference.test_exporting import drawn, exported_file
 from tests.processes import environment
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
@@ -71,19 +70,13 @@ def small(tmp_path_factory) -> Path:
 @pytest.fixture(scope='module')
 def statistics(tmp_path_factory) -> Path:
     """An exported model that reads statistics of the whole picture."""
-    file = tmp_path_factory.mktemp('statistics') / 'statistics.onnx'
-    restorer = drawn('global statistics')
-    file.write_bytes(export_restorer(restorer, 'onnx', file_facts(restorer, 'statistics'))[0])
-    return file
+    return exported_file(drawn('global statistics'), tmp_path_factory.mktemp('statistics'))
 
 
 @pytest.fixture(scope='module')
 def means(tmp_path_factory) -> Path:
     """An exported model that reads means of features over the whole picture."""
-    file = tmp_path_factory.mktemp('means') / 'means.onnx'
-    restorer = drawn('feature means')
-    file.write_bytes(export_restorer(restorer, 'onnx', file_facts(restorer, 'means'))[0])
-    return file
+    return exported_file(drawn('feature means'), tmp_path_factory.mktemp('means'))
 
 
 @pytest.fixture(scope='module')

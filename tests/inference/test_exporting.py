@@ -79,11 +79,15 @@ def drawn(name, window=64):
     return restorer.eval()
 
 
-def exported(restorer, folder, name='x'):
-    data, worst = export_restorer(restorer, 'onnx', file_facts(restorer, name))
+def exported_file(restorer, folder):
+    data, worst = export_restorer(restorer, 'onnx', file_facts(restorer, 'x'))
     assert worst < 1e-3
     (folder / 'model.onnx').write_bytes(data)
-    return ExportedRestorer(folder / 'model.onnx')
+    return folder / 'model.onnx'
+
+
+def exported(restorer, folder):
+    return ExportedRestorer(exported_file(restorer, folder))
 
 
 @pytest.mark.slow

@@ -9,8 +9,7 @@ from PIL import Image
 from restorebox.cli.main import main
 from restorebox.errors import ExportError
 from restorebox.inference.exported import ExportedNetwork
-from restorebox.inference.exporting import export_restorer, file_facts
-from tests.inference.test_exporting import drawn
+from tests.inference.test_exporting import drawn, exported_file
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -90,10 +89,7 @@ def test_facts_that_no_export_writes(facts, exported, tmp_path, capsys, monkeypa
 @pytest.fixture(scope='module')
 def with_means(tmp_path_factory):
     """An exported file with the optional input ``means``."""
-    restorer = drawn('feature means')
-    file = tmp_path_factory.mktemp('means') / 'good.onnx'
-    file.write_bytes(export_restorer(restorer, 'onnx', file_facts(restorer, 'means'))[0])
-    return file
+    return exported_file(drawn('feature means'), tmp_path_factory.mktemp('means'))
 
 
 def required(model):
