@@ -114,7 +114,7 @@ def quantised(data_root: str) -> dict[str, Any]:
             wide = to_onnx(network, inputs)
             typical = (estimates(restorer, one['lq']) for one in pictures(data_root, 'train'))
             fitting = (named(one) for one in typical if one[0].shape[-2:] == size)
-            small = quantise_convolutions(wide, islice(fitting, CALIBRATE))
+            small = quantise_convolutions(wide, list(islice(fitting, CALIBRATE)))
             sizes = {'fp32': len(wide), 'int8': len(small)}
             files[size] = {'fp32': open_session(wide, 'fp32'), 'int8': open_session(small, 'int8')}
         feed = named(inputs)

@@ -78,7 +78,13 @@ def draw_sweep(content: dict[str, Any], path: Path) -> None:
             continue
         xs, means = [at[point['place']] for point in done], [point['mean'] for point in done]
         axes.plot(
-            xs, means, marker='o', color=f'C{i}', label=curve['label'], linewidth=1.4, linestyle='-' if numeric else ':'
+            xs,
+            means,
+            marker='o',
+            color=f'C{i}',
+            label=curve['label'],
+            linewidth=1.4,
+            linestyle='-' if numeric else 'none',
         )
         for x, point in zip(xs, done, strict=True):
             axes.plot([x] * len(point['scores']), list(point['scores'].values()), '_', color=f'C{i}', alpha=0.7)

@@ -1,8 +1,9 @@
 """Static post-training quantisation of ONNX files to 8 bits, with a measurement of quality and speed.
 
-Convolutions are quantised: activations per tensor, weights per channel. Layers that average squares or means (gain
-control and its inverse, attention, instance norm) stay in float32, since the dynamic range of their values is too
-large, and so does the first convolution.
+Convolutions are quantised: activations per tensor, after a scaling per channel
+(:mod:`restorebox.inference.smoothing`), weights per channel. In float32 stay the first and the last one, those in
+groups and those with computed or shared weights, and layers that average squares or means (gain control and its
+inverse, attention, instance norm), since the dynamic range of their values is too large.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.errors import DataError, missing_package
 from restorebox.inference.exported import open_session
+from restorebox.inference.smoothing import can_be_smoothed, smooth_activations
 from restorebox.layers import pad_to_multiple
 from restorebox.layers.global_statistics import scene_statistics
 from restorebox.metrics.protocols import psnr_rgb
@@ -110,14 +112,14 @@ def quantise(data: bytes, facts: dict, folder: str | Path) -> tuple[bytes, dict]
         MissingPackageError: onnx or onnxruntime is not installed.
     """
     pairs = find_pairs(folder)
-    small = quantise_convolutions(data, (_network_inputs(picture, facts) for picture, _ in _centre_crops(pairs)))
+    small = quantise_convolutions(data, [_network_inputs(picture, facts) for picture, _ in _centre_crops(pairs)])
     from onnxruntime import __version__ as version
 
     report = {'pictures': len(pairs), 'onnxruntime': version, 'threads': torch.get_num_threads()}
     return small, report | compare(data, small, facts, _subsample(pairs, MEASURE))
 
 
-def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) -> bytes:
+def quantise_convolutions(data: bytes, inputs: list[dict[str, np.ndarray]]) -> bytes:
     """Quantise the convolutions of an ONNX file; its metadata are kept.
 
     Args:
@@ -136,9 +138,12 @@ def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) 
 
     class Reader(CalibrationDataReader):
         def get_next(self) -> dict | None:
-            return next(inputs, None)
+            return next(remaining, None)
 
     model = onnx.load_from_string(data)
+    skipped, remaining = float_nodes(model), iter(inputs)
+    convolutions = {node.name for node in model.graph.node if node.op_type in CONVOLUTIONS}
+    smooth_activations(model, convolutions - set(skipped), inputs)
     with tempfile.TemporaryDirectory() as temporary_folder:
         new = Path(temporary_folder) / 'int8.onnx'
         logging.disable(logging.WARNING)  # onnxruntime logs advice to the root logger
@@ -150,7 +155,7 @@ def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) 
                 Reader(),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(CONVOLUTIONS),
-                nodes_to_exclude=float_nodes(model),
+                nodes_to_exclude=skipped,
                 per_channel=True,
                 reduce_range=True,  # 7-bit weights: without VNNI, sums of products saturate at 16 bits
                 activation_type=QuantType.QUInt8,
@@ -165,19 +170,22 @@ def quantise_convolutions(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) 
 
 
 def float_nodes(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the convolutions that stay in float32: those in ``FLOAT`` and ``OWN``, and the first other.
+    """Return the names of the convolutions that stay in float32.
 
-    No later layer restores what 8 bits lose of the image itself.
+    These are those in ``FLOAT`` and ``OWN``, those that cannot be smoothed, and the first and the last other: no later
+    layer restores what 8 bits lose of the image itself.
     """
-    found, first = [], None
+    found, others = [], []
     for node in model.graph.node:
         path = next((p.value for p in node.metadata_props if p.key == 'pkg.torch.onnx.class_hierarchy'), '[]')
         *classes, _ = [name.rsplit('.', 1)[-1] for name in ast.literal_eval(path)] or ['']  # the last is the operator
-        if any(name in FLOAT for name in classes) or classes[-2:] == OWN:
+        float_class = any(name in FLOAT for name in classes) or classes[-2:] == OWN
+        convolution = node.op_type in CONVOLUTIONS
+        if float_class or (convolution and not can_be_smoothed(node, model)):
             found.append(node.name)
-        elif first is None and node.op_type in CONVOLUTIONS:
-            first = node.name
-    return found if first is None else [*found, first]
+        elif convolution:
+            others.append(node.name)
+    return [*found, *others[:1], *others[1:][-1:]]
 
 
 def compare(old: bytes, new: bytes, facts: dict, pairs: list[tuple[Path, Path | None]]) -> dict:

@@ -10,6 +10,7 @@ from restorebox.inference.exported import ExportedRestorer
 from restorebox.inference.exporting import FACTS, export_restorer, file_facts
 from restorebox.inference.quantising import find_pairs, float_nodes, quantise
 from tests.factories import write_pairs
+from tests.inference.test_exporting import drawn
 
 onnx = pytest.importorskip('onnx', reason='onnx (requirements/export.txt) is not installed')
 pytest.importorskip('onnxruntime', reason='onnxruntime (requirements/export.txt) is not installed')
@@ -58,13 +59,13 @@ def test_what_pools_stays_in_float32(weather, tmp_path):
 
 @pytest.mark.slow
 def test_gates_stay_in_float32():
-    """The first one, 16 of FDR blocks, and of the gates those of the scene's encoder and two of their own."""
-    restorer = load_model('weather_gated')
-    model = onnx.load_from_string(export_restorer(restorer, 'onnx', file_facts(restorer, 'weather_gated'))[0])
+    """The first one, four of each FDR block, and of the gates those of the scene's encoder and two of their own."""
+    restorer = drawn('gates')
+    model = onnx.load_from_string(export_restorer(restorer, 'onnx', file_facts(restorer, 'gates'))[0])
     left = [node for node in model.graph.node if node.name in float_nodes(model) and node.op_type == 'Conv']
     scopes = [next(p.value for p in node.metadata_props if p.key == 'pkg.torch.onnx.name_scopes') for node in left]
     inner = [scope for scope in scopes if 'backbone.inner' in scope]
-    assert len(inner) == 17
+    assert len(inner) == 1 + 4
     assert any("'network.backbone.gates'" in scope for scope in scopes)
     assert any("'network.backbone.mixed'" in scope for scope in scopes)
     assert len(scopes) - len(inner) == 2 + sum('network.backbone.encoder.' in scope for scope in scopes)
