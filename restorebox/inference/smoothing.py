@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     import onnx
 
 # The division is one more pass over x in float32. It is worth its time only if so many multiplications of the
-# convolution follow per element of x: dividing everywhere, a network of width 16 was slower in 8 bits than in float32.
+# convolution follow per element of x. The refinement network of heavy rain, of width 16, takes 1.2 times as long in 8
+# bits as in float32 with divisions everywhere, 1.1 times with this bound, 0.9 times without any.
 WORTH = 250
 
 
 def can_be_smoothed(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
-    """Return whether a convolution has no groups, and weights that are stored and that no other node uses."""
+    """Return whether a convolution is of two dimensions without groups, with stored weights that no other node uses."""
     from onnx import helper
 
     groups = next((helper.get_attribute_value(each) for each in node.attribute if each.name == 'group'), 1)
-    stored = any(each.name == node.input[1] for each in model.graph.initializer)
+    stored = any(each.name == node.input[1] and len(each.dims) == 4 for each in model.graph.initializer)
     uses = sum(list(each.input).count(node.input[1]) for each in model.graph.node)
     return groups == 1 and stored and uses == 1
 

@@ -123,3 +123,24 @@ def test_computed_weights_cannot_be_smoothed():
     model.graph.node.insert(0, helper.make_node('Neg', ['w'], ['computed'], name='negative'))
     model.graph.node[2].input[1] = 'computed'
     assert not can_be_smoothed(model.graph.node[2], model)
+
+
+def test_two_convolutions_may_read_the_picture_itself():
+    model = make_model(draw(64, 16, 3, 3))
+    model.graph.node[1].input[0] = 'x'
+    model.graph.output.append(helper.make_tensor_value_info('y', onnx.TensorProto.FLOAT, [1, None, None, None]))
+    before = run(model, inputs()[0])
+    smooth_activations(model, {'second'}, inputs())
+    np.testing.assert_allclose(run(model, inputs()[0]), before, rtol=1e-4, atol=1e-3)
+    assert model.graph.node[1].op_type == 'Mul'
+
+
+def test_other_dimensions_stay_in_float32():
+    graph = helper.make_graph(
+        [helper.make_node('Conv', ['x', 'w'], ['y'], name='of sound')],
+        'small',
+        [helper.make_tensor_value_info('x', onnx.TensorProto.FLOAT, [1, 16, None])],
+        [helper.make_tensor_value_info('y', onnx.TensorProto.FLOAT, [1, None, None])],
+        [numpy_helper.from_array(draw(512, 16, 3), 'w')],
+    )
+    assert not can_be_smoothed(graph.node[0], helper.make_model(graph))
