@@ -2,7 +2,7 @@
 
 Convolutions are quantised: activations per tensor, after a scaling per channel
 (:mod:`restorebox.inference.smoothing`), weights per channel. In float32 stay the first and the last one, those in
-groups and those with computed or shared weights, and layers that average squares or means (gain control and its
+groups and those with computed weights, and layers that average squares or means (gain control and its
 inverse, attention, instance norm), since the dynamic range of their values is too large.
 """
 
@@ -23,7 +23,7 @@ import torch
 from restorebox.datasets.reading import list_pictures, read_picture
 from restorebox.errors import DataError, missing_package
 from restorebox.inference.exported import open_session
-from restorebox.inference.smoothing import can_be_smoothed, smooth_activations
+from restorebox.inference.smoothing import smooth_activations
 from restorebox.layers import pad_to_multiple
 from restorebox.layers.global_statistics import scene_statistics
 from restorebox.metrics.protocols import psnr_rgb
@@ -142,8 +142,7 @@ def quantise_convolutions(data: bytes, inputs: list[dict[str, np.ndarray]]) -> b
 
     model = onnx.load_from_string(data)
     skipped, remaining = float_nodes(model), iter(inputs)
-    convolutions = {node.name for node in model.graph.node if node.op_type in CONVOLUTIONS}
-    smooth_activations(model, convolutions - set(skipped), inputs)
+    smooth_activations(model, {node.name for node in model.graph.node if node.op_type == 'Conv'} - set(skipped), inputs)
     with tempfile.TemporaryDirectory() as temporary_folder:
         new = Path(temporary_folder) / 'int8.onnx'
         logging.disable(logging.WARNING)  # onnxruntime logs advice to the root logger
@@ -172,19 +171,21 @@ def quantise_convolutions(data: bytes, inputs: list[dict[str, np.ndarray]]) -> b
 def float_nodes(model: onnx.ModelProto) -> list[str]:
     """Return the names of the convolutions that stay in float32.
 
-    These are those in ``FLOAT`` and ``OWN``, those that cannot be smoothed, and the first and the last other: no later
-    layer restores what 8 bits lose of the image itself.
+    These are those in ``FLOAT`` and ``OWN``; those in groups, of other dimensions, or with weights that the graph
+    computes, which would get one scale per tensor; and of the others the first and the last in the graph, which read
+    the image and write it.
     """
-    found, others = [], []
+    stored = {each.name for each in model.graph.initializer if len(each.dims) == 4}
+    found: list[str] = []
+    others: list[str] = []
     for node in model.graph.node:
         path = next((p.value for p in node.metadata_props if p.key == 'pkg.torch.onnx.class_hierarchy'), '[]')
         *classes, _ = [name.rsplit('.', 1)[-1] for name in ast.literal_eval(path)] or ['']  # the last is the operator
-        float_class = any(name in FLOAT for name in classes) or classes[-2:] == OWN
-        convolution = node.op_type in CONVOLUTIONS
-        if float_class or (convolution and not can_be_smoothed(node, model)):
+        if any(name in FLOAT for name in classes) or classes[-2:] == OWN:
             found.append(node.name)
-        elif convolution:
-            others.append(node.name)
+        elif node.op_type in CONVOLUTIONS:
+            groups = next((each.i for each in node.attribute if each.name == 'group'), 1)
+            (others if groups == 1 and node.input[1] in stored else found).append(node.name)
     return [*found, *others[:1], *others[1:][-1:]]
 
 

@@ -43,8 +43,9 @@ def test_what_pools_stays_in_float32(weather, tmp_path):
     model = onnx.load_from_string(data)
     assert json.loads({each.key: each.value for each in model.metadata_props}[FACTS]) == facts
     left = [node for node in model.graph.node if node.name in float_nodes(model) and node.op_type == 'Conv']
-    # the first, and in each of four blocks the pool of gain control, both layers of the attention and the aggregation
-    assert len(left) == 1 + 4 * 4
+    # the first, the last, and in each of four blocks the pool of gain control, both layers of the attention and the
+    # aggregation
+    assert len(left) == 2 + 4 * 4
     write_pairs(tmp_path, 'test', 2)
     small, report = quantise(data, facts, tmp_path / 'test' / 'lq')
     assert 'cost_db' not in report
@@ -59,7 +60,7 @@ def test_what_pools_stays_in_float32(weather, tmp_path):
 
 @pytest.mark.slow
 def test_gates_stay_in_float32():
-    """The first one, four of each FDR block, and of the gates those of the scene's encoder and two of their own."""
+    """The first one, that of the head, four of the FDR block, those of the scene's encoder, and two of the gates."""
     restorer = drawn('gates')
     model = onnx.load_from_string(export_restorer(restorer, 'onnx', file_facts(restorer, 'gates'))[0])
     left = [node for node in model.graph.node if node.name in float_nodes(model) and node.op_type == 'Conv']
@@ -68,7 +69,7 @@ def test_gates_stay_in_float32():
     assert len(inner) == 1 + 4
     assert any("'network.backbone.gates'" in scope for scope in scopes)
     assert any("'network.backbone.mixed'" in scope for scope in scopes)
-    assert len(scopes) - len(inner) == 2 + sum('network.backbone.encoder.' in scope for scope in scopes)
+    assert len(scopes) - len(inner) == 1 + 2 + sum('network.backbone.encoder.' in scope for scope in scopes)
 
 
 def test_pairs_are_found_by_name(tmp_path):
