@@ -1,10 +1,10 @@
-"""Write degraded training samples of the included model, with which its 8-bit export is calibrated.
+"""Write degraded training samples of version 2 of the included model, with which its 8-bit export is calibrated.
 
     python docs/studies/weather_calibration.py --data-root FOLDER --out OUT [--count 64]
     restorebox export weather2_gated --to onnx --int8 --calibrate OUT --out FILE.onnx
 
-The samples are those of fdrnet/weather2.py with seed 0, before its last crop. FOLDER: see weather_data.py. Writes
-OUT/0.png, OUT/1.png, ...
+The samples are drawn by the training pipeline of fdrnet/weather2.py with seed 0, without its last crop, from the
+photographs in their order. FOLDER: see weather_data.py. Writes OUT/0.png, OUT/1.png, ...; OUT must be new or empty.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from PIL import Image
 from restorebox.cli.common import guarded
 from restorebox.datasets.keys import SampleKey
 from restorebox.engine.config import load_config, set_data_root
+from restorebox.errors import DataError
 from restorebox.pixels import to_uint8
 from restorebox.registry import DATASETS
 
@@ -28,6 +29,8 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--count', type=int, default=64)
     args = parser.parse_args()
+    if args.out.is_dir() and any(args.out.iterdir()):
+        raise DataError(f'{args.out}: is not empty; samples of an earlier run would be used as well')
     cfg = load_config('fdrnet/weather2.py')
     set_data_root(cfg, args.data_root)
     dataset = cfg.train_dataloader.dataset
