@@ -52,23 +52,21 @@ def smooth_activations(model: onnx.ModelProto, names: set[str], inputs: list[dic
     if not chosen:
         return
     ranges = _channel_ranges(model, list(chosen.values()), inputs)
-    nodes = []
-    for node in model.graph.node:
-        if node.name in chosen:
-            stored = weights[node.input[1]]
-            weight = numpy_helper.to_array(stored)
-            x, w = ranges[node.input[0]], np.abs(weight).max((0, 2, 3))
-            x, w = (np.maximum(each, LEAST * each.max() or 1) for each in (x, w))
-            scale = np.sqrt(x / w)
-            factor, smoothed = f'{node.name}_factor', f'{node.name}_smoothed'
-            stored.CopyFrom(numpy_helper.from_array(weight * scale[:, None, None], stored.name))
-            model.graph.initializer.append(numpy_helper.from_array((1 / scale).reshape(1, -1, 1, 1), factor))
-            nodes.append(helper.make_node('Mul', [node.input[0], factor], [smoothed], name=f'{node.name}_smoothing'))
-            node.input[0] = smoothed
-        nodes.append(node)
-    nodes = [type(node).FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    for i in reversed(range(len(model.graph.node))):  # each insertion moves the nodes behind it
+        node = model.graph.node[i]
+        if node.name not in chosen:
+            continue
+        stored = weights[node.input[1]]
+        weight = numpy_helper.to_array(stored)
+        x, w = ranges[node.input[0]], np.abs(weight).max((0, 2, 3))
+        x, w = (np.maximum(each, LEAST * each.max() or 1) for each in (x, w))
+        scale = np.sqrt(x / w)
+        factor, smoothed = f'{node.name}_factor', f'{node.name}_smoothed'
+        stored.CopyFrom(numpy_helper.from_array(weight * scale[:, None, None], stored.name))
+        model.graph.initializer.append(numpy_helper.from_array((1 / scale).reshape(1, -1, 1, 1), factor))
+        division = helper.make_node('Mul', [node.input[0], factor], [smoothed], name=f'{node.name}_smoothing')
+        node.input[0] = smoothed
+        model.graph.node.insert(i, division)
 
 
 def _multiplications(node: onnx.NodeProto, shape: Sequence[int]) -> float:

@@ -83,9 +83,8 @@ def eight_bit_errors(weights, given):
 
 
 def test_eight_bits_lose_less():
-    smoothed, unsmoothed = eight_bit_errors(
-        draw(64, 16, 3, 3) / SPREAD[:, None, None], inputs()
-    )  # all contribute alike
+    weights = draw(64, 16, 3, 3) / SPREAD[:, None, None]  # all channels contribute alike
+    smoothed, unsmoothed = eight_bit_errors(weights, inputs())
     assert smoothed < 0.3 * unsmoothed
 
 
