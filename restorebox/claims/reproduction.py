@@ -59,7 +59,8 @@ def reproduce(chosen: Chosen, budget: str, seeds: list[int], options: Options) -
     """Execute the runs of the claims that have no valid result, and print a line per run.
 
     The baseline of each claim is trained first, with the first seed. A claim whose baseline does not restore tells
-    nothing: its other models are not trained, and a line says so. ``tiny`` has no such condition.
+    nothing unless its other side is known to restore: its other models are not trained, and a line says so. ``tiny``
+    has no such condition.
 
     Returns:
         The runs that failed.
@@ -178,21 +179,28 @@ def _stale(ledger: Ledger, model: str, docs: Path) -> list[tuple[Run, dict]]:
 
 
 def _tells(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> bool:
-    """Return whether the baseline of a claim restores, in the mean over its valid runs; print a line if not."""
-    metrics = dict(claim.sides())
+    """Return whether a side of a claim restores: the baseline, or the other one by the runs it has; else print a line.
+
+    The mean is over the valid runs.
+    """
+    sides = dict(claim.sides())
     baseline = claim.baseline or claim.other
     if baseline is None or ledger.spec(baseline, budget) is None:
         return True
-    valid = {seed: one for seed, one in results(ledger, baseline, budget, docs).items() if not one['changed']}
-    measured = side(valid, metrics[baseline])
-    if not measured.improves:
-        gain = statistics.fmean(measured.gains.values())
+    measured = {}
+    for model, metric in sides.items():
+        valid = {seed: one for seed, one in results(ledger, model, budget, docs).items() if not one['changed']}
+        measured[model] = side(valid, metric)
+    tells = measured[baseline].improves or any(one.gains and one.improves for one in measured.values())
+    if not tells:
+        own = measured[baseline]
         print(
             f'{ledger.method}/{claim.id}: its baseline, {ledger.label(baseline)}, does not restore at {budget}: '
-            f'gain over the input {gain:+.3f}, needed {measured.margin:+g}; the other models are not trained',
+            f'gain over the input {statistics.fmean(own.gains.values()):+.3f}, needed {own.margin:+g}; '
+            'the other models are not trained',
             flush=True,
         )
-    return measured.improves
+    return tells
 
 
 def show_plan(

@@ -8,7 +8,8 @@
     reproduce --render                            write the pages again from the stored results
 
 The same command resumes an interrupted run. Complete runs are skipped; failed and stale ones are run again. The
-baseline of a claim is trained first; if it does not restore, the other models of the claim are not trained.
+baseline of a claim is trained first; if neither it nor the stored runs of the other side restore, the other models of
+the claim are not trained.
 """
 
 from __future__ import annotations

@@ -200,6 +200,16 @@ def test_a_baseline_that_does_not_restore_ends_the_claim(tmp_path, made_up, caps
     assert made_up['trained'] == ['no_aux', 'full']
 
 
+def test_a_baseline_that_does_not_restore_is_trained_on_beside_a_side_that_does(tmp_path, made_up):
+    made_up['scores']['no_aux'] = (20.0, 20.05)
+    chosen = select(read_all(), 'fdrnet/C2')
+    full = next(run for run in runs.plan(chosen, 'small', [0]) if run.model == 'full')
+    runs.execute(full, tmp_path / 'w', tmp_path / 'd', data_root=str(tmp_path), environment={})
+    made_up['trained'].clear()
+    reproduction.reproduce(chosen, 'small', [0, 1], options(tmp_path))
+    assert made_up['trained'] == ['no_aux', 'no_aux', 'full']
+
+
 def test_a_baseline_that_restores_is_followed_by_the_others(tmp_path, made_up):
     reproduction.reproduce(select(read_all(), 'fdrnet/C2'), 'small', [0, 1], options(tmp_path))
     assert made_up['trained'] == ['no_aux', 'full', 'no_aux', 'full']
