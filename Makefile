@@ -15,7 +15,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 # would compile it again
 IN_TESTS = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: demo test test-fast docs clean
+.PHONY: demo test types unit test-fast docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/restorebox demo $(if $(DATA),--data "$(DATA)")
@@ -24,7 +24,13 @@ test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(MAKE) --no-print-directory -j2 types unit
+
+# at the same time: the types alone keep one core busy for a minute
+types: $(VENV)/.tests
 	$(BIN)/mypy
+
+unit: $(VENV)/.tests
 	$(IN_TESTS) $(BIN)/python -m pytest -n $(JOBS)
 
 test-fast: $(VENV)/.tests
