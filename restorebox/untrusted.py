@@ -17,6 +17,7 @@ from restorebox.errors import ConfigError, printable
 
 DEPTH = 40  # maximum nesting of dicts and lists
 NODES = 100_000  # maximum number of values
+PATH = 200  # characters of a value's path that are kept
 LARGEST = 2**20  # maximum number in a model config; no network has as many levels, blocks or channels
 # registries of a model's components
 MODEL = (own.RESTORERS, own.BACKBONES, own.HEADS, own.LOSSES, own.ENCODERS, own.STEMS)
@@ -77,7 +78,10 @@ def _nodes(value: Any) -> Iterator[tuple[Any, str]]:
             inside = enumerate(node)
         else:
             continue
-        waiting += [(each, f'{path}.{key}' if path else str(key), depth + 1) for key, each in inside]
+        if count + len(waiting) + len(node) > NODES:
+            raise ValueError(f'it has more than {NODES} values')
+        # messages show 80 characters; a whole path for each child of a long key would take gigabytes
+        waiting += [(each, (f'{path}.{key}' if path else str(key))[:PATH], depth + 1) for key, each in inside]
 
 
 def checked_config(cfg: Any, registries: tuple[own.Registry, ...] = MODEL) -> dict:

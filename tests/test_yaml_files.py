@@ -19,6 +19,10 @@ def test_plain_values_and_anchors(tmp_path):
         (b'a: 1\nb: [\nc: 2\n', 'line 3'),
         (b'a: !!python/object/apply:os.getcwd []\n', 'line 1'),
         (b'a: \xff\n', 'a.yml'),
+        (b'a: 2001-99-99\n', 'a.yml'),
+        (b'a: !!int ""\n', 'a.yml'),
+        (b'a: !!timestamp x\n', 'a.yml'),
+        (b'a: ' + b'9' * 5000 + b'\n', 'a.yml'),
     ],
 )
 def test_invalid_files_are_named_with_the_line(content, where, tmp_path):

@@ -22,7 +22,15 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from restorebox.datasets.deep import decode_deep, grey_to_rgb, largest_value
 from restorebox.datasets.formats import RAW_HINT, Refused
-from restorebox.datasets.tiff import TIFF_TAGS, first_directory, first_offset, page_offsets, read_directory, tiff_fields
+from restorebox.datasets.tiff import (
+    TIFF_TAGS,
+    SharedBytesError,
+    first_directory,
+    first_offset,
+    page_offsets,
+    read_directory,
+    tiff_fields,
+)
 from restorebox.errors import out_of_memory
 
 MAX_PIXELS = 2 * (1024**3 // 4 // 3)  # 178956970, Pillow's limit against decompression bombs
@@ -328,6 +336,13 @@ def _exif_block(image: Image.Image, kind: str) -> bytes | None:
 
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation 1 to 8 of a loaded picture; 1 if there is none or it can't be parsed."""
+    block = image.info.get('exif', b'').removeprefix(b'Exif\0\0')
+    try:
+        read_directory(block, first_offset(block))
+    except SharedBytesError:  # Pillow would copy the values of each field
+        return 1
+    except (ValueError, struct.error):  # Pillow may still find it
+        pass
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # broken EXIF raises many exception types and is ignored

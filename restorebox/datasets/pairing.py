@@ -164,7 +164,7 @@ def _from_json(line: str) -> list[str] | None:
     """Return the two names of a line with a JSON list of them; None for any other line."""
     try:
         found = json.loads(line) if line.startswith('[') else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     pair = isinstance(found, list) and len(found) == 2 and all(isinstance(name, str) for name in found)
     return found if pair else None

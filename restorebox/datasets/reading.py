@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from restorebox.datasets.decoding import MAX_PIXELS, Frame, decode, prepare, quiet_pillow
 from restorebox.datasets.formats import HEAD, PICTURE_SUFFIXES, Refused, left_out, recognise
+from restorebox.datasets.tiff import first_offset, read_directory
 from restorebox.datasets.walking import SkippedFiles, walk
 from restorebox.errors import DataError, PictureError, out_of_memory
 from restorebox.files import open_regular
@@ -108,6 +110,9 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int] | None:
         kind = recognise(read_head(path), Path(path).suffix)
         with quiet_pillow(), open(path, 'rb', opener=open_regular) as file:
             prepare(kind)
+            if kind == 'TIFF':  # Pillow would copy the values of fields that overlap
+                with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                    read_directory(data, first_offset(data))
             with Image.open(file, formats=(kind,)) as image:
                 return image.size
     except Image.DecompressionBombError:
@@ -153,11 +158,14 @@ def list_pictures(
     return sorted(found, key=natural_order)
 
 
-def natural_order(path: PurePath) -> tuple[list[str | int], str]:
+def natural_order(path: PurePath) -> tuple[list[str | tuple[int, str]], str]:
     """Return a key for natural sorting of paths."""
     return _natural(str(path)), str(path)
 
 
-def _natural(text: str) -> list[str | int]:
-    """Return a key for natural sorting: text and numbers alternate."""
-    return [int(part) if i % 2 else part.lower() for i, part in enumerate(re.split(r'([0-9]+)', text))]
+def _natural(text: str) -> list[str | tuple[int, str]]:
+    """Return a key for natural sorting: text and numbers, as (digits, number), alternate.
+
+    int() refuses more than 4,300 digits.
+    """
+    return [(len(part), part) if i % 2 else part.lower() for i, part in enumerate(re.split(r'0*([0-9]+)', text))]

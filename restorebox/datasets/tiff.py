@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from mmap import mmap
+from typing import NamedTuple
 
 TIFF_TAGS = {
     'kind': 254,  # NewSubfileType: 1 reduced copy, 2 page, 4 mask
@@ -50,7 +52,7 @@ class IFDEntry:
     directory: list[IFDEntry] | None = None
 
 
-def _head(data: bytes) -> tuple[str, str, str, int, int]:
+def _head(data: bytes | mmap) -> tuple[str, str, str, int, int]:
     """Return byte order, struct codes of an offset and of the number of fields, and bytes per offset and per field.
 
     Raises:
@@ -62,7 +64,7 @@ def _head(data: bytes) -> tuple[str, str, str, int, int]:
     return (order, 'Q', 'Q', 8, 20) if b'+' in data[2:4] else (order, 'I', 'H', 4, 12)
 
 
-def first_offset(data: bytes) -> int:
+def first_offset(data: bytes | mmap) -> int:
     """Return the offset of the first directory.
 
     Raises:
@@ -80,42 +82,88 @@ def first_directory(data: bytes, offset: int) -> bytes:
     return bytes(patched)
 
 
-def read_directory(data: bytes, offset: int, of: int = 0) -> tuple[list[IFDEntry], int, int]:
-    """Read a directory; invalid fields (unknown type, values beyond the end of the file) are skipped.
+class SharedBytesError(ValueError):
+    """Fields or directories overlap, so that copies of them would be many times as large as the file."""
 
-    Args:
-        data: the file.
-        offset: offset of the directory.
-        of: tag of the field that points to it, 0 for a page directory.
 
-    Returns:
-        The fields, the offset of the next directory (0 for none), and the offset at which that is stored.
+class _Budget:
+    """Bytes of directories and of values that are read: no more than twice those of the file."""
 
-    Raises:
-        ValueError, struct.error: the directory is beyond the end of the file.
-    """
+    def __init__(self, data: bytes | mmap) -> None:
+        self.left = 2 * len(data)
+
+    def take(self, number: int) -> None:
+        """Count bytes.
+
+        Raises:
+            SharedBytesError: they are more than the budget.
+        """
+        self.left -= number
+        if self.left < 0:
+            raise SharedBytesError('its directories or fields overlap')
+
+
+class _Field(NamedTuple):
+    tag: int
+    kind: int
+    number: int
+    position: int
+    values: int
+    length: int
+
+
+def _fields(data: bytes | mmap, offset: int, budget: _Budget) -> tuple[list[_Field], int, int]:
+    """Read where the fields of a directory are, without their values; see :func:`read_directory`."""
     order, word, short, size, step = _head(data)
     number = struct.unpack_from(order + short, data, offset)[0]
     start = offset + struct.calcsize(short)
     after = start + number * step
     if after > len(data):
         raise ValueError('a directory is beyond the end of the file')
+    budget.take(after - offset)
     following = struct.unpack_from(order + word, data, after)[0] if after + size <= len(data) else 0
-    entries = []
+    fields = []
     for position in range(start, after, step):
         tag, kind, count = struct.unpack_from(order + 'HH' + word, data, position)
         length = _SIZES.get(kind, 0) * count
         values = position + 4 + size  # values that fit are stored in the field itself
         if length > size:
             values = struct.unpack_from(order + word, data, values)[0]
-        if not length or values + length > len(data):
-            continue
+        if length and values + length <= len(data):
+            fields.append(_Field(tag, kind, count, position, values, length))
+    return fields, following, after
+
+
+def read_directory(
+    data: bytes | mmap, offset: int, of: int = 0, budget: _Budget | None = None
+) -> tuple[list[IFDEntry], int, int]:
+    """Read a directory; invalid fields (unknown type, values beyond the end of the file) are skipped.
+
+    Args:
+        data: the file.
+        offset: offset of the directory.
+        of: tag of the field that points to it, 0 for a page directory.
+        budget: bytes that may be read, counted together with those of the directory that points to it.
+
+    Returns:
+        The fields, the offset of the next directory (0 for none), and the offset at which that is stored.
+
+    Raises:
+        ValueError, struct.error: the directory is beyond the end of the file, or its fields overlap.
+    """
+    order, budget = _head(data)[0], budget or _Budget(data)
+    fields, following, after = _fields(data, offset, budget)
+    entries = []
+    for tag, kind, count, position, values, length in fields:
+        budget.take(length)
         entry = IFDEntry(tag, kind, count, bytes(data[values : values + length]), position, values)
         if tag in (EXIF_IFD, GPS_IFD, INTEROP_IFD):
             if tag not in _POINTERS.get(of, ()) or kind not in (4, 13):
                 continue
             try:
-                entry.directory = read_directory(data, struct.unpack(order + 'I', entry.raw[:4])[0], tag)[0]
+                entry.directory = read_directory(data, struct.unpack(order + 'I', entry.raw[:4])[0], tag, budget)[0]
+            except SharedBytesError:
+                raise
             except (ValueError, struct.error):
                 continue
         entries.append(entry)
@@ -133,7 +181,7 @@ def write_directory(entries: list[IFDEntry], head: bytes, offset: int, following
     """
     order, word, short, size, _ = _head(head)
     kept = {entry.tag: entry for entry in entries if size == 8 or entry.kind < 16 or entry.kind == 129}
-    table, values = struct.pack(order + short, len(kept)), b''
+    table, values = struct.pack(order + short, len(kept)), bytearray()
     value_start = offset + struct.calcsize(short) + len(kept) * (12 + 2 * (size - 4)) + size
     for entry in sorted(kept.values(), key=lambda each: each.tag):
         raw, kind, count = entry.raw, entry.kind, entry.count
@@ -175,13 +223,17 @@ def page_offsets(data: bytes) -> list[int]:
     """
     offset, pages = first_offset(data), []
     seen: set[int] = set()
+    little, budget = data[:2] == b'II', _Budget(data)  # without values: pages may share those, such as a profile
     while offset:
         if offset in seen or len(seen) > _MAX_PAGES:
             raise ValueError('its list of pages is cyclic or too long')
         seen.add(offset)
-        entries, following, _ = read_directory(data, offset)
-        order = _head(data)[0]
-        kinds = {e.tag: int.from_bytes(e.raw[:4], 'little' if order == '<' else 'big') for e in entries if e.tag < 256}
+        fields, following, _ = _fields(data, offset, budget)
+        kinds = {
+            e.tag: int.from_bytes(data[e.values : e.values + min(e.length, 4)], 'little' if little else 'big')
+            for e in fields
+            if e.tag < 256
+        }
         if not kinds.get(TIFF_TAGS['kind'], 0) & 5 and kinds.get(TIFF_TAGS['old_kind']) != 2:
             pages.append(offset)
         offset = following

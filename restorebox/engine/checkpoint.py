@@ -11,12 +11,13 @@ import hashlib
 import io
 import os
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def load_file(path: str | Path, map_location: Any = 'cpu', key: str = 'state_dic
     if path.suffix == '.safetensors':
         return _load_safetensors(path)
     try:
-        _refuse_compressed(path)
+        _refuse_expanding(path)
         with torch.serialization.safe_globals(_allowed()), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # torch's, about files that are refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -131,13 +132,36 @@ def _weight_fault(value: Any) -> str | None:
     return None
 
 
-def _refuse_compressed(path: Path) -> None:
-    """Refuse a zip archive with compressed members: torch never writes one, and some KB may expand to many GB."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            odd = [each.filename for each in archive.infolist() if each.compress_type != zipfile.ZIP_STORED]
+def _refuse_expanding(path: Path) -> None:
+    """Refuse a zip archive that torch does not write and whose some KB may expand to many GB.
+
+    These have compressed members, members that share bytes, or two directories: Python reads the one in front of the
+    end record, torch the one whose offset stands in it.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive, open(path, 'rb') as file:
+        members = archive.infolist()
+        odd = [each.filename for each in members if each.compress_type != zipfile.ZIP_STORED]
         if odd:
             raise pickle.UnpicklingError(f'its member {odd[0]} is compressed, which is not allowed')
+        if sum(each.file_size for each in members) > path.stat().st_size:
+            raise pickle.UnpicklingError('its members share bytes, which is not allowed')
+        if archive.comment or archive.start_dir != _directory_offset(file):
+            raise pickle.UnpicklingError('its directory is not where its end record says, which is not allowed')
+
+
+def _directory_offset(file: BinaryIO) -> int:
+    """Return the offset of the directory as stored in the end record of a zip archive without a comment."""
+    end = file.seek(-22, os.SEEK_END)
+    (offset,) = struct.unpack_from('<I', file.read(22), 16)
+    if end >= 20:  # of more than 4 GB: a locator before the end record has the offset of a longer record
+        file.seek(end - 20)
+        signature, _, record, _ = struct.unpack('<4sIQI', file.read(20))
+        if signature == b'PK\6\7':
+            file.seek(record)
+            (offset,) = struct.unpack_from('<Q', file.read(56), 48)
+    return offset
 
 
 def _refuse_non_numeric_arrays(value: Any) -> None:

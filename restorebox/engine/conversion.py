@@ -28,7 +28,8 @@ def unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _natural(name: str) -> list:
     """Sort key by which ``model.10`` follows ``model.9``."""
-    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', name)]
+    # (digits, number) in place of the number: int() refuses more than 4,300 digits
+    return [(len(part), part) if i % 2 else part for i, part in enumerate(re.split(r'0*([0-9]+)', name))]
 
 
 def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -115,7 +115,7 @@ def _scores(file: str, checkpoint: str) -> dict:
     try:
         scores = json.loads(Path(file).read_bytes())
         tested = scores['checkpoint']['sha256']
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"scores {file}: can't be read as a scores.json: {error}") from error
     if tested != sha256(checkpoint):
         raise ConfigError(f'scores {file}: are of another checkpoint than {checkpoint}')

@@ -137,7 +137,7 @@ def with_config(checkpoint: dict, path: str | Path) -> dict:
 def _check_numbers(state: dict[str, Tensor], path: str | Path) -> None:
     """Refuse layer numbers of forged names: spandrel loops up to the highest before it builds anything."""
     for key in state:
-        if any(part.isdigit() and (len(part) > 4 or int(part) > LAYERS) for part in key.split('.')):
+        if any(part.isdecimal() and (len(part) > 4 or int(part) > LAYERS) for part in key.split('.')):
             raise CheckpointError(f'checkpoint {path}: {key[:80]} has a layer number above {LAYERS}')
 
 

@@ -134,8 +134,9 @@ class Guard:
 
     def _owner(self, exchange: Exchange) -> str | None:
         """Return the client's id, or None without a valid cookie."""
-        for name, value in re.findall(r'([^=;\s]+)=([A-Za-z0-9_.-]+)', '; '.join(exchange.headers('cookie'))):
-            if name == self.cookie and (owner := self.store.owner(value)):
+        for each in ';'.join(exchange.headers('cookie')).split(';'):
+            name, _, value = each.strip().partition('=')
+            if name == self.cookie and re.fullmatch(r'[A-Za-z0-9_.-]+', value) and (owner := self.store.owner(value)):
                 return owner
         return None
 

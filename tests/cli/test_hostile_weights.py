@@ -1,9 +1,12 @@
 """Untrusted weights run no code in any command, and are an error of one line."""
 
+import io
 import json
 import os
+import struct
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,6 +272,46 @@ def test_metadata_that_is_no_plain_data_or_has_control_characters(base, tmp_path
     main(['info', str(file)])
 
 
+def directory(data: bytes) -> tuple[int, int, int]:
+    """Offsets of the end record of a zip archive and of its directory, and the size of the latter."""
+    end = data.rindex(b'PK\5\6')
+    size, offset = struct.unpack_from('<II', data, end + 12)
+    return end, end - size if data[end - 20 : end - 16] != b'PK\6\7' else offset, size
+
+
+def rezipped(good: Path) -> bytes:
+    """The same archive as Python writes it, without the longer end record."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(out, 'w') as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return out.getvalue()
+
+
+def members_that_share_bytes(good: Path, folder: Path) -> Path:
+    """A hundred more entries of the directory that point at the largest member."""
+    data = rezipped(good)
+    end, start, size = directory(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        largest = max(archive.infolist(), key=lambda each: each.file_size).filename.encode()
+    at = data.index(largest, start) - 46
+    entry = data[at : at + 46 + len(largest)]
+    more = b''.join(entry.replace(largest, b'%0*d' % (len(largest), i)) for i in range(100))
+    record = bytearray(data[end:])
+    number = struct.unpack_from('<H', record, 10)[0] + 100
+    struct.pack_into('<HHI', record, 8, number, number, size + len(more))
+    (folder / 'shared.pth').write_bytes(data[:end] + more + record)
+    return folder / 'shared.pth'
+
+
+def two_directories(good: Path, folder: Path) -> Path:
+    """A second directory between the first and the end record, which names the offset of the first."""
+    data = rezipped(good)
+    end, start, _ = directory(data)
+    (folder / 'two.pth').write_bytes(data[:end] + data[start:end] + data[end:])
+    return folder / 'two.pth'
+
+
 def test_archives_that_grow_and_structures_that_repeat_end_at_once(base, tmp_path, capsys):
     _, state, meta = base
     good = write(tmp_path / 'good.pth', state, meta, {'model': MODEL})
@@ -282,6 +325,8 @@ def test_archives_that_grow_and_structures_that_repeat_end_at_once(base, tmp_pat
         {'state_dict': state, 'meta': {'cfg_json': json.dumps({'model': MODEL})}, 'x': tree}, tmp_path / 'tree.pth'
     )
     assert 'compressed' in refused(['info', str(tmp_path / 'bomb.pth')], capsys)
+    assert 'share bytes' in refused(['info', str(members_that_share_bytes(good, tmp_path))], capsys)
+    assert 'not where its end record says' in refused(['info', str(two_directories(good, tmp_path))], capsys)
     main(['info', str(tmp_path / 'tree.pth')])
 
 

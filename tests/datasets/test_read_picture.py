@@ -6,6 +6,7 @@ import contextlib
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from restorebox.datasets import reading
-from restorebox.datasets.reading import list_pictures, read_picture
+from restorebox.datasets.reading import list_pictures, natural_order, read_picture
 from restorebox.errors import DataError, PictureError
 
 RNG = np.random.default_rng(7)
@@ -377,3 +378,9 @@ def test_a_pipe_is_an_immediate_error(tmp_path):
     os.mkfifo(tmp_path / 'a.png')
     with pytest.raises(PictureError, match='no regular file'):
         read_picture(tmp_path / 'a.png')
+
+
+def test_names_of_thousands_of_digits_are_sorted():
+    names = ['9' * 5000, '10', '9', '010', '0', 'a2', 'a10', 'A3']
+    order = ['0', '9', '010', '10', '9' * 5000, 'a2', 'A3', 'a10']
+    assert [str(path) for path in sorted(map(Path, names), key=natural_order)] == order

@@ -11,7 +11,8 @@ from PIL import Image
 from restorebox.backbones.spandrel_network import SpandrelNetwork
 from restorebox.cli.main import main
 from restorebox.engine import load_file
-from restorebox.engine.zoo import architecture_licences, with_config
+from restorebox.engine.conversion import _natural
+from restorebox.engine.zoo import _check_numbers, architecture_licences, with_config
 from restorebox.errors import CheckpointError, ConfigError, MissingPackageError
 from restorebox.inference.models import load_model
 from tests.conftest import LONG
@@ -259,3 +260,12 @@ def test_other_checkpoints_are_left_alone():
     assert with_config(own, 'a') is own
     unknown = {'state_dict': {'x': torch.zeros(1)}, 'meta': {}}
     assert with_config(unknown, 'a') is unknown
+
+
+def test_names_of_layers_with_odd_digits_are_only_names():
+    """'²' is a digit to str.isdigit and no number to int, which refuses more than 4,300 digits, too."""
+    _check_numbers({'body.²': torch.zeros(1)}, 'a.pth')
+    with pytest.raises(CheckpointError, match='above'):
+        _check_numbers({'body.' + '9' * 5000: torch.zeros(1)}, 'a.pth')
+    names = ['a.10', 'a.9', 'a.²', f'a.{"9" * 5000}']
+    assert sorted(names, key=_natural) == ['a.9', 'a.10', f'a.{"9" * 5000}', 'a.²']

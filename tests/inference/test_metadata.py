@@ -13,7 +13,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from restorebox.datasets.tiff import IFDEntry, read_directory, write_directory
+from restorebox.datasets.reading import picture_size, read_picture
+from restorebox.datasets.tiff import IFDEntry, page_offsets, read_directory, write_directory
+from restorebox.errors import PictureError
 from restorebox.inference.files import read_file, write_file
 from restorebox.inference.metadata import png_chunk, png_chunks, update_exif, update_xmp
 
@@ -290,3 +292,47 @@ def test_imagemagicks_exif_of_a_png_is_not_applied_twice(tmp_path):
         assert image.getexif().get(274, 1) == 1
         assert utf8(image.getexif()[315]) == ARTIST
         assert 'Raw profile type exif' not in image.info
+
+
+def test_an_xmp_packet_takes_time_in_proportion_to_its_size():
+    """Thumbnails that are opened and never closed; a regular expression would take minutes, without the GIL."""
+    opened = b'<xmp:Thumbnails ' * 500_000
+    assert update_xmp(opened, (8, 8))[0] == opened
+    longer = b'<xmp:ThumbnailsX>' * 500_000
+    thumbnail = b'<xmp:Thumbnails a="1">x</xmp:Thumbnails><xap:Thumbnails>y</xap:Thumbnails>'
+    assert update_xmp(longer + b'a' + thumbnail + b'b', (8, 8))[0] == longer + b'ab'
+
+
+def directories(fields: int, length: int) -> bytes:
+    """A TIFF header and a directory whose fields all have the same bytes as their values."""
+    table = b''.join(struct.pack('<HHII', 40000 + i, 1, length, 8 + 2 + 12 * fields + 4) for i in range(fields))
+    return b'II*\0' + struct.pack('<IH', 8, fields) + table + bytes(4 + length)
+
+
+def test_fields_that_overlap_are_not_copied(tmp_path):
+    """A few hundred kB would take gigabytes: as a TIFF, and as the EXIF of a PNG, in Pillow as well."""
+    tiff, png = tmp_path / 'a.tif', tmp_path / 'a.png'
+    tiff.write_bytes(directories(2000, 200_000))
+    with pytest.raises(PictureError, match='its directories or fields overlap'):
+        read_picture(tiff)
+    assert picture_size(tiff) is None
+    Image.new('RGB', (4, 3)).save(png, exif=directories(2000, 200_000))
+    assert read_picture(png).shape == (3, 4, 3)
+    with pytest.raises(ValueError, match='overlap'):
+        update_exif(directories(2000, 200_000), (4, 3), 1)
+    assert len(read_directory(directories(1, 200_000), 8)[0]) == 1
+
+
+def test_directories_that_overlap_end_the_list_of_pages(tmp_path):
+    """Each of 500 directories reads the fields of the following ones as its own."""
+    step, count, fields = 12, 500, 2000
+    data = bytearray(b'II*\0' + struct.pack('<I', 8) + bytes(step * (count + fields) + 64))
+    for i in range(count):
+        at = 8 + i * step
+        struct.pack_into('<H', data, at, fields)
+        struct.pack_into('<I', data, at + 2 + 12 * fields, at + step if i + 1 < count else 0)
+    (tmp_path / 'a.tif').write_bytes(data)
+    with pytest.raises(ValueError, match='overlap'):
+        page_offsets(bytes(data))
+    with pytest.raises(PictureError, match='overlap'):
+        read_picture(tmp_path / 'a.tif')

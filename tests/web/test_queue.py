@@ -40,6 +40,21 @@ def join(client, work, visitor):
     return client.post('/gradio_api/queue/join', json=asked)
 
 
+def test_a_cookie_is_found_among_others_and_a_long_one_takes_no_time():
+    """By a regular expression a megabyte would take minutes, in which no other request is answered."""
+    guard = SimpleNamespace(cookie='c', store=SimpleNamespace(owner={'a.b-_1': 'x'}.get))
+    for lines, owner in (
+        (['c=a.b-_1'], 'x'),
+        (['a=1;c=a.b-_1 ; b', 'd=2'], 'x'),
+        (['a=1', 'c=no; c=a.b-_1'], 'x'),
+        (['c=a.b-_1!'], None),
+        (['xc=a.b-_1'], None),
+        ([], None),
+        (['a' * 3_000_000], None),
+    ):
+        assert Guard._owner(guard, SimpleNamespace(headers=lambda name, found=lines: found)) == owner
+
+
 def test_a_visitor_beyond_the_queue_is_refused(tmp_path):
     go, began = threading.Event(), threading.Event()
 
