@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+import struct
 import zipfile
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -292,3 +294,13 @@ def test_a_complete_picture_with_additional_data_is_accepted(tmp_path):
     with open(tmp_path / 'a.jpg', 'ab') as out:
         out.write(bytes(5000))
     assert check_picture(tmp_path / 'a.jpg', 'a.jpg') == (24, 20)
+
+
+def test_a_picture_of_a_forged_size_is_refused(tmp_path):
+    data = bytearray()
+    for name, body in (('IHDR', struct.pack('>IIBBBBB', 60_000, 60_000, 8, 2, 0, 0, 0)), ('IEND', b'')):
+        chunk = name.encode() + body
+        data += struct.pack('>I', len(body)) + chunk + struct.pack('>I', zlib.crc32(chunk))
+    (tmp_path / 'a.png').write_bytes(b'\x89PNG\r\n\x1a\n' + data)
+    with pytest.raises(DataError, match=r"a\.png: the picture can't be read: .*pixels"):
+        check_picture(tmp_path / 'a.png', 'a.png')

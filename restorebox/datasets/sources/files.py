@@ -253,6 +253,6 @@ def check_picture(file: Path, name: str) -> tuple[int, int]:
             read_picture(file)
         with Image.open(file) as picture:
             return picture.size
-    except (PictureError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except (PictureError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         reason = ' '.join(str(error).split()).removeprefix(f'{file}: ')
         raise DataError(f"{name}: the picture can't be read: {reason}") from None
