@@ -336,14 +336,14 @@ def _exif_block(image: Image.Image, kind: str) -> bytes | None:
 
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation 1 to 8 of a loaded picture; 1 if there is none or it can't be parsed."""
-    block = image.info.get('exif', b'').removeprefix(b'Exif\0\0')
     try:
-        read_directory(block, first_offset(block))
-    except SharedBytesError:  # Pillow would copy the values of each field
-        return 1
-    except (ValueError, struct.error):  # Pillow may still find it
-        pass
-    try:
+        block = (image.info.get('exif') or b'').removeprefix(b'Exif\0\0')  # None in HEIC without it
+        try:
+            read_directory(block, first_offset(block))
+        except SharedBytesError:  # Pillow would copy the values of each field
+            return 1
+        except (ValueError, struct.error):  # Pillow may still find it
+            pass
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # broken EXIF raises many exception types and is ignored
         return 1
