@@ -66,8 +66,8 @@ def _nodes(value: Any) -> Iterator[tuple[Any, str]]:
     while waiting:
         node, path, depth = waiting.pop()
         count += 1
-        if depth > DEPTH or count > NODES:
-            raise ValueError('it is nested too deeply' if depth > DEPTH else f'it has more than {NODES} values')
+        if depth > DEPTH:
+            raise ValueError('it is nested too deeply')
         yield node, path
         if isinstance(node, dict):
             odd = [key for key in node if not isinstance(key, str)]

@@ -23,7 +23,7 @@ def read_yaml(file: Path) -> Any:
     try:
         text = file.read_text(encoding='utf-8')
         return yaml.load(text, LOADER)
-    # the last ones: values of a type that they are not, such as 2001-99-99, and lists in lists without end
+    # not only YAMLError: the loader lets other exceptions pass at values such as 2001-99-99 and at deep nesting
     except (yaml.YAMLError, ValueError, IndexError, AttributeError, RecursionError) as error:
         mark = getattr(error, 'problem_mark', None)
         # at the end of the file libyaml's mark is on the line after the last

@@ -243,8 +243,9 @@ def _decode_frame(image: Image.Image, data: bytes, kind: str, largest: int, tiff
     profile = image.info.get('icc_profile') or None
     # Load with Pillow even if another decoder follows: for damaged files the others print to stderr.
     image.load()
-    orientation = tiff[_ORIENTATION][0][0] if _ORIENTATION in tiff else 1 if tiff else _orientation(image)
-    info, exif = dict(image.info), _exif_block(image, kind)
+    exif = _exif_block(image, kind)
+    orientation = tiff[_ORIENTATION][0][0] if _ORIENTATION in tiff else 1 if tiff else _orientation(image, exif)
+    info = dict(image.info)
     notes: list[str] = []
     if image.mode == 'F' or (image.mode == 'I' and kind != 'PPM'):  # 16-bit PGM opens as I
         raise Refused('has 32-bit values, of which the range is unknown; save it with 8 or 16 bits')
@@ -334,16 +335,16 @@ def _exif_block(image: Image.Image, kind: str) -> bytes | None:
     return bytes(block).removeprefix(b'Exif\0\0') if block else None
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, exif: bytes | None) -> int:
     """Return the EXIF orientation 1 to 8 of a loaded picture; 1 if there is none or it can't be parsed."""
-    try:
-        block = (image.info.get('exif') or b'').removeprefix(b'Exif\0\0')  # None in HEIC without it
+    if exif:
         try:
-            read_directory(block, first_offset(block))
+            read_directory(exif, first_offset(exif))
         except SharedBytesError:  # Pillow would copy the values of each field
             return 1
         except (ValueError, struct.error):  # Pillow may still find it
             pass
+    try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # broken EXIF raises many exception types and is ignored
         return 1

@@ -160,12 +160,12 @@ def list_pictures(
 
 def natural_order(path: PurePath) -> tuple[list[str | tuple[int, str]], str]:
     """Return a key for natural sorting of paths."""
-    return _natural(str(path)), str(path)
+    return natural_key(str(path).lower()), str(path)
 
 
-def _natural(text: str) -> list[str | tuple[int, str]]:
+def natural_key(text: str) -> list[str | tuple[int, str]]:
     """Return a key for natural sorting: text and numbers, as (digits, number), alternate.
 
     int() refuses more than 4,300 digits.
     """
-    return [(len(part), part) if i % 2 else part.lower() for i, part in enumerate(re.split(r'0*([0-9]+)', text))]
+    return [(len(part), part) if i % 2 else part for i, part in enumerate(re.split(r'0*([0-9]+)', text))]

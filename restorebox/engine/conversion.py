@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from restorebox.datasets.reading import natural_key
 from restorebox.errors import CheckpointError
 from restorebox.layers.resampling import BlurDouble, BlurHalve
 
@@ -24,12 +25,6 @@ def unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         state = {key.removeprefix(wrapper): value for key, value in state.items()}
     return state
-
-
-def _natural(name: str) -> list:
-    """Sort key by which ``model.10`` follows ``model.9``."""
-    # (digits, number) in place of the number: int() refuses more than 4,300 digits
-    return [(len(part), part) if i % 2 else part for i, part in enumerate(re.split(r'0*([0-9]+)', name))]
 
 
 def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -44,7 +39,7 @@ def _layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 def _numbered_layers(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """Group a public state dict by layer, without wrapper prefixes, in the order of the layer indices."""
     layers = _layers(unwrapped(state))
-    return {name: layers[name] for name in sorted(layers, key=_natural)}
+    return {name: layers[name] for name in sorted(layers, key=natural_key)}
 
 
 def _check_filters(found: Iterable[Tensor], network: nn.Module) -> None:

@@ -275,8 +275,8 @@ def test_metadata_that_is_no_plain_data_or_has_control_characters(base, tmp_path
 def directory(data: bytes) -> tuple[int, int, int]:
     """Offsets of the end record of a zip archive and of its directory, and the size of the latter."""
     end = data.rindex(b'PK\5\6')
-    size, offset = struct.unpack_from('<II', data, end + 12)
-    return end, end - size if data[end - 20 : end - 16] != b'PK\6\7' else offset, size
+    (size,) = struct.unpack_from('<I', data, end + 12)
+    return end, end - size, size
 
 
 def rezipped(good: Path) -> bytes:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from restorebox.backbones.spandrel_network import SpandrelNetwork
 from restorebox.cli.main import main
+from restorebox.datasets.reading import natural_key
 from restorebox.engine import load_file
-from restorebox.engine.conversion import _natural
 from restorebox.engine.zoo import _check_numbers, architecture_licences, with_config
 from restorebox.errors import CheckpointError, ConfigError, MissingPackageError
 from restorebox.inference.models import load_model
@@ -268,4 +268,4 @@ def test_names_of_layers_with_odd_digits_are_only_names():
     with pytest.raises(CheckpointError, match='above'):
         _check_numbers({'body.' + '9' * 5000: torch.zeros(1)}, 'a.pth')
     names = ['a.10', 'a.9', 'a.²', f'a.{"9" * 5000}']
-    assert sorted(names, key=_natural) == ['a.9', 'a.10', f'a.{"9" * 5000}', 'a.²']
+    assert sorted(names, key=natural_key) == ['a.9', 'a.10', f'a.{"9" * 5000}', 'a.²']

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from restorebox.datasets.reading import picture_size, read_picture
 from restorebox.datasets.tiff import IFDEntry, page_offsets, read_directory, write_directory
@@ -318,6 +320,13 @@ def test_fields_that_overlap_are_not_copied(tmp_path):
     assert picture_size(tiff) is None
     Image.new('RGB', (4, 3)).save(png, exif=directories(2000, 200_000))
     assert read_picture(png).shape == (3, 4, 3)
+    text = PngInfo()  # as ImageMagick writes it
+    text.add_text('Raw profile type exif', f'\nexif\n8\n{directories(2000, 200_000).hex()}', zip=True)
+    Image.new('RGB', (4, 3)).save(png, pnginfo=text)
+    tracemalloc.start()
+    assert read_picture(png).shape == (3, 4, 3)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
     with pytest.raises(ValueError, match='overlap'):
         update_exif(directories(2000, 200_000), (4, 3), 1)
     assert len(read_directory(directories(1, 200_000), 8)[0]) == 1
