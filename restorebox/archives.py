@@ -15,7 +15,7 @@ from restorebox.errors import DataError
 from restorebox.files import open_regular
 
 LARGEST = 2**30  # bytes of a member
-EXPANDED, RATIO = 64 * 2**20, 100  # a member above so many bytes may have at most so many times its compressed size
+EXPANDED, RATIO = 64 * 2**20, 100  # what has more bytes may have at most so many times its compressed size
 LARGEST_ARCHIVE = 2**40  # bytes of one that is copied from storage, which may send without end
 _ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 

@@ -6,16 +6,15 @@ Pillow decodes pictures with 8 bits per value, :mod:`restorebox.datasets.deep` t
 from __future__ import annotations
 
 import logging
-import math
 import re
 import struct
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -24,11 +23,12 @@ from restorebox.datasets.deep import decode_deep, grey_to_rgb, largest_value
 from restorebox.datasets.formats import RAW_HINT, Refused
 from restorebox.datasets.tiff import (
     TIFF_TAGS,
+    InMemory,
     SharedBytesError,
-    first_directory,
     first_offset,
-    page_offsets,
     read_directory,
+    read_pages,
+    set_first_directory,
     tiff_fields,
 )
 from restorebox.errors import out_of_memory
@@ -36,6 +36,7 @@ from restorebox.errors import out_of_memory
 MAX_PIXELS = 2 * (1024**3 // 4 // 3)  # 178956970, Pillow's limit against decompression bombs
 PIXEL_BYTES = (12, 32)  # memory per pixel for reading, restoring and writing, with 8 and with 16 bits per value
 
+_SHARED_VALUES = 2**28  # bytes of fields that pages of a TIFF may share, such as a profile, counted for each page
 _ORIENTATION = 274  # tag in EXIF and TIFF
 
 _lock = threading.Lock()
@@ -53,8 +54,9 @@ class Frame:
         profile: ICC profile of ``picture``, or None.
         info: Pillow's ``info`` dict with the metadata of the file.
         exif: EXIF block from its TIFF header on; None for TIFF files.
-        data: bytes of the file; for a TIFF, with this page as the first one.
         notes: one message for each part of the picture that could not be kept.
+        data: bytes of the file.
+        directory: offset of the directory of this page in a TIFF; 0 for other kinds.
     """
 
     picture: np.ndarray
@@ -63,8 +65,9 @@ class Frame:
     profile: bytes | None
     info: dict[Any, Any]
     exif: bytes | None
-    data: bytes
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
+    data: bytes = b''
+    directory: int = 0
 
 
 def decode(
@@ -84,16 +87,24 @@ def decode(
         MemoryError: not enough memory.
     """
     if kind != 'TIFF':
-        yield from _decode_frames(data, kind, alpha, max_pixels, single)
+        for frame in _decode_frames(data, kind, alpha, max_pixels, single):
+            yield replace(frame, data=data)
         return
     with _guarded():
-        first, pages = first_offset(data), page_offsets(data)
+        first, pages = first_offset(data), read_pages(data)
         _check_number(len(pages), single)
-        _check_size(sum(_page_pixels(data, offset) for offset in pages), max_pixels)
-    for number, offset in enumerate(pages, 1):
-        page = data if offset == first else first_directory(data, offset)
+        _check_size(sum(page.pixels for page in pages), max_pixels)
+        values = sum(page.values for page in pages)
+        if values > 2 * len(data) + _SHARED_VALUES:
+            raise Refused(f'is not read: its {len(pages)} pages share fields of {values} bytes, if each page counts')
+    several = [page.offset for page in pages] != [first]
+    file = bytearray(data) if several else data  # one copy for all pages
+    for number, page in enumerate(pages, 1):
+        if isinstance(file, bytearray):
+            set_first_directory(file, page.offset)
         try:
-            yield from _decode_frames(page, kind, alpha, max_pixels, single)
+            for frame in _decode_frames(file, kind, alpha, max_pixels, single):
+                yield replace(frame, data=data, directory=page.offset)
         except Refused as error:
             raise Refused(f'page {number} of {len(pages)}: {error}' if len(pages) > 1 else str(error)) from None
 
@@ -154,13 +165,14 @@ def prepare(kind: str) -> None:
         pi_heif.register_heif_opener()
 
 
-def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
+def _open(data: bytes | bytearray, kind: str, max_pixels: int) -> Image.Image:
     """Open a file with Pillow, which reads the header only."""
     with _lock:  # Pillow's limit is global for the process; it is only ever raised, at a user's request
         if Image.MAX_IMAGE_PIXELS is not None and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
             Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
     prepare(kind)
-    image = Image.open(BytesIO(data), formats=(kind,))
+    file: Any = InMemory(data) if isinstance(data, bytearray) else BytesIO(data)
+    image = Image.open(file, formats=(kind,))
     _check_size(image.width * image.height, max_pixels)
     return image
 
@@ -176,12 +188,6 @@ def _check_number(number: int, single: bool) -> None:
             f'holds {number} pages or frames, but must have one; save them as separate files (`restorebox restore` '
             'accepts several)'
         )
-
-
-def _page_pixels(data: bytes, offset: int) -> int:
-    order: Literal['little', 'big'] = 'little' if data[:2] == b'II' else 'big'
-    sides = [entry for entry in read_directory(data, offset)[0] if entry.tag in (256, 257)]  # width and height
-    return math.prod([int.from_bytes(side.raw, order) for side in sides])
 
 
 def _numbers(image: Image.Image) -> Sequence[int]:
@@ -205,7 +211,7 @@ def _numbers(image: Image.Image) -> Sequence[int]:
     return found
 
 
-def _decode_frames(data: bytes, kind: str, alpha: bool, max_pixels: int, single: bool) -> Iterator[Frame]:
+def _decode_frames(data: bytes | bytearray, kind: str, alpha: bool, max_pixels: int, single: bool) -> Iterator[Frame]:
     """Decode the frames of a file, or the first page of a TIFF."""
     tiff = tiff_fields(data) if kind == 'TIFF' else {}
     if kind == 'TIFF' and TIFF_TAGS['dng'] in tiff:
@@ -237,7 +243,9 @@ def _decode_frames(data: bytes, kind: str, alpha: bool, max_pixels: int, single:
         yield frame
 
 
-def _decode_frame(image: Image.Image, data: bytes, kind: str, largest: int, tiff: dict, alpha: bool) -> Frame:
+def _decode_frame(
+    image: Image.Image, data: bytes | bytearray, kind: str, largest: int, tiff: dict, alpha: bool
+) -> Frame:
     """Decode the current frame of a Pillow image."""
     mode = image.mode
     profile = image.info.get('icc_profile') or None
@@ -268,7 +276,7 @@ def _decode_frame(image: Image.Image, data: bytes, kind: str, largest: int, tiff
         space = profile[16:20].decode('ascii', 'replace').strip()
         notes.append(f'its ICC profile is for another colour space ({space}) and left out')
         profile = None
-    return Frame(_orient(picture, to_apply), mode, orientation, profile, info, exif, data, notes)
+    return Frame(_orient(picture, to_apply), mode, orientation, profile, info, exif, notes)
 
 
 def _from_inks(image: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
@@ -309,7 +317,7 @@ def _fits(profile: bytes, mode: str) -> bool:
     return space == b'RGB ' or (space == b'GRAY' and grey) or len(profile) < 128
 
 
-def _further_pnm(data: bytes, image: Image.Image) -> bool:
+def _further_pnm(data: bytes | bytearray, image: Image.Image) -> bool:
     """Return whether a PNM file contains more than one picture."""
     tiles = getattr(image, 'tile', None)
     if data[1:2] in b'123' or not tiles:

@@ -23,7 +23,7 @@ _CV2_PIXELS = 2**30  # limit of OpenCV
 _ORIENTATION = 274  # TIFF tag
 
 
-def largest_value(data: bytes, kind: str, tiff: dict) -> int:
+def largest_value(data: bytes | bytearray, kind: str, tiff: dict) -> int:
     """Return the maximum (white) value of a file according to its header; 255 for 8 bits or fewer.
 
     Raises:
@@ -38,8 +38,9 @@ def largest_value(data: bytes, kind: str, tiff: dict) -> int:
         if max(bits) > 8 and bits != {16}:
             raise Refused(f'has {max(bits)} bits per value; save it with 8 or 16 bits')
         return 65535 if bits == {16} else 255
-    if is_deep(data[:4096], kind) or (kind == 'HEIF' and bit_depth(data[:4096], kind) > 8):
-        return 65535 if kind == 'HEIF' else 2 ** min(16, bit_depth(data[:4096], kind)) - 1
+    head = bytes(data[:4096])
+    if is_deep(head, kind) or (kind == 'HEIF' and bit_depth(head, kind) > 8):
+        return 65535 if kind == 'HEIF' else 2 ** min(16, bit_depth(head, kind)) - 1
     if kind == 'PPM':
         header = _PNM.match(data)
         return max(255, int(header[1])) if header and int(header[1]) < 65536 else 255
@@ -47,7 +48,7 @@ def largest_value(data: bytes, kind: str, tiff: dict) -> int:
 
 
 def decode_deep(
-    data: bytes,
+    data: bytes | bytearray,
     kind: str,
     largest: int,
     tiff: dict,
@@ -58,7 +59,7 @@ def decode_deep(
     """Decode a 16-bit file without applying its orientation.
 
     Args:
-        data: bytes of the file.
+        data: bytes of the file; the orientation of a bytearray is changed in place.
         kind: key of :data:`restorebox.datasets.formats.FORMATS`.
         largest: as :func:`largest_value` returns it.
         tiff: as :func:`restorebox.datasets.tiff.tiff_fields` returns it; empty for other kinds.
@@ -79,7 +80,7 @@ def decode_deep(
         return _decode_deep_heif(data, alpha)
     if kind == 'PPM' and data[1:2] in b'23':
         return _decode_deep_text(data, largest, size)
-    raw = bytearray(data)
+    raw = data if isinstance(data, bytearray) else bytearray(data)  # a TIFF with several pages is not copied for each
     photometric = tiff.get(TIFF_TAGS['photometric'], ((1,), 0))[0][0]
     if tiff:
         samples = tiff.get(TIFF_TAGS['samples'], ((1,), 0))[0][0]
@@ -115,7 +116,7 @@ def decode_deep(
     return np.ascontiguousarray(picture[..., order])
 
 
-def _decode_deep_text(data: bytes, largest: int, size: tuple[int, int]) -> np.ndarray:
+def _decode_deep_text(data: bytes | bytearray, largest: int, size: tuple[int, int]) -> np.ndarray:
     """Decode a plain-text PGM or PPM, which OpenCV reads with 8 bits only."""
     channels = 3 if data[1:2] == b'3' else 1
     words = re.sub(rb'#[^\n]*', b'', data[2:]).split(maxsplit=3)  # width, height, largest value, the rest
@@ -132,7 +133,7 @@ def _decode_deep_text(data: bytes, largest: int, size: tuple[int, int]) -> np.nd
     return picture if channels == 3 else grey_to_rgb(picture[..., 0])
 
 
-def _decode_deep_heif(data: bytes, alpha: bool) -> np.ndarray:
+def _decode_deep_heif(data: bytes | bytearray, alpha: bool) -> np.ndarray:
     """Decode HEIC with 10 or 12 bits, which pi-heif scales to 16."""
     import pi_heif
 

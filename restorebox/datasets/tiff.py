@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from io import RawIOBase
 from mmap import mmap
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 TIFF_TAGS = {
     'kind': 254,  # NewSubfileType: 1 reduced copy, 2 page, 4 mask
     'old_kind': 255,  # SubfileType: 2 reduced copy
+    'width': 256,
+    'height': 257,
     'bits': 258,
     'photometric': 262,
     'samples': 277,
@@ -26,6 +29,8 @@ _POINTERS = {0: (EXIF_IFD, GPS_IFD), EXIF_IFD: (INTEROP_IFD,)}  # permitted poin
 # bytes per value by type; 13 is IFD, 16 to 18 are types of BigTIFF, 129 is UTF-8 of EXIF 3
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
 _MAX_PAGES = 65536
+
+Buffer = bytes | bytearray | mmap
 
 
 @dataclass
@@ -52,7 +57,7 @@ class IFDEntry:
     directory: list[IFDEntry] | None = None
 
 
-def _head(data: bytes | mmap) -> tuple[str, str, str, int, int]:
+def _head(data: Buffer) -> tuple[str, str, str, int, int]:
     """Return byte order, struct codes of an offset and of the number of fields, and bytes per offset and per field.
 
     Raises:
@@ -64,7 +69,7 @@ def _head(data: bytes | mmap) -> tuple[str, str, str, int, int]:
     return (order, 'Q', 'Q', 8, 20) if b'+' in data[2:4] else (order, 'I', 'H', 4, 12)
 
 
-def first_offset(data: bytes | mmap) -> int:
+def first_offset(data: Buffer) -> int:
     """Return the offset of the first directory.
 
     Raises:
@@ -76,10 +81,44 @@ def first_offset(data: bytes | mmap) -> int:
 
 def first_directory(data: bytes, offset: int) -> bytes:
     """Return the file with the directory at ``offset`` as the first one, so that readers read that page."""
-    order, word, _, size, _ = _head(data)
     patched = bytearray(data)
-    struct.pack_into(order + word, patched, size, offset)
+    set_first_directory(patched, offset)
     return bytes(patched)
+
+
+def set_first_directory(data: bytearray, offset: int) -> None:
+    """Make the directory at ``offset`` the first one, so that readers read that page."""
+    order, word, _, size, _ = _head(data)
+    struct.pack_into(order + word, data, size, offset)
+
+
+class InMemory(RawIOBase):
+    """A file that reads a bytearray without a copy of it, as BytesIO would make for each page of a TIFF."""
+
+    def __init__(self, data: bytearray) -> None:
+        self.data = data
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.position = offset + (0, self.position, len(self.data))[whence]
+        if self.position < 0:
+            raise ValueError('negative position')
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        part = memoryview(self.data)[self.position : self.position + len(buffer)]
+        buffer[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+    def getvalue(self) -> bytearray:  # Pillow calls it for compressed pages; else it would read a copy
+        return self.data
 
 
 class SharedBytesError(ValueError):
@@ -89,7 +128,7 @@ class SharedBytesError(ValueError):
 class _Budget:
     """Bytes of directories and of values that are read: no more than twice those of the file."""
 
-    def __init__(self, data: bytes | mmap) -> None:
+    def __init__(self, data: Buffer) -> None:
         self.left = 2 * len(data)
 
     def take(self, number: int) -> None:
@@ -112,7 +151,7 @@ class _Field(NamedTuple):
     length: int
 
 
-def _fields(data: bytes | mmap, offset: int, budget: _Budget) -> tuple[list[_Field], int, int]:
+def _fields(data: Buffer, offset: int, budget: _Budget) -> tuple[list[_Field], int, int]:
     """Read where the fields of a directory are, without their values; see :func:`read_directory`."""
     order, word, short, size, step = _head(data)
     number = struct.unpack_from(order + short, data, offset)[0]
@@ -135,7 +174,7 @@ def _fields(data: bytes | mmap, offset: int, budget: _Budget) -> tuple[list[_Fie
 
 
 def read_directory(
-    data: bytes | mmap, offset: int, of: int = 0, budget: _Budget | None = None
+    data: Buffer, offset: int, of: int = 0, budget: _Budget | None = None
 ) -> tuple[list[IFDEntry], int, int]:
     """Read a directory; invalid fields (unknown type, values beyond the end of the file) are skipped.
 
@@ -200,7 +239,7 @@ def write_directory(entries: list[IFDEntry], head: bytes, offset: int, following
     return table + struct.pack(order + word, following) + values
 
 
-def tiff_fields(data: bytes) -> dict[int, tuple[tuple[int, ...], int]]:
+def tiff_fields(data: Buffer) -> dict[int, tuple[tuple[int, ...], int]]:
     """Return the integer fields of a TIFF's first directory: tag -> (values, offset of the first); empty if damaged."""
     codes = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}
     try:
@@ -215,26 +254,37 @@ def tiff_fields(data: bytes) -> dict[int, tuple[tuple[int, ...], int]]:
     }
 
 
-def page_offsets(data: bytes) -> list[int]:
-    """Return the offsets of the page directories, without reduced copies and masks; at least the first one.
+class Page(NamedTuple):
+    """A page: offset of its directory, number of pixels, and bytes of the values of its fields."""
+
+    offset: int
+    pixels: int
+    values: int
+
+
+def read_pages(data: bytes) -> list[Page]:
+    """Return the pages, without reduced copies and masks; at least the first one. No values are copied.
 
     Raises:
-        ValueError, struct.error: the list of pages is cyclic or leads beyond the end of the file.
+        ValueError, struct.error: the list of pages is cyclic or leads beyond the end of the file, or fields overlap.
     """
-    offset, pages = first_offset(data), []
+    pages: list[Page] = []
+    first: list[Page] = []
+    offset = first_offset(data)
     seen: set[int] = set()
-    little, budget = data[:2] == b'II', _Budget(data)  # without values: pages may share those, such as a profile
+    order: Literal['little', 'big'] = 'little' if data[:2] == b'II' else 'big'
+    budget = _Budget(data)  # of the directories only: pages may share values, such as a profile
     while offset:
         if offset in seen or len(seen) > _MAX_PAGES:
             raise ValueError('its list of pages is cyclic or too long')
         seen.add(offset)
         fields, following, _ = _fields(data, offset, budget)
-        kinds = {
-            e.tag: int.from_bytes(data[e.values : e.values + min(e.length, 4)], 'little' if little else 'big')
-            for e in fields
-            if e.tag < 256
-        }
-        if not kinds.get(TIFF_TAGS['kind'], 0) & 5 and kinds.get(TIFF_TAGS['old_kind']) != 2:
-            pages.append(offset)
+        numbers = {e.tag: int.from_bytes(data[e.values : e.values + _SIZES[e.kind]], order) for e in fields}
+        pixels = numbers.get(TIFF_TAGS['width'], 1) * numbers.get(TIFF_TAGS['height'], 1)
+        page = Page(offset, pixels, sum(each.length for each in fields))
+        _Budget(data).take(page.values)
+        first = first or [page]
+        if not numbers.get(TIFF_TAGS['kind'], 0) & 5 and numbers.get(TIFF_TAGS['old_kind']) != 2:
+            pages.append(page)
         offset = following
-    return pages or [first_offset(data)]
+    return pages or first

@@ -75,7 +75,7 @@ def read_metadata(frame: Frame, kind: str) -> tuple[Metadata, list[str]]:
     block = frame.exif
     try:
         if kind == 'TIFF':
-            block = _block_of_tiff(frame.data)
+            block = _block_of_tiff(frame)
         exif = update_exif(block, (width, height), frame.orientation) if block else None
     except (ValueError, struct.error):
         exif = None
@@ -176,12 +176,11 @@ def _drop_thumbnail(data: bytearray, block: bytes, offset: int, used: list[IFDEn
         del data[end + end % 2 :]
 
 
-def _block_of_tiff(data: bytes) -> bytes | None:
-    """Return an EXIF block with the tags of a TIFF's first page except those of its layout."""
+def _block_of_tiff(frame: Frame) -> bytes | None:
+    """Return an EXIF block with the tags of a TIFF's page except those of its layout."""
+    data = frame.data
     big = b'+' in data[2:4]
-    entries = [
-        e for e in read_directory(data, first_offset(data))[0] if e.tag not in _LAYOUT and e.tag not in (256, 257)
-    ]
+    entries = [e for e in read_directory(data, frame.directory)[0] if e.tag not in _LAYOUT and e.tag not in (256, 257)]
     if not entries:
         return None
     head = data[:2] + (b'*\0' if data[:2] == b'II' else b'\0*') + struct.pack('<I' if data[:2] == b'II' else '>I', 8)
@@ -225,7 +224,7 @@ def _without_elements(xmp: bytes, name: bytes) -> bytes:
 
 def _xmp(frame: Frame, kind: str) -> bytes | None:
     if kind == 'TIFF':  # from the file, since Pillow changes it when it rotates the picture
-        entries = read_directory(frame.data, first_offset(frame.data))[0]
+        entries = read_directory(frame.data, frame.directory)[0]
         return next((entry.raw for entry in entries if entry.tag == _TIFF_XMP), None)
     found = frame.info.get('xmp') or frame.info.get('XML:com.adobe.xmp')
     return found.encode() if isinstance(found, str) else found if isinstance(found, bytes) else None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import struct
 import zipfile
@@ -216,6 +217,20 @@ def test_a_flipped_bit_in_an_archive_is_noticed(tmp_path):
     (tmp_path / 'release/RainTrainL.zip').write_bytes(raw)
     with pytest.raises(DataError, match=r'RainTrainL\.zip: the archive is damaged'):
         prepare(source, tmp_path / 'release', tmp_path / 'data')
+
+
+@pytest.mark.parametrize('kind', ['zip', 'gztar'])
+def test_an_archive_that_expands_to_far_more_than_its_size_is_refused(tmp_path, kind):
+    """100 MB of zeros, packed to 100 kB."""
+    source, _ = make('rain100l', tmp_path / 'release')
+    folder = tmp_path / 'release/RainTrainL'
+    os.truncate(folder / 'rain-2.png', 100 * 10**6)
+    packed = shutil.make_archive(str(folder), kind, tmp_path / 'release', 'RainTrainL')
+    assert os.stat(packed).st_size < 10**6
+    shutil.rmtree(folder)
+    with pytest.raises(DataError, match=r'RainTrainL\.(zip|tar\.gz): its files expand to more than 67108864 bytes'):
+        prepare(source, tmp_path / 'release', tmp_path / 'data')
+    assert {each.name for each in tmp_path.iterdir()} == {'release'}
 
 
 def test_files_that_are_packed_and_unpacked_count_once(tmp_path):

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from restorebox.datasets.reading import picture_size, read_picture
-from restorebox.datasets.tiff import IFDEntry, page_offsets, read_directory, write_directory
+from restorebox.datasets.tiff import IFDEntry, read_directory, read_pages, write_directory
 from restorebox.errors import PictureError
 from restorebox.inference.files import read_file, write_file
 from restorebox.inference.metadata import png_chunk, png_chunks, update_exif, update_xmp
@@ -342,6 +342,6 @@ def test_directories_that_overlap_end_the_list_of_pages(tmp_path):
         struct.pack_into('<I', data, at + 2 + 12 * fields, at + step if i + 1 < count else 0)
     (tmp_path / 'a.tif').write_bytes(data)
     with pytest.raises(ValueError, match='overlap'):
-        page_offsets(bytes(data))
+        read_pages(bytes(data))
     with pytest.raises(PictureError, match='overlap'):
         read_picture(tmp_path / 'a.tif')

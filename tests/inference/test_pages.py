@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -193,6 +196,41 @@ def test_all_pages_count_as_a_files_pixels(tmp_path):
         with pytest.raises(PictureError, match='has 6720 pixels'):
             read_file(tmp_path / f'a{suffix}', max_pixels=6719)
         assert len(read_file(tmp_path / f'a{suffix}', max_pixels=6720).pages) == 3
+
+
+def test_pages_share_one_copy_of_their_file(tmp_path):
+    """Reading takes no copy of the file for each page, neither of compressed ones nor of those with 16 bits."""
+    pages = [smooth(8, 8), smooth(8, 8, 1)[..., 0].astype(np.uint16) * 257, smooth(8, 8)]
+    with tifffile.TiffWriter(tmp_path / 'a.tif') as writer:
+        for number in range(120):
+            compression = 'zlib' if number % 3 == 2 else None
+            writer.write(pages[number % 3], metadata=None, compression=compression)
+    with (tmp_path / 'a.tif').open('ab') as file:
+        file.write(bytes(2_000_000))
+    tracemalloc.start()
+    read = read_file(tmp_path / 'a.tif').pages
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+    for number, page in enumerate(read):
+        wanted = pages[number % 3]
+        np.testing.assert_array_equal(page.colours[..., : 3 if wanted.ndim == 3 else 1].squeeze(), wanted)
+
+
+def test_pages_that_share_a_large_field_are_refused(tmp_path):
+    """Each of 1,000 pages has the same megabyte of XMP, which would be read as many times."""
+    fields = [(256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 0)]
+    fields += [(277, 3, 1, 1), (278, 4, 1, 1), (279, 4, 1, 1), (700, 1, 10**6, 200_000)]
+    data, step = bytearray(b'II*\0' + struct.pack('<I', 8)), 2 + 12 * len(fields) + 4
+    for number in range(1000):
+        following = len(data) + step if number < 999 else 0
+        table = b''.join(struct.pack('<HHII', *field) for field in fields)
+        data += struct.pack('<H', len(fields)) + table + struct.pack('<I', following)
+    (tmp_path / 'a.tif').write_bytes(data.ljust(1_200_000, b'\0'))
+    tracemalloc.start()
+    with pytest.raises(PictureError, match=r'a\.tif: is not read: its 1000 pages share fields of 1000\d{6} bytes'):
+        read_file(tmp_path / 'a.tif')
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
 
 
 def test_a_damaged_page_is_named(tmp_path):

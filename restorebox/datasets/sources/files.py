@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -15,6 +15,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from restorebox.archives import EXPANDED, RATIO
 from restorebox.datasets.reading import read_picture
 from restorebox.datasets.walking import walk
 from restorebox.errors import DataError, PictureError
@@ -178,7 +179,7 @@ def unpack(files: Iterable[File], into: Path) -> None:
     The unpacked files are numbered, because names in an archive may be unsafe paths.
 
     Raises:
-        DataError: a damaged archive; names it.
+        DataError: a damaged archive, or one that expands to far more than its size; names it.
     """
     packed: dict[Path, dict[str, File]] = {}
     for file in files:
@@ -187,29 +188,34 @@ def unpack(files: Iterable[File], into: Path) -> None:
     for a, (archive, wanted) in enumerate(packed.items()):
         folder = into / str(a)
         folder.mkdir(parents=True)
+        most = left = max(EXPANDED, RATIO * archive.stat().st_size)
         try:
-            if archive.name.lower().endswith('.zip'):
-                with zipfile.ZipFile(archive) as opened:
-                    for i, (member, file) in enumerate(wanted.items()):
-                        with opened.open(member) as stream:
-                            file.disk = _write(stream, folder / f'{i}{file.suffix}')
-            else:
-                with tarfile.open(archive) as opened:
-                    for i, info in enumerate(opened):  # in archive order: seeking back would decompress it again
-                        content = opened.extractfile(info) if info.isfile() and info.name in wanted else None
-                        if content is not None:
-                            file = wanted[info.name]
-                            file.disk = _write(content, folder / f'{i}{file.suffix}')
+            for i, (file, size, stream) in enumerate(_contents(archive, wanted)):
+                left -= size
+                if left < 0:
+                    raise DataError(f'{archive}: its files expand to more than {most} bytes, {RATIO} times its size')
+                file.disk = folder / f'{i}{file.suffix}'
+                with open(file.disk, 'wb') as out:
+                    shutil.copyfileobj(stream, out, 1 << 20)
         except ARCHIVE_ERRORS as error:
             if isinstance(error, OSError) and error.errno is not None:  # an error of the disk, not of the archive
                 raise
             raise _archive_error(archive, error) from None
 
 
-def _write(stream: IO[bytes], to: Path) -> Path:
-    with open(to, 'wb') as out:
-        shutil.copyfileobj(stream, out, 1 << 20)
-    return to
+def _contents(archive: Path, wanted: dict[str, File]) -> Iterator[tuple[File, int, IO[bytes]]]:
+    """Open the wanted members one after the other; with the number of bytes, at most as many can be read."""
+    if archive.name.lower().endswith('.zip'):
+        with zipfile.ZipFile(archive) as opened:
+            for member, file in wanted.items():
+                with opened.open(member) as stream:
+                    yield file, opened.getinfo(member).file_size, stream
+        return
+    with tarfile.open(archive) as opened:
+        for info in opened:  # in archive order: seeking back would decompress it again
+            content = opened.extractfile(info) if info.isfile() and info.name in wanted else None
+            if content is not None:
+                yield wanted[info.name], info.size, content
 
 
 def link(file: Path, to: Path, symbolic: bool = True) -> None:
