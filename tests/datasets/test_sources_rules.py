@@ -165,24 +165,32 @@ def test_sidd_blocks_are_those_of_the_arrays(tmp_path):
         assert np.array_equal(read_picture(data / f'test/{role}/02_03.png'), array[1, 2])
 
 
-@pytest.mark.parametrize('damage', ['cut', 'text', 'other', 'shape', 'packed', 'gone'])
+@pytest.mark.parametrize('damage', ['cut', 'text', 'other', 'shape', 'forged', 'packed', 'gone'])
 def test_a_wrong_mat_file_is_an_error(damage, tmp_path):
     from scipy.io import savemat
 
     source, _ = make('sidd_small', tmp_path / 'release')
     file = tmp_path / 'release/ValidationGtBlocksSrgb.mat'
     blocks = np.zeros((2, 2, 16, 16, 3), np.uint8)
+    stated, forged = struct.pack('<5i', *blocks.shape), struct.pack('<5i', 2, 2, 16384, 16384, 3)
+
+    def forge():
+        savemat(file, {'ValidationGtBlocksSrgb': blocks})
+        file.write_bytes(file.read_bytes().replace(stated, forged))
+
     {
         'cut': lambda: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
         'text': lambda: file.write_text('<html>please log in</html>'),
         'other': lambda: savemat(file, {'x': blocks}),
         'shape': lambda: savemat(file, {'ValidationGtBlocksSrgb': blocks}),
+        'forged': forge,
         'packed': lambda: zipfile.ZipFile(f'{file}.zip', 'w').write(file, file.name) or file.unlink(),
         'gone': lambda: file.unlink(),
     }[damage]()
     with pytest.raises(DataError, match='ValidationGtBlocksSrgb') as caught:
         prepare(source, tmp_path / 'release', tmp_path / 'data')
     assert '\n' not in str(caught.value)
+    assert damage != 'forged' or 'has 3221225472 values' in str(caught.value)
     assert not (tmp_path / 'data').exists()
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 
+from restorebox.archives import LARGEST
 from restorebox.datasets.sources.base import AnyFile, Part, Scene, Source, match_files, no_files_error, pair_by_key
 from restorebox.datasets.sources.files import ComputedPicture, File
 from restorebox.errors import DataError
@@ -89,18 +91,24 @@ def _read_blocks(file: File) -> np.ndarray:
     Raises:
         DataError: unreadable, or another shape or type.
     """
+    name, stem = file.path.lstrip('/'), file.stem
     try:
-        array = loadmat(file.on_disk())[file.stem]
+        # the header first: a few kB may expand to any size
+        shape, kind = {array: facts for array, *facts in whosmat(file.on_disk())}[stem]
+        if len(shape) != 5 or shape[-1] != 3 or kind != 'uint8':
+            raise DataError(f'{name}: expected pictures x blocks x height x width x 3 of uint8, found {kind} {shape}')
+        if math.prod(shape) > LARGEST:
+            raise DataError(f'{name}: {stem} has {math.prod(shape)} values; at most {LARGEST} are read')
+        array = loadmat(file.on_disk(), variable_names=[stem])[stem]
+    except DataError:
+        raise
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, EOFError) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
-        raise DataError(f"{file.path.lstrip('/')}: can't be read as a .mat with {file.stem} ({reason})") from None
+        raise DataError(f"{name}: can't be read as a .mat with {stem} ({reason})") from None
     except Exception as error:  # scipy raises several private exceptions for damaged files
-        raise DataError(f"{file.path.lstrip('/')}: can't be read ({type(error).__name__}: {error})") from None
-    if array.ndim != 5 or array.shape[-1] != 3 or array.dtype != np.uint8:
-        raise DataError(
-            f'{file.path.lstrip("/")}: expected pictures x blocks x height x width x 3 of uint8, found {array.dtype} '
-            f'{array.shape}'
-        )
+        raise DataError(f"{name}: can't be read ({type(error).__name__}: {error})") from None
+    if array.shape != shape or array.dtype != np.uint8:
+        raise DataError(f'{name}: is damaged: its header says uint8 {shape}, its data {array.dtype} {array.shape}')
     return array
 
 
