@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restorebox.datasets.decoding import MAX_PIXELS
 from restorebox.errors import PictureError, missing_package
 from restorebox.inference.containers import find_fault
 from restorebox.inference.frames import Deinterlacer, bits, chroma, left_out, matrix, side_data
@@ -26,12 +27,30 @@ _END_TOLERANCE = 0.5  # seconds (or a tenth of the clip) that may be missing at 
 # codecs with one frame per packet, unless packets are single fields of an interlaced clip
 _ONE_FRAME_PER_PACKET = ('av1', 'h264', 'hevc', 'libdav1d', 'mjpeg', 'mpeg2video', 'prores')
 _SIDE_DATA_INTERVAL = 100  # frames between two reads of side data
+_PACKET_BYTES = 8  # of packets per byte of the file; an index may name the same bytes again and again
 _AUDIO_PREROLL = 0.1  # seconds of audio kept before the start of an edit list, for the decoder's start-up
 Note = Callable[[str], None]
 
 
 class ClipWarning(UserWarning):
     """A clip is restored, but some of its data is changed or not kept."""
+
+
+class FrameSizeError(PictureError):
+    """The frames of a video have more pixels than the limit.
+
+    Args:
+        path: the video.
+        size: (width, height) of its frames.
+        limit: maximum number of pixels.
+    """
+
+    def __init__(self, path: str | os.PathLike, size: tuple[int, int], limit: int) -> None:
+        self.size = size
+        super().__init__(
+            f'{path}: its frames of {size[0]}x{size[1]} have more pixels than the limit of {limit}, which --max-pixels '
+            '(max_pixels in Python) sets'
+        )
 
 
 def warn(line: str) -> None:
@@ -58,16 +77,19 @@ class Clip:
         source: the open container.
         path: its file.
         note: called with a line for each thing that is changed or not kept.
+        max_pixels: maximum number of pixels of a frame.
 
     Attributes:
         picture: the video stream to restore: the first that is not a cover picture.
         rate: frames per second, for frames without time stamps.
 
     Raises:
-        PictureError: there is no video stream, or only a cover.
+        PictureError: there is no video stream, or only a cover; or its frames are too large.
     """
 
-    def __init__(self, source: av.container.InputContainer, path: str | os.PathLike, note: Note) -> None:
+    def __init__(
+        self, source: av.container.InputContainer, path: str | os.PathLike, note: Note, max_pixels: int = MAX_PIXELS
+    ) -> None:
         self.source, self.path, self._note = source, path, note
         pictures = [stream for stream in source.streams.video if not _is_cover(stream)]
         if not pictures:
@@ -76,8 +98,13 @@ class Clip:
         if self.picture.codec_context is None:
             raise PictureError(f"{path}: its pictures can't be decoded (FFmpeg does not know their codec)")
         self.picture.thread_type = 'AUTO'
+        self._max_pixels = max_pixels
+        self._check_size(self.picture.codec_context)
+        # for sizes that change later; FFmpeg counts the pixels of aligned rows
+        options = {'max_pixels': str(min(2 * max_pixels + 2**16, 2**31 - 1))}
         if self.picture.codec_context.name == 'h264':  # report slices with excess bits as damaged
-            self.picture.codec_context.options = {'err_detect': 'aggressive'}
+            options['err_detect'] = 'aggressive'
+        self.picture.codec_context.options = options
         self.rate = Fraction(self.picture.average_rate or self.picture.guessed_rate or 25)
         self._frames = 0
         self._last: Fraction | None = None  # time of the last frame
@@ -90,6 +117,10 @@ class Clip:
         self._lost: set[str] = set()
         if self.picture.metadata.get('alpha_mode', '0') != '0':  # VP8 and VP9, whose decoders drop it
             self._lost.add('transparency')
+
+    def _check_size(self, of: av.VideoFrame | av.VideoCodecContext) -> None:
+        if of.width * of.height > self._max_pixels:
+            raise FrameSizeError(self.path, (of.width, of.height), self._max_pixels)
 
     def note(self, fact: str) -> None:
         """Issue a note about this clip."""
@@ -177,6 +208,7 @@ class Clip:
         import av
 
         packets = self.source.demux(streams)
+        left = _PACKET_BYTES * os.path.getsize(self.path) + 2**20
         while True:
             try:
                 packet = next(packets)
@@ -184,6 +216,10 @@ class Clip:
                 return
             except av.FFmpegError as error:
                 raise _unreadable(self.path, error) from None
+            left -= packet.size
+            if left < 0:
+                more = f'more than {_PACKET_BYTES} times as many bytes as the file'
+                raise PictureError(f'{self.path}: is damaged: its packets have {more}')
             if packet.pts is not None:
                 self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             yield packet
@@ -229,6 +265,7 @@ class Clip:
 
     def _check_frame(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Return the frame after checking that its format is that of the first one."""
+        self._check_size(frame)
         if matrix(frame) is None:
             raise PictureError(
                 f"{self.path}: its colours are stored by FFmpeg's matrix {frame.colorspace}, which can't be converted"
@@ -279,15 +316,15 @@ class Clip:
 
 
 @contextmanager
-def open_clip(path: str | os.PathLike, note: Note) -> Iterator[Clip]:
+def open_clip(path: str | os.PathLike, note: Note, max_pixels: int = MAX_PIXELS) -> Iterator[Clip]:
     """Open a video file.
 
     Args:
         path: the file.
-        note: see :class:`Clip`.
+        note, max_pixels: see :class:`Clip`.
 
     Raises:
-        PictureError: no such file, not a video, or truncated.
+        PictureError: no such file, not a video, truncated, or with frames that are too large.
         MissingPackageError: PyAV is not installed.
     """
     need_av()
@@ -311,7 +348,7 @@ def open_clip(path: str | os.PathLike, note: Note) -> Iterator[Clip]:
     except av.FFmpegError as error:
         raise _unreadable(path, error) from None
     with source:
-        clip = Clip(source, path, note)
+        clip = Clip(source, path, note, max_pixels)
         if not end_stated:
             clip.note("its container does not say where it ends; if its end was cut off, that can't be seen")
         yield clip

@@ -11,9 +11,14 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import BinaryIO
 
 _BOXES = set(b'ftyp moov mdat moof mfra free skip wide uuid sidx styp meta udta pnot emsg prft'.split())
+# boxes that contain the boxes with the numbers of samples
+_INDEXES = set(b'moov trak mdia minf stbl moof traf cmov'.split())
+_SAMPLES = 2**20  # that an index may state beyond one per byte of the file; FFmpeg takes some 40 bytes for each
+_LARGEST_INDEX = 2**26  # bytes of an unpacked index
 _SEGMENT, _CLUSTER = b'\x18\x53\x80\x67', b'\x1f\x43\xb6\x75'
 # element IDs of a Matroska file, its segment and its clusters
 _IDS = '1a45dfa3 18538067 114d9b74 1549a966 1654ae6b 1f43b675 1c53bb6b 1941a469 1043a770 1254c367'
@@ -88,7 +93,8 @@ def _read_exactly(file: BinaryIO, count: int, may_end: bool = False) -> bytes:
 
 def _boxes(file: BinaryIO) -> Iterator[float | None]:
     """MP4, MOV, 3GP: boxes of a size and a type."""
-    seen, start = set(), 0
+    seen, start, samples = set(), 0, 0
+    largest = os.fstat(file.fileno()).st_size + _SAMPLES
     while head := _read_exactly(file, 8, may_end=True):
         length, kind = struct.unpack('>I4s', head)
         if length == 1:
@@ -100,11 +106,42 @@ def _boxes(file: BinaryIO) -> Iterator[float | None]:
             break
         start += length
         yield start
+        if kind in _INDEXES:
+            samples += _number_of_samples(file, start)
+            if samples > largest:
+                raise _Fault(f'is damaged: its index states {samples} samples, more than it has bytes')
         file.seek(start)
     if b'moov' not in seen:
         raise _Fault('is cut: its index (the moov box) is missing')
     if b'moof' in seen and b'mfra' not in seen:  # fragmented: the number of fragments is not stated
         yield None
+
+
+def _number_of_samples(file: BinaryIO, end: int) -> int:
+    """Return how many samples the boxes from the file's position to ``end`` state; a size of 0 counts as one byte."""
+    number, start = 0, file.tell()
+    while start + 8 <= end:
+        file.seek(start)
+        length, kind = struct.unpack('>I4s', _read_exactly(file, 8))
+        body = start + 8
+        if length == 1:
+            length, body = int.from_bytes(_read_exactly(file, 8), 'big'), body + 8
+        if length < 8:
+            break
+        start = body if kind in _INDEXES else start + length
+        if kind in (b'stsz', b'trun'):
+            _, first, second = struct.unpack('>III', file.read(12).ljust(12, b'\0'))
+            number += max(first, 1) * second if kind == b'stsz' else first  # bytes per sample, number; number
+        elif kind == b'cmvd':  # a packed index of QuickTime
+            unpacked = zlib.decompressobj()
+            try:
+                index = unpacked.decompress(_read_exactly(file, min(length - 8, end - body))[4:], _LARGEST_INDEX)
+            except zlib.error:
+                raise _Fault('is damaged: its index cannot be unpacked') from None
+            if unpacked.unconsumed_tail:
+                raise _Fault(f'is not read: its index has more than {_LARGEST_INDEX} bytes')
+            number += _number_of_samples(BytesIO(index), len(index))
+    return number
 
 
 def _elements(file: BinaryIO) -> Iterator[float | None]:

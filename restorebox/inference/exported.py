@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
+MOST_STRIDE = 1024  # of a file's network; every picture is padded to its min_size, at most twice this
 RESERVED = {'self', 'x', 'taps', 'only_taps', 'scene', 'picture', 'restored'}  # no names of means of features
 
 
@@ -83,7 +84,7 @@ def _needs(facts: dict) -> Needs:
         KeyError, TypeError, ValueError: they are missing or out of range.
     """
     field, low_high = facts['receptive_field'], facts['value_range']
-    for name, least, most in (('stride', 1, 4096), ('min_size', 1, 65536), ('pixel_bytes', 1e-3, 1e9)):
+    for name, least, most in (('stride', 1, MOST_STRIDE), ('min_size', 1, 2 * MOST_STRIDE), ('pixel_bytes', 1e-3, 1e9)):
         if isinstance(facts[name], bool) or not least <= facts[name] <= most:
             raise ValueError(name)
     if not (field is None or (isinstance(field, int) and 0 < field <= LARGEST)) or list(low_high) != [0, 1]:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from restorebox.errors import ExportError, missing_package
+from restorebox.inference.exported import MOST_STRIDE
 from restorebox.inference.feature_means import reads_feature_means
 from restorebox.inference.tiles import Tiler
 from restorebox.layers.finite import nan_where_infinite
@@ -124,10 +125,15 @@ def file_facts(restorer: BaseRestorer, model: str) -> dict:
         of the inputs besides ``picture``; ``feature_means``, tap -> channels of the optional inputs of an ONNX file.
 
     Raises:
-        ExportError: see :func:`check_exportable`.
+        ExportError: see :func:`check_exportable`; or the stride is too large.
     """
     check_exportable(restorer)
     tiler, needs = Tiler(restorer), restorer.needs
+    if needs.stride > MOST_STRIDE or needs.min_size > 2 * MOST_STRIDE:
+        raise ExportError(
+            f'model {model}: its stride is {needs.stride} and its min_size {needs.min_size}; exported files may have '
+            f'{MOST_STRIDE} and {2 * MOST_STRIDE}'
+        )
     unbounded = needs.receptive_field is None and not restorer.statistics_window
     channels = restorer.role('generator').backbone.tap_channels
     return {

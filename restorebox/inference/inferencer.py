@@ -134,7 +134,7 @@ class RestoreInferencer:
             return self.restore_array(source, progress)
         if isinstance(source, (str, os.PathLike)):
             if is_video(source):
-                return map(self.frame_restorer(), read_frames(source))
+                return map(self.frame_restorer(), read_frames(source, max_pixels=self.max_pixels))
             found = [path for path, _ in find_pictures(source)]
             files = (self.restore_file(path, progress=progress) for path in found)
             layers = [page.layers for file in files for page in file.pages]
@@ -256,7 +256,7 @@ class RestoreInferencer:
         """
         frames = frames or self.frame_restorer(only_if_damaged)
         check = frames.check_damage if only_if_damaged else None
-        return restore_video(path, target, frames, progress, note, check)
+        return restore_video(path, target, frames, progress, note, check, self.max_pixels)
 
     def frame_restorer(self, examined: bool = False) -> FrameRestorer:
         """Return a function that restores the frames of one clip in order, with the temporal filter if it is on.

@@ -289,20 +289,24 @@ def _local_ray(workers: int, gpus: int, verbose: bool) -> Iterator[Path]:
         logging.getLogger('ray').setLevel(logging.CRITICAL)
         logging.getLogger('ray.data').setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(action='default' if verbose else 'ignore'), _hidden_stderr(not verbose):
-            ray.init(
-                'local',
-                num_cpus=workers,
-                num_gpus=gpus,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE,
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.CRITICAL,
-                _temp_dir=str(folder),
-                # Lack of memory is left to the system, which ends a worker first, as Ray tells it to: Ray's own monitor
-                # would try such a task for ever. Events of tasks are for the dashboard.
-                _system_config={'memory_monitor_refresh_ms': 0, 'task_events_report_interval_ms': 0},
-            )
+        try:
+            with warnings.catch_warnings(action='default' if verbose else 'ignore'), _hidden_stderr(not verbose):
+                ray.init(
+                    'local',
+                    num_cpus=workers,
+                    num_gpus=gpus,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE,
+                    log_to_driver=verbose,
+                    logging_level=logging.INFO if verbose else logging.CRITICAL,
+                    _temp_dir=str(folder),
+                    # Lack of memory is left to the system, which ends a worker first, as Ray tells it to: Ray's own
+                    # monitor would try such a task for ever. Events of tasks are for the dashboard.
+                    _system_config={'memory_monitor_refresh_ms': 0, 'task_events_report_interval_ms': 0},
+                )
+        except Exception as error:  # Ray raises RuntimeError, ValueError, TimeoutError and plain Exception
+            reason = ' '.join(str(error).split())[:500] or type(error).__name__
+            raise RestoreboxError(f'engine ray: Ray does not start ({reason})') from None
         yield folder
     finally:
         ray.shutdown()

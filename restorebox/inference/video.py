@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from restorebox.datasets.decoding import MAX_PIXELS
 from restorebox.errors import PictureError
 from restorebox.files import replacing
 from restorebox.inference.clips import Clip, Note, need_av, open_clip, warn
@@ -38,6 +40,8 @@ CONTAINERS = {'.mp4': 'mp4', '.m4v': 'mp4', '.mov': 'mov', '.mkv': 'matroska'}  
 VIDEO_SUFFIXES = (*CONTAINERS, '.3gp', '.avi', '.flv', '.m2ts', '.mpeg', '.mpg', '.mts', '.ts', '.webm', '.wmv')
 QUALITY = {'crf': '16', 'preset': 'medium'}
 _FILE_TAGS = ('brand', 'brands', 'minor_version', 'encoder', 'duration')  # tags that describe the old file
+_MOST_TAGS = 1000  # FFmpeg takes time quadratic in their number
+_NAMED_TAGS = 20  # of those that are not kept
 _TRACK_TAGS = ('language', 'title', 'handler_name')  # tags of a track that are kept; others describe the old encoding
 Restore = Callable[[np.ndarray], np.ndarray]
 
@@ -49,23 +53,24 @@ def is_video(path: str | os.PathLike) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def read_frames(path: str | os.PathLike, note: Note = warn) -> Iterator[np.ndarray]:
+def read_frames(path: str | os.PathLike, note: Note = warn, max_pixels: int = MAX_PIXELS) -> Iterator[np.ndarray]:
     """Yield the frames of a video, upright and progressive.
 
     Args:
         path: the file.
         note: called with a line for each thing that is changed or not kept; by default a
             :class:`ClipWarning <restorebox.inference.clips.ClipWarning>`.
+        max_pixels: maximum number of pixels of a frame, since a small file can declare any size.
 
     Yields:
         ``(H, W, 3)`` RGB, uint8; uint16 for more than 8 bits.
 
     Raises:
         PictureError: no such file, not a video, damaged or truncated (in part detected at the end only), or frames that
-            change in size, depth or colour space.
+            are too large or change in size, depth or colour space.
         MissingPackageError: PyAV is not installed.
     """
-    with open_clip(path, note) as clip:
+    with open_clip(path, note, max_pixels) as clip:
         for frame in clip.read():
             yield upright(cast('av.VideoFrame', frame))  # no packets, since no streams are copied
 
@@ -77,6 +82,7 @@ def restore_video(
     progress: Callable[[int, int], None] | None = None,
     note: Note = warn,
     check: Callable[[], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> int:
     """Restore a video into a file by an atomic write.
 
@@ -88,6 +94,7 @@ def restore_video(
         progress: called with (done, total) frames; total is 0 if the file does not state it.
         note: see :func:`read_frames`.
         check: called after the last frame; if it raises an error, nothing is written.
+        max_pixels: see :func:`read_frames`.
 
     Returns:
         Number of frames.
@@ -101,7 +108,7 @@ def restore_video(
     target = Path(target)
     if target.suffix.lower() not in CONTAINERS:
         raise PictureError(f'{target}: videos are written as {", ".join(CONTAINERS)}')
-    with open_clip(path, note) as clip, replacing(target) as temporary:
+    with open_clip(path, note, max_pixels) as clip, replacing(target) as temporary:
         done = _restore(clip, temporary, target, restore, progress)
         if check is not None:
             check()
@@ -114,14 +121,16 @@ def _restore(
     import av
 
     with _writing(target):
-        sink = av.open(str(temporary), 'w', format=CONTAINERS[target.suffix.lower()], metadata_errors='surrogateescape')
+        sink = av.open(
+            _local(temporary), 'w', format=CONTAINERS[target.suffix.lower()], metadata_errors='surrogateescape'
+        )
     done = 0
     early: list[av.Packet] = []  # packets before the first frame, on which the header depends
     try:
         with _writing(target):
             written = sink.add_stream('libx264', rate=clip.rate)  # first track, as players expect
             copies = _copies(clip, sink)
-            sink.metadata.update({k: v for k, v in clip.source.metadata.items() if not k.endswith(_FILE_TAGS)})
+            sink.metadata.update(dict(islice(_tags(clip).items(), _MOST_TAGS)))
             sink.set_chapters(clip.source.chapters())
         for item in clip.read([stream for stream in clip.source.streams if stream.index in copies]):
             if isinstance(item, av.Packet):
@@ -153,19 +162,30 @@ def _restore(
         raise
     with _writing(target):
         sink.close()
-    _report_lost_tags(clip, temporary)
+        _report_lost_tags(clip, temporary)
     return done
 
 
+def _local(path: Path) -> str:
+    """Return a path for FFmpeg, which would take a relative one such as ``http:/a.mp4`` for a URL."""
+    return f'file:{path}'
+
+
+def _tags(clip: Clip) -> dict[str, str]:
+    """Return the tags of a clip except those that describe its file."""
+    return {key: value for key, value in clip.source.metadata.items() if not key.lower().endswith(_FILE_TAGS)}
+
+
 def _report_lost_tags(clip: Clip, made: Path) -> None:
-    """Issue a note about tags that the new file's container does not support."""
+    """Issue a note about tags that the new file's container does not support, or that are too many."""
     import av
 
-    with av.open(str(made), metadata_errors='surrogateescape') as new:
+    with av.open(_local(made), metadata_errors='surrogateescape') as new:
         kept = {key.lower() for key in new.metadata}
-    lost = [key for key in clip.source.metadata if key.lower() not in kept and not key.endswith(_FILE_TAGS)]
+    lost = [key for key in _tags(clip) if key.lower() not in kept]
     if lost:
-        clip.note(f'tags not kept: {", ".join(lost)}')
+        more = f' and {len(lost) - _NAMED_TAGS} more' if len(lost) > _NAMED_TAGS else ''
+        clip.note(f'tags not kept: {", ".join(lost[:_NAMED_TAGS])}{more}')
 
 
 def _copies(clip: Clip, sink: av.container.OutputContainer) -> dict[int, av.stream.Stream]:

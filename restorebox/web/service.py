@@ -12,6 +12,7 @@ import numpy as np
 
 from restorebox.errors import ConfigError, PictureError
 from restorebox.inference import RestoreInferencer
+from restorebox.inference.clips import FrameSizeError
 from restorebox.inference.files import PictureFile, picture_size, read_file, target_name, write_file
 from restorebox.inference.findings import examine
 from restorebox.inference.models import models_with_weights
@@ -22,6 +23,7 @@ from restorebox.pixels import to_float, to_uint8
 PROTOCOLS = ('psnr_y', 'ssim_y')
 PREVIEW_PIXELS = 8e6  # pixels of a preview; larger pictures are shown smaller, the file to download has full size
 MAX_FRAMES = 600  # of a video; 24 seconds at 25 frames per second
+MAX_VIDEO_PIXELS = MAX_FRAMES * 1920 * 1080  # of all its frames
 TITLES = {
     'physics': 'by physics alone',
     'streak': 'streaks',
@@ -272,6 +274,7 @@ class RestorationService:
             RestoreboxError: the model can't be loaded.
         """
         self._check_model(model)
+        pixels, largest = 0, int(self.limits.megapixels * 1e6)
 
         def report(done: int, total: int) -> None:
             if max(done, total) > MAX_FRAMES:
@@ -281,10 +284,12 @@ class RestorationService:
             progress(done, total)
 
         def frame(picture: np.ndarray) -> np.ndarray:
-            height, width = picture.shape[:2]
-            if width * height > self.limits.megapixels * 1e6:
+            nonlocal pixels
+            pixels += picture.shape[0] * picture.shape[1]
+            if pixels > MAX_VIDEO_PIXELS:
                 raise TooLargeError(
-                    f'{name}: frames of {width}x{height}; this server takes {self.limits.megapixels} MP'
+                    f'{name}: has more than {MAX_VIDEO_PIXELS / 1e6:.0f} megapixels in all frames; '
+                    '`restorebox restore` takes any number'
                 )
             return frames(picture)
 
@@ -293,7 +298,11 @@ class RestorationService:
         with self._lock:
             frames = self._inferencer(model, strength).frame_restorer(True)
             try:
-                count = restore_video(path, target, frame, report, notes.append)
+                count = restore_video(path, target, frame, report, notes.append, max_pixels=largest)
+            except FrameSizeError as error:
+                raise TooLargeError(
+                    f'{name}: frames of {error.size[0]}x{error.size[1]}; this server takes {self.limits.megapixels} MP'
+                ) from None
             except PictureError as error:
                 raise type(error)(str(error).replace(str(path), name)) from None
         found = '' if frames.findings is None else f'; found: {frames.findings.median}'

@@ -1,6 +1,7 @@
 """Frames are complete, in order and of one format, or there is an error; other content of a clip is reported."""
 
 import gc
+import struct
 from fractions import Fraction
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 
 from restorebox.errors import PictureError
 from restorebox.inference import clips
-from restorebox.inference.clips import ClipWarning, open_clip
+from restorebox.inference.clips import ClipWarning, FrameSizeError, open_clip
 from restorebox.inference.frames import upright
-from restorebox.inference.video import read_frames
+from restorebox.inference.video import read_frames, restore_video
 from tests.inference.small_clips import av, make_clip, make_kind, woven
 
 ENDLESS = 'its container does not say where it ends'
@@ -180,6 +181,38 @@ def test_names_are_files_and_not_addresses(tmp_path, monkeypatch):
     for name in ('a:b.mp4', 'pipe:0.mp4', 'concat:x.mp4', '%03d.mp4', '-x.mp4'):
         (tmp_path / name).write_bytes(clip)
         assert len(read(name)[0]) == 2, name
+
+
+@pytest.mark.parametrize('kind', ['mp4', 'avi', 'mkv'])
+def test_large_frames_are_refused_before_they_are_decoded(kind, tmp_path, monkeypatch):
+    path = make_kind(kind, tmp_path)
+    assert len(list(read_frames(path, lambda line: None, max_pixels=48 * 64))) == 10
+    monkeypatch.setattr(clips.Clip, '_decoded', lambda *_: pytest.fail('decoded'))
+    with pytest.raises(FrameSizeError, match=r'frames of 64x48 have more pixels than the limit of 3071, which --max'):
+        list(read_frames(path, lambda line: None, max_pixels=48 * 64 - 1))
+
+
+def test_frames_that_become_too_large_are_refused(tmp_path):
+    path = join(tmp_path, {}, {'size': (96, 128)})
+    with pytest.raises(PictureError, match=r'joined\.ts: (is damaged|its frames of 128x96)'):
+        list(read_frames(path, lambda line: None, max_pixels=48 * 64))
+
+
+def test_sound_that_is_stored_once_and_read_often_is_refused(tmp_path):
+    """The packets of 200 samples are the same 100 kB: the index gives the place of the first for each."""
+    path = make_clip(tmp_path / 'a.mp4', 100, sound='aac')
+    data = bytearray(path.read_bytes()) + bytes(100_000)
+    at = data.rfind(b'stsz') + 8  # of the sound
+    number = struct.unpack_from('>I', data, at + 4)[0]
+    struct.pack_into(f'>{number}I', data, at + 8, *[100_000] * number)
+    at = data.rfind(b'stco') + 8
+    offsets = struct.unpack_from('>I', data, at)[0]
+    struct.pack_into(f'>{offsets}I', data, at + 4, *[1000] * offsets)
+    struct.pack_into('>I4s', data, len(data) - 100_000, 100_000, b'free')
+    path.write_bytes(data)
+    with pytest.raises(PictureError, match=r'a\.mp4: is damaged: its packets have more than 8 times as many bytes'):
+        restore_video(path, tmp_path / 'b.mp4', lambda array: array, note=lambda line: None)
+    assert not (tmp_path / 'b.mp4').exists()
 
 
 def test_a_note_is_a_warning_by_default(tmp_path):

@@ -2,10 +2,13 @@
 
 import random
 import struct
+import zlib
 
 import pytest
 
+from restorebox.errors import PictureError
 from restorebox.inference.containers import find_fault
+from restorebox.inference.video import read_frames
 from tests.inference.small_clips import KINDS, make_clip, make_kind
 
 ENDLESS = {'mkv, live', 'flv, no size', 'ts', 'm2ts', 'mpg'}
@@ -86,3 +89,36 @@ def test_other_files_are_not_judged(tmp_path):
     for data in (b'', b'G', b'text', bytes(1000)):
         (tmp_path / 'a').write_bytes(data)
         assert find_fault(tmp_path / 'a') == (None, False)
+
+
+def boxed(kind, *content):
+    body = b''.join(content)
+    return struct.pack('>I4s', len(body) + 8, kind) + body
+
+
+def test_numbers_of_samples_that_no_bytes_back_are_a_fault(tmp_path):
+    """FFmpeg takes some 40 bytes for each sample that an index states, when it opens the file."""
+    whole = make_clip(tmp_path / 'a.mp4')
+    data = bytearray(whole.read_bytes())
+    at = data.find(b'stsz') + 8
+    data[at : at + 8] = struct.pack('>II', 1, 80_000_000)  # bytes per sample, samples
+    whole.write_bytes(data)
+    assert find_fault(whole)[0] == 'is damaged: its index states 80000000 samples, more than it has bytes'
+    with pytest.raises(PictureError, match='index states 80000000 samples'):
+        list(read_frames(whole))
+    head = boxed(b'ftyp', b'isom', bytes(4))
+    five = [boxed(b'trak', boxed(b'stbl', boxed(b'stsz', struct.pack('>III', 0, 1, 400_000)))) for _ in range(5)]
+    whole.write_bytes(head + boxed(b'moov', *five))  # together
+    assert 'states 2000000 samples' in find_fault(whole)[0]
+    run = boxed(b'moof', boxed(b'traf', boxed(b'trun', struct.pack('>II', 0, 40_000_000))))
+    whole.write_bytes(head + boxed(b'moov') + run)
+    assert 'states 40000000 samples' in find_fault(whole)[0]
+    for index, words in (
+        (boxed(b'moov', *five), 'states 2000000 samples'),
+        (bytes(2**26 + 1), 'its index has more than 67108864 bytes'),
+        (boxed(b'moov', five[0]), None),
+    ):
+        packed = struct.pack('>I', len(index)) + zlib.compress(index)
+        whole.write_bytes(head + boxed(b'moov', boxed(b'cmov', boxed(b'dcom', b'zlib'), boxed(b'cmvd', packed))))
+        fault = find_fault(whole)[0]
+        assert fault is None if words is None else words in fault

@@ -65,6 +65,8 @@ def write(folder, to, change=None, **facts):
         {'stride': 10**12},
         {'stride': True},
         {'min_size': 10**9},
+        {'min_size': 4096},  # every picture is padded to it
+        {'stride': 2048},
         {'min_size': None},
         {'value_range': [1, 0]},
         {'value_range': 'x'},

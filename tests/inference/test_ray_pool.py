@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorebox.errors import ConfigError, MissingPackageError
+from restorebox.errors import ConfigError, MissingPackageError, RestoreboxError
 from restorebox.inference import ray_pool
 from restorebox.inference.output_log import OUTPUTS
 from restorebox.inference.ray_pool import RayPool, allocation
@@ -41,6 +41,20 @@ def test_it_is_refused_without_ray_and_under_torchrun(monkeypatch):
         monkeypatch.setenv('WORLD_SIZE', '2')
         with pytest.raises(ConfigError, match='without torchrun'):
             RayPool(lambda: None)
+
+
+def test_an_error_of_rays_start_is_one_line(monkeypatch):
+    ray = pytest.importorskip('ray')
+
+    def init(*args, **kwargs):
+        raise TimeoutError('The node\n timed out')
+
+    monkeypatch.setattr(ray, 'init', init)
+    with (
+        pytest.raises(RestoreboxError, match=r'^engine ray: Ray does not start \(The node timed out\)$'),
+        ray_pool._local_ray(1, 0, False),
+    ):
+        pytest.fail('it started')
 
 
 RUN = """

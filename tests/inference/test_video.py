@@ -1,7 +1,9 @@
 """Clips keep their number of frames, rate, time stamps and sound; damage is reported."""
 
+import socket
 import struct
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,6 +230,34 @@ def test_tags_that_are_lost_and_bytes_that_are_no_text(tmp_path):
     assert notes == [f'{path}: tags not kept: com.example.key']
     with av.open(str(tmp_path / 'b.mp4'), metadata_errors='surrogateescape') as source:
         assert source.metadata['title'].encode(errors='surrogateescape') == b'AB\xff\xfe\xc3GH!'
+
+
+def test_at_most_a_thousand_tags_are_kept(tmp_path):
+    def add(sink, video):
+        sink.metadata.update({f'com.example.key{i}': 'z' for i in range(1030)})
+
+    path = make_clip(tmp_path / 'a.mkv', before=add)
+    notes = []
+    restore_video(path, tmp_path / 'b.mkv', lambda x: x, note=notes.append)
+    assert len(notes) == 1
+    assert notes[0].endswith(' and 10 more')
+    assert notes[0].count('COM.EXAMPLE.KEY') == 20
+    with av.open(str(tmp_path / 'b.mkv')) as made:
+        assert sum(key.startswith('COM.EXAMPLE.KEY') for key in made.metadata) == 1000
+
+
+def test_outputs_are_files_and_not_addresses(tmp_path, monkeypatch):
+    """As FFmpeg reads it, http:/127.0.0.1:PORT/b.mp4 is an address."""
+    monkeypatch.chdir(tmp_path)
+    path = make_clip(tmp_path / 'a.mp4')
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        server.settimeout(0)
+        for folder in (f'http:/127.0.0.1:{server.getsockname()[1]}', 'a:b', 'pipe:'):
+            Path(folder).mkdir(parents=True)
+            restore_video(path, Path(folder) / 'b.mp4', lambda x: x, note=lambda line: None)
+            assert len(list(read_frames(Path(folder) / 'b.mp4'))) == 10
+        with pytest.raises(BlockingIOError):  # nobody came
+            server.accept()
 
 
 def test_a_cover_and_further_pictures_are_left_out(tmp_path):

@@ -174,6 +174,13 @@ def test_videos_have_limits(service, tmp_path, monkeypatch):
     assert text.startswith('4 frames by small at strength 1; found: ')
     assert told[-1] == (4, 4)
     file.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr('restorebox.web.service.MAX_VIDEO_PIXELS', 2 * 48 * 64)
+        with pytest.raises(TooLargeError, match=r'^rain\.mp4: has more than 0 megapixels in all frames'):
+            restored()
+        patch.setattr(service, 'limits', Limits(megapixels=0.003))
+        with pytest.raises(TooLargeError, match=r'^rain\.mp4: frames of 64x48; this server takes 0\.003 MP$'):
+            restored()
     monkeypatch.setattr('restorebox.web.service.MAX_FRAMES', 3)
     with pytest.raises(TooLargeError, match=r'^rain\.mp4: has more than 3 frames'):
         restored()
