@@ -97,8 +97,8 @@ def decode(
         values = sum(page.values for page in pages)
         if values > 2 * len(data) + _SHARED_VALUES:
             raise Refused(f'is not read: its {len(pages)} pages share fields of {values} bytes, if each page counts')
-    several = [page.offset for page in pages] != [first]
-    file = bytearray(data) if several else data  # one copy for all pages
+    alone = [page.offset for page in pages] == [first]
+    file = data if alone else bytearray(data)  # one copy for all pages
     for number, page in enumerate(pages, 1):
         if isinstance(file, bytearray):
             set_first_directory(file, page.offset)

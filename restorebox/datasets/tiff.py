@@ -79,13 +79,6 @@ def first_offset(data: Buffer) -> int:
     return struct.unpack_from(order + word, data, size)[0]
 
 
-def first_directory(data: bytes, offset: int) -> bytes:
-    """Return the file with the directory at ``offset`` as the first one, so that readers read that page."""
-    patched = bytearray(data)
-    set_first_directory(patched, offset)
-    return bytes(patched)
-
-
 def set_first_directory(data: bytearray, offset: int) -> None:
     """Make the directory at ``offset`` the first one, so that readers read that page."""
     order, word, _, size, _ = _head(data)

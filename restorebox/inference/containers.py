@@ -8,15 +8,16 @@ part is detected, but not a cut between two parts.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from typing import BinaryIO
 
 _BOXES = set(b'ftyp moov mdat moof mfra free skip wide uuid sidx styp meta udta pnot emsg prft'.split())
-# boxes that contain the boxes with the numbers of samples
-_INDEXES = set(b'moov trak mdia minf stbl moof traf cmov'.split())
+_UNREAD = {b'mdat', b'free', b'skip'}  # boxes in which FFmpeg looks for no other boxes
+_TABLES = re.compile(rb'stsz|trun|cmvd')  # boxes with numbers of samples, and a packed index
 _SAMPLES = 2**20  # that an index may state beyond one per byte of the file; FFmpeg takes some 40 bytes for each
 _LARGEST_INDEX = 2**26  # bytes of an unpacked index
 _SEGMENT, _CLUSTER = b'\x18\x53\x80\x67', b'\x1f\x43\xb6\x75'
@@ -93,23 +94,23 @@ def _read_exactly(file: BinaryIO, count: int, may_end: bool = False) -> bytes:
 
 def _boxes(file: BinaryIO) -> Iterator[float | None]:
     """MP4, MOV, 3GP: boxes of a size and a type."""
-    seen, start, samples = set(), 0, 0
-    largest = os.fstat(file.fileno()).st_size + _SAMPLES
+    seen: set[bytes] = set()
+    start = samples = 0
+    size = os.fstat(file.fileno()).st_size
+    data = mmap(file.fileno(), 0, access=ACCESS_READ)
     while head := _read_exactly(file, 8, may_end=True):
         length, kind = struct.unpack('>I4s', head)
         if length == 1:
             length = int.from_bytes(_read_exactly(file, 8), 'big')
-        if kind not in _BOXES:  # trailing data that some programs write after the last box
+        last = kind not in _BOXES or length < 8  # trailing data that some programs write, or to the end of the file
+        first, start = start, size if last else start + length
+        seen |= {kind} & _BOXES
+        if not last:
+            yield start
+        if kind not in _UNREAD:
+            samples = _number_of_samples(data, first, start, samples, size + _SAMPLES)
+        if last:
             break
-        seen.add(kind)
-        if length < 8:  # to the end of the file
-            break
-        start += length
-        yield start
-        if kind in _INDEXES:
-            samples += _number_of_samples(file, start)
-            if samples > largest:
-                raise _Fault(f'is damaged: its index states {samples} samples, more than it has bytes')
         file.seek(start)
     if b'moov' not in seen:
         raise _Fault('is cut: its index (the moov box) is missing')
@@ -117,30 +118,33 @@ def _boxes(file: BinaryIO) -> Iterator[float | None]:
         yield None
 
 
-def _number_of_samples(file: BinaryIO, end: int) -> int:
-    """Return how many samples the boxes from the file's position to ``end`` state; a size of 0 counts as one byte."""
-    number, start = 0, file.tell()
-    while start + 8 <= end:
-        file.seek(start)
-        length, kind = struct.unpack('>I4s', _read_exactly(file, 8))
-        body = start + 8
-        if length == 1:
-            length, body = int.from_bytes(_read_exactly(file, 8), 'big'), body + 8
-        if length < 8:
-            break
-        start = body if kind in _INDEXES else start + length
-        if kind in (b'stsz', b'trun'):
-            _, first, second = struct.unpack('>III', file.read(12).ljust(12, b'\0'))
-            number += max(first, 1) * second if kind == b'stsz' else first  # bytes per sample, number; number
-        elif kind == b'cmvd':  # a packed index of QuickTime
+def _number_of_samples(data: bytes | mmap, start: int, end: int, number: int, most: int, packed: bool = False) -> int:
+    """Add the samples that the tables in a part of a file state to ``number``; a size of 0 counts as one byte.
+
+    Tables are found by their type wherever they are, since FFmpeg reads them at any depth and corrects sizes of boxes.
+    A packed index (``cmvd``, of QuickTime) is unpacked, one in each part.
+    """
+    for found in _TABLES.finditer(data, start, end):
+        kind, body = found[0], found.end()
+        if data[body - 8 : body - 4] == b'\0\0\0\1':  # the size follows in 8 bytes
+            body += 8
+        if kind == b'cmvd':
+            if packed:
+                raise _Fault('is not read: it has several packed indexes')
+            packed = True
             unpacked = zlib.decompressobj()
             try:
-                index = unpacked.decompress(_read_exactly(file, min(length - 8, end - body))[4:], _LARGEST_INDEX)
+                index = unpacked.decompress(data[body + 4 : end], _LARGEST_INDEX)
             except zlib.error:
                 raise _Fault('is damaged: its index cannot be unpacked') from None
             if unpacked.unconsumed_tail:
                 raise _Fault(f'is not read: its index has more than {_LARGEST_INDEX} bytes')
-            number += _number_of_samples(BytesIO(index), len(index))
+            number = _number_of_samples(index, 0, len(index), number, most, packed)
+        else:
+            _, first, second = struct.unpack('>III', data[body : body + 12].ljust(12, b'\0'))
+            number += max(first, 1) * second if kind == b'stsz' else first  # bytes per sample, number; number
+    if number > most:
+        raise _Fault(f'is damaged: its index states {number} samples, more than it has bytes')
     return number
 
 

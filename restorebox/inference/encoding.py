@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from restorebox.datasets.formats import FORMATS
-from restorebox.datasets.tiff import IFDEntry, first_directory, first_offset, read_directory, write_directory
+from restorebox.datasets.tiff import IFDEntry, first_offset, read_directory, set_first_directory, write_directory
 from restorebox.inference.metadata import (
     ASPECT,
     CENTIMETRE,
@@ -202,11 +202,11 @@ def _with_directories(data: bytes, pages: Sequence[PictureFile], order: str) -> 
         starts.append(len(behind))
         behind += write_directory(table, data, len(behind))
         behind += b'\0' * (len(behind) % 2)
-    result = bytearray(first_directory(bytes(behind), starts[0]))
+    set_first_directory(behind, starts[0])
     for here, after in itertools.pairwise(starts):
-        place = read_directory(bytes(result), here)[2]
-        struct.pack_into(order + ('Q' if wide else 'I'), result, place, after)
-    return bytes(result)
+        place = read_directory(behind, here)[2]
+        struct.pack_into(order + ('Q' if wide else 'I'), behind, place, after)
+    return bytes(behind)
 
 
 def swap_byte_order(block: bytes) -> bytes:

@@ -305,7 +305,7 @@ def _local_ray(workers: int, gpus: int, verbose: bool) -> Iterator[Path]:
                     _system_config={'memory_monitor_refresh_ms': 0, 'task_events_report_interval_ms': 0},
                 )
         except Exception as error:  # Ray raises RuntimeError, ValueError, TimeoutError and plain Exception
-            reason = ' '.join(str(error).split())[:500] or type(error).__name__
+            reason = one_line(error)[:500] or type(error).__name__
             raise RestoreboxError(f'engine ray: Ray does not start ({reason})') from None
         yield folder
     finally:

@@ -113,6 +113,16 @@ def test_numbers_of_samples_that_no_bytes_back_are_a_fault(tmp_path):
     run = boxed(b'moof', boxed(b'traf', boxed(b'trun', struct.pack('>II', 0, 40_000_000))))
     whole.write_bytes(head + boxed(b'moov') + run)
     assert 'states 40000000 samples' in find_fault(whole)[0]
+    endless = bytearray(boxed(b'moov', *five))
+    endless[:4] = bytes(4)  # to the end of the file
+    whole.write_bytes(head + endless)
+    assert 'states 2000000 samples' in find_fault(whole)[0]
+    zero = struct.pack('>I4s', 0, b'junk')  # FFmpeg goes on behind the box that contains it
+    deep = boxed(b'moov', boxed(b'trak', boxed(b'udta', zero)), *(boxed(b'udta', each) for each in five))
+    whole.write_bytes(head + deep)
+    assert 'states 2000000 samples' in find_fault(whole)[0]
+    whole.write_bytes(head + boxed(b'moov') + boxed(b'xxxx') + run)
+    assert 'states 40000000 samples' in find_fault(whole)[0]
     for index, words in (
         (boxed(b'moov', *five), 'states 2000000 samples'),
         (bytes(2**26 + 1), 'its index has more than 67108864 bytes'),
