@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from restorebox.datasets.decoding import MAX_PIXELS
 from restorebox.errors import PictureError, missing_package
-from restorebox.inference.containers import find_fault
+from restorebox.inference.containers import demuxers, find_fault
 from restorebox.inference.frames import Deinterlacer, bits, chroma, left_out, matrix, side_data
 
 if TYPE_CHECKING:
     import av
 
-# FFmpeg demuxers that are allowed; others, such as playlists, open further files and URLs
-_DEMUXERS = 'mov,matroska,avi,flv,mpeg,mpegts,mpegvideo,asf'
 _READ_TIMEOUT = 60  # seconds without a packet
 _MAX_EMPTY_PACKETS = 600  # consecutive video packets without a frame
 _END_TOLERANCE = 0.5  # seconds (or a tenth of the clip) that may be missing at the end of a complete clip
@@ -334,6 +332,7 @@ def open_clip(path: str | os.PathLike, note: Note, max_pixels: int = MAX_PIXELS)
         raise PictureError(f'{path}: no such file')
     try:
         fault, end_stated = find_fault(path)
+        allowed = demuxers(path)
     except OSError as error:
         raise PictureError(f"{path}: can't be read ({error.strerror})") from None
     if fault:
@@ -341,7 +340,7 @@ def open_clip(path: str | os.PathLike, note: Note, max_pixels: int = MAX_PIXELS)
     try:
         source = av.open(
             f'file:{os.fspath(path)}',  # so that the name is never parsed as a URL
-            options={'format_whitelist': _DEMUXERS, 'protocol_whitelist': 'file'},
+            options={'format_whitelist': allowed, 'protocol_whitelist': 'file'},
             metadata_errors='surrogateescape',
             timeout=_READ_TIMEOUT,
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from mmap import ACCESS_READ, mmap
 from typing import BinaryIO
 
-_BOXES = set(b'ftyp moov mdat moof mfra free skip wide uuid sidx styp meta udta pnot emsg prft'.split())
+_BOXES = set(b'ftyp moov mdat moof mfra free skip wide uuid sidx styp meta udta pnot emsg prft junk pict prfl'.split())
 _UNREAD = {b'mdat', b'free', b'skip'}  # boxes in which FFmpeg looks for no other boxes
 _TABLES = re.compile(rb'stsz|trun|cmvd')  # boxes with numbers of samples, and a packed index
 _SAMPLES = 2**20  # that an index may state beyond one per byte of the file; FFmpeg takes some 40 bytes for each
@@ -60,6 +60,25 @@ def find_fault(path: str | os.PathLike) -> tuple[str | None, bool]:
         except _Fault as error:
             return str(error), True
     return None, stated
+
+
+def demuxers(path: str | os.PathLike) -> str:
+    """Return the FFmpeg demuxers that may open a file, so that none opens what :func:`find_fault` has not checked.
+
+    Demuxers that open further files and URLs, such as playlists, are never among them.
+
+    Args:
+        path: a file of any format.
+
+    Returns:
+        Names with commas between them: that of the format of the first bytes, or else those without a file header.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with open(path, 'rb') as file:
+        parts = _parts(file.read(400))
+    return _DEMUXERS[parts] if parts else 'mpeg,mpegts,mpegvideo'
 
 
 def _parts(head: bytes) -> Callable[[BinaryIO], Iterator[float | None]] | None:
@@ -248,3 +267,14 @@ def _transport(file: BinaryIO) -> Iterator[float | None]:
     size = os.fstat(file.fileno()).st_size
     yield size + -size % step
     yield None
+
+
+_DEMUXERS: dict[Callable[[BinaryIO], Iterator[float | None]], str] = {
+    _boxes: 'mov',
+    _elements: 'matroska',
+    _chunks: 'avi',
+    _tags: 'flv',
+    _objects: 'asf',
+    _packs: 'mpeg',
+    _transport: 'mpegts',
+}

@@ -7,9 +7,9 @@ import zlib
 import pytest
 
 from restorebox.errors import PictureError
-from restorebox.inference.containers import find_fault
+from restorebox.inference.containers import demuxers, find_fault
 from restorebox.inference.video import read_frames
-from tests.inference.small_clips import KINDS, make_clip, make_kind
+from tests.inference.small_clips import KINDS, av, make_clip, make_kind
 
 ENDLESS = {'mkv, live', 'flv, no size', 'ts', 'm2ts', 'mpg'}
 
@@ -132,3 +132,38 @@ def test_numbers_of_samples_that_no_bytes_back_are_a_fault(tmp_path):
         whole.write_bytes(head + boxed(b'moov', boxed(b'cmov', boxed(b'dcom', b'zlib'), boxed(b'cmvd', packed))))
         fault = find_fault(whole)[0]
         assert fault is None if words is None else words in fault
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_file_is_opened_only_by_the_demuxer_of_its_format(kind, tmp_path):
+    whole = make_kind(kind, tmp_path)
+    names = demuxers(whole).split(',')
+    with av.open(str(whole)) as source:
+        found = source.format.name.split(',')
+    assert names[0] in found
+    assert len(list(read_frames(whole))) == 10
+
+
+@pytest.mark.parametrize('first', [b'xxxx', b'jP  ', b'\x82\x82\x82\x82', b'ediw', b'PICT'])
+def test_no_index_is_read_that_was_not_checked(first, tmp_path):
+    """FFmpeg takes files for MP4 that start with another box, and then reads their index."""
+    whole = make_clip(tmp_path / 'a.mp4')
+    data = bytearray(whole.read_bytes())
+    at = data.find(b'stsz') + 8
+    data[at : at + 8] = struct.pack('>II', 1, 80_000_000)
+    hidden = tmp_path / 'b.mp4'
+    hidden.write_bytes(boxed(first, bytes(8)) + data)
+    assert find_fault(hidden) == (None, False)
+    with pytest.raises(PictureError, match="can't be read as a video"):
+        list(read_frames(hidden))
+
+
+@pytest.mark.parametrize('first', [b'junk', b'pict', b'prfl', b'free', b'wide'])
+def test_boxes_that_may_come_first_do(first, tmp_path):
+    whole = make_clip(tmp_path / 'a.mp4', options={'movflags': 'faststart'})
+    moved = tmp_path / 'b.mov'
+    # offsets to the frames are of the file, so the box must not move them: it replaces the file type
+    data = whole.read_bytes()
+    moved.write_bytes(data[:4] + first + data[8:])
+    assert find_fault(moved) == (None, True)
+    assert len(list(read_frames(moved))) == 10
