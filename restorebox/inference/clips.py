@@ -39,15 +39,16 @@ class FrameSizeError(PictureError):
 
     Args:
         path: the video.
-        size: (width, height) of its frames.
+        size: (width, height) of its frames; (0, 0): not stated, since none was decoded below the limit.
         limit: maximum number of pixels.
     """
 
     def __init__(self, path: str | os.PathLike, size: tuple[int, int], limit: int) -> None:
         self.size = size
+        frames = f'frames of {size[0]}x{size[1]} have' if all(size) else "frames can't be decoded, or have"
         super().__init__(
-            f'{path}: its frames of {size[0]}x{size[1]} have more pixels than the limit of {limit}, which --max-pixels '
-            '(max_pixels in Python) sets'
+            f'{path}: its {frames} more pixels than the limit of {limit}, which --max-pixels (max_pixels in Python) '
+            'sets'
         )
 
 
@@ -98,8 +99,7 @@ class Clip:
         self.picture.thread_type = 'AUTO'
         self._max_pixels = max_pixels
         self._check_size(self.picture.codec_context)
-        # for sizes that change later; FFmpeg counts the pixels of aligned rows
-        options = {'max_pixels': str(min(2 * max_pixels + 2**16, 2**31 - 1))}
+        options = _size_limit(max_pixels)  # for sizes that change later
         if self.picture.codec_context.name == 'h264':  # report slices with excess bits as damaged
             options['err_detect'] = 'aggressive'
         self.picture.codec_context.options = options
@@ -231,6 +231,8 @@ class Clip:
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
+            if not self._frames and not self.picture.codec_context.width:  # also not by FFmpeg when it opened the file
+                raise FrameSizeError(self.path, (0, 0), self._max_pixels) from None
             raise self._damaged(str(error.strerror), packet) from None
         for frame in frames:
             if frame.is_corrupt:
@@ -340,7 +342,8 @@ def open_clip(path: str | os.PathLike, note: Note, max_pixels: int = MAX_PIXELS)
     try:
         source = av.open(
             f'file:{os.fspath(path)}',  # so that the name is never parsed as a URL
-            options={'format_whitelist': allowed, 'protocol_whitelist': 'file'},
+            # FFmpeg decodes frames of some codecs to find their size
+            options={'format_whitelist': allowed, 'protocol_whitelist': 'file', **_size_limit(max_pixels)},
             metadata_errors='surrogateescape',
             timeout=_READ_TIMEOUT,
         )
@@ -351,6 +354,11 @@ def open_clip(path: str | os.PathLike, note: Note, max_pixels: int = MAX_PIXELS)
         if not end_stated:
             clip.note("its container does not say where it ends; if its end was cut off, that can't be seen")
         yield clip
+
+
+def _size_limit(max_pixels: int) -> dict[str, str]:
+    """Return the decoder's option for at most ``max_pixels`` per frame; FFmpeg counts the pixels of aligned rows."""
+    return {'max_pixels': str(min(2 * max_pixels + 2**16, 2**31 - 1))}
 
 
 def _is_cover(stream: av.VideoStream) -> bool:

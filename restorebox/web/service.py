@@ -300,9 +300,8 @@ class RestorationService:
             try:
                 count = restore_video(path, target, frame, report, notes.append, max_pixels=largest)
             except FrameSizeError as error:
-                raise TooLargeError(
-                    f'{name}: frames of {error.size[0]}x{error.size[1]}; this server takes {self.limits.megapixels} MP'
-                ) from None
+                size = f'frames of {error.size[0]}x{error.size[1]}' if all(error.size) else 'frames too large to decode'
+                raise TooLargeError(f'{name}: {size}; this server takes {self.limits.megapixels} MP') from None
             except PictureError as error:
                 raise type(error)(str(error).replace(str(path), name)) from None
         found = '' if frames.findings is None else f'; found: {frames.findings.median}'

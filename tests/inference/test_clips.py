@@ -2,6 +2,9 @@
 
 import gc
 import struct
+import subprocess
+import sys
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -190,6 +193,40 @@ def test_large_frames_are_refused_before_they_are_decoded(kind, tmp_path, monkey
     monkeypatch.setattr(clips.Clip, '_decoded', lambda *_: pytest.fail('decoded'))
     with pytest.raises(FrameSizeError, match=r'frames of 64x48 have more pixels than the limit of 3071, which --max'):
         list(read_frames(path, lambda line: None, max_pixels=48 * 64 - 1))
+
+
+def test_large_frames_are_not_decoded_to_find_their_size(tmp_path):
+    """FFmpeg decodes a frame of some codecs when it opens a file."""
+
+    def chunk(kind, body):
+        return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
+
+    side = 12000
+    head = chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0))
+    picture = b'\x89PNG\r\n\x1a\n' + head + chunk(b'IDAT', zlib.compress(bytes(3 * side + 1))) + chunk(b'IEND', b'')
+    path = tmp_path / 'a.avi'
+    with av.open(str(path), 'w') as made:
+        stream = made.add_stream('png', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'rgb24'
+        for i in range(3):
+            packet = av.Packet(picture)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, i, i, Fraction(1, 25)
+            made.mux(packet)
+    script = (
+        'import resource, sys\n'
+        'from restorebox.inference.clips import FrameSizeError, open_clip\n'
+        'with open_clip(sys.argv[1], print) as clip: pass\n'  # loads what is loaded at the first use
+        'before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
+        'try:\n'
+        '    with open_clip(sys.argv[2], print, 10**6) as clip: list(clip.read())\n'
+        'except FrameSizeError as error: print(error)\n'
+        'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n'
+    )
+    small = make_clip(tmp_path / 'small.avi', codec='mpeg4')
+    run = subprocess.run([sys.executable, '-c', script, small, path], capture_output=True, text=True, check=True)
+    *_, message, kilobytes = run.stdout.splitlines()
+    assert "its frames can't be decoded, or have more pixels than the limit of 1000000" in message
+    assert int(kilobytes) < 100 * 1024  # decoded: 430 MB
 
 
 def test_frames_that_become_too_large_are_refused(tmp_path):

@@ -181,6 +181,11 @@ def test_videos_have_limits(service, tmp_path, monkeypatch):
         patch.setattr(service, 'limits', Limits(megapixels=0.003))
         with pytest.raises(TooLargeError, match=r'^rain\.mp4: frames of 64x48; this server takes 0\.003 MP$'):
             restored()
+        make_clip(tmp_path / 'key', 4, form='webm', codec='libvpx-vp9', size=(480, 640))
+        patch.setattr(service, 'limits', Limits(megapixels=0.001))
+        with pytest.raises(TooLargeError, match=r'^rain\.mp4: frames too large to decode; this server takes'):
+            restored()
+    make_clip(tmp_path / 'key', 4, form='mp4')
     monkeypatch.setattr('restorebox.web.service.MAX_FRAMES', 3)
     with pytest.raises(TooLargeError, match=r'^rain\.mp4: has more than 3 frames'):
         restored()
