@@ -12,7 +12,7 @@ from restorebox.claims.ledger import BUDGETS, Ledger
 from restorebox.claims.rows import PERFECT, results, rows
 from restorebox.claims.runs import write_json
 from restorebox.claims.sweep_pages import sweeps_section, write_sweep
-from restorebox.claims.verdict import MARGINS, VERDICTS
+from restorebox.claims.verdict import FURTHER, MARGINS, VERDICTS
 from restorebox.errors import ConfigError
 from restorebox.files import replacing, write_whole
 
@@ -37,6 +37,8 @@ RULE = """\
 - `inconclusive`: none of these.
 - `void`: the mean gain of neither side is above the margin, untrained networks show no less, or the sides were tested
   on different pictures.
+- `repeated`: seeds from 5 on are a repetition. Where both they and those below 5 are at least two, the page gives the
+  verdict of each group alone.
 - `stale`: config or code has changed since the runs, or is not recorded with them, and no probe has shown that it
   computes the same (`reproduce --confirm`).
 
@@ -106,6 +108,21 @@ def explanations(method_rows: list[dict[str, Any]]) -> str:
         which = ', '.join(f'{one["id"]} ({one["budget"]})' for one in method_rows if one['unknown'])
         text += f'\n\n## Unknown\n\nThe runs of {which} were stored without {", ".join(lacking)}: these are unknown.'
     return text
+
+
+def repetitions(method_rows: list[dict[str, Any]]) -> str:
+    """Format a table of the claims that were run with seeds of both groups; empty without any."""
+    shown = [one for one in method_rows if one['repeated']]
+    if not shown:
+        return ''
+    lines = []
+    for one in shown:
+        again = one['repeated']
+        size, *ends = (number(again[key], one['metric']) for key in ('size', 'low', 'high'))
+        figures = f'{size} ({ends[0]} to {ends[1]}), seeds {", ".join(map(str, again["seeds"]))}'
+        lines.append(f'| {one["id"]} | {one["budget"]} | {again["first"]} | {again["further"]} | {figures} |')
+    head = f'| claim | budget | seeds below {FURTHER} | seeds from {FURTHER} on | difference by these |\n'
+    return '\n\n## Repeated\n\n' + head + '|---' * 5 + '|\n' + '\n'.join(lines)
 
 
 def scores_table(ledger: Ledger, docs: Path) -> str:
@@ -218,6 +235,7 @@ def _ran(ledger: Ledger | None, model: str | None, docs: Path) -> str:
 
 def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None:
     """Write METHOD.md, METHOD.json and METHOD.png of each method, the index and the published tables."""
+    again: list[dict[str, Any]] = []
     lines = ['| method | ' + ' | '.join(VERDICTS) + ' |', '|---' * (len(VERDICTS) + 1) + '|']
     for method, ledger in ledgers.items():
         found = rows(ledger, ledger.claims, docs)
@@ -227,17 +245,21 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
             for budget in BUDGETS:
                 write_sweep(ledger, sweep, budget, docs)
         head = f'{MARK}# Claims of {method}\n\n{ledger.paper}, <{ledger.url}>.\n\n{RULE}\n\n'
-        text = f'{head}{table(found)}{explanations(found)}{scores_table(ledger, docs)}{picture}'
+        text = f'{head}{table(found)}{explanations(found)}{repetitions(found)}{scores_table(ledger, docs)}{picture}'
         text += sweeps_section(ledger, docs) + '\n'
         write_whole(docs / f'{method}.md', text.encode())
+        again += [one['repeated'] for one in found if one['repeated']]
         count = Counter(one['verdict'] for one in found)
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')
     methods = '\n'.join(ledgers)
+    same = sum(one['first'] == one['further'] for one in again)
+    counted = f'\n\nRepeated with other seeds: {len(again)} claims, {same} of them with the same verdict.'
     text = (
         f'{MARK}# Claims\n\nClaims of the five papers and our verdicts; each page defines the verdicts. A claim that '
         'was run at two budgets counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one, '
         '`--first-seed 5` with other seeds, `restorebox reproduce --status` says what each verdict still needs.\n\n'
         + '\n'.join(lines)
+        + (counted if again else '')
         + f'\n\nThe tables of the papers: [published tables](published.md).\n\n```{{toctree}}\n:hidden:\n\n{methods}\n'
         'published\n```\n'
     )

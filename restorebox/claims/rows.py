@@ -11,7 +11,7 @@ from typing import Any
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger
 from restorebox.claims.records import unknown
 from restorebox.claims.runs import Run, read_result
-from restorebox.claims.verdict import Outcome, Side, judge, margin
+from restorebox.claims.verdict import Outcome, Repeated, Side, judge, margin, repeated
 
 PICTURE = 'psnr_y'  # tells whether a model restores, for metrics without a score of the input
 PERFECT = {'psnr': 100.0, 'ssim': 1.0}  # score of an input that is the target itself
@@ -86,10 +86,12 @@ def _metric(claim: Claim, own: str, budget: str) -> str:
     return claim.paper_metric or own if budget == 'paper' and own == claim.metric else own
 
 
-def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[dict], Outcome, list[Side]]:
-    """Return the stored results of a claim, its verdict, and its sides."""
+def _judge(
+    ledger: Ledger, claim: Claim, budget: str, docs: Path
+) -> tuple[list[dict], Outcome, list[Side], Repeated | None]:
+    """Return the stored results of a claim, its verdict, its sides, and its verdicts by two groups of seeds."""
     if not claim.sides():
-        return [], Outcome('not run'), []
+        return [], Outcome('not run'), [], None
     models = [model for model, _ in claim.sides()] + [claim.control] * bool(claim.control)
     stored, left_out = _comparable([results(ledger, model, budget, docs) for model in models if model])
     found, untrained = stored[:2], stored[2] if claim.control else {}
@@ -99,9 +101,10 @@ def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[
     if claim.control:
         control = side(untrained, claim.metric), side(untrained, claim.other_metric or claim.metric)
     runs = [one for each in stored for one in each.values()]
-    outcome = judge(
-        *values, size=claim.size, lower_is_better=claim.lower_is_better, tolerance=claim.tolerance, control=control
-    )
+    better, other = values
+    low, equal = claim.lower_is_better, claim.tolerance
+    outcome = judge(better, other, size=claim.size, lower_is_better=low, tolerance=equal, control=control)
+    groups = repeated(better, other, lower_is_better=low, tolerance=equal, control=control)
     if left_out and outcome.verdict != 'not run':
         outcome = replace(outcome, note='; '.join(filter(None, (outcome.note, left_out))))
     baseline = claim.baseline or claim.other
@@ -121,7 +124,8 @@ def _judge(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> tuple[list[
         more = f' and {len(changed) - 3} more' if len(changed) > 3 else ''
         note = f'was {outcome.verdict}; changed or unknown: {", ".join(changed[:3])}{more}'
         outcome = replace(outcome, verdict='stale', note=note, needs='the runs again')
-    return runs, outcome, values
+    current = outcome.verdict in ('holds', 'equivalent', 'inconclusive', 'contradicted')
+    return runs, outcome, values, groups if current else None
 
 
 def _inputs_differ(first: dict, second: dict) -> bool:
@@ -133,7 +137,7 @@ def _inputs_differ(first: dict, second: dict) -> bool:
 
 def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]:
     """Return the row of a claim at a budget: differences, verdict and cost."""
-    runs, outcome, values = _judge(ledger, claim, budget, docs)
+    runs, outcome, values, groups = _judge(ledger, claim, budget, docs)
     whys = [ledger.models[model].get('why', '') for model, _ in claim.sides() if not ledger.spec(model, budget)]
     costs = [_cost(ledger, model, budget, docs) for model, _ in claim.sides()]
     reasons = [one['failed'] for one in runs if 'failed' in one]
@@ -158,12 +162,20 @@ def row(ledger: Ledger, claim: Claim, budget: str, docs: Path) -> dict[str, Any]
         'ratio': outcome.ratio,
         'gains': [_mean_gain(each, outcome.seeds) for each in values],
         'seeds': list(outcome.seeds),
+        'repeated': None if groups is None else _repeated(groups),
         'needs': outcome.needs,
         'note': (reasons or [outcome.note or claim.why_not or (whys or [''])[0]])[0],
         'explanation': _explanation(claim, outcome.verdict, budget),
         'unknown': lacking if outcome.seeds else [],
         'costs': [cost for cost in costs if cost],
     }
+
+
+def _repeated(groups: Repeated) -> dict[str, Any]:
+    """Return both verdicts, and the difference by the further seeds."""
+    further = groups.further
+    each = {'first': groups.first, 'further': further.verdict, 'seeds': list(further.seeds)}
+    return {**each, 'size': further.mean, 'low': further.low, 'high': further.high}
 
 
 def _cost(ledger: Ledger, model: str, budget: str, docs: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from restorebox.claims.statistics import equivalent, interval, seeds_to_decide
@@ -33,6 +33,11 @@ class Side:
     scores: Mapping[int, float | None]
     gains: Mapping[int, float] = field(default_factory=dict)
     margin: float = 0.0
+
+    def only(self, seeds: Collection[int]) -> Side:
+        """Return this side with some of its seeds."""
+        scores = {seed: score for seed, score in self.scores.items() if seed in seeds}
+        return replace(self, scores=scores, gains={seed: gain for seed, gain in self.gains.items() if seed in seeds})
 
     @property
     def improves(self) -> bool:
@@ -71,6 +76,49 @@ class Outcome:
     seeds: tuple[int, ...] = ()
     note: str = ''
     needs: str = ''
+
+
+FURTHER = 5
+"""First of the seeds that repeat a claim, the default of ``reproduce --seeds``: those below it are the first ones."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Verdicts of a claim by two separate groups of seeds.
+
+    Attributes:
+        first: verdict of the seeds below :data:`FURTHER`.
+        further: outcome of the others.
+    """
+
+    first: str
+    further: Outcome
+
+
+def repeated(
+    better: Side,
+    other: Side,
+    *,
+    lower_is_better: bool = False,
+    tolerance: float | None = None,
+    control: tuple[Side, Side] | None = None,
+) -> Repeated | None:
+    """Judge the seeds below :data:`FURTHER` and the others separately; None unless both groups have two.
+
+    Args:
+        better, other, lower_is_better, tolerance, control: see :func:`judge`.
+    """
+    pairs = paired(better, other, lower_is_better)[0]
+    groups = [{seed for seed in pairs if (seed < FURTHER) == first} for first in (True, False)]
+    if min(map(len, groups)) < 2:
+        return None
+
+    def outcome(seeds: set[int]) -> Outcome:
+        untrained = None if control is None else (control[0].only(seeds), control[1].only(seeds))
+        sides = better.only(seeds), other.only(seeds)
+        return judge(*sides, lower_is_better=lower_is_better, tolerance=tolerance, control=untrained)
+
+    return Repeated(outcome(groups[0]).verdict, outcome(groups[1]))
 
 
 def judge(

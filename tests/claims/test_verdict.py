@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from restorebox.claims.verdict import VERDICTS, Side, judge
+from restorebox.claims.verdict import VERDICTS, Side, judge, repeated
 
 BASE = {0: 20.0, 1: 21.0, 2: 19.0}
 RESTORED = dict.fromkeys(BASE, 2.0)
@@ -69,6 +69,29 @@ def test_figures_are_of_the_seeds_that_both_sides_have():
     outcome = judge(Side({1: 22.0, 2: 22.0, 7: 99.0}, RESTORED), OTHER, size=4)
     assert (outcome.seeds, outcome.mean, outcome.ratio) == ((1, 2), 2.0, 0.5)
     assert outcome.low == pytest.approx(2.0 - 12.706, abs=0.001)
+
+
+def seeds(differences, gain=2.0):
+    base = {seed: 20.0 + seed / 7 for seed in differences}
+    gains = dict.fromkeys(differences, gain)
+    return Side({seed: base[seed] + more for seed, more in differences.items()}, gains, 0.1), Side(base, gains, 0.1)
+
+
+def test_seeds_from_five_on_are_a_repetition():
+    for further, verdict in ((0.55, 'holds'), (-0.5, 'contradicted')):
+        found = repeated(*seeds({0: 0.5, 1: 0.52, 5: further, 7: further + 0.01}))
+        assert (found.first, found.further.verdict) == ('holds', verdict)
+        assert found.further.seeds == (5, 7)
+        assert found.further.mean == pytest.approx(further + 0.005)
+    assert repeated(*seeds({0: 0.5, 1: 0.5, 5: 0.5})) is None
+    assert repeated(*seeds({0: 0.5, 1: 0.5, 2: 0.5, 4: 0.5})) is None
+    lower = repeated(*seeds({0: 0.5, 1: 0.52, 5: 0.5, 6: 0.51}), lower_is_better=True)
+    assert (lower.first, lower.further.verdict) == ('contradicted', 'contradicted')
+    same = repeated(*seeds({0: 0.1, 1: 0.11, 5: -0.1, 6: -0.11}), tolerance=0.3)
+    assert (same.first, same.further.verdict) == ('equivalent', 'equivalent')
+    control = seeds({0: 0.1, 1: 0.11, 5: 0.6, 6: 0.61})
+    void = repeated(*seeds({0: 0.5, 1: 0.52, 5: 0.5, 6: 0.52}), control=control)
+    assert (void.first, void.further.verdict) == ('holds', 'void')
 
 
 def test_what_is_needed():
