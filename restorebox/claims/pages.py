@@ -253,7 +253,7 @@ def write_pages(ledgers: dict[str, Ledger], docs: Path, published: Path) -> None
         lines.append(f'| [{method}]({method}.md) | ' + ' | '.join(str(count[name]) for name in VERDICTS) + ' |')
     methods = '\n'.join(ledgers)
     same = sum(one['first'] == one['further'] for one in again)
-    counted = f'\n\nRepeated with other seeds: {len(again)} claims, {same} of them with the same verdict.'
+    counted = f'\n\nClaims that were repeated with other seeds: {len(again)}; with the same verdict: {same}.'
     text = (
         f'{MARK}# Claims\n\nClaims of the five papers and our verdicts; each page defines the verdicts. A claim that '
         'was run at two budgets counts twice. `restorebox reproduce METHOD/CLAIM --budget small` runs one, '
