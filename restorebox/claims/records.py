@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.util
 import json
 import re
 import subprocess
@@ -58,6 +59,8 @@ def source_digest(file: Path) -> str:
 def sources(config: Path, content: Mapping, *more: str) -> dict[str, str]:
     """Return file -> hash of the config files of a run and of the code that its components are made of.
 
+    Of a plugin with one of the components, every file of its package counts.
+
     Args:
         config: file of the config.
         content: the resolved config; its ``type`` entries name the components.
@@ -67,6 +70,7 @@ def sources(config: Path, content: Mapping, *more: str) -> dict[str, str]:
 
     code = _imported([PACKAGE / name for name in (*ALWAYS, *more)] + [*_components(set(_types(content)))])
     names = {f'restorebox/{file.relative_to(PACKAGE).as_posix()}': file for file in code}
+    names |= _plugin_files(set(_types(content)))
     for file in config_files(config):
         if file.resolve().is_relative_to(configs_dir().resolve()):
             names[f'configs/{file.resolve().relative_to(configs_dir().resolve()).as_posix()}'] = file
@@ -87,7 +91,10 @@ def changed(record: Mapping[str, Any], docs: Path, checkout: Path | None = None)
     package, configs = (PACKAGE, configs_dir()) if checkout is None else (checkout / 'restorebox', checkout / 'configs')
     for name, digest in _listed(docs / 'sources' / f'{record["sources"]}.json').items():
         top, _, rest = name.partition('/')
-        file = (package if top == 'restorebox' else configs.resolve()) / rest
+        if top == 'plugins':
+            file = _package_files(rest.partition('/')[0].removesuffix('.py')).get(name, Path())
+        else:
+            file = (package if top == 'restorebox' else configs.resolve()) / rest
         if not file.is_file() or source_digest(file) != digest:
             found.append(name)
     return found
@@ -224,6 +231,32 @@ def _components(names: set[str]) -> Iterator[Path]:
         for file in sorted((PACKAGE / room).rglob('*.py')):
             if names & set(re.findall(r'^class (\w+)', file.read_text('utf-8'), re.MULTILINE)):
                 yield file
+
+
+def _plugin_files(names: set[str]) -> dict[str, Path]:
+    """Return plugins/NAME -> file of each package outside restorebox that registers a component with these names."""
+    from restorebox import registry as own
+
+    found: dict[str, Path] = {}
+    for registry in [each for each in vars(own).values() if isinstance(each, own.Registry)]:
+        for name in names & {*registry.own_names()}:
+            top = registry.get(name).__module__.partition('.')[0]
+            found |= _package_files(top) if top not in ('restorebox', 'mmengine', 'torch') else {}
+    return found
+
+
+def _package_files(top: str) -> dict[str, Path]:
+    """Return plugins/NAME -> Python file of an importable package or module; empty without one."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return {}
+    if spec is None:
+        return {}
+    if spec.submodule_search_locations is None:
+        return {f'plugins/{top}.py': Path(spec.origin)} if spec.origin else {}
+    roots = [Path(each) for each in spec.submodule_search_locations]
+    return {f'plugins/{top}/{file.relative_to(root).as_posix()}': file for root in roots for file in root.rglob('*.py')}
 
 
 def _imported(files: list[Path]) -> set[Path]:

@@ -85,6 +85,6 @@ def main(argv: list[str]) -> None:
         data_root=pictures_of(args),
         device=args.device,
     )
-    print(found.picture or 'no run has a score, so that there is no figure')
+    print(found.picture or 'no figure: it needs scores of at least two values')
     if found.failed:
         raise RestoreboxError(f'sweep: {found.failed} runs failed; the same command tries them again')

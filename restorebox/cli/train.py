@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from restorebox.cli.common import add_config_options, prepare
@@ -60,7 +61,7 @@ def apply_options(cfg: Config, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
 
 
-def quick_data_check(cfg: Config, name: str, row: str | None = None) -> str | None:
+def quick_data_check(cfg: Config, name: str, options: list[str] | None = None) -> str | None:
     """Run the quick form of ``check-data`` on rank 0; other ranks wait for it at the next collective.
 
     Returns:
@@ -74,10 +75,10 @@ def quick_data_check(cfg: Config, name: str, row: str | None = None) -> str | No
 
     if int(os.environ.get('RANK', 0)) != 0:
         return None
-    call = f'restorebox check-data {name}' + (f' --row {row}' if row else '')
+    call = shlex.join(['restorebox', 'check-data', name, *(options or [])])
     report = quick_check(from_config(cfg, name, parts=('train', 'val')))
     if report.errors:
-        more = f' and {len(report.errors) - 1} more errors' if len(report.errors) > 1 else ''
+        more = f' (and {len(report.errors) - 1} more)' if len(report.errors) > 1 else ''
         raise DataError(f'{report.errors[0].text}{more}; `{call}` checks all data, --no-data-check skips the check')
     if not report.warnings:
         return None
@@ -92,4 +93,7 @@ def main(argv: list[str]) -> None:
 
     cfg = prepare(args)
     apply_options(cfg, args)
-    run_config(cfg, 'train', None if args.no_data_check else lambda: quick_data_check(cfg, args.config, args.row))
+    same = [f'--{key}={value}' for key, value in (('row', args.row), ('data-root', args.data_root)) if value]
+    changes = [f'{key}={value}' for key, value in args.cfg_options.items()]
+    same += ['--cfg-options', *changes] if changes else []
+    run_config(cfg, 'train', None if args.no_data_check else lambda: quick_data_check(cfg, args.config, same))

@@ -121,7 +121,8 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
         os.environ.setdefault('RESTOREBOX_CONFIGS', str(configs_dir()))
         config_files(file)  # reports a syntax error under the name of its file, which MMEngine's message lacks
         with log_level(logging.WARNING):  # MMEngine logs each environment variable that it reads
-            cfg = without_yapf(Config.fromfile(str(file)))
+            # MMEngine takes an import above _base_ for a sign of its other kind of config
+            cfg = without_yapf(Config.fromfile(str(file), lazy_import=False))
     except SyntaxError as error:
         line = f', line {error.lineno}' if error.lineno else ''
         raise ConfigError(f'config {error.filename or file}{line}: {error.msg}') from error
@@ -136,6 +137,10 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
     except RecursionError as error:
         raise ConfigError(f'config {file}: its _base_ leads back to itself, or it is nested too deeply') from error
     except Exception as error:
+        if 'read_base' in file.read_text('utf-8'):
+            raise ConfigError(
+                f'config {file}: read_base() is not supported; name its bases by _base_ = [...]'
+            ) from error
         cause = error.__cause__ or error  # custom_imports: the module's own error, not the list of folders searched
         line = ' '.join(str(cause).split())[:300]
         if isinstance(cause, ImportError):  # MMEngine's message has only the module's name

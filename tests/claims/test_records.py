@@ -1,6 +1,8 @@
 """Identity of stored runs: what counts as a change of code, and what a record holds."""
 
+import importlib
 import json
+import sys
 
 import pytest
 
@@ -45,6 +47,42 @@ def test_sources_of_a_run_are_its_configs_and_components():
     ):
         assert found[file], file
     assert not {'restorebox/restorers/cycle.py', 'restorebox/inference/__init__.py'} & set(found)
+
+
+@pytest.mark.parametrize('package', [False, True])
+def test_code_of_plugins_is_code_of_the_run(package, tmp_path, monkeypatch):
+    name = f'own_loss_{"package" if package else "module"}'
+    file = tmp_path / (f'{name}/__init__.py' if package else f'{name}.py')
+    file.parent.mkdir(exist_ok=True)
+    loss = f'Loss{name.title().replace("_", "")}'
+    text = f"""
+from restorebox.losses.pixel import L1Loss
+from restorebox.registry import LOSSES
+
+@LOSSES.register_module()
+class {loss}(L1Loss):
+    factor = 1
+"""
+    file.write_text(text)
+    if package:
+        (file.parent / 'deep').mkdir()
+        (file.parent / 'deep' / 'parts.py').write_text('x = 1\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module(name)
+    config = find_config('unet/unet_demo.py')
+    found = records.sources(config, {'losses': {'own': {'type': loss}}})
+    own = [f'plugins/{name}/__init__.py', f'plugins/{name}/deep/parts.py'] if package else [f'plugins/{name}.py']
+    assert [key for key in found if key.startswith('plugins/')] == own
+    stored = {'sources': records.store_names(found, tmp_path / 'sources')}
+    assert records.changed(stored, tmp_path) == []
+    file.write_text(text.replace('= 1', '= 2'))
+    records.source_digest.cache_clear()
+    assert records.changed(stored, tmp_path) == own[:1]
+    monkeypatch.syspath_prepend(tmp_path / 'elsewhere')
+    monkeypatch.setattr(sys, 'path', [entry for entry in sys.path if entry != str(tmp_path)])
+    monkeypatch.delitem(sys.modules, name)
+    assert records.changed(stored, tmp_path) == own  # not importable
+    assert not [key for key in records.sources(config, {'type': 'L1Loss'}) if key.startswith('plugins/')]
 
 
 def test_changed_names_the_file(tmp_path):

@@ -17,7 +17,7 @@ from restorebox.datasets.inspection import check, from_config, from_folder, quic
 from restorebox.datasets.reading import read_picture
 from tests.conftest import REPO, load_study
 from tests.factories import write_pairs
-from tests.processes import call, environment, succeed, write_config
+from tests.processes import call, environment, one_line_error, succeed, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +154,18 @@ def test_data_warnings_are_one_line_of_the_log(tmp_path):
     assert len(lines) == 1
     assert 'is used for training and is in val' in lines[0]
     assert 'and 1 more' in lines[0]
+
+
+def test_the_command_for_the_full_check_reads_the_same_data(tmp_path):
+    line = one_line_error(
+        call(
+            *('train.py', 'unet/unet_demo.py', '--data-root', tmp_path / 'my data'),
+            *('--cfg-options', 'train_dataloader.batch_size=2', '--work-dir', 'w'),
+            cwd=tmp_path,
+        )
+    )
+    command = f"restorebox check-data unet/unet_demo.py '--data-root={tmp_path}/my data' --cfg-options "
+    assert f'`{command}train_dataloader.batch_size=2` checks all data' in line
 
 
 def test_only_the_first_rank_checks(monkeypatch):

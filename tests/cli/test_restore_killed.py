@@ -81,7 +81,7 @@ def test_many_files_killed_three_times(folder, published):
     assert f'{COUNT - bad} restored into whole, {bad} could not be restored' in out
     assert [line.split(': ')[0] for line in messages(err)] == ['not restored'] * bad
 
-    for part in (0.2, 0.5, 0.8):
+    for part in (0.1, 0.3, 0.5):  # on a busy machine many more are restored before the kill
         process = begin(folder, published, 'out', 'out.jsonl')
         while len(made(folder / 'out')) < part * COUNT and process.poll() is None:
             time.sleep(0.01 if COUNT < 2_000 else 0.2)  # the folder is read each time
