@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import sys
 import unicodedata
@@ -19,6 +20,9 @@ _MEMORY = re.compile(
     r'|could not create a (primitive|memory)|codec configuration error when writing',
     re.IGNORECASE,
 )
+
+_HERE = os.path.dirname(__file__) + os.sep
+_PYTHON = os.path.dirname(os.__file__) + os.sep
 
 # disk full, file too large, quota, read-only, permission: reported as user errors wherever they occur
 DISK_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -38,6 +42,10 @@ class RestoreboxError(Exception):
 
 class ConfigError(RestoreboxError):
     """A config is invalid: an unknown key, an unknown type, or contradictory values."""
+
+
+class PluginError(ConfigError):
+    """A plugin can't be imported; the message is complete without the place in a config that needed it."""
 
 
 class DataError(RestoreboxError):
@@ -70,6 +78,26 @@ class ExportError(RestoreboxError):
 
 class MissingPackageError(RestoreboxError):
     """An optional package is not installed. The message says what to install."""
+
+
+def source_line(error: BaseException) -> str:
+    """Return ``'FILE, line N'`` of a user's code that raised an exception; '' if none did.
+
+    It is the innermost frame that is neither of this package, of Python, nor installed with other packages. MMEngine
+    compiles the text of a config without a name; such a frame is that of the config.
+    """
+    found, config = '', ''
+    trace = error.__traceback__
+    while trace is not None:
+        file, names = trace.tb_frame.f_code.co_filename, trace.tb_frame.f_locals
+        if trace.tb_frame.f_code.co_name == '_file2dict':
+            config = str(names.get('filename', ''))
+        if file == '' and config:
+            found = f'{config}, line {trace.tb_lineno}'
+        elif file and not file.startswith(('<', _PYTHON, _HERE)) and 'site-packages' not in file:
+            found = f'{file}, line {trace.tb_lineno}'
+        trace = trace.tb_next
+    return found
 
 
 def missing_package(what: str, extra: str, error: ImportError) -> MissingPackageError:

@@ -22,7 +22,7 @@ from mmengine import registry as mm
 from mmengine.registry import build_from_cfg, build_model_from_cfg
 
 from restorebox.aliases import ALIASES, alias, component_key_alias
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, PluginError, one_line, source_line
 from restorebox.values import check_values, layers, short
 
 PLUGIN_GROUP = 'restorebox.plugins'
@@ -39,7 +39,8 @@ def load_plugins() -> dict[str, str]:
         Entry-point name -> module of each loaded plugin.
 
     Raises:
-        ConfigError: a plugin can't be imported; the message has the entry point, its distribution and the cause.
+        PluginError: a plugin can't be imported; the message has the entry point, its distribution, the cause and its
+            line.
     """
     global _plugins_loaded
     if not _plugins_loaded:
@@ -47,12 +48,13 @@ def load_plugins() -> dict[str, str]:
         for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda p: p.name):
             try:
                 point.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 _plugins_loaded = False  # so that the next lookup fails as well
                 dist = point.dist.name if point.dist else 'unknown distribution'
-                raise ConfigError(
+                place = source_line(error)
+                raise PluginError(
                     f"plugin '{point.name}' ({point.value}, from {dist}) can't be imported: "
-                    f'{type(error).__name__}: {error}'
+                    f'{type(error).__name__}: {one_line(error)}{place and f" ({place})"}'
                 ) from error
             _plugins[point.name] = point.value
     return dict(_plugins)
@@ -182,7 +184,8 @@ def build_checked(cfg: dict, registry: mm.Registry, default_args: dict | None = 
 
     Raises:
         RegistryKeyError: the type is not registered; the message has similar names and the loaded plugins.
-        ConfigError: a key is unknown or missing, or a value does not match its type hint.
+        ConfigError: a key is unknown or missing, a value does not match its type hint, or the constructor of a torch
+            module does not call that of its base class.
     """
     merged = {**(default_args or {}), **cfg}
     kind = merged.pop('type', None)
@@ -191,7 +194,10 @@ def build_checked(cfg: dict, registry: mm.Registry, default_args: dict | None = 
         check_keys(kind, merged, name)
     elif callable(kind):
         check_keys(kind, merged, getattr(kind, '__name__', 'type'))
-    return build_from_cfg(cfg, registry, default_args)
+    built = build_from_cfg(cfg, registry, default_args)
+    if hasattr(type(built), 'named_parameters') and '_parameters' not in vars(built):  # a torch module
+        raise ConfigError(f'{type(built).__name__}.__init__ does not call super().__init__()')
+    return built
 
 
 class Registry(mm.Registry):

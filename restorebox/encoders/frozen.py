@@ -115,6 +115,8 @@ class LazyFrozen:
             WeightsError: at the first call, if the weights file is missing.
         """
         device = inputs[0].device
+        if device.type == 'meta':  # would move the loaded weights there, where they have no values
+            raise NotImplementedError('a network with loaded weights does not run on the meta device')
         net = self._on(device)
         with torch.autocast(device.type, enabled=False):
             return net(*(x.float() for x in inputs))

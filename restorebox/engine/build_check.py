@@ -10,6 +10,7 @@ import torch
 from mmengine import registry as mm
 from mmengine.config import Config
 from mmengine.runner.priority import Priority, get_priority
+from torch import Tensor
 
 from restorebox import registry as own
 from restorebox.aliases import ALIASES
@@ -20,6 +21,7 @@ from restorebox.engine.loops import RestorationTestLoop, RestorationValLoop, Sam
 from restorebox.engine.recompute import matching_modules
 from restorebox.engine.runner import RestorationRunner
 from restorebox.engine.schedule_check import check_optimisers
+from restorebox.engine.trial import try_metric, try_on_meta, try_restoring, try_training
 from restorebox.errors import ConfigError
 from restorebox.metrics.fid import FID
 from restorebox.registry import constructor_keys, nearest
@@ -48,7 +50,9 @@ LOOPS = {
 
 
 def build_all(cfg: Config) -> list[str]:
-    """Build all components of a config on the meta device: no data is read, no memory for weights is allocated.
+    """Build all components of a config on the meta device, and run its networks, losses and metrics once.
+
+    No data is read and no memory for weights is allocated; see :mod:`restorebox.engine.trial`.
 
     Returns:
         Warnings, one line each: valid settings that are probably unintended.
@@ -61,12 +65,10 @@ def build_all(cfg: Config) -> list[str]:
     _check_packages(plain)
     _check_epochs(plain)
     with mm.DefaultScope.overwrite_default_scope('restorebox'), torch.device('meta'):
-        model = build_part('model', lambda: own.RESTORERS.build(dict(plain['model'])))
-        needs = getattr(model, 'needs', None)
-        if needs is not None:
-            side = -(-needs.min_size // needs.stride) * needs.stride
-            picture = torch.zeros(1, needs.in_channels, side, side)
-            build_part('model', lambda: model.eval().restore(picture))
+        build = partial(own.RESTORERS.build, plain['model'])
+        model = build_part('model', build)
+        if hasattr(model, 'needs'):
+            try_on_meta(model, try_restoring, build)
         if plain.get('activation_checkpointing') is not None:
             matching_modules(model, plain['activation_checkpointing'])
         if plain.get('init_from'):
@@ -77,9 +79,13 @@ def build_all(cfg: Config) -> list[str]:
         for part in ('train', 'val', 'test'):
             if plain.get(f'{part}_dataloader') is not None:
                 _check_loop(plain, part)
-                warnings += check_loader(plain, part, model)
+                noted, sample = check_loader(plain, part, model)
+                warnings += noted
                 if part != 'train':
-                    _check_evaluators(plain, part)
+                    _check_evaluators(plain, part, sample)
+                elif sample and hasattr(model, 'needs'):
+                    size = plain['train_dataloader']['batch_size']
+                    try_on_meta(model, partial(try_training, sample, size), build)
         warnings += check_optimisers(plain, model)
         _check_hooks(plain)
         if plain.get('log_processor'):
@@ -133,12 +139,13 @@ def _check_loop(plain: dict, part: str) -> None:
         )
 
 
-def known_scores(plain: dict, part: str) -> list[str] | None:
+def known_scores(plain: dict, part: str, sample: dict[str, Tensor] | None = None) -> list[str] | None:
     """Return the names of the scores that a part measures; None if a metric does not tell them.
 
     Args:
         plain: a resolved config.
         part: ``'val'`` or ``'test'``.
+        sample: pictures of the part's pipeline, with which metrics of other packages are tried; None: they are not.
 
     Raises:
         ConfigError: the metrics are invalid.
@@ -154,6 +161,10 @@ def known_scores(plain: dict, part: str) -> list[str] | None:
         if not isinstance(each, dict) or 'type' not in each:
             raise ConfigError(f'config, {part}_evaluator: {short(each)} must be a dict with a type')
         metric = build_part(f'{part}_evaluator', partial(own.METRICS.build, dict(each)))
+        if sample:
+            try_metric(
+                build_part(f'{part}_evaluator', partial(own.METRICS.build, dict(each))), sample, f'{part}_evaluator'
+            )
         names = ['fid'] if isinstance(metric, FID) else getattr(metric, 'protocols', None)
         twice = sorted(set(given or ()).intersection(names or ()))
         if twice:  # MMEngine would raise only after everything has been scored
@@ -163,8 +174,8 @@ def known_scores(plain: dict, part: str) -> list[str] | None:
     return None if given is None else [*given, *(f'{name}/{score}' for name in sets for score in given)]
 
 
-def _check_evaluators(plain: dict, part: str) -> None:
-    known = known_scores(plain, part)
+def _check_evaluators(plain: dict, part: str, sample: dict[str, Tensor] | None) -> None:
+    known = known_scores(plain, part, sample)
     hook = (plain.get('default_hooks') or {}).get('checkpoint') or {}
     best = hook.get('save_best')
     if part == 'val' and known is not None and best is not None and best.replace('input/', '') not in known:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from restorebox import registry as own
 from restorebox.datasets.base import BasePictures, no_base
 from restorebox.datasets.mixture import leaf_sets
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, PluginError, RestoreboxError
 from restorebox.registry import RegistryKeyError, constructor_keys, nearest_key
 from restorebox.restorers.preprocessor import RestorationPreprocessor
 from restorebox.values import (
@@ -301,6 +301,8 @@ def _walk(node: Any, place: Place) -> None:
         try:
             takes = place.takes(node)
             _check_given(node, place, takes)
+        except PluginError:
+            raise
         except ConfigError as error:
             raise ConfigError(f'config, {where}: {error}') from None
         if takes is not None and takes[1] is None:
@@ -337,8 +339,10 @@ def build_part(where: str, make: Callable[[], Any]) -> Any:
     """
     try:
         return make()
-    except ConfigError as error:
-        raise ConfigError(f'config, {where}: {error}') from None
+    except PluginError:
+        raise
+    except RestoreboxError as error:
+        raise ConfigError(f'config, {where}: {error}') from error
     except Exception as error:
         line = ' '.join(str(error).split())[:300]
         raise ConfigError(f'config, {where}: {type(error).__name__}: {line}') from error

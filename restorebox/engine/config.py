@@ -19,7 +19,7 @@ from mmengine.logging import MMLogger
 from restorebox.aliases import key_alias
 from restorebox.datasets.base import named_leaves
 from restorebox.engine.check import known_keys
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, source_line
 from restorebox.files import configs_dir
 from restorebox.registry import nearest, remember_imports
 from restorebox.rows import find_row
@@ -129,7 +129,7 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
     except ConfigError:
         raise
     except SystemExit as error:
-        raise ConfigError(f'config {file}: it ends the program (sys.exit)') from error
+        raise ConfigError(f'config {source_line(error) or file}: it ends the program (sys.exit)') from error
     except FileNotFoundError as error:
         raise ConfigError(f'config {file}: {error}') from error
     except UnicodeDecodeError as error:
@@ -137,6 +137,8 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
     except RecursionError as error:
         raise ConfigError(f'config {file}: its _base_ leads back to itself, or it is nested too deeply') from error
     except Exception as error:
+        if 'import_modules_from_strings() argument' in str(error):
+            raise ConfigError(f"config {file}: custom_imports must be dict(imports=['MODULE', ...])") from error
         if 'read_base' in file.read_text('utf-8'):
             raise ConfigError(
                 f'config {file}: read_base() is not supported; name its bases by _base_ = [...]'
@@ -146,7 +148,8 @@ def load_config(path: str | Path, overrides: dict | None = None, row: str | None
         if isinstance(cause, ImportError):  # MMEngine's message has only the module's name
             reason = '' if cause.__context__ is None else f' ({" ".join(str(cause.__context__).split())[:150]})'
             line += f'{reason}; the folder of a module must be in PYTHONPATH'
-        raise ConfigError(f'config {file}: {type(cause).__name__}: {line}') from error
+        place = source_line(cause.__context__ or cause) or str(file)
+        raise ConfigError(f'config {place}: {type(cause).__name__}: {line}') from error
     imports = (cfg.get('custom_imports') or {}).get('imports') or ()
     remember_imports([imports] if isinstance(imports, str) else imports)
     _merge(cfg, differences, f'row {row}: ')

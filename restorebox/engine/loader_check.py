@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
+from torch import Tensor
 
 from restorebox import registry as own
 from restorebox.datasets.base import check_keyed
@@ -13,11 +15,15 @@ from restorebox.datasets.mixture import leaf_sets
 from restorebox.datasets.transforms import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
 from restorebox.engine.check import build_part, check_roles
 from restorebox.engine.loops import SampleTrainLoop
-from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError
+from restorebox.engine.trial import is_own
+from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError, one_line
+
+Sample = dict[str, Tensor]  # picture role -> CHW
+FLOATS = (-1.0, 2.0)  # values of float pictures that noise may give; [0, 1] is meant
 
 
-def check_loader(plain: dict, part: str, model: Any) -> list[str]:
-    """Check a data loader and build its data set without reading the disk.
+def check_loader(plain: dict, part: str, model: Any) -> tuple[list[str], Sample | None]:
+    """Check a data loader, build its data set without reading the disk, and apply its pipeline to a synthetic picture.
 
     Args:
         plain: the config as a dict.
@@ -25,7 +31,8 @@ def check_loader(plain: dict, part: str, model: Any) -> list[str]:
         model: the restorer.
 
     Returns:
-        Warnings, one line each: windows that are larger than the resized pictures.
+        Warnings, one line each: windows that are larger than the resized pictures; and the roles of the synthetic
+        sample, CHW, None where the pipeline can't be tried.
 
     Raises:
         ConfigError: names the key of the loader.
@@ -44,27 +51,30 @@ def check_loader(plain: dict, part: str, model: Any) -> list[str]:
         raise ConfigError(f"config, {where}.sampler: needs the key 'type'")
     if part != 'train':
         padded = []
+        sample = None
         for name, leaf in leaf_sets(dataset):
-            _try_pipeline(leaf, None, f'{where}.{_path(name)}.pipeline')
+            sample = _try_pipeline(leaf, None, f'{where}.{_path(name)}.pipeline') or sample
             padded += _padded_windows(leaf, f'{where}.{_path(name)}')
         if _is_endless(sampler):
             raise ConfigError(
                 f"config, {where}.sampler: it is infinite; use dict(type='DefaultSampler', shuffle=False)"
             )
-        return padded
+        return padded, sample
     build_part(f'{where}.dataset', lambda: check_roles(model, dataset))
     build_part(f'{where}.sampler', lambda: SampleTrainLoop.check_sampler(sampler))
-    found: dict[str, list[str]] = {}
+    found: dict[str, Sample] = {}
     windows: dict[str, tuple[int, ...]] = {}
     for name, leaf in leaf_sets(dataset):
         inside = f'{where}.{_path(name)}.pipeline'
-        roles = _try_pipeline(leaf, model, inside)
-        if roles is not None:
-            found[name] = roles
+        sample = _try_pipeline(leaf, model, inside)
+        if sample is not None:
+            found[name] = sample
         if hasattr(model, 'needs'):
             windows[name] = _check_windows(leaf.pipeline.transforms, loader['batch_size'], model, inside)
-    build_part(f'{where}.dataset', lambda: _check_alike(found, windows, loader['batch_size']))
-    return [line for name, leaf in leaf_sets(dataset) for line in _padded_windows(leaf, f'{where}.{_path(name)}')]
+    roles = {name: sorted(sample) for name, sample in found.items()}
+    build_part(f'{where}.dataset', lambda: _check_alike(roles, windows, loader['batch_size']))
+    padded = [line for name, leaf in leaf_sets(dataset) for line in _padded_windows(leaf, f'{where}.{_path(name)}')]
+    return padded, next(iter(found.values())) if found and (1, 1) not in windows.values() else None
 
 
 def _padded_windows(dataset: Any, where: str) -> list[str]:
@@ -144,11 +154,11 @@ def check_options(loader: dict, where: str, part: str) -> None:
         )
 
 
-def _try_pipeline(dataset: Any, model: Any, where: str) -> list[str] | None:
+def _try_pipeline(dataset: Any, model: Any, where: str) -> Sample | None:
     """Apply the transforms to a synthetic picture: a wrong order or a missing role fails for every picture.
 
     Returns:
-        The sorted roles that the pipeline gives; None where it can't be tried.
+        The roles that the pipeline gives, CHW; None where it can't be tried.
     """
     roles, transforms = getattr(dataset, 'roles', None), getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
     if roles is None or transforms is None:  # a class of another package
@@ -158,11 +168,13 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> list[str] | None:
         return None
     roles = [*roles, *(['real'] if getattr(dataset, 'real', None) is not None else [])]
     known = {'name': 'a picture', 'index': 0, 'paths': dict.fromkeys(roles, 'a picture'), 'bad': []}
-    sample: dict[str, Any] = {**known, 'rng': np.random.default_rng(0), 'key': None}
+    rng = np.random.default_rng(0)
+    sample: dict[str, Any] = {**known, 'rng': rng, 'key': None}
     for number, transform in enumerate(transforms):
+        _check_copies(transform, f'{where}.{number}')
         try:
             if isinstance(transform, LoadPictures):
-                sample.update({role: np.zeros((96, 128, 3), np.uint8) for role in roles})
+                sample.update({role: rng.integers(0, 256, (96, 128, 3), np.uint8) for role in roles})
             else:
                 sample = transform(sample)
         except (WeightsError, MissingPackageError, PictureError):  # depends on this machine; reported when it runs
@@ -177,6 +189,9 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> list[str] | None:
             ) from error
         if not isinstance(sample, dict):
             raise ConfigError(f'config, {where}.{number}: {type(transform).__name__} returned no sample')
+        problem = '' if is_own(transform) else _out_of_range(sample, (*roles, *getattr(transform, 'gives', ())))
+        if problem:
+            raise ConfigError(f'config, {where}.{number}: {type(transform).__name__} made {problem}')
     if not isinstance(sample.get('inputs'), dict):
         raise ConfigError(f"config, {where}: it must end with dict(type='Pack')")
     wanted = getattr(model, 'picture_roles', ('lq',))
@@ -184,7 +199,31 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> list[str] | None:
         if role not in sample['inputs']:
             got = ', '.join(sample['inputs']) or 'nothing'
             raise ConfigError(f"config, {where}: it gives {got}, but '{role}' is needed")
-    return sorted(sample['inputs'])
+    return sample['inputs']
+
+
+def _check_copies(transform: Any, where: str) -> None:
+    """Refuse a transform that can't be copied to a worker process."""
+    if is_own(transform):
+        return
+    try:
+        pickle.dumps(transform)
+    except Exception as error:
+        raise ConfigError(
+            f'config, {where}: {type(transform).__name__} cannot be pickled, as workers of the data loader need '
+            f'({one_line(error)}); store no lambda, open file or lock in it'
+        ) from None
+
+
+def _out_of_range(sample: dict[str, Any], roles: Sequence[str]) -> str:
+    """Return which picture has float values far outside of [0, 1]; '' if none."""
+    for role in roles:
+        picture = sample.get(role)
+        if isinstance(picture, np.ndarray) and picture.dtype.kind == 'f' and picture.size:
+            low, high = float(picture.min()), float(picture.max())
+            if not FLOATS[0] <= low <= high <= FLOATS[1]:  # also NaN
+                return f"'{role}' {picture.dtype} with values from {low:g} to {high:g}; float pictures are in [0, 1]"
+    return ''
 
 
 def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> tuple[int, ...]:

@@ -44,6 +44,7 @@ class GatedHead(BaseHead):
         if self.inner.output != 'picture':
             raise ConfigError(f"GatedHead: the inner head's output is '{self.inner.output}'; it must be 'picture'")
         self.taps = ('gates', *self.inner.taps)
+        self.residual_channels = self.inner.residual_channels
         # a pixel depends on two cells along each axis
         self.reach = self.inner.reach + -(-2 * CELL // scale)
 

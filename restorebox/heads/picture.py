@@ -72,6 +72,7 @@ class PictureHead(BaseHead):
         else:
             raise ConfigError(f'PictureHead: scale is {scale}; a backbone must end at stride 1 or 2')
         self.residual = residual
+        self.residual_channels = out_channels if residual else None
         self.activation = activation
         self.last = last
         normal_init(self, std=0.0 if residual else 0.02)

@@ -52,6 +52,7 @@ class SubPixelHead(BaseHead):
         self.conv = nn.Conv2d(in_channels, out_channels * scale**2, 3, 1, 1)
         self.scale = scale
         self.residual = residual
+        self.residual_channels = out_channels if residual else None
         self.activation = activation
         normal_init(self, std=0.0 if residual else 0.02)
         if icnr:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from restorebox.errors import ConfigError
-from restorebox.layers.precision import at_least_float32
+from restorebox.layers.precision import at_least_float32, without_autocast
 from restorebox.losses.base import BaseLoss
 from restorebox.registry import LOSSES, nearest
 from restorebox.values import NotNegative
@@ -53,5 +52,5 @@ class AdversarialLoss(BaseLoss):
             logits: output of a discriminator without sigmoid, any shape.
             real: the label: True for real, False for generated.
         """
-        with torch.autocast(logits.device.type, enabled=False):
+        with without_autocast(logits):
             return self.weight * MODES[self.mode](at_least_float32(logits), 1 if real else -1).mean()

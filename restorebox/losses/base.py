@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from restorebox.errors import ConfigError, NonFiniteError
-from restorebox.layers.precision import at_least_float32
+from restorebox.layers.precision import at_least_float32, without_autocast
 from restorebox.registry import LOSSES
-from restorebox.values import NotNegative
+from restorebox.values import NotNegative, short
 
 
 class BaseLoss(nn.Module):
@@ -67,7 +67,7 @@ class BaseLoss(nn.Module):
         for name, x in zip(('target', 'degraded'), (target, *others), strict=False):
             if pred.shape != x.shape:
                 raise ValueError(f'{type(self).__name__}: pred is {tuple(pred.shape)}, {name} is {tuple(x.shape)}')
-        with torch.autocast(pred.device.type, enabled=False):
+        with without_autocast(pred):
             return self.weight * self.compute(*(at_least_float32(x) for x in (pred, target, *others)))
 
     def compute(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -125,6 +125,15 @@ def check_finite(terms: dict[str, Tensor], total: Tensor, step: str) -> None:
         raise NonFiniteError(f'{step}: {", ".join(bad) or f"the sum = {total.item()}"}')
 
 
+def _built(cfg: Any, where: str) -> BaseLoss:
+    if not isinstance(cfg, dict):
+        raise ConfigError(f'{where} is {short(cfg)}; it must be a dict with a type')
+    loss = LOSSES.build(cfg)
+    if not isinstance(loss, BaseLoss):
+        raise ConfigError(f'{where}: {type(loss).__name__} is not derived from BaseLoss (restorebox.losses)')
+    return loss
+
+
 def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = True) -> nn.ModuleDict:
     """Build a restorer's losses between prediction and target.
 
@@ -137,16 +146,16 @@ def build_picture_losses(losses: dict[str, dict], owner: str, degraded: bool = T
         ConfigError: a loss of other arguments (logits, embeddings), or one that needs degraded pictures that are not
             passed.
     """
-    built = nn.ModuleDict({name: LOSSES.build(cfg) for name, cfg in losses.items()})
+    built = nn.ModuleDict({name: _built(cfg, f'{owner}: losses.{name}') for name, cfg in losses.items()})
     for name, loss in built.items():
-        if not getattr(loss, 'of_pictures', True):
+        if not loss.of_pictures:
             kind = type(loss).__name__
-            instead = getattr(loss, 'used_by', '')
+            instead = loss.used_by
             raise ConfigError(
                 f"{owner}: losses.{name}: {kind} does not compare two pictures and can't be used here"
                 f'{instead and f"; use {instead}"}'
             )
-        if getattr(loss, 'reads_degraded', False) and not degraded:
+        if loss.reads_degraded and not degraded:
             kind = type(loss).__name__
             raise ConfigError(f'{owner}: losses.{name}: {kind} needs the degraded picture, which is not available here')
     return built
@@ -170,8 +179,8 @@ def build_feature_losses(losses: dict[str, dict], owner: str) -> tuple[nn.Module
         where = f'{owner}: feature_losses.{name}'
         if not isinstance(cfg, dict) or set(cfg) != {'taps', 'loss'} or not cfg['taps']:
             raise ConfigError(f"{where}: it must be dict(taps=('NAME', ...), loss=dict(type=...)), not {cfg!r}")
-        loss = LOSSES.build(cfg['loss'])
-        if not getattr(loss, 'of_features', False):
+        loss = _built(cfg['loss'], where)
+        if not loss.of_features:
             raise ConfigError(f"{where}: {type(loss).__name__} is no loss of a feature map and can't be used here")
         built[name] = loss
         patterns[name] = (cfg['taps'],) if isinstance(cfg['taps'], str) else tuple(cfg['taps'])

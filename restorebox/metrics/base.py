@@ -30,8 +30,8 @@ class RestorationMetric(BaseMetric):
     NCCL.
 
     A subclass appends dicts with ``'index'``, ``'name'`` and CPU data to ``results`` in :meth:`process`. It implements
-    :meth:`compute_metrics`, which runs on rank 0 only. ``'why'`` of a result maps the name of each nan score to the
-    reason.
+    :meth:`compute_metrics`, which runs on rank 0 only. ``'why'`` of a result maps the name of each score that is not
+    finite to the reason.
 
     If the data set consists of several named sets (``sets`` of its ``metainfo``), :meth:`compute_metrics` is called for
     each of them. A score is then given as ``SET/NAME`` for each set, and as ``NAME``: the mean of these over the sets,
@@ -84,6 +84,11 @@ class RestorationMetric(BaseMetric):
             for score, reason in absent.items():
                 self.mark_absent(score, reason)
             for result in results:
+                if not isinstance(result, dict) or 'index' not in result:
+                    raise DataError(
+                        f"{type(self).__name__}: a result has no 'index'; process() must append dicts with the 'index' "
+                        "and 'name' of the sample, see sample_index"
+                    )
                 known = by_index.setdefault(result['index'], result)
                 if known.get('name') != result.get('name'):
                     names = ' and '.join(f"'{each.get('name')}'" for each in (known, result))
@@ -155,7 +160,7 @@ class RestorationMetric(BaseMetric):
             bad: rows in which the score is nan or missing.
             rows: all rows.
         """
-        named = [f'{printable(row.get("name"))}: {row.get("why", {}).get(score, "nan")}' for row in bad[:NAMED]]
+        named = [f'{printable(row.get("name"))}: {_why(row, score)}' for row in bad[:NAMED]]
         more = f' and {len(bad) - NAMED} more' if len(bad) > NAMED else ''
         self.undefined[score] = f'{len(bad)} of {len(rows)} pictures without a number ({"; ".join(named)}{more})'
         print_log(f'{score} is nan: {self.undefined[score]}', 'current', logging.WARNING)
@@ -242,11 +247,17 @@ def scores_of(row: dict, names: Sequence[str]) -> dict:
 
     Args:
         row: a result.
-        names: score names; missing scores become nan.
+        names: score names; a missing score becomes nan.
 
     Returns:
         ``index``, ``name``, the scores, and ``why`` if one of them is nan.
     """
     scores = {name: row.get(name, math.nan) for name in names}
-    why = {name: row['why'][name] for name, value in scores.items() if not math.isfinite(value)}
+    why = {name: _why(row, name) for name, value in scores.items() if not math.isfinite(value)}
     return {'index': row['index'], 'name': row['name'], **scores, **({'why': why} if why else {})}
+
+
+def _why(row: dict, score: str) -> str:
+    """Return the reason why a score of a row is not finite."""
+    given = row.get('why', {}).get(score)
+    return given or ('the metric gave no reason' if score in row else f"the metric gave no '{score}'")

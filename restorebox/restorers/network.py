@@ -55,6 +55,12 @@ class Network(nn.Module):
             sizes = {'in_channels': self.backbone.out_channels, 'scale': self.backbone.out_stride}
             head = HEADS.build({**sizes, **head})
         self.head = cast(BaseHead, head)
+        added, read = self.head.residual_channels, self.backbone.needs.in_channels
+        if added is not None and added != read:  # 1 channel would be broadcast
+            raise ConfigError(
+                f'{type(self.head).__name__}: residual=True adds {added} channels to the {read} that '
+                f'{type(self.backbone).__name__} reads; out_channels must be {read}'
+            )
         means = self.backbone.needs.feature_means
         self.backbone.check_taps((*self.head.taps, *means))
         if unread := [name for name in means if name not in self.backbone.given]:

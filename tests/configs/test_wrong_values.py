@@ -1,6 +1,7 @@
 """What check-config refuses in one line: values of the wrong kind, options and numbers that contradict each other."""
 
 import copy
+import sys
 
 import pytest
 
@@ -287,3 +288,22 @@ def test_checking_prints_no_environment_variable(tmp_path, capfd):
     config.write_text("_base_ = '{{$RESTOREBOX_CONFIGS:}}/unet/unet5_paired.py'\n")
     assert check_config(str(config)) == []
     assert 'RESTOREBOX_CONFIGS' not in ''.join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ('module', 'text', 'expected'),
+    [
+        ('x = 1\nraise ValueError("no")', '', '{module}, line 2: ValueError: no'),
+        ('import torch\n\nclass A(torch.nn.Modul):\n    pass', '', "{module}, line 3: AttributeError: module 'torch"),
+        ('import no_such_package', '', "{module}, line 1: ImportError: Failed to import notes (No module named"),
+        ('import sys\nsys.exit(3)', '', '{module}, line 2: it ends the program (sys.exit)'),
+        ('', 'a = 1\nb = no_such_name', "{config}, line 4: NameError: name 'no_such_name' is not defined"),
+        ('', "custom_imports = ['notes']", "{config}: custom_imports must be dict(imports=['MODULE', ...])"),
+    ],
+)  # fmt: skip
+def test_the_line_of_an_error_is_named(tmp_path, monkeypatch, module, text, expected):
+    (tmp_path / 'notes.py').write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'notes', raising=False)
+    line = refused(tmp_path, f"custom_imports = dict(imports=['notes'], allow_failed_imports=False)\n{text}")
+    assert expected.format(module=tmp_path / 'notes.py', config=tmp_path / 'c.py') in line

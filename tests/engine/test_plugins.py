@@ -10,7 +10,7 @@ from restorebox.cli.main import main
 from restorebox.engine import load_file
 from restorebox.engine.plugins import plugin_notes, used_plugins
 from restorebox.engine.published import stored_config
-from restorebox.errors import CheckpointError
+from restorebox.errors import CheckpointError, PluginError
 from tests.processes import refused
 
 PLUGIN = """
@@ -101,3 +101,15 @@ def test_nothing_is_imported_by_a_name_in_a_file(monkeypatch):
     with pytest.raises(CheckpointError, match='made with the plugin antigravity 1'):
         stored_config({'meta': meta}, 'a.pth')
     assert 'antigravity' not in sys.modules
+
+
+def test_a_plugin_that_ends_the_program_is_named_with_its_line(plugin, tmp_path, monkeypatch):
+    module = tmp_path / 'site' / 'toy_plugin' / '__init__.py'
+    module.write_text('import sys\n\nsys.exit(3)\n')
+    monkeypatch.delitem(sys.modules, 'toy_plugin')
+    monkeypatch.setattr(registry, '_plugins_loaded', False)
+    with pytest.raises(PluginError) as caught:
+        registry.BACKBONES.own_names()
+    assert str(caught.value) == (
+        f"plugin 'toy' (toy_plugin, from toy-plugin-dist) can't be imported: SystemExit: 3 ({module}, line 3)"
+    )
