@@ -123,9 +123,7 @@ class BasePictures(BaseDataset):
             if self.test_mode:  # a replacement would be scored instead
                 known = {field: results[field] for field in ('name', 'index', 'paths', 'bad')}
                 return {'inputs': {}, 'data_samples': RestorationSample(metainfo=known)}
-        raise DataError(
-            f"split '{self.split}' of {self.data_root}: {len(bad)} pictures in a row can't be read; the last: {bad[-1]}"
-        )
+        raise DataError(f"{self.place}: {len(bad)} pictures in a row can't be read; the last: {bad[-1]}")
 
     def load_data_list(self) -> list[dict]:
         """List the records in an order that does not depend on the machine.
@@ -148,7 +146,7 @@ class BasePictures(BaseDataset):
         """
         kind = type(self).__name__
         if not self.data_list:
-            raise DataError(f"split '{self.split}' of {self.data_root}: {kind} lists no pictures")
+            raise DataError(f'{self.place}: {kind} lists no pictures')
         for number, record in enumerate(self.data_list):
             missing = [key for key in ('name', 'paths') if key not in record]
             missing += [f'paths.{role}' for role in self.roles if role not in record.get('paths', {})]
@@ -159,6 +157,11 @@ class BasePictures(BaseDataset):
             f'{r["name"]} {[os.path.basename(str(path)) for path in r["paths"].values()]}' for r in records
         )
         return records
+
+    @property
+    def place(self) -> str:
+        """The set's name in messages: folder, and split if it has one."""
+        return f"split '{self.split}' of {self.data_root}" if self.split else str(self.data_root)
 
     @property
     def digest(self) -> str:
@@ -172,8 +175,7 @@ class BasePictures(BaseDataset):
         Raises:
             DataError: see :func:`restorebox.datasets.subsets.select`.
         """
-        where = f"split '{self.split}' of {self.data_root}"
-        return select(records, where, self.names, self.fraction)[: self.limit]
+        return select(records, self.place, self.names, self.fraction)[: self.limit]
 
     def prepare_data(self, idx: int | SampleKey) -> Any:
         """Return the sample of an index or key after the pipeline, as in MMEngine."""
@@ -186,7 +188,7 @@ class BasePictures(BaseDataset):
         name = results['name']
         sample = self.pipeline(results)
         if sample is None:  # in MMEngine a request for another sample, which would not be deterministic
-            raise DataError(f"split '{self.split}': a transform of the pipeline returned None for {name}")
+            raise DataError(f'{self.place}: a transform of the pipeline returned None for {name}')
         return sample
 
 

@@ -133,6 +133,22 @@ def test_the_file_of_each_other_component_is_trained_with(work):
 
 
 @pytest.mark.slow
+def test_a_table_with_a_short_row_is_refused_with_its_line(work, tmp_path):
+    short = work / 'data/short'
+    short.mkdir()
+    (short / 'train.csv').write_text('lq,gt\n../paired/train/lq/00.png\n')
+    (short / 'test.csv').write_text('lq,gt\n')
+    script = 'export PYTHONPATH=notes\nrestorebox train notes/listed.py --data-root data/short'
+    assert 'train.csv, line 2: it must have the columns lq and gt' in one_line_error(shell(script, work))
+
+
+@pytest.mark.slow
+def test_the_degradation_and_the_head_are_trained_with(work):
+    result = succeed(shell(commands('restorebox train notes/bands.py'), work))
+    assert 'schedule: 4 samples = 2 steps of 2' in result.stdout
+
+
+@pytest.mark.slow
 def test_the_unpaired_method_trains_with_its_own_term(work):
     result = succeed(shell(commands('restorebox train notes/sparse_rain.py'), work))
     assert re.search(r'loss_removed: \d', result.stdout + result.stderr), 'the added term is not among the losses'
@@ -167,5 +183,5 @@ def test_the_data_set_of_the_page_gives_samples_by_key_and_names_what_is_wrong(w
         '2 True False torch.float32',
         'data/listed/absent.csv: No such file or directory',
         'data/listed/odd.csv: its first line must name the columns lq and gt',
-        "split '' of data/listed: CSVPairs lists no pictures",
+        'data/listed: CSVPairs lists no pictures',
     ]
