@@ -7,8 +7,10 @@ Runner works, :func:`safe_loaders` replaces them by :func:`load_any`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
+import logging
 import os
 import pickle
 import struct
@@ -22,10 +24,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from mmengine.dist import barrier
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MessageHub, print_log
 
 from restorebox.engine.download import download
-from restorebox.errors import CheckpointError, RestoreboxError
+from restorebox.errors import CheckpointError, RestoreboxError, one_line
 from restorebox.files import packaged, write_whole
 from restorebox.untrusted import check_plain, read_json
 
@@ -299,10 +301,49 @@ def write_bytes(data: bytes | memoryview, path: str | Path) -> None:
 
 
 def save_file(checkpoint: dict, path: str | Path) -> None:
-    """Save a training checkpoint atomically, see :func:`write_bytes`."""
+    """Save a training checkpoint atomically, see :func:`write_bytes`.
+
+    Raises:
+        CheckpointError: the disk is full or not writable, or an entry can't be pickled (names it).
+    """
     buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
+    try:
+        torch.save(checkpoint, buffer)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        entry = next((key for key, value in checkpoint.items() if why_unreadable(value)), '')
+        raise CheckpointError(f"can't save {path}: {entry}: {one_line(error)}") from error
     write_bytes(buffer.getbuffer(), path)
+
+
+def why_unreadable(value: Any) -> str:
+    """Return why a value can't be stored in a checkpoint and read back; '' if it can."""
+    buffer = io.BytesIO()
+    try:
+        torch.save(value, buffer)
+        buffer.seek(0)
+        with torch.serialization.safe_globals(_allowed()):
+            torch.load(buffer, weights_only=True)
+    except Exception as error:
+        return type(error).__name__
+    return ''
+
+
+def hub_state(hub: MessageHub) -> dict:
+    """Return the state of the message hub for a checkpoint, without what could not be read back, which is logged."""
+    state = hub.state_dict()
+    for name, value in [*state['runtime_info'].items()]:
+        if why_unreadable(value):
+            del state['runtime_info'][name]
+            _warn_of_lost_info(name, type(value).__name__)
+    return state
+
+
+@functools.cache
+def _warn_of_lost_info(name: str, kind: str) -> None:
+    text = (
+        f"message_hub: '{name}' is a {kind}, no tensor or plain value; checkpoints leave it out, so a resume lacks it"
+    )
+    print_log(text, 'current', logging.WARNING)
 
 
 def sha256(path: str | Path) -> str:

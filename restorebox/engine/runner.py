@@ -30,7 +30,7 @@ from restorebox.datasets.mixture import describe
 from restorebox.datasets.numbered import Numbered, build_set
 from restorebox.engine.acceleration import allow_tf32, compile_roles
 from restorebox.engine.check import check_types
-from restorebox.engine.checkpoint import EMA_KEY, deployed_state, load_any, safe_loaders, save_file
+from restorebox.engine.checkpoint import EMA_KEY, deployed_state, hub_state, load_any, safe_loaders, save_file
 from restorebox.engine.initial_weights import freeze, load_init_from
 from restorebox.engine.loops import SampleTrainLoop, scale_schedule
 from restorebox.engine.provenance import check_resumable, checkpoint_meta, warn_of_model_differences
@@ -372,7 +372,7 @@ class RestorationRunner(Runner):
         checkpoint = {
             'meta': checkpoint_meta(self, meta or {}),
             'state_dict': state,
-            'message_hub': self.message_hub.state_dict(),
+            'message_hub': hub_state(self.message_hub),
             'random_states': random_states,
             'training_states': training_states,
         }

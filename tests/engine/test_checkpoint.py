@@ -1,5 +1,6 @@
 """Loading runs nothing; saving is whole or not at all."""
 
+import argparse
 import functools
 import http.server
 import os
@@ -9,14 +10,14 @@ import threading
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import Runner, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from safetensors.torch import save_file as save_safetensors
 
 from restorebox.cli import publish
 from restorebox.engine import RestorationRunner
-from restorebox.engine.checkpoint import load_any, load_file, safe_loaders, save_file, write_bytes
+from restorebox.engine.checkpoint import hub_state, load_any, load_file, safe_loaders, save_file, write_bytes
 from restorebox.errors import CheckpointError
 
 
@@ -247,3 +248,19 @@ def test_mmengine_loads_no_code_during_a_run_and_its_loaders_are_restored(tmp_pa
     assert not marker.exists()
     assert CheckpointLoader._schemes is before
     assert CheckpointLoader._schemes[''].__module__ == 'mmengine.runner.checkpoint'
+
+
+def test_what_could_not_be_read_back_is_left_out_of_the_hubs_state_and_said_once():
+    hub = MessageHub('hub of test_checkpoint')
+    hub.update_info('plain', {'a': [1, 2.0, 'b'], 'c': torch.ones(2)})
+    hub.update_info('function', lambda: 0)
+    hub.update_info('object', argparse.Namespace(a=1))
+    for _ in range(2):
+        assert list(hub_state(hub)['runtime_info']) == ['plain']
+    assert 'function' in hub.runtime_info
+
+
+def test_an_entry_that_cant_be_pickled_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"can't save .*iter_1.pth: training_states: Can't"):
+        save_file({'meta': {}, 'training_states': [lambda: 0]}, tmp_path / 'iter_1.pth')
+    assert not list(tmp_path.iterdir())
