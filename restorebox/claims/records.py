@@ -187,18 +187,21 @@ def identity(
         data_root: folder of all data sets; None for those of the config.
         analysis: an analysis command run after the test.
     """
+    data: dict[str, str] = {}
+    for root in data_roots(config, row, overrides, data_root):
+        data |= data_names(root)
+    code = code_identity(config, row, overrides, docs, analysis=analysis)
+    return {**code, 'data': store_names(data, docs / 'data')}
+
+
+def data_roots(config: str, row: str | None, overrides: Mapping[str, Any], data_root: str | None) -> list[Path]:
+    """Return the folders of a run's pictures; arguments as in :func:`identity`."""
     from restorebox.engine.config import leaves, load_config
 
     if data_root:
-        roots = [data_root]
-    else:
-        content = load_config(config, dict(overrides), row).to_dict()
-        roots = sorted({str(value) for path, value in leaves(content) if path.endswith('.data_root')})
-    data: dict[str, str] = {}
-    for root in roots:
-        data |= data_names(Path(root))
-    code = code_identity(config, row, overrides, docs, analysis=analysis)
-    return {**code, 'data': store_names(data, docs / 'data')}
+        return [Path(data_root)]
+    content = load_config(config, dict(overrides), row).to_dict()
+    return [Path(root) for root in sorted({str(v) for path, v in leaves(content) if path.endswith('.data_root')})]
 
 
 def _listed(file: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from restorebox.claims.ledger import BUDGETS, Claim, Ledger
 from restorebox.claims.probes import measure_probe, measure_probe_in, probe_differences
-from restorebox.claims.records import changed, code_identity, data_names, names_digest
+from restorebox.claims.records import changed, code_identity, data_names, data_roots, names_digest
 from restorebox.claims.rows import results, row, rows, side
 from restorebox.claims.runs import (
     Run,
@@ -222,14 +222,10 @@ def show_plan(
     Raises:
         ConfigError: there is no such folder; or a stored result was made with other pictures.
     """
-    data = None if data_root is None else names_digest(data_names(Path(data_root)))
     for run in runs:
         stored = None if to_do(run, docs) else read_result(run, docs)
-        if data is not None and stored and stored.get('data') not in (None, data):
-            raise ConfigError(
-                f'{run.name} has a stored result of other pictures than those in {data_root}; keep yours apart by '
-                '--docs FOLDER'
-            )
+        if stored and stored.get('data') is not None:
+            _check_pictures(run, stored['data'], docs, data_root)
     total, unknown, left = 0.0, 0, 0
     executed = {run.name for run in to_execute(runs, docs, work)}
     for run in runs:
@@ -249,6 +245,24 @@ def show_plan(
     parts += [f'about {total:.0f} min for {left - unknown}'] if left > unknown else []
     parts += [f'time unknown for {unknown}'] if unknown else []
     print(', '.join(parts), flush=True)
+
+
+def _check_pictures(run: Run, digest: str, docs: Path, data_root: str | None) -> None:
+    """Refuse to count a stored result as done if the pictures differ; without them here nothing is checked."""
+    if run.budget == 'tiny' and data_root is None:  # synthetic pictures
+        return
+    spec = run.spec
+    roots = data_roots(spec.config, spec.row, spec.overrides, data_root or spec.data)
+    if data_root is None and not all(root.is_dir() for root in roots):
+        return
+    names: dict[str, str] = {}
+    for root in roots:
+        names |= data_names(root)
+    if names_digest(names) != digest:
+        raise ConfigError(
+            f'{run.name} has a stored result of other pictures than those in {", ".join(map(str, roots))}; keep yours '
+            f'apart by --docs FOLDER, or delete {run.stored(docs)} to run it again'
+        )
 
 
 def show_verdicts(chosen: Chosen, budget: str, docs: Path) -> None:

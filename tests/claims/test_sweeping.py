@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from restorebox.claims import runs
+from restorebox.claims import records, runs
 from restorebox.claims.ledger import Ledger
 from restorebox.claims.records import store_names
 from restorebox.claims.sweep_pages import sweep_content, sweeps_section, write_sweep
@@ -126,7 +126,7 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
     """Real trainings of two steps, with a user's own config."""
     monkeypatch.chdir(tmp_path)
     for split in ('train', 'test'):
-        write_pairs(tmp_path / 'data', split, 2, size=(32, 40))
+        write_pairs(tmp_path / 'data/paired', split, 2, size=(32, 40))
     (tmp_path / 'own.py').write_text(
         "_base_ = '{{$RESTOREBOX_CONFIGS:}}/unet/unet5_paired.py'\n"
         'model = dict(generator=dict(backbone=dict(base_width=4)))\n'
@@ -136,7 +136,18 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
         'train_dataloader = dict(num_workers=0)\nval_dataloader = dict(num_workers=0)\n'
         'test_dataloader = val_dataloader\n'
     )
-    command = ['sweep', 'own.py', '--over', f'{OVER}=1,2', '--seeds', '1', '--device', 'cpu', '--data-root', 'data']
+    command = [
+        'sweep',
+        'own.py',
+        '--over',
+        f'{OVER}=1,2',
+        '--seeds',
+        '1',
+        '--device',
+        'cpu',
+        '--data-root',
+        'data/paired',
+    ]
     main([*command, '--plan'])
     planned = capsys.readouterr().out
     assert '2 of 2 runs to do' in planned
@@ -150,6 +161,12 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
     main([*command, '--plan'])
     assert '0 of 2 runs to do' in capsys.readouterr().out
     (tmp_path / 'nowhere').mkdir()
-    command[command.index('data')] = 'nowhere'
+    command[command.index('data/paired')] = 'nowhere'
     assert 'has a stored result of other pictures than those in nowhere' in refused(lambda: main(command), capsys)
+    del command[command.index('--data-root') : command.index('nowhere') + 1]  # the folder of the config
+    main([*command, '--plan'])
+    assert '0 of 2 runs to do' in capsys.readouterr().out
+    next((tmp_path / 'data').rglob('*.png')).unlink()
+    records.data_names.cache_clear()  # a new process
+    assert 'a stored result of other pictures than those in data/paired' in refused(lambda: main(command), capsys)
     assert '2 runs failed' in refused(lambda: main([*command, '--first-seed', '1']), capsys)
