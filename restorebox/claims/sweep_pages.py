@@ -143,8 +143,21 @@ def sweeps_section(ledger: Ledger, docs: Path) -> str:
     return head + '\n\n'.join(parts) if parts else ''
 
 
+def sweep_lines(content: dict[str, Any]) -> list[str]:
+    """Return a line of text per point: mean score, 95 % t-interval and number of seeds."""
+    return [
+        f'{curve["label"]}, {content["axis"]} {point["place"]}: {content["metric"]} {_cell(point, _digits(content))}'
+        for curve in content['curves']
+        for point in curve['points']
+    ]
+
+
+def _digits(content: dict[str, Any]) -> int:
+    return 2 if content['metric'].startswith('psnr') else 4
+
+
 def _table(content: dict[str, Any]) -> str:
-    digits = 2 if content['metric'].startswith('psnr') else 4
+    digits = _digits(content)
     places = list(dict.fromkeys(point['place'] for curve in content['curves'] for point in curve['points']))
     lines = ['| curve | ' + ' | '.join(map(str, places)) + ' |', '|---' * (len(places) + 1) + '|']
     for curve in content['curves']:

@@ -161,7 +161,7 @@ def show_sweep_plan(
 def execute_sweep(
     chosen: Chosen, budget: str, seeds: list[int], *, work: Path, docs: Path, data_root: str | None, device: str
 ) -> Executed:
-    """Execute the runs of a sweep that have no valid result, and write its figure after each.
+    """Execute the runs of a sweep that have no valid result, write its figure after each, and print the scores.
 
     Args:
         chosen: ledger and sweep.
@@ -175,7 +175,7 @@ def execute_sweep(
     Raises:
         ConfigError: the sweep has no run at the budget.
     """
-    from restorebox.claims.sweep_pages import write_sweep
+    from restorebox.claims.sweep_pages import sweep_content, sweep_lines, write_sweep
 
     ledger, sweep = chosen
     runs = show_sweep_plan(chosen, budget, seeds, docs, work, None if budget == 'tiny' else data_root)
@@ -184,4 +184,6 @@ def execute_sweep(
         write_sweep(ledger, sweep, budget, docs)
 
     failed = execute_runs(runs, Options(work, docs, data_root, device, draw))
+    for line in sweep_lines(sweep_content(ledger, sweep, budget, docs)):
+        print(line)
     return Executed(len(failed), write_sweep(ledger, sweep, budget, docs))

@@ -1,6 +1,7 @@
 """Sweeps run by the engine of the claims: resumed, recorded, drawn; of the papers and of any config."""
 
 import json
+import re
 
 import pytest
 
@@ -154,7 +155,10 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
     assert '(own, 2): time unknown' in planned.splitlines()[1]
     main(command)
     (picture,) = tmp_path.glob('work_dirs/sweeps/own_levels-????????_paper.png')
-    assert capsys.readouterr().out.endswith(f'{picture.relative_to(tmp_path)}\n')
+    *_, one, two, last = capsys.readouterr().out.splitlines()
+    assert last == str(picture.relative_to(tmp_path))
+    assert re.fullmatch(rf'own, {OVER} 1: psnr_rgb \d+\.\d\d \(1\)', one)
+    assert two.startswith(f'own, {OVER} 2: psnr_rgb ')
     content = json.loads(picture.with_suffix('.json').read_text())
     points = content['curves'][0]['points']
     assert [(point['place'], list(point['scores'])) for point in points] == [(1, ['0']), (2, ['0'])]
