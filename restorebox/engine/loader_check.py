@@ -12,14 +12,13 @@ from torch import Tensor
 from restorebox import registry as own
 from restorebox.datasets.base import check_keyed
 from restorebox.datasets.mixture import leaf_sets
-from restorebox.datasets.transforms import CentreWindow, LoadPictures, RandomWindow, Resize, Rotate90
+from restorebox.datasets.transforms import CentreWindow, Degrade, LoadPictures, RandomWindow, Resize, Rotate90
 from restorebox.engine.check import build_part, check_roles
 from restorebox.engine.loops import SampleTrainLoop
-from restorebox.engine.trial import is_own
+from restorebox.engine.trial import is_own, out_of_range, try_degradation
 from restorebox.errors import ConfigError, MissingPackageError, PictureError, RestoreboxError, WeightsError, one_line
 
 Sample = dict[str, Tensor]  # picture role -> CHW
-FLOATS = (-1.0, 2.0)  # values of float pictures that noise may give; [0, 1] is meant
 
 
 def check_loader(plain: dict, part: str, model: Any) -> tuple[list[str], Sample | None]:
@@ -176,6 +175,8 @@ def _try_pipeline(dataset: Any, model: Any, where: str) -> Sample | None:
             if isinstance(transform, LoadPictures):
                 sample.update({role: rng.integers(0, 256, (96, 128, 3), np.uint8) for role in roles})
             else:
+                if isinstance(transform, Degrade) and isinstance(sample.get(transform.source), np.ndarray):
+                    try_degradation(transform.recipe, sample[transform.source])
                 sample = transform(sample)
         except (WeightsError, MissingPackageError, PictureError):  # depends on this machine; reported when it runs
             return None
@@ -217,13 +218,8 @@ def _check_copies(transform: Any, where: str) -> None:
 
 def _out_of_range(sample: dict[str, Any], roles: Sequence[str]) -> str:
     """Return which picture has float values far outside of [0, 1]; '' if none."""
-    for role in roles:
-        picture = sample.get(role)
-        if isinstance(picture, np.ndarray) and picture.dtype.kind == 'f' and picture.size:
-            low, high = float(picture.min()), float(picture.max())
-            if not FLOATS[0] <= low <= high <= FLOATS[1]:  # also NaN
-                return f"'{role}' {picture.dtype} with values from {low:g} to {high:g}; float pictures are in [0, 1]"
-    return ''
+    arrays = {role: sample[role] for role in roles if isinstance(sample.get(role), np.ndarray)}
+    return next((f"'{role}' {problem}" for role, array in arrays.items() if (problem := out_of_range(array))), '')
 
 
 def _check_windows(transforms: Sequence[Any], batch_size: int, model: Any, where: str) -> tuple[int, ...]:

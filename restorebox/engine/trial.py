@@ -6,6 +6,7 @@ Networks and losses run on the meta device, which computes shapes only. An opera
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -26,6 +27,7 @@ from restorebox.restorers.network import Network
 SIDE = 32  # pixels; minimum height of the synthetic picture
 BATCH = 2
 PICTURES = 2  # that a metric scores
+FLOATS = (-1.0, 2.0)  # values of float pictures that noise may give; [0, 1] is meant
 
 
 def try_on_meta(model: Any, run: Callable[[Any], None], build: Callable[[], Any]) -> None:
@@ -150,6 +152,58 @@ def try_training(sample: Mapping[str, Tensor], batch_size: int, model: Any) -> N
                         f"{owner}: '{name}' of the step '{step}' has no gradient for {', '.join(roles)}; does the loss "
                         'detach its first input?'
                     )
+
+
+def try_degradation(degradation: Any, picture: np.ndarray) -> None:
+    """Apply a degradation twice with the same parameters.
+
+    Args:
+        degradation: a :class:`BaseDegradation <restorebox.degradations.base.BaseDegradation>`.
+        picture: HWC RGB.
+
+    Raises:
+        ConfigError: the parameters can't be stored, or the result is not what its class promises.
+    """
+    kind = type(degradation).__name__
+    parameters = degradation.sample(np.random.default_rng(0), picture.shape)
+    if not isinstance(parameters, dict):
+        raise ConfigError(f'{kind}.sample returned {type(parameters).__name__}; it must be a dict of the parameters')
+    try:
+        json.dumps(parameters)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'{kind}.sample: its parameters cannot be stored as JSON: {error}') from None
+    given = picture.copy()
+    first, second = (degradation.apply(given, parameters) for _ in range(2))
+    if not isinstance(first, dict) or 'lq' not in first:
+        got = f'a dict with {listed(first)}' if isinstance(first, dict) else type(first).__name__
+        raise ConfigError(f"{kind}.apply returned {got}; it must be a dict with 'lq'")
+    if not np.array_equal(given, picture):
+        raise ConfigError(f'{kind}.apply changes the picture that it is given; change a copy')
+    for name, layer in first.items():
+        channels = (3,) if name == 'lq' else (1, 3)
+        if not isinstance(layer, np.ndarray) or layer.ndim != 3 or layer.shape[2] not in channels:
+            got = f'{type(layer).__name__} {tuple(getattr(layer, "shape", ()))}'
+            raise ConfigError(f"{kind}.apply: '{name}' is {got}; it must be an array (H, W, {channels[-1]})")
+        if layer.shape[:2] != picture.shape[:2]:
+            size, wanted = ('x'.join(map(str, each.shape[:2])) for each in (layer, picture))
+            raise ConfigError(f"{kind}.apply: '{name}' is {size} (HxW) for a picture of {wanted}")
+        if problem := out_of_range(layer):
+            raise ConfigError(f"{kind}.apply: '{name}' is {problem}")
+        if not np.array_equal(layer, second[name]):
+            raise ConfigError(
+                f"{kind}.apply: '{name}' differs between two calls with the same parameters; draw from a generator "
+                'seeded by one of them'
+            )
+
+
+def out_of_range(picture: np.ndarray) -> str:
+    """Return how a float picture is far outside of [0, 1]; '' if it is not."""
+    if picture.dtype.kind != 'f' or not picture.size:
+        return ''
+    low, high = float(picture.min()), float(picture.max())
+    if FLOATS[0] <= low <= high <= FLOATS[1]:  # false for NaN
+        return ''
+    return f'{picture.dtype} with values from {low:g} to {high:g}; float pictures are in [0, 1]'
 
 
 def is_own(component: Any) -> bool:

@@ -1,5 +1,6 @@
 """Components of other packages that fail in training are refused by check-config, in one line."""
 
+import numpy as np
 import pytest
 import torch
 from mmcv.transforms import BaseTransform
@@ -7,6 +8,7 @@ from torch import nn
 
 from restorebox import registry
 from restorebox.backbones import BaseBackbone, Needs
+from restorebox.degradations import BaseDegradation
 from restorebox.engine import trial
 from restorebox.engine.running import check_config
 from restorebox.errors import ConfigError
@@ -116,6 +118,31 @@ class Function(BaseTransform):
         return results
 
 
+class Faulty(BaseDegradation):
+    """Halves the brightness; the fault is chosen."""
+
+    def __init__(self, fault: str = ''):
+        self.fault = fault
+
+    def sample(self, rng, shape):
+        return {'number': 3, 'list': rng if self.fault == 'json' else [1]} if self.fault != 'parameters' else 3
+
+    def apply(self, picture, parameters):
+        if self.fault == 'source':
+            picture[:] = 0
+        half = picture.astype(np.float32) / 510
+        results = {
+            'array': half,
+            'key': {'rainy': half},
+            'grey': {'lq': half[..., 0]},
+            'size': {'lq': half[::2]},
+            'levels': {'lq': half * 510},
+            'layer': {'lq': half, 'streak': half[:, ::2, :1]},
+            'random': {'lq': np.random.default_rng().random(half.shape)},
+        }
+        return results.get(self.fault, {'lq': half, 'streak': half[..., :1]})
+
+
 class Bias(RestorationMetric):
     """Mean error; the score's name can be wrong."""
 
@@ -150,6 +177,7 @@ PLACES = {
     'HEADS': (Grey,),
     'LOSSES': (Module, Headless, Detached, PerPicture, Halved),
     'TRANSFORMS': (Levels, Function),
+    'DEGRADATIONS': (Faulty,),
     'METRICS': (Bias,),
 }
 
@@ -188,6 +216,12 @@ def transform(kind):
     return f'train_dataloader = dict(dataset=dict(pipeline={pipeline}))'
 
 
+def degradation(fault):
+    degrade = f"dict(type='Degrade', recipe=dict(type='Faulty', fault='{fault}'))"
+    pipeline = f"[dict(type='LoadPictures'), dict(type='RandomWindow', size=64), {degrade}, dict(type='Pack')]"
+    return f'train_dataloader = dict(dataset=dict(lq=None, pipeline={pipeline}))'
+
+
 def metric(fault):
     return (
         f"val_evaluator = [dict(type='Bias', fault='{fault}')]\ndefault_hooks = dict(checkpoint=dict(save_best='bias'))"
@@ -200,6 +234,7 @@ def metric(fault):
         backbone("type='Plain'"),
         backbone("type='Plain', stride=2, declared=2"),
         backbone("type='OnlyOnCPU'"),
+        degradation(''),
         metric(''),
     ],
 )
@@ -226,6 +261,16 @@ def test_a_correct_component_passes(check, text):
         (loss('Halved'), 'config, model: RuntimeError: The size of tensor a (128) must match'),
         (transform('Levels'), "pipeline.1: Levels made 'lq' float32 with values from 0 to 255; float pictures are in"),
         (transform('Function'), 'pipeline.1: Function cannot be pickled'),
+        (degradation('parameters'), 'pipeline.2: Faulty.sample returned int; it must be a dict of the parameters'),
+        (degradation('json'), 'Faulty.sample: its parameters cannot be stored as JSON'),
+        (degradation('array'), "Faulty.apply returned ndarray; it must be a dict with 'lq'"),
+        (degradation('key'), "Faulty.apply returned a dict with 'rainy'; it must be a dict with 'lq'"),
+        (degradation('grey'), "'lq' is ndarray (64, 64); it must be an array (H, W, 3)"),
+        (degradation('size'), "'lq' is 32x64 (HxW) for a picture of 64x64"),
+        (degradation('levels'), "Faulty.apply: 'lq' is float32 with values from 0 to 255; float pictures are in [0"),
+        (degradation('layer'), "'streak' is 64x32 (HxW) for a picture of 64x64"),
+        (degradation('random'), "'lq' differs between two calls with the same parameters"),
+        (degradation('source'), 'Faulty.apply changes the picture that it is given'),
         (metric('name'), "config, val_evaluator: Bias: its results have no score 'bias', only 'deviation'"),
         (metric('index'), "config, val_evaluator: Bias: a result has no 'index'; process() must append"),
         (metric('other'), "Bias declares the score 'bias' in protocols and gave 'deviation'"),
