@@ -23,6 +23,7 @@ from restorebox.losses.base import sum_terms
 from restorebox.metrics import RestorationMetric
 from restorebox.restorers.inputs import Batch, check_training_inputs, take_hardest
 from restorebox.restorers.network import Network
+from restorebox.sample import RestorationSample
 
 SIDE = 32  # pixels; minimum height of the synthetic picture
 BATCH = 2
@@ -227,15 +228,29 @@ def try_metric(metric: Any, sample: Mapping[str, Tensor], where: str) -> None:
     with torch.device('cpu'):
         rng = torch.Generator().manual_seed(0)
         known = {'paths': dict.fromkeys(sample, 'a picture'), 'bad': []}
+        metric.dataset_meta = {}
         floats = {role: x.float() / 255 if x.dtype == torch.uint8 else x for role, x in sample.items()}
         like = floats.get('gt', next(iter(floats.values())))
         samples = [
             {**floats, 'pred': torch.rand(like.shape, generator=rng), 'name': f'picture {i}', 'index': i, **known}
             for i in range(PICTURES)
         ]
-        _unless_missing(where, lambda: metric.process({}, samples))
-        rows = [row for row in metric.results if isinstance(row, dict)]
-        metrics = _unless_missing(where, lambda: metric.evaluate(PICTURES)) or {}
+        batch = {
+            'inputs': {role: torch.stack([x] * PICTURES) for role, x in sample.items()},
+            'data_samples': [
+                RestorationSample(metainfo={'name': each['name'], 'index': each['index']}) for each in samples
+            ],
+        }
+
+        def scored() -> tuple[list[dict], dict[str, float]]:
+            metric.process(batch, samples)
+            rows = [row for row in metric.results if isinstance(row, dict)]
+            return rows, metric.evaluate(PICTURES)
+
+        found = _unless_missing(where, scored)
+    if found is None:
+        return
+    rows, metrics = found
     kind = f'config, {where}: {type(metric).__name__}'
     for name, value in metrics.items():
         if not isinstance(value, (int, float, np.number)):

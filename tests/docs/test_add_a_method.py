@@ -146,6 +146,7 @@ def test_a_table_with_a_short_row_is_refused_with_its_line(work, tmp_path):
 def test_the_degradation_and_the_head_are_trained_with(work):
     result = succeed(shell(commands('restorebox train notes/bands.py'), work))
     assert 'schedule: 4 samples = 2 steps of 2' in result.stdout
+    assert '6 of 6 runs to do' in succeed(shell(commands('restorebox sweep notes/bands.py'), work)).stdout
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from restorebox.backbones import BaseBackbone, Needs
 from restorebox.degradations import BaseDegradation
 from restorebox.engine import trial
 from restorebox.engine.running import check_config
-from restorebox.errors import ConfigError
+from restorebox.errors import ConfigError, WeightsError
 from restorebox.files import configs_dir
 from restorebox.heads.base import BaseHead
 from restorebox.losses import BaseLoss
@@ -155,12 +155,15 @@ class Bias(RestorationMetric):
     def process(self, data_batch, data_samples):
         for sample in data_samples:
             row = {'index': sample_index(sample), 'name': sample['name']}
+            assert data_batch['inputs']['gt'].shape[1:] == sample['gt'].shape
             value = float((sample['pred'] - sample['gt']).mean())
             row['deviation' if self.fault == 'name' else 'bias'] = value
             if self.fault == 'index':
                 del row['index']
             if self.fault == 'key':
                 value += sample['mask']
+            if self.fault == 'weights':
+                raise WeightsError('weights file x.pth is not here')
             self.results.append(row)
 
     def compute_metrics(self, results):
@@ -236,6 +239,7 @@ def metric(fault):
         backbone("type='OnlyOnCPU'"),
         degradation(''),
         metric(''),
+        metric('weights'),  # depends on this machine
     ],
 )
 def test_a_correct_component_passes(check, text):
