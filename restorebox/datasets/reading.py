@@ -154,6 +154,9 @@ def list_pictures(
             (skipped or others).add(path)
     if not found and not (skipped is not None and skipped.unreadable):
         hint = ''.join(f'; {line}' for line in left_out((skipped or others).suffixes))
+        inside = [] if recursive else sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != '.')
+        if inside:
+            hint += f'; its sub-folders are not searched: {", ".join(inside[:3])}{", ..." * (len(inside) > 3)}'
         raise DataError(f'{folder}: no pictures in this folder (looked for {" ".join(suffixes)}){hint}')
     return sorted(found, key=natural_order)
 

@@ -310,8 +310,12 @@ def test_skipped_files_are_counted_and_named(tmp_path):
     ]
     assert len(left_out(skipped.suffixes, others=False)) == 2
     (tmp_path / 'a.png').unlink()
-    with pytest.raises(DataError, match=r'no pictures in this folder.*\.nef 1.*develop raw files'):
+    with pytest.raises(DataError, match=r'no pictures in this folder.*\.nef 1.*develop raw files') as error:
         list_pictures(tmp_path)
+    assert str(error.value).endswith('; its sub-folders are not searched: inner')
+    with pytest.raises(DataError) as error:
+        list_pictures(tmp_path, recursive=True)
+    assert 'not searched' not in str(error.value)
 
 
 def test_an_animation_with_two_thousand_million_frames_is_an_immediate_error(tmp_path):
