@@ -61,7 +61,8 @@ def has_scores(content: dict[str, Any]) -> bool:
 def draw_sweep(content: dict[str, Any], path: Path) -> None:
     """Plot mean scores with 95 % intervals and the score of each seed over the points of each curve; atomic write.
 
-    Places that are all numbers are drawn to scale, others as ticks in their order.
+    Places that are all numbers are drawn to scale, others as ticks in their order. Intervals that are much longer than
+    the range of the scores, as two seeds can have, are cut off at the frame.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -93,6 +94,7 @@ def draw_sweep(content: dict[str, Any], path: Path) -> None:
     inputs = [point['input'] for curve in content['curves'] for point in curve['points'] if point['input'] is not None]
     if inputs and max(inputs) < 99:  # reconstruction has a perfect input
         axes.axhline(statistics.fmean(inputs), color='k', linestyle='--', linewidth=0.8, label='input')
+    axes.set_ylim(*limits(content, inputs))
     axes.set_xticks(list(at.values()), [str(place) for place in places], rotation=0 if numeric else 30)
     axes.set_xlabel(content['axis'])
     axes.set_ylabel(content['metric'])
@@ -100,6 +102,20 @@ def draw_sweep(content: dict[str, Any], path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     save_figure(figure, path)
+
+
+def limits(content: dict[str, Any], inputs: list[float]) -> tuple[float, float]:
+    """Return the limits of the scores' axis: all scores, and intervals up to half their range beyond them."""
+    points = [point for curve in content['curves'] for point in curve['points'] if point['scores']]
+    scores = [score for point in points for score in point['scores'].values()] + [x for x in inputs if x < 99]
+    low, high = min(scores), max(scores)
+    span = max(high - low, 1e-6)
+    lows = [point['low'] for point in points if point['low'] is not None]
+    highs = [point['high'] for point in points if point['high'] is not None]
+    bottom = max(min([low, *lows]), low - span / 2)
+    top = min(max([high, *highs]), high + span / 2)
+    margin = 0.05 * (top - bottom)
+    return bottom - margin, top + margin
 
 
 def is_drawn(content: dict[str, Any]) -> bool:
@@ -139,7 +155,8 @@ def sweeps_section(ledger: Ledger, docs: Path) -> str:
             budget = content['budget']
             picture = f'\n\n![{sweep.id}, {budget}]({ledger.method}_{sweep.id}_{budget}.png)'
             parts.append(f'{text}, {budget}.\n\n{_table(content)}' + picture * is_drawn(content))
-    head = '\n\n## Sweeps\n\nMean over the seeds, in brackets the 95 % t-interval and the number of seeds.\n\n'
+    head = '\n\n## Sweeps\n\nMean over the seeds, in brackets the 95 % t-interval and the number of seeds.'
+    head += ' Figures cut off intervals that are much longer than the range of the scores.\n\n'
     return head + '\n\n'.join(parts) if parts else ''
 
 

@@ -8,7 +8,7 @@ import pytest
 from restorebox.claims import records, runs
 from restorebox.claims.ledger import Ledger
 from restorebox.claims.records import store_names
-from restorebox.claims.sweep_pages import sweep_content, sweeps_section, write_sweep
+from restorebox.claims.sweep_pages import limits, sweep_content, sweeps_section, write_sweep
 from restorebox.claims.sweeping import select_sweep, sweep_of_config
 from restorebox.claims.sweeps import expand
 from restorebox.cli.main import main
@@ -174,3 +174,12 @@ def test_a_config_is_swept_drawn_and_resumed(tmp_path, monkeypatch, capsys):
     records.data_names.cache_clear()  # a new process
     assert 'a stored result of other pictures than those in data/paired' in refused(lambda: main(command), capsys)
     assert '2 runs failed' in refused(lambda: main([*command, '--first-seed', '1']), capsys)
+
+
+def test_an_interval_of_two_unequal_seeds_does_not_set_the_scale(tmp_path):
+    ledger, sweep = made_up(tmp_path, {'f-c-1': {0: 25.0, 1: 25.2}, 'f-c-2': {0: 13.0, 1: 6.0}})
+    content = sweep_content(ledger, sweep, 'small', tmp_path)
+    wide = content['curves'][0]['points'][1]
+    assert wide['low'] < -30
+    low, high = limits(content, [])
+    assert -6 < low < 6 < 25.2 < high < 37
