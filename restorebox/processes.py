@@ -77,3 +77,13 @@ def exit_at_once(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def prepare_streams() -> None:
+    """Make standard output and error safe to write to: closed ones are discarded, no character is an error."""
+    for name in ('stdin', 'stdout', 'stderr'):
+        if getattr(sys, name) is None:  # the next opened file would get its descriptor, and what is printed
+            setattr(sys, name, open(os.devnull, 'r' if name == 'stdin' else 'w', encoding='utf-8'))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):  # a character that the terminal can't encode must not end a run
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')

@@ -29,7 +29,7 @@ def guarded(run: Callable[[], None]) -> None:
             _fail(line)
         if not isinstance(error, OSError) or (error.errno not in DISK_ERRORS and error.filename is None):
             raise
-        _fail(f'{error.filename or "a file of the work directory"}: {error.strerror or error}')
+        _fail(f'{error.filename or "standard output, or a file that was written"}: {error.strerror or error}')
     except KeyboardInterrupt as stop:
         print(printable(stop) or 'interrupted', file=sys.stderr)
         end_process(128 + getattr(stop, 'signal', signal.SIGINT))

@@ -11,6 +11,7 @@ from importlib import import_module
 
 from restorebox.cli.common import guarded
 from restorebox.errors import RestoreboxError, tell_of_lost_log
+from restorebox.processes import prepare_streams
 from restorebox.version import __version__
 
 COMMANDS = {
@@ -65,9 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     # Spinning OpenMP threads take CPU time from other processes: with one busy process on two cores the demo trains at
     # half the speed. The variable is read when torch loads OpenMP, so it is set before torch is imported.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    for stream in (sys.stdout, sys.stderr):  # a character that the terminal can't encode must not end a run
-        if hasattr(stream, 'reconfigure'):
-            stream.reconfigure(errors='backslashreplace')
+    prepare_streams()
     logging.Handler.handleError = tell_of_lost_log  # type: ignore[assignment, method-assign]
     argv = sys.argv[1:] if argv is None else argv
     try:

@@ -318,16 +318,20 @@ def plan_jobs(
     out_folder = _real(out)
     given = [_real(locate(each)) for each in (*sources, *listed) if not glob.has_magic(str(each))]
     named = [root for root in given if root == out_folder or out_folder in root.parents]  # files of these are wanted
+    reals = {source: _real(source) for source in taken}
+    originals = {real for real in reals.values() if out_folder not in real.parents}
     jobs: dict[Path | RemotePath, RestoreJob] = {}
     for source, below in taken.items():
         head = b'' if is_video(source) or _in_storage(source) else read_head(source)
         target = out / below.with_name(selection.name(below.name, head))
-        real = _real(source)
-        if real == _real(target):
+        real, written = reals[source], _real(target)
+        if real == written:
             raise DataError(f'{source} would be written over itself; take another folder than {out}, or add --suffix')
+        if written in originals:  # through a linked folder in out
+            raise DataError(f'{source} would be written over {written}, which is a source too; take another folder')
         if is_video(source) and (isinstance(source, RemotePath) or isinstance(target, RemotePath)):
             raise DataError(f'{source}: videos are restored in local folders only; copy it, or --exclude it')
-        if out_folder in real.parents and (not selection.suffix or source.stem.endswith(selection.suffix)):
+        if out_folder in real.parents and (not selection.suffix or _has_suffix(source.name, selection.suffix)):
             if not selection.suffix and any(root == real or root in real.parents for root in named):
                 raise DataError(f'{source}: lies in {out}, where the outputs go; take another folder for them')
             if skipped is not None:
@@ -365,6 +369,14 @@ def stamp_of(source: Path | RemotePath, head: bytes = b'') -> str | None:
 def _real(path: Path | RemotePath) -> Path | RemotePath:
     """Return a path without links; ``Path.resolve`` fails at a link to itself."""
     return path if isinstance(path, RemotePath) else Path(os.path.realpath(path))
+
+
+def _has_suffix(name: str, suffix: str) -> bool:
+    """Return whether a name has been made with ``--suffix``; it may have the source's extension before its own."""
+    stem, inner = os.path.splitext(os.path.splitext(name)[0])
+    return f'{stem}{inner}'.endswith(suffix) or (
+        inner.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES) and stem.endswith(suffix)
+    )
 
 
 def _in_storage(path: Path | RemotePath) -> bool:

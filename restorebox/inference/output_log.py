@@ -20,7 +20,7 @@ from restorebox.storage import RemotePath, check_output, files_below, remove
 
 OUTPUTS = '.restorebox.outputs.jsonl'  # in an output folder: the maker of each output
 
-UNFINISHED = ''  # key of a maker: an output of another source was about to be replaced
+UNFINISHED = ''  # key of a maker: an output of another source or maker was about to be replaced
 Made = Literal['same', 'nothing', 'copied', 'other', 'foreign']
 Entry = tuple[str, Kind, str | None]  # of an output: key of its maker, what it is, stamp of its source
 
@@ -108,7 +108,8 @@ class OutputLog:
     def writing(self, output: str | Path | RemotePath, kind: Kind = 'same', stamp: str | None = None) -> Iterator[None]:
         """Record an output that the block writes atomically: before it if there is no such file, else after it.
 
-        So a process that is killed in between leaves no output without its maker, and none with a wrong one or with
+        One that another maker or another source has made is recorded as unfinished before. So a process that is killed
+        in between, or finds the disk full, leaves no output without its maker, and none with a wrong one or with
         another source's stamp.
 
         Args:
@@ -128,8 +129,8 @@ class OutputLog:
         replaced = os.path.lexists(output)
         if not replaced:
             self._set(name, entry)
-        elif self._made is None or self.made(output, stamp) == 'foreign':
-            self._set(name, (UNFINISHED, 'same', None))  # of which source it is, is not known until it is written
+        elif self._made is None or self.made(output, stamp) in ('foreign', 'other'):
+            self._set(name, (UNFINISHED, 'same', None))  # which it is, the old or the new one, is not known until then
         try:
             yield
         except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -36,6 +37,7 @@ from restorebox.storage import RemotePath, read, write
 WAITING = 2  # pictures per thread that are read ahead, and pictures per thread in the write queue
 
 T = TypeVar('T')
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def restore_all(
@@ -235,6 +237,8 @@ class _Queue:
             if out_of_memory(error) and not self._alone:
                 self._again.append(job)
                 return None
+            if isinstance(error, OSError) and error.errno in FULL:  # every further picture would be lost, too
+                raise
             known = isinstance(error, (PictureError, OSError)) or out_of_memory(error)
             if not known and os.environ.get('RESTOREBOX_TRACEBACK'):
                 raise

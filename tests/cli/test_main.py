@@ -61,3 +61,15 @@ def test_a_reader_that_ends_early_ends_it_quietly(words):
     os.close(writer)
     assert result.stderr == ''
     assert result.returncode == 141
+
+
+@pytest.mark.parametrize('closed', ['>&-', '2>&-', '<&- >&- 2>&-'])
+def test_closed_streams_do_not_change_the_result(tmp_path, closed):
+    """Files that are opened must not get their descriptors, to which messages go."""
+    command = f'{sys.executable} -m restorebox models'
+    done = subprocess.run(
+        ['bash', '-c', f'{command} {closed}'], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith('MODEL') == (closed == '2>&-')
+    assert done.stderr == ''

@@ -1,9 +1,12 @@
 """Runs over folders whose files are restored by other processes."""
 
+import errno
 import json
 
+import pytest
 from PIL import Image
 
+from restorebox.inference import files
 from restorebox.inference.folders import RestoreRun, restore_into
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.queue import restore_all
@@ -40,3 +43,26 @@ def test_what_is_not_given_to_the_engine_is_in_the_report_too(tmp_path):
     for level, name in enumerate('bc', 2):
         Image.new('L', (9, 7), 90 * level).save(tmp_path / f'in/{name}.png')
     assert status('second.jsonl') == {'a.png': 'existing', 'b.png': 'failed', 'c.png': 'restored'}
+
+
+def test_a_full_disk_ends_the_run(tmp_path, monkeypatch):
+    published = publish_small(tmp_path)
+    (tmp_path / 'in').mkdir()
+    for i in range(6):
+        Image.new('L', (9, 7), i).save(tmp_path / f'in/{i}.png')
+    write, written, done = files.write_file, [], []
+
+    def full(restored, target, quality):
+        written.append(target.name)
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, 'No space left on device', str(target))
+        return write(restored, target, quality)
+
+    monkeypatch.setattr(files, 'write_file', full)
+    run = RestoreRun((str(tmp_path / 'in'),), tmp_path / 'out', maker_of(str(published)))
+    with pytest.raises(OSError, match='No space left on device'):
+        restore_into(run, lambda: RestoreInferencer(str(published), device='cpu'), done.append)
+    assert len(written) < 6  # those that are under way are still written
+    monkeypatch.setattr(files, 'write_file', write)
+    restore_into(run, lambda: RestoreInferencer(str(published), device='cpu'), done.append)
+    assert [path.name for path in sorted((tmp_path / 'out').glob('*.png'))] == [f'{i}.png' for i in range(6)]

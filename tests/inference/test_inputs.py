@@ -7,7 +7,7 @@ import pytest
 
 from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import DataError
-from restorebox.inference.inputs import find_pictures, plan_jobs
+from restorebox.inference.inputs import Selection, find_pictures, plan_jobs
 
 
 @pytest.fixture
@@ -96,3 +96,22 @@ def test_folders_that_cannot_be_read_are_named_also_where_nothing_is_left(tmp_pa
             plan_jobs(source, tmp_path / 'out', SkippedFiles())
         with pytest.raises(DataError, match=r"the folder can't be read \(Permission denied\)"):
             plan_jobs(source, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('name', ['a.gif', 'a.png', 'a.avi', 'a.heic', 'a.v2.gif'])
+def test_the_outputs_of_a_suffix_are_no_sources_of_the_next_run(tmp_path, name):
+    (tmp_path / name).touch()
+    selection = Selection(suffix='_clean')
+    (job,) = plan_jobs(tmp_path, tmp_path, selection=selection)
+    job.target.touch()
+    assert [each.source.name for each in plan_jobs(tmp_path, tmp_path, selection=selection)] == [name]
+
+
+def test_an_original_is_not_the_target_of_another_source_through_a_linked_folder(tmp_path):
+    for name in ('x/p.png', 'y/p.png'):
+        (tmp_path / 's' / name).parent.mkdir(parents=True)
+        (tmp_path / 's' / name).touch()
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/x').symlink_to('../s/y')
+    with pytest.raises(DataError, match=r'x/p.png would be written over .*y/p.png, which is a source too'):
+        plan_jobs(tmp_path / 's', tmp_path / 'out')

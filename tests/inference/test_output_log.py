@@ -1,5 +1,6 @@
 """The record of what made each output of a folder."""
 
+import errno
 import os
 
 import pytest
@@ -104,6 +105,35 @@ def test_the_output_of_another_source_is_not_discarded(tmp_path):
             write_whole(tmp_path / name, b'')
         log.discard(tmp_path / name, True, '1' * 16)
     assert [path.name for path in tmp_path.glob('*.png')] == ['b.png']
+
+
+def test_a_run_that_is_killed_while_it_replaces_the_output_of_other_settings_leaves_no_wrong_record(tmp_path):
+    log = OutputLog(tmp_path, A)
+    with log.writing(tmp_path / 'a.png', 'same', '1' * 16):
+        write_whole(tmp_path / 'a.png', b'')
+    log.close()
+    log = OutputLog(tmp_path, B)
+    with log.writing(tmp_path / 'a.png', 'same', '1' * 16):
+        for maker in (A, B):  # either content may be there: both make it again
+            assert OutputLog(tmp_path, maker, read_only=True).made(tmp_path / 'a.png', '1' * 16) == 'other'
+    assert log.made(tmp_path / 'a.png', '1' * 16) == 'same'
+
+
+def test_an_output_is_not_replaced_if_the_record_cannot_be_written(tmp_path, monkeypatch):
+    log = OutputLog(tmp_path, A)
+    with log.writing(tmp_path / 'a.png', 'same', '1' * 16):
+        write_whole(tmp_path / 'a.png', b'old')
+    log.close()
+    log = OutputLog(tmp_path, B)
+
+    def full(content):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(log._lines, 'add', full)
+    with pytest.raises(OSError, match='No space left'), log.writing(tmp_path / 'a.png', 'same', '1' * 16):
+        write_whole(tmp_path / 'a.png', b'new')
+    assert (tmp_path / 'a.png').read_bytes() == b'old'
+    assert OutputLog(tmp_path, A, read_only=True).made(tmp_path / 'a.png', '1' * 16) == 'same'
 
 
 def test_a_run_that_is_killed_while_it_replaces_the_output_of_another_source_leaves_no_wrong_record(tmp_path):
