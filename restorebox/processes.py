@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from restorebox.errors import ConfigError
+
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # options of mallopt(3) in malloc.h
 KEPT_BYTES = 32 * 2**20  # the most that MMAP_THRESHOLD accepts on 64 bits
@@ -44,6 +46,19 @@ def end_with_parent() -> None:
 def usable_cores() -> int:
     """Return the number of CPU cores available to this process, at least 1."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def environment_number(name: str, default: int) -> int:
+    """Return an environment variable, such as torchrun's RANK, as a number.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    text = os.environ.get(name, '')
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise ConfigError(f'environment variable {name} is {text!r}; it must be a whole number') from None
 
 
 def keep_freed_memory() -> None:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from restorebox.processes import own_command, own_environment, usable_cores
+from restorebox.errors import ConfigError
+from restorebox.processes import environment_number, own_command, own_environment, usable_cores
 from tests.processes import environment
 
 
@@ -78,3 +79,11 @@ def test_a_worker_keeps_the_memory_of_its_arrays():
     run = subprocess.run([sys.executable, '-c', code], env=environment(), capture_output=True, text=True, check=True)
     plain, kept = map(int, run.stdout.split())
     assert kept < plain / 10
+
+
+def test_a_rank_that_is_no_number_is_named(monkeypatch):
+    monkeypatch.setenv('RANK', '')
+    assert environment_number('RANK', 0) == 0
+    monkeypatch.setenv('RANK', 'x')
+    with pytest.raises(ConfigError, match=r"environment variable RANK is 'x'; it must be a whole number"):
+        environment_number('RANK', 0)

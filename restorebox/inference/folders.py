@@ -20,14 +20,14 @@ import torch.distributed as dist
 from restorebox.datasets.formats import left_out
 from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import ConfigError, printable
-from restorebox.files import locked, remove_leftovers
+from restorebox.files import LOCK, locked, remove_leftovers
 from restorebox.inference.inferencer import RestoreInferencer
 from restorebox.inference.inputs import ALL, RestoreJob, Selection, plan_jobs
 from restorebox.inference.output_log import OUTPUTS, OutputLog
 from restorebox.inference.queue import restore_all
 from restorebox.inference.records import DONE, FileRecord, Maker, Report
 from restorebox.inference.video import is_video, need_av
-from restorebox.processes import exit_at_once
+from restorebox.processes import environment_number, exit_at_once
 from restorebox.storage import RemotePath
 
 SOME_FAILED = 3  # exit code
@@ -209,10 +209,14 @@ def restore_into(
         ConfigError, CheckpointError: see :class:`RestoreInferencer`; ``only_if_damaged`` at strength 0; or the report
             can't be written.
     """
-    rank, world = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+    rank, world = environment_number('RANK', 0), environment_number('WORLD_SIZE', 1)
     skipped = SkippedFiles()
     jobs = run.plan(skipped)
-    if run.report is not None and run.report in {run.out / OUTPUTS, *chain.from_iterable(map(run.outputs, jobs))}:
+    if run.report is not None and run.report in {
+        run.out / OUTPUTS,
+        run.out / LOCK,
+        *chain.from_iterable(map(run.outputs, jobs)),
+    }:
         raise ConfigError(f'report {run.report}: the run writes another file of this name; give it another name')
     if any(is_video(job.source) for job in jobs):
         need_av()
@@ -284,7 +288,7 @@ def run_jobs(
     if distributed:
         # if rank 0 can't lock the folder, the others wait here until torchrun ends them
         dist.init_process_group('gloo', timeout=timedelta(days=30))  # ranks may finish at very different times
-    rank = int(os.environ.get('RANK', 0))
+    rank = environment_number('RANK', 0)
     done, maker, replaced = RestoreSummary(skipped=skipped), run.maker, set[str]()
     expected: dict[str, tuple[set[Path | RemotePath], str | None]] = {}  # source -> outputs in storage, its stamp
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 import glob
 import hashlib
@@ -180,6 +181,7 @@ def read_list(name: str) -> list[str]:
         data = sys.stdin.buffer.read() if name == '-' else read_bytes(name)
     except OSError as error:
         raise DataError(f"list {name}: can't be read ({error.strerror or error})") from None
+    data = data.removeprefix(codecs.BOM_UTF8)
     lines = data.split(b'\0') if b'\0' in data else [line.removesuffix(b'\r') for line in data.split(b'\n')]
     paths = [os.fsdecode(line) for line in lines if line]
     if not paths:

@@ -6,6 +6,8 @@ import json
 import pytest
 from PIL import Image
 
+from restorebox.errors import ConfigError
+from restorebox.files import LOCK
 from restorebox.inference import files
 from restorebox.inference.folders import RestoreRun, restore_into
 from restorebox.inference.inferencer import RestoreInferencer
@@ -66,3 +68,12 @@ def test_a_full_disk_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(files, 'write_file', write)
     restore_into(run, lambda: RestoreInferencer(str(published), device='cpu'), done.append)
     assert [path.name for path in sorted((tmp_path / 'out').glob('*.png'))] == [f'{i}.png' for i in range(6)]
+
+
+def test_the_lock_of_the_folder_is_no_report(tmp_path):
+    published = publish_small(tmp_path)
+    Image.new('L', (9, 7)).save(tmp_path / 'a.png')
+    out = tmp_path / 'out'
+    run = RestoreRun((str(tmp_path / 'a.png'),), out, maker_of(str(published)), report=out / LOCK)
+    with pytest.raises(ConfigError, match='the run writes another file of this name'):
+        restore_into(run, lambda: RestoreInferencer(str(published), device='cpu'), print)

@@ -7,7 +7,7 @@ import pytest
 
 from restorebox.datasets.walking import SkippedFiles
 from restorebox.errors import DataError
-from restorebox.inference.inputs import Selection, find_pictures, plan_jobs
+from restorebox.inference.inputs import Selection, find_pictures, plan_jobs, read_list
 
 
 @pytest.fixture
@@ -115,3 +115,8 @@ def test_an_original_is_not_the_target_of_another_source_through_a_linked_folder
     (tmp_path / 'out/x').symlink_to('../s/y')
     with pytest.raises(DataError, match=r'x/p.png would be written over .*y/p.png, which is a source too'):
         plan_jobs(tmp_path / 's', tmp_path / 'out')
+
+
+def test_a_list_of_a_windows_editor_begins_with_a_mark(tmp_path):
+    (tmp_path / 'list.txt').write_bytes(b'\xef\xbb\xbfa.png\r\nb.png\r\n')
+    assert read_list(str(tmp_path / 'list.txt')) == ['a.png', 'b.png']
