@@ -10,6 +10,7 @@ import re
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -86,6 +87,8 @@ def decode(
         Refused: the file can't be decoded; the text is the reason.
         MemoryError: not enough memory.
     """
+    if kind == 'PNG':
+        _check_png(data)
     if kind != 'TIFF':
         for frame in _decode_frames(data, kind, alpha, max_pixels, single):
             yield replace(frame, data=data)
@@ -107,6 +110,24 @@ def decode(
                 yield replace(frame, data=data, directory=page.offset)
         except Refused as error:
             raise Refused(f'page {number} of {len(pages)}: {error}' if len(pages) > 1 else str(error)) from None
+
+
+def _check_png(data: bytes) -> None:
+    """Refuse a PNG with a wrong checksum of its pixels.
+
+    Decoders stop when they have all rows, before the checksum of the whole stream. So a file whose end was never
+    written, and is zeros, gives rows without an error.
+    """
+    view, place = memoryview(data), 8
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from('>I4s', data, place)
+        end = place + 12 + length
+        if kind == b'IEND':
+            return
+        whole = kind in (b'IDAT', b'fdAT') and end <= len(data)  # one that is cut short is found by the decoder
+        if whole and zlib.crc32(view[place + 4 : end - 4]) != struct.unpack_from('>I', data, end - 4)[0]:
+            raise Refused('is damaged or cut short (the checksum of its pixels is wrong)')
+        place = end
 
 
 @contextmanager

@@ -328,3 +328,17 @@ def test_an_animation_with_two_thousand_million_frames_is_an_immediate_error(tmp
     assert 'holds 2147483647 pages or frames' in refusal(tmp_path / 'a.png')
     with pytest.raises(PictureError, match='has 1546188225840 pixels'):
         read_frames(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('cut', [0.5, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize('kind', ['small', 'photograph', 'animation'])
+def test_a_png_whose_end_is_zeros_is_damaged(tmp_path, kind, cut):
+    """As a crash or an unfinished download leaves it; the decoder may have found all rows by then."""
+    rng = np.random.default_rng(0)
+    ramp = np.add.outer(np.arange(240), np.arange(320))[..., None] % 256 + rng.integers(0, 8, (240, 320, 3))
+    picture = Image.fromarray((ramp if kind != 'small' else ramp[:9, :9]).clip(0, 255).astype(np.uint8))
+    frames = [picture.rotate(angle) for angle in (90, 180)] if kind == 'animation' else []
+    picture.save(tmp_path / 'a.png', save_all=bool(frames), append_images=frames)
+    data = (tmp_path / 'a.png').read_bytes()
+    (tmp_path / 'cut.png').write_bytes(data[: int(len(data) * cut) - 16].ljust(len(data), b'\0'))
+    assert 'damaged or cut short' in refusal(tmp_path / 'cut.png')
